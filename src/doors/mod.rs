@@ -1,0 +1,1 @@
+//! The doors: the only modules with effects. Everything else computes.

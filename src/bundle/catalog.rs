@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::tree::Class;
+
 /// `catalog.yaml` at the root of a bundle.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Catalog {
@@ -107,25 +109,6 @@ pub struct EnvVar {
     /// A value used when nothing else is found (for example a location); never for secrets.
     #[serde(default)]
     pub default: Option<String>,
-}
-
-/// How a file is treated when both sides may have changed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// Parsed and merged; required.
-    Config,
-    /// `.env`: structure only, values are the user's.
-    Env,
-    /// Executable; required when generated.
-    Script,
-    /// Reference material: stays deleted when the user deleted it.
-    Template,
-    Doc,
-    Example,
-    Test,
-    /// The record itself.
-    Record,
 }
 
 /// One file of the bundle that is deployed under the same path.

@@ -1,7 +1,20 @@
 //! The words of the product as plain values: no I/O, no clock, no environment.
 
+pub mod check;
 pub mod error;
 pub mod hash;
+pub mod instant;
+pub mod name;
+pub mod place;
+pub mod plan;
+pub mod record;
+pub mod request;
+pub mod secret;
+pub mod tree;
+pub mod url;
 
 pub use error::{Error, Kind, Result};
 pub use hash::Sha256;
+pub use instant::Instant;
+pub use place::Place;
+pub use secret::Secret;

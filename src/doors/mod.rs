@@ -1,1 +1,16 @@
 //! The doors: the only modules with effects. Everything else computes.
+//!
+//! - `disk`: files and directories, and the few system calls a transaction stands on
+//! - `system`: environment, clock, identity, randomness, other programs
+//! - `term`: what the user sees and answers
+//! - `signals`: Ctrl-C and friends, as a flag
+//! - `loopback`: plain HTTP to this machine
+
+// The lint that keeps effects out of every other module.
+#![allow(clippy::disallowed_methods)]
+
+pub mod disk;
+pub mod loopback;
+pub mod signals;
+pub mod system;
+pub mod term;

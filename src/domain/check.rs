@@ -1,0 +1,84 @@
+//! One named validation and its result. Names are an interface: scripts and dashboards read them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Instant;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    Pass,
+    Fail,
+    Warn,
+    Skip,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Warn => "WARN",
+            Self::Skip => "SKIP",
+        }
+    }
+}
+
+/// What a check found; the seeds call it ValidationResult.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    pub check_name: &'static str,
+    pub status: Status,
+    pub message: String,
+    /// Facts behind the message; `null` when there are none.
+    pub details: Value,
+    pub timestamp: Instant,
+    pub duration_ms: u64,
+    /// A command or step that would turn it into a pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// A check's answer before it is stamped with name and time.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub status: Status,
+    pub message: String,
+    pub details: Value,
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    pub fn pass(message: impl Into<String>) -> Self {
+        Self::new(Status::Pass, message)
+    }
+
+    pub fn warn(message: impl Into<String>) -> Self {
+        Self::new(Status::Warn, message)
+    }
+
+    pub fn fail(message: impl Into<String>) -> Self {
+        Self::new(Status::Fail, message)
+    }
+
+    pub fn skip(message: impl Into<String>) -> Self {
+        Self::new(Status::Skip, message)
+    }
+
+    fn new(status: Status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), details: Value::Null, hint: None }
+    }
+
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

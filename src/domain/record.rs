@@ -1,0 +1,152 @@
+//! The record: facts about what is deployed, kept as `deployment-manifest.json`.
+//!
+//! It holds hashes, names and origins, never a secret value. Readers tolerate fields they do not know; a `schema`
+//! above ours is refused, because acting on half-understood facts could lose a user's edit.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tree::{Class, octal};
+use super::{Instant, Sha256};
+
+/// Format of the record that this version writes.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub schema: u32,
+    /// Version of gwinstall that wrote it.
+    pub version: String,
+    /// `dep-YYYYMMDD-HHMMSS`.
+    pub deployment_id: String,
+    pub timestamp: Instant,
+    /// `install`, `update`, `rollback`, `models`, `env`, …
+    pub operation: String,
+    /// The specification whose files these are.
+    pub source_spec: String,
+    pub deployed_by: String,
+    pub bundle: BundleId,
+    pub preset: String,
+    pub gateway_type: String,
+    /// Where Claude Code is pointed at.
+    pub gateway_url: String,
+    pub models: Vec<String>,
+    /// What was asked for, without secrets.
+    pub request: RequestFacts,
+    pub files: BTreeMap<String, FileRecord>,
+    pub environment_variables: BTreeMap<String, EnvRecord>,
+    pub settings: SettingsRecord,
+    /// The archive made before this operation; a name in `backups/`.
+    pub backup_path: Option<String>,
+    /// Names of the flags given, without values.
+    pub flags_used: Vec<String>,
+    /// The backup that a rollback went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<String>,
+    /// How the files were put in place: `exchange`, or `link` on a file system that cannot exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_by: Option<String>,
+}
+
+/// Which bundle, from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleId {
+    pub version: String,
+    /// Order among signed bundles; 0 for an unsigned source directory.
+    pub seq: u64,
+    /// `embedded`, `release`, `file` or `directory`.
+    pub origin: String,
+    /// sha256 over all its files.
+    pub sha256: Sha256,
+    /// The directory or file given, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// The part of a request that is repeated by `update`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestFacts {
+    pub preset: String,
+    pub gateway_type: String,
+    /// Models named by the user; absent = the preset's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_url: Option<String>,
+    /// Whether Claude Code's settings are left alone (`off`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
+}
+
+/// One deployed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// What was on disk when the operation ended.
+    pub sha256: Sha256,
+    #[serde(with = "octal")]
+    pub mode: u32,
+    pub class: Class,
+    /// What we shipped: the base of the next three-way decision.
+    pub base: Sha256,
+    /// sha256 of the version offered beside a conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Sha256>,
+    /// The user deleted it and it stays away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// Who a value in `.env` belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Written by us and unchanged since.
+    Ours,
+    /// There before us, or changed since.
+    User,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvRecord {
+    pub origin: Origin,
+    /// Where the value came from: `flag`, `environment`, `file`, `rc`, `gcloud`, `default`, `generated`, `prompt` or
+    /// `placeholder`.
+    pub source: String,
+    pub secret: bool,
+    /// sha256 of a value that is not secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
+    /// The value itself where it is not secret, else `set` or `missing`.
+    pub value: String,
+}
+
+/// Our keys in Claude Code's settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SettingsRecord {
+    /// The real file, behind any links.
+    pub path: String,
+    /// Dotted key path → the value we set; `"secret"` for secrets, `null` for a key that we took out.
+    pub keys: BTreeMap<String, Value>,
+}
+
+impl Record {
+    /// Whether two records state the same facts, whenever and by whomever they were written.
+    pub fn same_facts(&self, other: &Self) -> bool {
+        let facts = |record: &Self| {
+            let mut facts = record.clone();
+            facts.timestamp = Instant::from_unix(0);
+            facts.deployed_by.clear();
+            facts.deployment_id.clear();
+            facts.operation.clear();
+            facts.version.clear();
+            facts.backup_path = None;
+            facts.restored_from = None;
+            facts.placed_by = None;
+            facts.flags_used.clear();
+            facts
+        };
+        facts(self) == facts(other)
+    }
+}

@@ -1,0 +1,139 @@
+//! What the user asked for, parsed and fully validated; the seeds call it DeploymentConfig.
+
+use std::path::PathBuf;
+
+use super::name::{self, closest, printable};
+use super::url::{HttpUrl, encode_userinfo};
+use super::{Error, Result, Secret};
+
+/// The kinds of gateway; the first is a LiteLLM on this machine, the others are somebody else's.
+pub const GATEWAY_TYPES: [&str; 4] = ["local", "truefoundry", "zuplo", "custom"];
+
+/// The port of a local gateway when none is asked for.
+pub const DEFAULT_PORT: u16 = 4000;
+
+/// A request as given: every field may be absent, and then the record or a default speaks.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub preset: Option<String>,
+    pub models: Option<Vec<String>>,
+    pub gateway_type: Option<String>,
+    pub gateway_url: Option<HttpUrl>,
+    pub auth_token: Option<Secret>,
+    /// With `user:password@` when `--proxy-auth` was given: then it is a secret.
+    pub proxy: Option<Proxy>,
+    pub source: Source,
+    /// Names of the flags given, for the record.
+    pub flags: Vec<String>,
+}
+
+/// Where the bundle comes from when the user says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The newest that is trusted: embedded, or fetched by `self-update`.
+    #[default]
+    Newest,
+    Embedded,
+    Directory(PathBuf),
+    File(PathBuf),
+}
+
+/// An outgoing proxy.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    pub url: Secret,
+    pub holds_password: bool,
+}
+
+/// Parses `--models a,b`: names, no empty one, none twice.
+pub fn models(text: &str) -> Result<Vec<String>> {
+    let mut models: Vec<String> = Vec::new();
+    for typed in text.split(',').map(str::trim) {
+        if !name::is_model_name(typed) {
+            return Err(Error::usage(format!("--models: {:?} is not a model name", printable(typed)))
+                .because("a name holds letters, digits and . _ : / @ + - only")
+                .hint("gwinstall models list"));
+        }
+        if !models.iter().any(|known| known == typed) {
+            models.push(typed.to_owned());
+        }
+    }
+    Ok(models)
+}
+
+/// Parses `--gateway-type`.
+pub fn gateway_type(typed: &str) -> Result<String> {
+    known("--gateway-type", typed, &GATEWAY_TYPES)
+}
+
+/// One of `names`, else an error that lists them and guesses.
+pub fn known(flag: &str, typed: &str, names: &[&str]) -> Result<String> {
+    if names.contains(&typed) {
+        return Ok(typed.to_owned());
+    }
+    let guess = closest(typed, names.iter().copied());
+    let error = Error::usage(format!("{flag}: {:?} is not known", printable(typed)))
+        .because(format!("it is one of {}", name::list(names)));
+    Err(match guess.first() {
+        Some(guess) => error.hint(format!("did you mean {flag} {guess}?")),
+        None => error,
+    })
+}
+
+/// Joins `--proxy-url` and `--proxy-auth user:password` into the URL that programs read.
+pub fn proxy(url: &str, auth: Option<&Secret>) -> Result<Proxy> {
+    let url = HttpUrl::parse("--proxy-url", url)?;
+    let Some(auth) = auth else {
+        return Ok(Proxy { url: Secret::new(url.as_str()), holds_password: false });
+    };
+    let (user, password) =
+        auth.expose().split_once(':').filter(|(user, _)| !user.is_empty()).ok_or_else(|| {
+            Error::usage("--proxy-auth: this is not of the form user:password")
+                .hint("give --proxy-auth USER:PASSWORD")
+        })?;
+    let (scheme, rest) = url.as_str().split_once("://").unwrap_or(("http", url.as_str()));
+    let userinfo = format!("{}:{}", encode_userinfo(user), encode_userinfo(password));
+    Ok(Proxy { url: Secret::new(format!("{scheme}://{userinfo}@{rest}")), holds_password: true })
+}
+
+/// Checks a token: printable ASCII without spaces or quotes, at most 4096 characters, so that it survives headers,
+/// `.env` and shells unchanged.
+pub fn token(what: &str, text: &str) -> Result<Secret> {
+    let text = text.trim_end_matches(['\n', '\r']);
+    let why = if text.is_empty() {
+        "it is empty"
+    } else if text.len() > 4096 {
+        "it is longer than 4096 characters"
+    } else if text.bytes().any(|b| !b.is_ascii_graphic() || b == b'\'') {
+        "it holds a space, a quote, a control character or a character outside ASCII"
+    } else {
+        return Ok(Secret::new(text));
+    };
+    Err(Error::usage(format!("{what}: this is not a usable token")).because(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_password_is_percent_encoded_into_the_url() {
+        let proxy = proxy("http://proxy.corp:3128", Some(&Secret::new("me:p@ss:w/rd"))).unwrap();
+        assert_eq!(proxy.url.expose(), "http://me:p%40ss%3Aw%2Frd@proxy.corp:3128");
+        assert!(super::proxy("http://p:1", Some(&Secret::new("nocolon"))).is_err());
+    }
+
+    #[test]
+    fn models_are_split_checked_and_unique() {
+        assert_eq!(models("a, b,a").unwrap(), ["a", "b"]);
+        assert!(models("a,,b").is_err());
+        assert!(models("../x").is_err());
+    }
+
+    #[test]
+    fn an_unknown_gateway_type_names_the_four() {
+        let error = gateway_type("lokal").unwrap_err();
+        assert!(error.to_string().contains("local, truefoundry, zuplo and custom"), "{error}");
+        assert_eq!(error.advice(), Some("did you mean --gateway-type local?"));
+    }
+}

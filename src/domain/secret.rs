@@ -1,0 +1,54 @@
+//! A value that may be written to one place only. It cannot be printed by accident: `Debug` masks it and there is
+//! no `Display`.
+
+use std::fmt;
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself; every caller is a place where a secret leaves its wrapping.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How a secret is shown to a person: its kind by a known public prefix, never a part of the random rest.
+pub fn mask(value: &str) -> String {
+    let prefix = ["sk-ant-", "sk-"].into_iter().find(|prefix| value.starts_with(prefix)).unwrap_or("");
+    if value.is_empty() { "(empty)".to_owned() } else { format!("{prefix}****") }
+}
+
+/// Hides `user:password@` in a URL that is about to be shown.
+pub fn mask_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://****@{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_secret_is_shown() {
+        let secret = Secret::new("sk-ant-api03-verysecret");
+        assert!(!format!("{secret:?}").contains("very"));
+        assert_eq!(mask(secret.expose()), "sk-ant-****");
+        assert_eq!(mask("hunter2"), "****");
+        assert_eq!(mask_userinfo("http://me:p@ss@proxy:3128/x"), "http://****@proxy:3128/x");
+    }
+}

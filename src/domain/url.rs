@@ -1,0 +1,186 @@
+//! URLs that a user may give: where a gateway or a proxy listens.
+//!
+//! Only what is needed is accepted, so that a value is safe in YAML, JSON, `.env` and a shell: http or https, a
+//! host, a port, a plain path. Userinfo belongs to `--proxy-auth`, never to a URL on a command line.
+
+use super::name::printable;
+use super::{Error, Result};
+
+/// A checked http or https URL, without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpUrl {
+    text: String,
+    host: String,
+    port: Option<u16>,
+}
+
+impl HttpUrl {
+    /// Checks `text`; `what` names the flag or variable in the message.
+    pub fn parse(what: &str, text: &str) -> Result<Self> {
+        let refuse = |why: &str| {
+            let shown = super::secret::mask_userinfo(&printable(text));
+            Error::usage(format!("{what}: {shown:?} is not a usable URL"))
+                .because(why)
+                .hint("give http:// or https://, a host and if needed :PORT and a path, for example https://gateway.example.com")
+        };
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or_else(|| refuse("it must start with http:// or https://"))?;
+        if let Some(bad) =
+            text.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~:/%[]@!,;=+".contains(*c)))
+        {
+            return Err(refuse(&format!("it holds the character {:?}", printable(&bad.to_string()))));
+        }
+        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        if authority.contains('@') {
+            return Err(refuse("a user name or password does not belong into it"));
+        }
+        let (host, port) = host_and_port(authority).map_err(|why| refuse(&why))?;
+        if path.split('/').any(|step| step == "." || step == "..") {
+            return Err(refuse("its path holds a . or .. step"));
+        }
+        Ok(Self { text: text.trim_end_matches('/').to_owned(), host: host.to_ascii_lowercase(), port })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https://")
+    }
+
+    /// The port given, else the scheme's.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    pub fn names_a_port(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// Whether it can only be reached on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let v4 = self.host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+        v4 || matches!(self.host.as_str(), "localhost" | "[::1]")
+    }
+
+    /// Whether there is more than scheme, host and port.
+    pub fn has_path(&self) -> bool {
+        self.text.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty())
+    }
+}
+
+fn host_and_port(authority: &str) -> std::result::Result<(&str, Option<u16>), String> {
+    let (host, port) = if authority.starts_with('[') {
+        let end = authority.find(']').ok_or("the [ of its IPv6 address is not closed")?;
+        let (host, rest) = authority.split_at(end + 1);
+        if host[1..end].parse::<std::net::Ipv6Addr>().is_err() {
+            return Err("its IPv6 address is not valid".into());
+        }
+        match rest.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None if rest.is_empty() => (host, None),
+            None => return Err("something follows its IPv6 address".into()),
+        }
+    } else {
+        authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
+    };
+    let port = match port {
+        None => None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            let number = digits.parse::<u16>().ok().filter(|port| *port != 0);
+            Some(number.ok_or("its port is not between 1 and 65535")?)
+        }
+        Some(_) => return Err("its port is not a number".into()),
+    };
+    if !host.starts_with('[') {
+        check_host(host)?;
+    }
+    Ok((host, port))
+}
+
+fn check_host(host: &str) -> std::result::Result<(), String> {
+    if host.is_empty() {
+        return Err("it has no host".into());
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if host.len() > 253 || !host.split('.').all(label) {
+        return Err("its host is not a host name".into());
+    }
+    let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if numeric && host.parse::<std::net::Ipv4Addr>().is_err() {
+        return Err("its host is not an IPv4 address".into());
+    }
+    if host.starts_with("169.254.") {
+        return Err("its host is a link-local address".into());
+    }
+    Ok(())
+}
+
+/// Percent-encodes what may not stand bare in the userinfo of a URL.
+pub fn encode_userinfo(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_work_are_kept_as_typed_without_the_last_slash() {
+        for (typed, kept) in [
+            ("http://127.0.0.1:4000", "http://127.0.0.1:4000"),
+            ("https://gw.example.com/", "https://gw.example.com"),
+            ("https://gw.example.com/v1/acct/anthropic", "https://gw.example.com/v1/acct/anthropic"),
+            ("http://[::1]:4000", "http://[::1]:4000"),
+        ] {
+            assert_eq!(HttpUrl::parse("--gateway-url", typed).unwrap().as_str(), kept);
+        }
+        assert!(HttpUrl::parse("x", "http://localhost:1").unwrap().is_loopback());
+        assert!(!HttpUrl::parse("x", "https://localhost.evil.com").unwrap().is_loopback());
+    }
+
+    /// D-009, N02 of the bad-input table.
+    #[test]
+    fn urls_that_lie_are_refused_with_the_reason() {
+        for (typed, why) in [
+            ("ftp://a", "must start with"),
+            ("file:///etc/passwd", "must start with"),
+            ("javascript:alert(1)", "must start with"),
+            ("http://", "no host"),
+            ("http://evil@127.0.0.1", "user name"),
+            ("http://a\nb", "character"),
+            ("http://a b", "character"),
+            ("http://a:0", "port"),
+            ("http://a:65536", "port"),
+            ("http://a:x", "port"),
+            ("http://a.", "host name"),
+            ("http://[::1", "not closed"),
+            ("http://[::1]%25x", "follows"),
+            ("http://169.254.169.254/latest", "link-local"),
+            ("http://gоogle.com", "character"),
+            ("http://a/../b", ".. step"),
+            ("http://$(x)", "character"),
+        ] {
+            let error = HttpUrl::parse("--gateway-url", typed).unwrap_err();
+            assert!(error.to_string().contains(why), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn userinfo_is_percent_encoded() {
+        assert_eq!(encode_userinfo("me:p@s/ %"), "me%3Ap%40s%2F%20%25");
+    }
+}

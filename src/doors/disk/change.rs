@@ -1,0 +1,161 @@
+//! Changing: the few calls a transaction stands on. They return `io::Result`, because the caller decides by errno.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+/// Creates `path` with exactly these bytes and this mode. It must not exist. The file is open only as 0600 until its
+/// content is complete. Not durable yet: see `flush`.
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    file.write_all(bytes)?;
+    if mode != 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}
+
+/// Makes the data of all `files` durable. Write-out of all is started first, then each is waited for: about half the
+/// time of one fsync after another (measured), and the cost stays bounded by our own data.
+pub fn flush(files: &[File]) -> io::Result<()> {
+    if cfg!(feature = "fault-no-sync") {
+        return Ok(());
+    }
+    #[cfg(target_os = "linux")]
+    for file in files {
+        use std::os::fd::AsRawFd;
+        // SAFETY: the descriptor is open for the whole call and the kernel touches no memory of ours. The result is
+        // ignored on purpose: this only starts the write-out early, the fsync below is what counts.
+        unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+    }
+    files.iter().try_for_each(File::sync_all)
+}
+
+/// Makes the entries of a directory durable.
+pub fn flush_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(feature = "fault-no-sync") {
+        return Ok(());
+    }
+    let dir = File::open(dir)?;
+    match rustix::fs::fsync(dir.as_fd()) {
+        // Some network file systems have no way to sync a directory; they also promise nothing about its order.
+        Err(rustix::io::Errno::INVAL) => Ok(()),
+        other => other.map_err(io::Error::from),
+    }
+}
+
+/// Swaps two existing files in one step.
+pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).map_err(io::Error::from)
+}
+
+/// Moves a file to a path where nothing is.
+pub fn place(from: &Path, to: &Path) -> io::Result<()> {
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
+}
+
+/// Whether an error of `exchange` or `place` means that the file system cannot do it at all.
+pub fn cannot_exchange(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
+}
+
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)
+}
+
+/// Removes a file; one that is gone already is fine.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes a directory if it is there and empty; says whether it is gone.
+pub fn remove_dir_if_empty(path: &Path) -> io::Result<bool> {
+    match fs::remove_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST | libc::EBUSY)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates `dir` and its missing ancestors with 0700, and returns those that were made, outermost first.
+pub fn create_dirs(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut missing: Vec<PathBuf> = dir
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.is_dir())
+        .map(Path::to_path_buf)
+        .collect();
+    missing.reverse();
+    let mut made = Vec::new();
+    for dir in missing {
+        match fs::DirBuilder::new().mode(0o700).create(&dir) {
+            Ok(()) => made.push(dir),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(made)
+}
+
+/// Overwrites a file in place and makes it durable: only for a file that cannot be replaced (a bind mount), and only
+/// when a durable copy of the old content exists.
+pub fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file =
+        fs::OpenOptions::new().write(true).truncate(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+pub fn set_owner(path: &Path, owner: (u32, u32)) -> io::Result<()> {
+    chown(path, Some(owner.0), Some(owner.1))
+}
+
+/// Appends one line in a single write, so that lines of two processes never mix.
+pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    file.write_all(format!("{line}\n").as_bytes())
+}
+
+/// Writes a file by way of `<path>.tmp`: the old content or the new, never a mixture, durable on return. For our own
+/// bookkeeping only; files of the user go through the transaction.
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let temporary = PathBuf::from(name);
+    remove(&temporary)?;
+    let written = create(&temporary, bytes, mode)
+        .and_then(|file| flush(&[file]))
+        .and_then(|()| rename(&temporary, path));
+    if let Err(error) = written {
+        let _ = remove(&temporary);
+        return Err(error);
+    }
+    path.parent().map_or(Ok(()), flush_dir)
+}

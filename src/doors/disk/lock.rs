@@ -1,0 +1,65 @@
+//! The lock of a deployment: flock on `.gwinstall/lock`, so that it ends with its holder, however that ends.
+//!
+//! The file's content names the holder for other processes; it decides nothing. A lock file may be unlinked by its
+//! holder, therefore a lock counts only if the path still leads to the very file that is locked.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Instant;
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Who holds a lock, as written by the holder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Holder {
+    pub pid: u32,
+    pub command: String,
+    pub since: Instant,
+}
+
+/// Tries to take the lock at `path`, whose directory must exist. `Ok(Err(holder))`: somebody else has it.
+pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>> {
+    for _ in 0..100 {
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+            .open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                return Ok(Err(serde_json::from_str(&text).ok()));
+            }
+            // A file system without locks (some NFS mounts): a second run is then kept out by nothing, and saying
+            // so would not help anybody to install.
+            Err(rustix::io::Errno::NOLCK | rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let same = fs::symlink_metadata(path).is_ok_and(|meta| {
+            file.metadata().is_ok_and(|mine| mine.ino() == meta.ino() && mine.dev() == meta.dev())
+        });
+        if same {
+            file.set_len(0)?;
+            file.rewind()?;
+            let text = serde_json::to_string(me).unwrap_or_default();
+            file.write_all(text.as_bytes())?;
+            return Ok(Ok(Lock { _file: file }));
+        }
+    }
+    Err(io::Error::other("the lock file is replaced again and again"))
+}

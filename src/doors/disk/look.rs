@@ -1,0 +1,226 @@
+//! Looking: nothing here changes the disk.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
+
+use super::failure;
+use crate::domain::hash::Hasher;
+use crate::domain::tree::{Found, Stamp};
+use crate::domain::{Error, Kind, Result};
+
+/// The largest text file that is read whole: settings, `.env`, rc files, configurations.
+pub const TEXT_CAP: u64 = 1 << 20;
+
+/// What is at `path`, links not followed; a file is hashed.
+pub fn find(path: &Path) -> Result<Found> {
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(error) if absent(&error) => return Ok(Found::Absent),
+        Err(error) => return Err(failure("look at", path, &error)),
+    };
+    if !meta.is_file() {
+        return Ok(Found::Other(kind_of(&meta)));
+    }
+    let mut file = open(path).map_err(|error| failure("read", path, &error))?;
+    let mut hasher = Hasher::default();
+    io::copy(&mut file, &mut hasher).map_err(|error| failure("read", path, &error))?;
+    Ok(Found::File(Stamp { sha256: hasher.finish().0, mode: meta.mode() & 0o7777 }))
+}
+
+fn kind_of(meta: &fs::Metadata) -> &'static str {
+    let kind = meta.file_type();
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else {
+        "a special file"
+    }
+}
+
+fn absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Opens a regular file for reading: a link is not followed, a FIFO does not block.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+/// The whole file, which must be regular and at most `cap` bytes.
+pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>> {
+    read_maybe(path, cap)?.ok_or_else(|| {
+        Error::new(Kind::Failed, format!("cannot read {}", path.display())).because("there is no such file")
+    })
+}
+
+/// The same; absent is `None`.
+pub fn read_maybe(path: &Path, cap: u64) -> Result<Option<Vec<u8>>> {
+    let file = match open(path) {
+        Ok(file) => file,
+        Err(error) if absent(&error) => return Ok(None),
+        Err(error) => return Err(failure("read", path, &error)),
+    };
+    let len = file.metadata().map_err(|error| failure("read", path, &error))?.len();
+    if len > cap {
+        return Err(too_large(path, len, cap));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    file.take(cap + 1).read_to_end(&mut bytes).map_err(|error| failure("read", path, &error))?;
+    if bytes.len() as u64 > cap {
+        return Err(too_large(path, bytes.len() as u64, cap));
+    }
+    Ok(Some(bytes))
+}
+
+fn too_large(path: &Path, len: u64, cap: u64) -> Error {
+    Error::new(Kind::Failed, format!("cannot read {}", path.display()))
+        .because(format!("it is too large: {len} bytes, at most {cap} are read"))
+}
+
+/// A regular file opened for streaming, and its length.
+pub fn reader(path: &Path) -> Result<(File, u64)> {
+    let file = open(path).map_err(|error| failure("read", path, &error))?;
+    let len = file.metadata().map_err(|error| failure("read", path, &error))?.len();
+    Ok((file, len))
+}
+
+/// The last `bytes` of a file (all of it when it is shorter); absent is empty.
+pub fn tail(path: &Path, bytes: u64) -> Result<Vec<u8>> {
+    use std::io::Seek;
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(error) if absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(failure("read", path, &error)),
+    };
+    let mut read = || -> io::Result<Vec<u8>> {
+        let len = file.metadata()?.len();
+        file.seek(io::SeekFrom::Start(len.saturating_sub(bytes)))?;
+        let mut text = Vec::new();
+        file.by_ref().take(bytes).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(|error| failure("read", path, &error))
+}
+
+/// Names in a directory, sorted; absent is empty. Names that are not UTF-8 are none of ours and left out.
+pub fn list(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(failure("list", dir, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failure("list", dir, &error))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// All regular files under `root`, as paths relative to it; links are an error, so that nothing outside is taken.
+pub fn walk(root: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut todo = vec![String::new()];
+    while let Some(dir) = todo.pop() {
+        for name in list(&root.join(&dir))? {
+            let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
+            let full = root.join(&path);
+            let meta = fs::symlink_metadata(&full).map_err(|error| failure("look at", &full, &error))?;
+            if meta.is_dir() {
+                todo.push(path);
+            } else if meta.is_file() {
+                files.push(path);
+            } else {
+                let what = kind_of(&meta);
+                return Err(
+                    Error::failed(format!("cannot use {}", full.display())).because(format!("it is {what}"))
+                );
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+pub fn is_dir(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Size in bytes and modification time in seconds since 1970.
+pub fn facts(path: &Path) -> Option<(u64, i64)> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    Some((meta.len(), meta.mtime()))
+}
+
+/// Owner and group of `path`.
+pub fn owner(path: &Path) -> Option<(u32, u32)> {
+    fs::metadata(path).ok().map(|meta| (meta.uid(), meta.gid()))
+}
+
+/// Permission bits of `path`, links followed.
+pub fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|meta| meta.mode() & 0o7777)
+}
+
+/// Whether this process may create entries in `dir`; asked of the kernel, without writing.
+pub fn may_write(dir: &Path) -> bool {
+    rustix::fs::accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+        && rustix::fs::statvfs(dir).is_ok_and(|fs| !fs.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Bytes and inodes that an unprivileged user can still use on the file system of `dir`; file systems without an
+/// inode limit say `u64::MAX`.
+pub fn free_space(dir: &Path) -> Option<(u64, u64)> {
+    let fs = rustix::fs::statvfs(dir).ok()?;
+    let inodes = if fs.f_files == 0 { u64::MAX } else { fs.f_favail };
+    Some((fs.f_bavail.saturating_mul(fs.f_frsize), inodes))
+}
+
+/// The nearest ancestor of `path` (or itself) that exists.
+pub fn nearest_existing(path: &Path) -> PathBuf {
+    path.ancestors().find(|dir| dir.exists()).map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+}
+
+/// The file behind `path`, every hop of symbolic links resolved; absent files resolve to the place where they would
+/// be created. A loop or a link into nowhere is an error: guessing could write outside of what the user linked.
+pub fn real_file(path: &Path) -> Result<PathBuf> {
+    let mut here = path.to_path_buf();
+    for _ in 0..40 {
+        match fs::symlink_metadata(&here) {
+            Ok(meta) if meta.is_symlink() => {
+                let to = fs::read_link(&here).map_err(|error| failure("follow", &here, &error))?;
+                here = here.parent().unwrap_or(Path::new("/")).join(to);
+            }
+            Ok(_) => return resolve_parent(&here),
+            Err(error) if absent(&error) && here == path => return Ok(here),
+            Err(error) if absent(&error) => {
+                return Err(Error::failed(format!("cannot follow {}", path.display()))
+                    .because(format!("it links to {}, which does not exist", here.display()))
+                    .hint(format!(
+                        "create the file ({{}} will do) or remove the link: ls -l {}",
+                        path.display()
+                    )));
+            }
+            Err(error) => return Err(failure("follow", &here, &error)),
+        }
+    }
+    Err(Error::failed(format!("cannot follow {}", path.display())).because("its links run in a circle"))
+}
+
+fn resolve_parent(path: &Path) -> Result<PathBuf> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_path_buf()) };
+    let dir = fs::canonicalize(dir).map_err(|error| failure("resolve", dir, &error))?;
+    Ok(dir.join(name))
+}

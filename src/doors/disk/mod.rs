@@ -1,0 +1,48 @@
+//! The only door to the disk.
+//!
+//! Promise: every new file is made with O_EXCL and 0600 before it gets its mode, no link is followed at a path of
+//! ours, and no call is retried after a failed fsync. Never: a recursive delete, a blind overwrite.
+
+mod change;
+mod lock;
+mod look;
+
+pub use change::*;
+pub use lock::{Holder, Lock, hold};
+pub use look::*;
+
+use std::io;
+use std::path::Path;
+
+use crate::domain::name::printable;
+use crate::domain::{Error, Kind};
+
+/// An I/O failure as the user reads it: what was tried on which path, why, and what helps.
+pub fn failure(tried: &str, path: &Path, error: &io::Error) -> Error {
+    let said = Error::new(Kind::Failed, format!("cannot {tried} {}", printable(&path.to_string_lossy())))
+        .because(reason(error));
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            said.hint("free some space, then run the same command again (df -h shows what is full)")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            said.hint("the file system is mounted read-only; choose another place with --target-dir DIR")
+        }
+        io::ErrorKind::PermissionDenied => said.hint(format!(
+            "check who owns it: ls -ld {}",
+            crate::domain::name::shell_word(&path.to_string_lossy())
+        )),
+        _ => said,
+    }
+}
+
+/// The operating system's own words, without Rust's `(os error N)`.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut text = text[..end].to_owned();
+    if let Some(first) = text.get_mut(0..1) {
+        first.make_ascii_lowercase();
+    }
+    text
+}

@@ -1,0 +1,149 @@
+//! Environment, clock, identity, randomness and other programs.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::domain::{Error, Instant, Result};
+
+/// An environment variable that is set, not empty and UTF-8.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The same as a path, in whatever encoding.
+pub fn path_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
+pub fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
+        Error::failed("cannot tell the current directory").because(super::disk::reason(&error))
+    })
+}
+
+/// Where this very executable is.
+pub fn executable() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
+pub fn now() -> Instant {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Instant::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// Measures how long something takes; never decides anything.
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    pub fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+pub fn sleep(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The name of the user, from the password database, else the number.
+pub fn user_name() -> String {
+    let id = user_id();
+    account(id).map_or_else(|| id.to_string(), |account| account.name)
+}
+
+/// The home directory in the password database.
+pub fn home_of_account() -> Option<PathBuf> {
+    account(user_id()).map(|account| account.home).filter(|home| home.is_absolute())
+}
+
+struct Account {
+    name: String,
+    home: PathBuf,
+}
+
+/// Reads /etc/passwd itself: a static binary has no name service switch to ask.
+fn account(id: u32) -> Option<Account> {
+    let text = std::fs::read("/etc/passwd").ok()?;
+    text.split(|byte| *byte == b'\n').find_map(|line| {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+        let [name, _, uid, _, _, home, ..] = fields.as_slice() else { return None };
+        (std::str::from_utf8(uid).ok()?.parse::<u32>().ok()? == id).then(|| Account {
+            name: String::from_utf8_lossy(name).into_owned(),
+            home: PathBuf::from(OsString::from_vec(home.to_vec())),
+        })
+    })
+}
+
+/// `count` random bytes from the operating system, as hex.
+pub fn random_hex(count: usize) -> Result<String> {
+    use std::fmt::Write as _;
+    use std::io::Read as _;
+    let failure = |error: std::io::Error| {
+        Error::failed("cannot read random bytes from /dev/urandom").because(super::disk::reason(&error))
+    };
+    let mut bytes = vec![0; count];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .map_err(failure)?;
+    let mut text = String::with_capacity(count * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
+/// Before anything else: new files are private whatever the user's umask, and a crash leaves no memory on disk.
+pub fn harden() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
+/// Finds a program on the PATH.
+pub fn program(name: &str) -> Option<PathBuf> {
+    which::which(name).ok()
+}
+
+/// Whether a process with this pid runs (and may be signalled by us).
+pub fn is_running(pid: i32) -> bool {
+    rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+/// What a process was started as, from /proc; empty where that does not exist.
+pub fn command_line(pid: i32) -> Vec<String> {
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .map(|text| {
+            text.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+        })
+        .unwrap_or_default()
+}
+
+/// Sends a signal; `false` when the process is gone.
+pub fn signal(pid: i32, signal: rustix::process::Signal) -> bool {
+    rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
+}

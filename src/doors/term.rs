@@ -1,0 +1,125 @@
+//! What the user sees and answers: data on stdout, talk on stderr.
+//!
+//! Promise: a closed pipe or a full disk behind stdout never stops or breaks a run. Never panics, never prints a
+//! secret (callers mask), never asks without a terminal.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::sync::OnceLock;
+
+use crate::domain::{Error, Result, Secret};
+
+/// How to talk; decided once from the command line and the environment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    pub quiet: bool,
+    pub verbose: bool,
+    pub color: bool,
+    /// Machine-readable output: talk is left out.
+    pub json: bool,
+}
+
+static MANNER: OnceLock<Manner> = OnceLock::new();
+
+pub fn set_manner(manner: Manner) {
+    let _ = MANNER.set(manner);
+}
+
+pub fn manner() -> Manner {
+    MANNER.get().copied().unwrap_or_default()
+}
+
+/// A line of data.
+pub fn data(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+/// Bytes of data as they are.
+pub fn raw(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// A line of talk: progress, warnings, questions.
+pub fn talk(text: &str) {
+    if !manner().quiet && !manner().json {
+        error(text);
+    }
+}
+
+/// A line that is said even when quiet.
+pub fn error(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
+}
+
+/// A line of detail, for `--verbose`.
+pub fn detail(text: &str) {
+    if manner().verbose {
+        talk(text);
+    }
+}
+
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal() && !manner().json
+}
+
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Paints text for a person's eyes; plain where color is off.
+pub fn paint(text: &str, style: Style) -> String {
+    if manner().color { format!("\x1b[{}m{text}\x1b[0m", style as u8) } else { text.to_owned() }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Style {
+    Bold = 1,
+    Dim = 2,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+}
+
+/// Asks a yes/no question on the terminal; an empty line means `default`, the end of input means no.
+pub fn confirm(question: &str, default: bool) -> Result<bool> {
+    let choices = if default { "[Y/n]" } else { "[y/N]" };
+    loop {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question} {choices} ").and_then(|()| err.flush());
+        drop(err);
+        let Some(line) = read_line()? else { return Ok(false) };
+        match line.trim().to_ascii_lowercase().as_str() {
+            "" => return Ok(default),
+            "y" | "yes" => return Ok(true),
+            "n" | "no" | "q" => return Ok(false),
+            _ => error("please answer y or n"),
+        }
+    }
+}
+
+/// One line from the terminal; `None` at the end of input.
+pub fn read_line() -> Result<Option<String>> {
+    super::signals::check()?;
+    let mut line = String::new();
+    let read = io::stdin().lock().take(1 << 16).read_line(&mut line);
+    super::signals::check()?;
+    match read {
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(line)),
+        Err(error) => Err(Error::failed("cannot read the answer").because(super::disk::reason(&error))),
+    }
+}
+
+/// A secret from standard input: typed without echo on a terminal, else the first line of a pipe.
+pub fn read_secret(prompt: &str) -> Result<Secret> {
+    if io::stdin().is_terminal() {
+        let typed = dialoguer::Password::new().with_prompt(prompt).allow_empty_password(true).interact();
+        super::signals::check()?;
+        return typed
+            .map(Secret::new)
+            .map_err(|error| Error::failed("cannot read the answer").because(error));
+    }
+    Ok(Secret::new(read_line()?.unwrap_or_default().trim_end_matches(['\n', '\r'])))
+}

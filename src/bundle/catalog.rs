@@ -3,7 +3,7 @@
 //! A newer bundle can bring a new model, preset or file without a new binary, so nothing here is Rust code that
 //! names a model. Promise: a catalog that parses is consistent (`Catalog::check`); every name it refers to exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,121 @@ pub struct Catalog {
     /// What Claude Code asks for when no model is configured: its own id for each tier, to be aliased.
     pub client_models: BTreeMap<Tier, String>,
     pub files: Vec<FileEntry>,
+}
+
+impl Catalog {
+    /// Parses `catalog.yaml`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let catalog: Self = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+        if catalog.schema != 1 {
+            return Err(format!("its schema is {}, this version of gwinstall knows 1; a newer one may help", catalog.schema));
+        }
+        Ok(catalog)
+    }
+
+    pub fn preset(&self, name: &str) -> Option<&Preset> {
+        self.presets.iter().find(|preset| preset.name == name)
+    }
+
+    pub fn model(&self, id: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.id == id)
+    }
+
+    pub fn variable(&self, name: &str) -> Option<&EnvVar> {
+        self.environment.iter().find(|variable| variable.name == name)
+    }
+
+    /// Whether a value of this name must never be shown; unknown names are secret.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.variable(name).is_none_or(|variable| variable.secret)
+    }
+
+    /// Whether a model had retired on the day of the catalog.
+    pub fn is_retired(&self, model: &Model) -> bool {
+        model.retires.as_ref().is_some_and(|day| *day <= self.as_of)
+    }
+
+    /// Whether everything that is named exists, once: files both ways, models, presets, variables.
+    pub fn check(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
+        unique("preset", self.presets.iter().map(|preset| preset.name.as_str()))?;
+        unique("model", self.models.iter().map(|model| model.id.as_str()))?;
+        unique("variable", self.environment.iter().map(|variable| variable.name.as_str()))?;
+        unique("file", self.files.iter().map(|file| file.path.as_str()))?;
+        let listed: BTreeSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        if let Some(path) = listed.iter().find(|path| !files.contains_key(**path)) {
+            return Err(format!("file {path} is listed but missing"));
+        }
+        if let Some(path) = files.keys().find(|path| !listed.contains(path.as_str())) {
+            return Err(format!("file {path} is not listed under files"));
+        }
+        for file in &self.files {
+            self.check_file(file)?;
+        }
+        for model in &self.models {
+            self.check_model(model, &listed)?;
+        }
+        self.presets.iter().try_for_each(|preset| self.check_preset(preset, &listed))
+    }
+
+    fn check_file(&self, file: &FileEntry) -> Result<(), String> {
+        super::pack::check_path(file.path.as_bytes()).map_err(|why| format!("file {}: {why}", file.path))?;
+        let ours_alone = ["backups/", ".gwinstall/", "config/", ".env", "deployment-manifest.json", "deployment.log", "litellm."];
+        if ours_alone.iter().any(|reserved| file.path.starts_with(reserved)) {
+            return Err(format!("file {}: this path is generated, a bundle cannot hold it", file.path));
+        }
+        if !matches!(file.class, Class::Script | Class::Template | Class::Doc | Class::Example | Class::Test) {
+            return Err(format!("file {}: a bundle holds scripts, templates, docs, examples and tests", file.path));
+        }
+        let unknown = file.presets.iter().flatten().find(|name| self.preset(name).is_none());
+        unknown.map_or(Ok(()), |name| Err(format!("file {}: there is no preset {name}", file.path)))
+    }
+
+    fn check_model(&self, model: &Model, listed: &BTreeSet<&str>) -> Result<(), String> {
+        let id = &model.id;
+        if !crate::domain::name::is_model_name(id) {
+            return Err(format!("model {id}: not a usable name"));
+        }
+        if !listed.contains(model.config_file.as_str()) {
+            return Err(format!("model {id}: its config_file {} is not listed", model.config_file));
+        }
+        if let Some(successor) = model.successor.as_ref().filter(|successor| self.model(successor).is_none()) {
+            return Err(format!("model {id}: its successor {successor} is not in the catalog"));
+        }
+        if let Some(day) = model.retires.as_ref().filter(|day| crate::domain::Instant::parse(day).is_none()) {
+            return Err(format!("model {id}: {day} is not a day (YYYY-MM-DD)"));
+        }
+        let unknown = model.env.iter().find(|name| self.variable(name).is_none());
+        unknown.map_or(Ok(()), |name| Err(format!("model {id}: the variable {name} is not described")))
+    }
+
+    fn check_preset(&self, preset: &Preset, listed: &BTreeSet<&str>) -> Result<(), String> {
+        let name = &preset.name;
+        for path in std::iter::once(&preset.template_file).chain(&preset.base) {
+            if !listed.contains(path.as_str()) {
+                return Err(format!("preset {name}: {path} is not listed"));
+            }
+        }
+        if let Some(id) = preset.default_models.iter().find(|id| self.model(id).is_none()) {
+            return Err(format!("preset {name}: there is no model {id}"));
+        }
+        let variables = preset.required_env_vars.iter().chain(&preset.optional_env_vars);
+        if let Some(unknown) = variables.into_iter().find(|variable| self.variable(variable).is_none()) {
+            return Err(format!("preset {name}: the variable {unknown} is not described"));
+        }
+        let known = crate::domain::request::GATEWAY_TYPES;
+        let unknown = preset.gateway_types.iter().find(|kind| !known.contains(&kind.as_str()));
+        unknown.map_or(Ok(()), |kind| Err(format!("preset {name}: there is no gateway type {kind}")))
+    }
+}
+
+fn unique<'a>(noun: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("{noun} {name} is listed twice"));
+        }
+    }
+    Ok(())
 }
 
 /// A deployment preset.

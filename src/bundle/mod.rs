@@ -1,3 +1,113 @@
 //! A bundle: a versioned set of files plus its catalog; one type, one code path for every source.
+//!
+//! Promise: a `Bundle` in hand is consistent (its catalog names exactly its files) and its files are in memory, so
+//! nothing can change between looking and deploying.
 
+pub mod build;
 pub mod catalog;
+mod embedded;
+pub mod pack;
+pub mod ustar;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+pub use catalog::{Catalog, Model, Preset};
+pub use embedded::embedded;
+
+use crate::domain::hash::Hasher;
+use crate::domain::record::BundleId;
+use crate::domain::{Error, Kind, Result};
+use crate::doors::disk;
+
+/// The catalog's place inside a bundle.
+pub const CATALOG: &str = "catalog.yaml";
+
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    pub id: BundleId,
+    pub catalog: Catalog,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// Where a bundle came from, for its id.
+pub struct Provenance<'a> {
+    pub version: &'a str,
+    pub seq: u64,
+    pub origin: &'a str,
+    pub path: Option<String>,
+}
+
+impl Bundle {
+    /// Checks the files and their catalog against each other. `files` include `catalog.yaml`.
+    pub fn new(mut files: BTreeMap<String, Vec<u8>>, from: &Provenance<'_>) -> Result<Self> {
+        let broken = |why: String| {
+            Error::new(Kind::Failed, format!("the bundle from {} cannot be used", from.path.as_deref().unwrap_or(from.origin))).because(why)
+        };
+        let sha256 = digest(&files);
+        let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
+        let text = String::from_utf8(text).map_err(|_| broken(format!("{CATALOG} is not UTF-8")))?;
+        let catalog = Catalog::parse(&text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
+        catalog.check(&files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
+        let id = BundleId {
+            version: from.version.to_owned(),
+            seq: from.seq,
+            origin: from.origin.to_owned(),
+            sha256,
+            path: from.path.clone(),
+        };
+        Ok(Self { id, catalog, files })
+    }
+
+    /// A directory in the layout of `embedded/`: `--source-dir`. Unsigned, so its `seq` is 0.
+    pub fn from_directory(dir: &Path) -> Result<Self> {
+        if !disk::is_dir(dir) {
+            return Err(Error::usage(format!("--source-dir: there is no directory {}", dir.display()))
+                .hint("give the directory that holds catalog.yaml, or leave the flag out to use the bundle inside gwinstall"));
+        }
+        let mut files = BTreeMap::new();
+        let mut total = 0;
+        for path in disk::walk(dir)? {
+            if let Err(why) = pack::check_path(path.as_bytes()) {
+                return Err(Error::failed(format!("cannot use {}", dir.join(&path).display())).because(why));
+            }
+            let bytes = disk::read(&dir.join(&path), ustar::Limits::BUNDLE.unpacked)?;
+            total += bytes.len() as u64;
+            if total > ustar::Limits::BUNDLE.unpacked || files.len() >= ustar::Limits::BUNDLE.files {
+                return Err(Error::failed(format!("--source-dir: {} is too large", dir.display()))
+                    .because("a bundle holds at most 10,000 files and 64 MiB"));
+            }
+            files.insert(path, bytes);
+        }
+        let from = Provenance { version: build::VERSION, seq: 0, origin: "directory", path: Some(dir.display().to_string()) };
+        Self::new(files, &from)
+    }
+
+    /// A file of the bundle.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
+    }
+
+    /// A text file that the catalog promises.
+    pub fn text(&self, path: &str) -> Result<&str> {
+        self.file(path)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .ok_or_else(|| Error::failed(format!("the bundle's {path} is missing or not UTF-8")))
+    }
+}
+
+/// sha256 over names, lengths and bytes of all files, in order.
+fn digest(files: &BTreeMap<String, Vec<u8>>) -> crate::domain::Sha256 {
+    let mut hasher = Hasher::default();
+    for (path, bytes) in files {
+        // A Hasher never fails to write.
+        let _ = write!(hasher, "{path}\0{}\0", bytes.len());
+        let _ = hasher.write_all(bytes);
+    }
+    hasher.finish().0
+}

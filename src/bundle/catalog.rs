@@ -199,6 +199,10 @@ pub struct Model {
     pub retires: Option<String>,
     #[serde(default)]
     pub successor: Option<String>,
+    /// Models to try in order when this one fails, where the same model is sold twice. Only those that are deployed
+    /// become a fallback; a retired model falls back to its successor instead.
+    #[serde(default)]
+    pub fallbacks: Vec<String>,
     /// Location the route needs, where `VERTEXAI_LOCATION` would be wrong.
     #[serde(default)]
     pub location: Option<String>,

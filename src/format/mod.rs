@@ -3,3 +3,5 @@
 
 pub mod dotenv;
 mod dotenv_line;
+pub mod rc;
+mod shell_words;

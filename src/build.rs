@@ -41,7 +41,10 @@ fn embed() -> io::Result<()> {
 fn collect(root: &Path, dir: &str, files: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(root.join(dir))? {
         let entry = entry?;
-        let name = entry.file_name().into_string().map_err(|name| io::Error::other(format!("{} is not UTF-8", name.display())))?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|name| io::Error::other(format!("{} is not UTF-8", name.display())))?;
         let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
         let kind = entry.file_type()?;
         if kind.is_dir() {

@@ -1,7 +1,11 @@
 //! `.env` against the programs that read it: what we accept and what we write means the same to bash, to dash and to a
 //! reading loop that never evaluates.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests touch the disk and stop where they fail"
+)]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,6 +1,10 @@
 //! Exports found by reading against what a shell really exports: a find without a note must be true.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests touch the disk and stop where they fail"
+)]
 
 use std::process::Command;
 

@@ -30,7 +30,10 @@ impl Catalog {
     pub fn parse(text: &str) -> Result<Self, String> {
         let catalog: Self = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
         if catalog.schema != 1 {
-            return Err(format!("its schema is {}, this version of gwinstall knows 1; a newer one may help", catalog.schema));
+            return Err(format!(
+                "its schema is {}, this version of gwinstall knows 1; a newer one may help",
+                catalog.schema
+            ));
         }
         Ok(catalog)
     }
@@ -81,12 +84,24 @@ impl Catalog {
 
     fn check_file(&self, file: &FileEntry) -> Result<(), String> {
         super::pack::check_path(file.path.as_bytes()).map_err(|why| format!("file {}: {why}", file.path))?;
-        let ours_alone = ["backups/", ".gwinstall/", "config/", ".env", "deployment-manifest.json", "deployment.log", "litellm."];
+        let ours_alone = [
+            "backups/",
+            ".gwinstall/",
+            "config/",
+            ".env",
+            "deployment-manifest.json",
+            "deployment.log",
+            "litellm.",
+        ];
         if ours_alone.iter().any(|reserved| file.path.starts_with(reserved)) {
             return Err(format!("file {}: this path is generated, a bundle cannot hold it", file.path));
         }
-        if !matches!(file.class, Class::Script | Class::Template | Class::Doc | Class::Example | Class::Test) {
-            return Err(format!("file {}: a bundle holds scripts, templates, docs, examples and tests", file.path));
+        if !matches!(file.class, Class::Script | Class::Template | Class::Doc | Class::Example | Class::Test)
+        {
+            return Err(format!(
+                "file {}: a bundle holds scripts, templates, docs, examples and tests",
+                file.path
+            ));
         }
         let unknown = file.presets.iter().flatten().find(|name| self.preset(name).is_none());
         unknown.map_or(Ok(()), |name| Err(format!("file {}: there is no preset {name}", file.path)))
@@ -100,7 +115,8 @@ impl Catalog {
         if !listed.contains(model.config_file.as_str()) {
             return Err(format!("model {id}: its config_file {} is not listed", model.config_file));
         }
-        if let Some(successor) = model.successor.as_ref().filter(|successor| self.model(successor).is_none()) {
+        if let Some(successor) = model.successor.as_ref().filter(|successor| self.model(successor).is_none())
+        {
             return Err(format!("model {id}: its successor {successor} is not in the catalog"));
         }
         if let Some(day) = model.retires.as_ref().filter(|day| crate::domain::Instant::parse(day).is_none()) {

@@ -12,7 +12,11 @@ struct Payload;
 
 /// Unpacks the bundle that this executable carries.
 pub fn embedded() -> Result<Bundle> {
-    let archive = Payload::get("bundle.tar.gz").ok_or_else(|| Error::failed("this executable carries no bundle"))?;
+    let archive =
+        Payload::get("bundle.tar.gz").ok_or_else(|| Error::failed("this executable carries no bundle"))?;
     let files = ustar::unpack(archive.data.as_ref(), &ustar::Limits::BUNDLE)?;
-    Bundle::new(files, &Provenance { version: build::VERSION, seq: build::seq(), origin: "embedded", path: None })
+    Bundle::new(
+        files,
+        &Provenance { version: build::VERSION, seq: build::seq(), origin: "embedded", path: None },
+    )
 }

@@ -43,7 +43,11 @@ impl Bundle {
     /// Checks the files and their catalog against each other. `files` include `catalog.yaml`.
     pub fn new(mut files: BTreeMap<String, Vec<u8>>, from: &Provenance<'_>) -> Result<Self> {
         let broken = |why: String| {
-            Error::new(Kind::Failed, format!("the bundle from {} cannot be used", from.path.as_deref().unwrap_or(from.origin))).because(why)
+            Error::new(
+                Kind::Failed,
+                format!("the bundle from {} cannot be used", from.path.as_deref().unwrap_or(from.origin)),
+            )
+            .because(why)
         };
         let sha256 = digest(&files);
         let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
@@ -80,7 +84,12 @@ impl Bundle {
             }
             files.insert(path, bytes);
         }
-        let from = Provenance { version: build::VERSION, seq: 0, origin: "directory", path: Some(dir.display().to_string()) };
+        let from = Provenance {
+            version: build::VERSION,
+            seq: 0,
+            origin: "directory",
+            path: Some(dir.display().to_string()),
+        };
         Self::new(files, &from)
     }
 

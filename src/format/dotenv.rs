@@ -26,9 +26,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::dotenv_line::{self, Flaw};
+mod line;
+#[cfg(test)]
+mod tests;
 
-pub use super::dotenv_line::Quoting;
+use line::Flaw;
+
+pub use line::{Quoting, is_name};
 
 /// A parsed file that remembers every byte of it.
 #[derive(Clone)]
@@ -188,7 +192,7 @@ impl DotEnv {
     /// Sets `key`: in the line that holds it today, else in its placeholder line, else in a new last line.
     /// The rest of a replaced line (`export`, a comment after the value) stays.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Unwritable> {
-        if !dotenv_line::is_name(key) {
+        if !line::is_name(key) {
             return Err(Unwritable("the name of a variable is a letter or _ and then letters, digits or _"));
         }
         let written = quote(value)?;
@@ -224,10 +228,7 @@ impl DotEnv {
 
     /// Adds `#NAME=CHANGE-ME-NAME` unless the file already has a line for `key`, filled in or not.
     pub fn placeholder(&mut self, key: &str) {
-        if !dotenv_line::is_name(key)
-            || self.last_of(key).is_some()
-            || self.placeholder_after(key, None).is_some()
-        {
+        if !line::is_name(key) || self.last_of(key).is_some() || self.placeholder_after(key, None).is_some() {
             return;
         }
         let kind = Kind::Placeholder { key: key.to_owned() };
@@ -287,7 +288,7 @@ fn line_end_of(text: &str) -> &'static str {
 
 /// What line `number` is, and the number of the last line that belongs to it.
 fn classify(text: &str, number: usize, following: &[&str]) -> (Kind, usize) {
-    let body = dotenv_line::without_end(text);
+    let body = line::without_end(text);
     if body.contains(|c: char| c.is_control() && c != '\t') {
         return (Kind::Broken { key: None, why: "a control character".to_owned() }, number);
     }
@@ -296,10 +297,10 @@ fn classify(text: &str, number: usize, following: &[&str]) -> (Kind, usize) {
         return (Kind::Other, number);
     }
     if let Some(comment) = trimmed.strip_prefix('#') {
-        let kind = dotenv_line::placeholder_key(comment).map(|key| Kind::Placeholder { key: key.to_owned() });
+        let kind = line::placeholder_key(comment).map(|key| Kind::Placeholder { key: key.to_owned() });
         return (kind.unwrap_or(Kind::Other), number);
     }
-    let line = dotenv_line::read(body);
+    let line = line::read(body);
     let key = line.key.map(str::to_owned);
     let (why, last) = match line.value {
         Ok((value, quoting, span)) => {
@@ -307,25 +308,21 @@ fn classify(text: &str, number: usize, following: &[&str]) -> (Kind, usize) {
             return (Kind::Entry { key, value: value.to_owned(), quoting, span }, number);
         }
         Err(Flaw::Here(why)) => (why.to_owned(), number),
-        Err(Flaw::OpenQuote(quote)) => {
-            match following.iter().position(|text| dotenv_line::closes(text, quote)) {
-                Some(more) => {
-                    let last = number + more + 1;
-                    (format!("a quoted value over several lines (to line {last}) is not supported"), last)
-                }
-                None => ("the quote is never closed".to_owned(), number),
+        Err(Flaw::OpenQuote(quote)) => match following.iter().position(|text| line::closes(text, quote)) {
+            Some(more) => {
+                let last = number + more + 1;
+                (format!("a quoted value over several lines (to line {last}) is not supported"), last)
             }
-        }
+            None => ("the quote is never closed".to_owned(), number),
+        },
         Err(Flaw::Continued) => {
-            let more =
-                following.iter().take_while(|text| dotenv_line::without_end(text).ends_with('\\')).count();
+            let more = following.iter().take_while(|text| line::without_end(text).ends_with('\\')).count();
             let last = (number + more + 1).min(number + following.len());
             (format!("a value continued with \\ (to line {last}) is not supported"), last)
         }
         Err(Flaw::Heredoc(end)) => {
-            let more = following
-                .iter()
-                .position(|text| dotenv_line::without_end(text).trim_start_matches('\t') == end);
+            let more =
+                following.iter().position(|text| line::without_end(text).trim_start_matches('\t') == end);
             let last = number + more.map_or(following.len(), |more| more + 1);
             (format!("a here-document (to line {last}) is not supported"), last)
         }
@@ -366,7 +363,3 @@ pub fn is_placeholder(value: &str) -> bool {
     let bare = folded.strip_prefix("SK-").unwrap_or(&folded);
     folded.is_empty() || bare.starts_with("CHANGE-ME") || bare.starts_with("CHANGEME") || folded == "SK-1234"
 }
-
-#[cfg(test)]
-#[path = "dotenv_tests.rs"]
-mod tests;

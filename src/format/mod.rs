@@ -2,6 +2,5 @@
 //! from `&str`, edited by splices, never re-serialised. No I/O.
 
 pub mod dotenv;
-mod dotenv_line;
 pub mod rc;
-mod shell_words;
+pub mod settings;

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::shell_words::{self, Command, Word};
+mod words;
+
+use words::{Command, Word};
 
 /// Whose rules the file follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +67,7 @@ impl fmt::Display for Note {
 /// Every export in `text`, in file order.
 pub fn scan_all(text: &str, dialect: Dialect) -> Vec<Found> {
     let mut scan = Scan::default();
-    for command in shell_words::commands(text, dialect) {
+    for command in words::commands(text, dialect) {
         match dialect {
             Dialect::Posix => scan.posix(command),
             Dialect::Fish => scan.fish(command),
@@ -290,7 +292,7 @@ impl Scan {
 fn assignment(word: &Word) -> Option<Assignment> {
     let (name, value) = word.text.split_once('=')?;
     let (name, appended) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
-    super::dotenv_line::is_name(name).then(|| Assignment {
+    super::dotenv::is_name(name).then(|| Assignment {
         name: name.to_owned(),
         value: value.to_owned(),
         appended,

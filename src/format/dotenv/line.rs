@@ -36,7 +36,7 @@ pub(super) fn without_end(line: &str) -> &str {
 }
 
 /// A name that every shell takes: a letter or `_`, then letters, digits and `_`.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

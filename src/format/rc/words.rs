@@ -3,7 +3,7 @@
 //! Knows quotes, comments, continuations, here-documents and substitutions of bash, zsh, dash and of fish, well enough
 //! to tell a literal word from one that a shell would have to compute. Total: any text gives some answer, in one pass.
 
-use super::rc::Dialect;
+use super::Dialect;
 
 /// One simple command: its words and where it stands.
 pub(super) struct Command {

@@ -1,0 +1,268 @@
+use super::*;
+use serde_json::json;
+
+fn wish(path: &str, value: &str) -> Wish {
+    Wish { path: KeyPath::parse(path), value: Some(json!(value)), take_over: false }
+}
+
+fn converge(text: &str, wishes: &[Wish], ledger: &Ledger) -> (String, Ledger, Converged) {
+    let settings = Settings::parse(text.as_bytes()).unwrap();
+    let next = settings.converge(wishes, ledger).unwrap();
+    let again = Ledger::parse(&next.ledger.to_text()).unwrap();
+    assert!(again == next.ledger, "the ledger does not survive being written");
+    (String::from_utf8(next.bytes.clone()).unwrap(), again, next)
+}
+
+/// Puts the wishes in and takes them out again; the text in between.
+fn through(text: &str, wishes: &[Wish]) -> String {
+    let (installed, ledger, _) = converge(text, wishes, &Ledger::default());
+    let (back, ledger, _) = converge(&installed, &[], &ledger);
+    assert_eq!(back, text, "{installed}");
+    assert!(ledger.is_empty());
+    installed
+}
+
+fn problem(bytes: &[u8]) -> Problem {
+    match Settings::parse(bytes) {
+        Ok(_) => panic!("accepted: {}", String::from_utf8_lossy(bytes)),
+        Err(problem) => problem,
+    }
+}
+
+/// J01, J02, J03, J05: refused with a place; the caller leaves the file alone.
+#[test]
+fn what_is_no_settings_object_is_refused_with_its_place() {
+    let rows: [(&[u8], usize, usize, &str); 26] = [
+        (b"", 1, 1, "empty"),
+        (b" \n\t", 1, 1, "empty"),
+        (b"// only\n", 1, 1, "empty"),
+        (b"null", 1, 1, "must hold an object"),
+        (b"\n []", 2, 2, "must hold an object"),
+        (b"\"x\"", 1, 1, "must hold an object"),
+        (b"42", 1, 1, "must hold an object"),
+        (b"{\"a\": 1", 1, 8, "a } is missing"),
+        (b"{\"a\": NaN}", 1, 7, "not a value"),
+        (b"{'a': 1}", 1, 2, "key in double quotes"),
+        (b"{a: 1}", 1, 2, "key in double quotes"),
+        (b"{\"a\": 'x'}", 1, 7, "not a value"),
+        (b"{\"a\" 1}", 1, 6, "expected :"),
+        (b"{\"a\": 1 \"b\": 2}", 1, 9, "expected , or }"),
+        (b"{\"a\": 1,, \"b\": 2}", 1, 9, "key in double quotes"),
+        (b"{\"a\": 01}", 1, 7, "not a number"),
+        (b"{\"a\": +1}", 1, 7, "not a value"),
+        (b"{\"a\": \"\x01\"}", 1, 8, "control character"),
+        (b"{\"a\": \"x\n\"}", 1, 9, "control character"),
+        (b"{\"a\": \"\\x\"}", 1, 8, "not an escape"),
+        (b"{} {}", 1, 4, "text after the end"),
+        (b"{\"a\": 1\0}", 1, 8, "expected , or }"),
+        (b"{\n\"a\": 1, /*", 2, 9, "never closed"),
+        (b"{\n \"a\": 1,\n \"a\": 2}", 3, 2, "first on line 2"),
+        (b"{\"env\": {\n\"A\": \"1\",\n\"\\u0041\": \"2\"}}", 3, 1, "first on line 2"),
+        (b"{\"a\": \"caf\xe9\"}", 1, 11, "not UTF-8"),
+    ];
+    for (bytes, line, column, why) in rows {
+        let seen = problem(bytes);
+        let shown = String::from_utf8_lossy(bytes);
+        assert!(seen.why.contains(why), "{shown}: {seen}");
+        assert_eq!((seen.line, seen.column), (line, column), "{shown}: {seen}");
+    }
+    assert!(problem(b"\xff\xfe{\0}\0").why.contains("UTF-16"));
+    for env in ["null", "[]", "\"x\"", "1"] {
+        assert!(problem(format!("{{\"env\": {env}}}").as_bytes()).why.contains("\"env\" must be an object"));
+    }
+}
+
+/// J08.
+#[test]
+fn deep_nesting_is_refused_and_not_a_crash() {
+    let deep = |depth: usize| format!("{{\"a\": {}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(Settings::parse(deep(199).as_bytes()).is_ok());
+    assert!(problem(deep(200).as_bytes()).why.contains("deeper than 200"));
+    assert!(problem("[".repeat(10_000).as_bytes()).why.contains("deeper than 200"));
+    assert!(problem("{\"a\":".repeat(10_000).as_bytes()).why.contains("deeper than 200"));
+}
+
+/// J04, J12: one row per style; each goes in and out again byte for byte.
+#[test]
+fn new_members_take_the_style_of_the_file() {
+    let wishes = [wish("env.U", "u"), wish("env.K", ""), wish("helper", "h")];
+    let rows = [
+        ("{}", r#"{"env": {"U": "u", "K": ""}, "helper": "h"}"#),
+        ("{}\n", "{\n  \"env\": {\n    \"U\": \"u\",\n    \"K\": \"\"\n  },\n  \"helper\": \"h\"\n}\n"),
+        (
+            "{ }\r\n",
+            "{\r\n  \"env\": {\r\n    \"U\": \"u\",\r\n    \"K\": \"\"\r\n  },\r\n  \"helper\": \"h\"\r\n}\r\n",
+        ),
+        (r#"{"a":1}"#, r#"{"a":1,"env":{"U":"u","K":""},"helper":"h"}"#),
+        (
+            r#"{"a": 1, "env": {"B": "b"}}"#,
+            r#"{"a": 1, "env": {"B": "b", "U": "u", "K": ""}, "helper": "h"}"#,
+        ),
+        (
+            "{\n\t\"a\": 1 // one\n}",
+            "{\n\t\"a\": 1, // one\n\t\"env\": {\n\t\t\"U\": \"u\",\n\t\t\"K\": \"\"\n\t},\n\t\"helper\": \"h\"\n}",
+        ),
+        (
+            "{\n    \"env\": {},\n    \"a\": 1,\n}\n",
+            "{\n    \"env\": {\n        \"U\": \"u\",\n        \"K\": \"\"\n    },\n    \"a\": 1,\n    \"helper\": \"h\",\n}\n",
+        ),
+        (
+            "{\n  \"env\": { /* none\n yet */ }\n}\n",
+            "{\n  \"env\": { /* none\n yet */\n    \"U\": \"u\",\n    \"K\": \"\"\n  },\n  \"helper\": \"h\"\n}\n",
+        ),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(through(text, &wishes), expected, "{text}");
+    }
+}
+
+/// J13: what our types cannot hold passes through untouched.
+#[test]
+fn foreign_numbers_and_escapes_survive() {
+    let text = r#"{"big": 9007199254740993, "huge": 1e400, "half": "\ud800", "\udc00": 1, "\udc01": "\u0000", "日本": "é\u00e9"}"#;
+    let installed = through(text, &[wish("env.U", "u")]);
+    assert!(installed.starts_with(&text[..text.len() - 1]));
+    let settings = Settings::parse(text.as_bytes()).unwrap();
+    assert_eq!(settings.raw(&KeyPath::top("huge")), Some("1e400"));
+    assert_eq!(settings.get(&KeyPath::top("half")), Some(json!(r#""\ud800""#)));
+}
+
+#[test]
+fn values_are_read_past_comments_and_trailing_commas() {
+    let settings =
+        Settings::parse(b"\xef\xbb\xbf{\"a\": [1, /* , */ {\"b\": \"//\",},], \"env\": {\"N\": true}}")
+            .unwrap();
+    assert_eq!(settings.get(&KeyPath::top("a")), Some(json!([1, {"b": "//"}])));
+    assert_eq!(settings.get(&KeyPath::env("N")), Some(json!(true)));
+    assert_eq!(settings.get(&KeyPath::env("a")), None);
+    assert_eq!(settings.env_names().collect::<Vec<_>>(), ["N"]);
+}
+
+/// J09 and the rule for foreign values.
+#[test]
+fn a_foreign_value_stays_unless_taken_over_and_comes_back() {
+    let text = "{\n  \"env\": {\"U\": \"theirs\"}\n}\n";
+    let settings = Settings::parse(text.as_bytes()).unwrap();
+    let ours = wish("env.U", "ours");
+    assert_eq!(settings.foreign(std::slice::from_ref(&ours), &Ledger::default()), [KeyPath::env("U")]);
+    assert_eq!(settings.foreign(&[wish("env.U", "theirs")], &Ledger::default()), []);
+    let (kept, ledger, next) = converge(text, std::slice::from_ref(&ours), &Ledger::default());
+    assert_eq!((kept.as_str(), next.kept, ledger.is_empty()), (text, vec![KeyPath::env("U")], true));
+    let taken = through(text, &[Wish { take_over: true, ..ours }]);
+    assert_eq!(taken, text.replace("theirs", "ours"));
+}
+
+#[test]
+fn several_installs_still_lead_back_to_the_first_file() {
+    let text = "{\r\n\t\"a\": 1\r\n}";
+    let rounds: [&[Wish]; 4] = [
+        &[wish("env.A", "1"), wish("env.B", "2"), wish("helper", "x")],
+        &[wish("helper", "x"), wish("env.B", "3")],
+        &[],
+        &[wish("env.C", "4")],
+    ];
+    let (mut today, mut ledger) = (text.to_owned(), Ledger::default());
+    for wishes in rounds {
+        (today, ledger, _) = converge(&today, wishes, &ledger);
+        let (same, _, next) = converge(&today, wishes, &ledger);
+        assert_eq!((same, next.changed), (today.clone(), vec![]), "a second time changes nothing");
+    }
+    assert_eq!(converge(&today, &[], &ledger).0, text);
+}
+
+/// What Claude Code does to the file: it writes it anew with a key of its own.
+#[test]
+fn after_somebody_else_wrote_the_file_only_our_keys_go() {
+    let (installed, ledger, _) =
+        converge("{\"a\": 1}", &[wish("env.U", "u"), wish("helper", "h")], &Ledger::default());
+    let mut value: Value = serde_json::from_str(&installed).unwrap();
+    value["model"] = json!("opus");
+    let theirs = serde_json::to_string_pretty(&value).unwrap();
+    let (same, again, _) = converge(&theirs, &[wish("helper", "h"), wish("env.U", "u")], &ledger);
+    assert_eq!(same, theirs, "nothing to do, nothing written");
+    let (back, ..) = converge(&theirs, &[], &again);
+    assert_eq!(back, "{\n  \"a\": 1,\n  \"model\": \"opus\"\n}");
+}
+
+#[test]
+fn a_key_that_the_user_changed_since_stays_and_is_reported() {
+    let wishes = [wish("env.U", "u"), wish("env.V", "v"), wish("env.W", "w")];
+    let (installed, ledger, _) = converge("{}\n", &wishes, &Ledger::default());
+    let edited = installed.replace("\"u\"", "\"mine\"").replace("    \"W\": \"w\"\n", "    \"X\": \"x\"\n");
+    let (updated, _, next) = converge(&edited, &wishes, &ledger);
+    assert_eq!(next.kept, [KeyPath::env("U")]);
+    assert_eq!(next.changed, [KeyPath::env("W")], "a deleted key comes back");
+    assert!(updated.contains("\"U\": \"mine\""));
+    let (back, ledger, next) = converge(&edited, &[], &ledger);
+    assert_eq!(back, "{\n  \"env\": {\n    \"U\": \"mine\",\n    \"X\": \"x\"\n  }\n}\n");
+    assert_eq!(next.kept, [KeyPath::env("U"), KeyPath::env("W")]);
+    assert!(ledger.is_empty());
+    let forced = wishes.map(|wish| Wish { take_over: true, ..wish });
+    let (_, ledger, _) = converge(&edited, &forced, &Ledger::parse(&next.ledger.to_text()).unwrap());
+    let settings = Settings::parse(converge(&edited, &forced, &ledger).0.as_bytes()).unwrap();
+    assert_eq!(settings.get(&KeyPath::env("U")), Some(json!("u")));
+}
+
+#[test]
+fn what_is_taken_over_later_comes_back_as_the_user_left_it_last() {
+    let (installed, ledger, _) = converge(
+        "{\"helper\": \"first\"}",
+        &[Wish { take_over: true, ..wish("helper", "ours") }],
+        &Ledger::default(),
+    );
+    let edited = installed.replace("ours", "second");
+    let (forced, ledger, _) =
+        converge(&edited, &[Wish { take_over: true, ..wish("helper", "ours") }], &ledger);
+    assert!(forced.contains("ours"));
+    assert_eq!(converge(&forced, &[], &ledger).0, edited);
+}
+
+#[test]
+fn a_file_of_ours_goes_when_it_says_nothing_any_more() {
+    let wishes = [wish("env.U", "u")];
+    let created = Settings::absent().converge(&wishes, &Ledger::default()).unwrap();
+    assert_eq!(created.bytes, b"{\n  \"env\": {\n    \"U\": \"u\"\n  }\n}\n");
+    let settings = Settings::parse(&created.bytes).unwrap();
+    assert!(settings.converge(&[], &created.ledger).unwrap().remove_file);
+    let text =
+        String::from_utf8(created.bytes).unwrap().replace("{\n  \"env", "{\n  \"model\": \"opus\",\n  \"env");
+    let (back, _, next) = converge(&text, &[], &created.ledger);
+    assert_eq!((back.as_str(), next.remove_file), ("{\n  \"model\": \"opus\"\n}\n", false));
+    let (_, _, next) = converge("{}\n", &[], &Ledger::default());
+    assert!(!next.remove_file, "an empty file of the user's stays");
+}
+
+#[test]
+fn a_wish_for_absence_removes_and_gives_back() {
+    let text = "{\n  \"env\": {\"A\": \"1\", \"B\": \"2\"}\n}\n";
+    let gone = Wish { path: KeyPath::env("A"), value: None, take_over: true };
+    assert_eq!(through(text, &[gone]), "{\n  \"env\": {\"B\": \"2\"}\n}\n");
+}
+
+#[test]
+fn a_broken_or_newer_ledger_is_refused_without_showing_it() {
+    assert!(Ledger::parse("{\"schema\": 2}").unwrap_err().contains("schema 2"));
+    for text in ["", "{}", "{\"schema\": 1, \"keys\": {\"env.T\": \"hunter2\"}}"] {
+        assert!(!Ledger::parse(text).unwrap_err().contains("hunter2"));
+    }
+    let forged = r#"{"schema": 1, "keys": {"a": {"before": null, "set": null}}, "exact": {"written": "%", "original": "%",
+        "splices": [{"at": 18446744073709551615, "ins": 9, "del": "x"}]}}"#;
+    let text = "{\"a\": 1}";
+    let forged =
+        Ledger::parse(&forged.replace('%', &crate::domain::Sha256::of(text.as_bytes()).to_string())).unwrap();
+    assert_eq!(converge(text, &[], &forged).0, text, "a way back that does not fit is not taken");
+}
+
+#[test]
+fn debug_output_and_the_ledger_hold_no_value_of_ours() {
+    let (installed, ledger, _) = converge(
+        "{\"env\": {\"T\": \"old-secret\"}}",
+        &[Wish { take_over: true, ..wish("env.T", "hunter2") }],
+        &Ledger::default(),
+    );
+    assert!(installed.contains("hunter2"));
+    assert!(!ledger.to_text().contains("hunter2"));
+    assert!(ledger.to_text().contains("old-secret"), "the only copy of what the user had");
+    assert!(!format!("{ledger:?} {:?}", wish("env.T", "hunter2")).contains("hunter2"));
+    assert!(!format!("{ledger:?}").contains("old-secret"));
+}

@@ -19,9 +19,10 @@ self=$dir/start-gateway.sh
 
 usage() {
 	cat <<-EOF
-	usage: start-gateway.sh [start|reload|restart|stop|status]
+	usage: start-gateway.sh [start|run|reload|restart|stop|status]
 
 	  start    start LiteLLM on $url and wait until it answers (the default)
+	  run      start LiteLLM and stay its process, for a service manager; output goes to stdout and stderr
 	  reload   check config/litellm.yaml and let the running gateway take it over; no request is lost
 	  restart  stop, then start; needed after a change of .env
 	  stop     let running requests finish, then stop
@@ -259,13 +260,8 @@ wait_for_installation() {
 
 # --- the commands ---------------------------------------------------------------------------------------------------------
 
-start() {
-	wait_for_installation
-	if our_pid; then
-		wait_until_alive
-		note "the gateway already runs at $url (pid $pid)"
-		return 0
-	fi
+# Everything that must hold before LiteLLM is started.
+make_ready() {
 	# LiteLLM takes another port without a word when this one is in use.
 	state=0
 	probe / || state=$?
@@ -274,18 +270,37 @@ start() {
 	prepare_environment
 	find_litellm
 	validate_config
-	if [ -f "$log" ] && [ "$(wc -c <"$log")" -gt 10485760 ]; then mv -f -- "$log" "$log.1"; fi
 	cd -- "$dir"
+}
+
+start() {
+	wait_for_installation
+	if our_pid; then
+		wait_until_alive
+		note "the gateway already runs at $url (pid $pid)"
+		return 0
+	fi
+	make_ready
+	if [ -f "$log" ] && [ "$(wc -c <"$log")" -gt 10485760 ]; then mv -f -- "$log" "$log.1"; fi
 	own_session=
 	if command -v setsid >/dev/null 2>&1; then own_session=setsid; fi
 	# nohup: a closed terminal must not be taken for a reload; gunicorn sets its own handler. No child keeps our stdout open.
 	# shellcheck disable=SC2086 # empty, or one word
 	nohup $own_session "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1 \
 		>>"$log" 2>&1 </dev/null &
-	printf '%s\n' "$!" >"$pid_file"
 	pid=$!
+	printf '%s\n' "$pid" >"$pid_file"
 	wait_until_alive
 	note "the gateway runs at $url (pid $pid)"
+}
+
+run() {
+	wait_for_installation
+	if our_pid; then fail "the gateway already runs (pid $pid)" "$(quoted "$self") stop"; fi
+	make_ready
+	# exec keeps the process number.
+	printf '%s\n' "$$" >"$pid_file"
+	exec "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
 }
 
 reload() {
@@ -334,6 +349,7 @@ status() {
 [ $# -le 1 ] || { usage >&2; exit 2; }
 case ${1:-start} in
 start) start ;;
+run) run ;;
 reload) reload ;;
 restart) stop; start ;;
 stop) stop ;;

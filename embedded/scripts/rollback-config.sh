@@ -1,0 +1,81 @@
+#!/bin/sh
+# Brings config/litellm.yaml back from a backup. `gwinstall rollback` goes back as a whole and is called where it is installed; this
+# script is for the day on which only the gateway's directory is left.
+set -eu
+umask 077
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
+usage='usage: rollback-config.sh [--standalone] [--list | FILE | N]
+
+  --list        show the backups, newest first
+  FILE          a file name in backups/
+  N             the N-th newest; default 1
+  --standalone  do not call gwinstall rollback: only config/litellm.yaml comes back
+
+exit status: 0 done, 1 failed and nothing changed, 2 wrong usage; that of gwinstall rollback where it is called'
+standalone='' list='' choice=
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h | --help) printf '%s\n' "$usage"; exit 0 ;;
+	--standalone) standalone=yes ;;
+	--list) list=yes ;;
+	-*) printf '%s\n' "$usage" >&2; exit 2 ;;
+	*) [ -z "$choice" ] || { printf '%s\n' "$usage" >&2; exit 2; }; choice=$1 ;;
+	esac
+	shift
+done
+# shellcheck source-path=SCRIPTDIR source=troubleshooting-utils.sh disable=SC1091
+. "$here/troubleshooting-utils.sh"
+if [ -z "$standalone" ] && have gwinstall; then
+	if [ -n "$list" ]; then exec gwinstall backup list --target-dir "$gateway_dir"; fi
+	exec gwinstall rollback ${choice:+"$choice"} --target-dir "$gateway_dir"
+fi
+
+fail() {
+	printf 'error: %s\n' "$1" >&2
+	exit 1
+}
+backups=$gateway_dir/backups
+config=$gateway_dir/config/litellm.yaml
+# The names hold a date, so that their order is that of time; nothing but these names is taken.
+newest_first() {
+	for file in "$backups"/gateway-backup-*.tar.gz; do printf '%s\n' "${file##*/}"; done |
+		grep -E '^gateway-backup-[0-9]{8}-[0-9]{6}(-[0-9]+)?\.tar\.gz$' | sort -r
+}
+names=$(newest_first) || :
+[ -n "$names" ] || fail "there is no backup in $backups"
+if [ -n "$list" ]; then
+	printf '%s\n' "$names"
+	exit 0
+fi
+case ${choice:=1} in
+*[!0-9]*) name=$(basename -- "$choice") ;;
+*) name=$(printf '%s\n' "$names" | sed -n "${choice}p") ;;
+esac
+printf '%s\n' "$names" | grep -Fqx -- "${name:-none}" || fail "no such backup: $choice (rollback-config.sh --list shows them)"
+archive=$backups/$name
+
+# The checksum that was noted when the backup was made.
+noted=$(tr -d ' \n' <"$backups/metadata.json" 2>/dev/null | grep -o "\"filename\":\"$name\"[^}]*\"sha256_checksum\":\"[0-9a-f]*\"" | grep -o '[0-9a-f]\{64\}' | head -n 1) || noted=
+if [ -n "$noted" ]; then
+	if have sha256sum; then now=$(sha256sum <"$archive"); else now=$(shasum -a 256 <"$archive"); fi
+	[ "${now%% *}" = "$noted" ] || fail "$name is not what it was when it was made: its checksum differs"
+fi
+draft=$gateway_dir/config/.litellm.yaml.rollback
+trap 'rm -f -- "$draft"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+# To standard output: whatever else the archive holds is not written anywhere.
+tar -xzOf "$archive" gateway/config/litellm.yaml >"$draft" 2>/dev/null || fail "$name holds no gateway/config/litellm.yaml that can be read"
+[ -s "$draft" ] || fail "the configuration in $name is empty"
+if have python3 && python3 -c 'import yaml' 2>/dev/null; then
+	python3 -B "$here/validate-config.py" --standalone --no-env "$draft" >/dev/null || fail "the configuration in $name is not valid; nothing was changed"
+fi
+if [ -f "$config" ] && cmp -s "$config" "$draft"; then
+	echo "config/litellm.yaml is already that of $name"
+	exit 0
+fi
+chmod 644 "$draft"
+if [ -f "$config" ]; then cp -p -- "$config" "$config.before-rollback"; fi
+mv -f -- "$draft" "$config"
+echo "config/litellm.yaml is that of $name; the former one is config/litellm.yaml.before-rollback"
+echo "  try: $(quoted "$gateway_dir/start-gateway.sh") reload"

@@ -245,7 +245,23 @@ def settings_problems(value, where):
         yield f"{where}: two credentials"
 
 
+def catalog_problems(value, where):
+    """A YAML block with presets is a part of catalog.yaml."""
+    fields = {field for preset in CATALOG["presets"] for field in preset}
+    models, files = {model["id"] for model in CATALOG["models"]}, {entry["path"] for entry in CATALOG["files"]}
+    names = {variable["name"] for variable in CATALOG["environment"]}
+    for preset in value["presets"]:
+        wrong = set(preset) ^ fields | set(preset.get("default_models", [])) - models
+        wrong |= {preset.get("template_file"), preset.get("base")} - files
+        wrong |= set(preset.get("required_env_vars", []) + preset.get("optional_env_vars", [])) - names
+        if wrong:
+            yield f"{where}: {wrong} is not right in a preset"
+
+
 def litellm_problems(value, text, where):
+    if "presets" in value:
+        yield from catalog_problems(value, where)
+        return
     if re.search(r"\$\{?\w", text):
         yield f"{where}: LiteLLM expands os.environ/NAME only"
     keys = set(value)
@@ -347,9 +363,10 @@ def command_problems(words, where):
     named += operands if name.startswith("models ") else []
     problems += [f"{where}: {model} is no model" for model in named if model not in models and not model.isupper()]
     chosen = {"--preset": {p["name"] for p in CATALOG["presets"]}, "--gateway-type": {t for p in CATALOG["presets"] for t in p["gateway_types"]}}
-    problems += [f"{where}: {flag} {value}" for flag, value in flags
-                 if flag in chosen and value not in chosen[flag] and not value.isupper()]
-    known = {"env set": {variable["name"] for variable in CATALOG["environment"]} | {"NAME"}, "presets show": chosen["--preset"]}
+    own_bundle = "--source-dir" in dict(flags)
+    problems += [f"{where}: {flag} {value}: the catalog has no such name" for flag, value in flags
+                 if flag in chosen and value not in chosen[flag] and not value.isupper() and not own_bundle]
+    known = {"env set": referenced_variables() | {"NAME"}, "presets show": chosen["--preset"]}
     problems += [f"{where}: {name} {operand}: the catalog has no such name" for operand in operands if operand not in known.get(name, {operand})]
     return problems
 
@@ -366,6 +383,18 @@ def name_problems(guide):
         for route in re.findall(r"(?<![\w/.])((?:vertex_ai|anthropic|bedrock)/[\w.@/-]+)", line):
             if route not in {m["route"] for m in CATALOG["models"]} | OLD_ROUTES:
                 yield f"{guide.path}:{number}: {route} is no route of the catalog"
+
+
+def template_variables():
+    """What the shipped configurations refer to."""
+    return {name for path in EMBEDDED.rglob("*.yaml") for name in re.findall(r"os\.environ/([A-Z][A-Z0-9_]*[A-Z0-9])", path.read_text("utf-8"))
+            if name != "NAME"}
+
+
+def referenced_variables():
+    """The first column of the tables of the reference."""
+    guide = Guide("", (EMBEDDED / "templates/env-vars-reference.md").read_text(encoding="utf-8"))
+    return {cells[0].strip("`") for _, cells in guide.rows()}
 
 
 def wrong_problems(guide):
@@ -456,6 +485,14 @@ class TheGuides(unittest.TestCase):
     def test_names_exist(self):
         self.each(name_problems)
 
+    def test_every_variable_of_a_template_stands_in_the_reference(self):
+        self.assertIn("LITELLM_MASTER_KEY", template_variables())
+        self.assertEqual(set(), template_variables() - referenced_variables())
+        catalogued = {variable["name"] for variable in CATALOG["environment"]}
+        # A bundle whose files are not all there is refused by the product; only a whole one can show that a name is unused.
+        if all((EMBEDDED / entry["path"]).exists() for entry in CATALOG["files"] if entry["path"].endswith(".yaml")):
+            self.assertEqual(set(), referenced_variables() - catalogued - template_variables(), "named, and used nowhere")
+
     def test_nothing_known_to_be_wrong(self):
         self.each(wrong_problems)
 
@@ -522,7 +559,8 @@ class TheChecks(unittest.TestCase):
                     'json\n{"env": {"ANTHROPIC_BASE_URL": "https://x/v1"}}', 'json\n{"env": {"HTTPS_PROXY": "http://p:1"}}',
                     'json\n{"env": {"ANTHROPIC_API_KEY": "x"}}', 'json\n{"apiKeyHelper": "x", "env": {"ANTHROPIC_AUTH_TOKEN": "y"}}',
                     "yaml\na: [", "yaml\nport: 1", "yaml\nrouter_settings: {fallbacks: {a: [b]}}", "yaml\nrouter_settings: {model_group_alias: {a: [b]}}",
-                    "yaml\ngeneral_settings: {master_key: ${KEY}}", "yaml\nmodel_list: [{model_name: a, litellm_params: {model: x/y}}]", "python\nx"):
+                    "yaml\ngeneral_settings: {master_key: ${KEY}}", "yaml\nmodel_list: [{model_name: a, litellm_params: {model: x/y}}]", "python\nx",
+                    "yaml\npresets: [{name: x, template: y}]"):
             self.assertTrue(self.found(block_problems, f"# T\n```{bad}\n```\n"), bad)
         self.assertEqual([], self.found(block_problems, "# T\n```sh\nx <<A\n(\nA\n```\n```text\n(\n```\n"))
 

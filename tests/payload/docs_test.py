@@ -438,9 +438,21 @@ def unreachable(all_guides, start):
     return sorted(set(all_guides) - reached)
 
 
+def script_uses(guide):
+    """Shipped scripts and the flags that a guide gives them: in commands, and in table rows that begin with a script."""
+    commands = [words for language, body, _ in guide.blocks if language == "sh" for words in simple_commands(body)]
+    commands += [words for _, code in guide.inline_code() for words in (code.split(),)]
+    for words in commands:
+        if words and (script := re.search(r"(?:^|/)((?:scripts|tests)/[\w.-]+|(?:start|stop)-gateway\.sh)$", words[0])):
+            yield script.group(1), {word for word in words[1:] if word.startswith("--")}
+    for _, cells in guide.rows():
+        if script := re.fullmatch(r"`(scripts/[\w.-]+)`", cells[0]):
+            yield script.group(1), set(re.findall(r"`(--[a-z-]+)", " ".join(cells)))
+
+
 def help_problems(name, flags, text):
     known = set(re.findall(r"--[a-z][a-z-]*", text))
-    return [f"gwinstall {name} --help does not name {flag}" for flag in sorted(flags) if flag not in known]
+    return [f"{name} --help does not name {flag}" for flag in sorted(flags) if flag not in known]
 
 
 # --- the tests ------------------------------------------------------------------------------------------------------------
@@ -514,7 +526,22 @@ class TheGuides(unittest.TestCase):
             if asked.returncode:
                 problems.append(f"gwinstall {name} --help ends with {asked.returncode}")
             else:
-                problems += help_problems(name, flags, asked.stdout)
+                problems += help_problems(f"gwinstall {name}", flags, asked.stdout)
+        self.none(problems)
+
+    def test_the_scripts_know_their_flags(self):
+        used = {}
+        for guide in self.guides.values():
+            for script, flags in script_uses(guide):
+                used.setdefault(script, set()).update(flags)
+        self.assertGreater(len(used), 10)
+        problems = []
+        for script, flags in sorted(used.items()):
+            path = EMBEDDED / script
+            # A script that the catalog names and that is not there is found elsewhere: the bundle is refused.
+            if flags and path.exists():
+                asked = subprocess.run([sys.executable if path.suffix == ".py" else "sh", path, "--help"], text=True, capture_output=True)
+                problems += help_problems(script, flags, asked.stdout)
         self.none(problems)
 
     def test_litellm_accepts_the_complete_configurations(self):
@@ -597,6 +624,9 @@ class TheChecks(unittest.TestCase):
     def test_help(self):
         self.assertEqual([], help_problems("x", {"--yes"}, "  --yes  answer\n"))
         self.assertTrue(help_problems("x", {"--no"}, "  --yes  answer\n"))
+        guide = Guide("x.md", "```sh\n~/a/scripts/x.py --a b\n```\n`scripts/y.sh --c`\n| h | i |\n|---|---|\n| `scripts/z.sh` | `--d` |\n")
+        self.assertEqual([("scripts/x.py", {"--a"}), ("scripts/y.sh", {"--c"}), ("scripts/z.sh", set()), ("scripts/z.sh", {"--d"})],
+                         list(script_uses(guide)))
 
 
 if __name__ == "__main__":

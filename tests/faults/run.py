@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Kills, failing system calls and signals at every point of every change; two runs at once; proofs of doing nothing; secrets.
+
+    GWINSTALL_BIN=… tests/faults/run.py sampled          at least 300 points, the same ones every time
+    GWINSTALL_BIN=… tests/faults/run.py full             every point
+    GWINSTALL_BIN=… tests/faults/run.py control          the binary has no journal: it must be found out
+    GWINSTALL_BIN=… tests/faults/run.py one TASK         a line that an earlier run printed
+
+Prints what it counted and ends with `faults: N points, B bad`. Exit status 1: something is bad, or nothing was tried.
+"""
+
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import behaviour
+from calls import Point
+from scenario import SCENARIOS, Stage, stage_directory
+from sweep import OLD_FILE_SYSTEM, SIGNAL_CODES, Task, judge, recovery_points
+
+SEED = 20261121
+ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT")
+# How many points of each kind the sampled run takes from a scenario.
+SAMPLE = {
+    "kill": 40,
+    "error": 6,
+    "from-on": 4,
+    "signal": 5,
+    "kill-old": 12,
+    "error-old": 4,
+    "recoveries": 2,
+    "recovery": 12,
+}
+SHOWN = 25
+
+stage = None
+
+
+def open_stage(binary, parent, number):
+    """One home per worker process, at a path as long as every other's."""
+    global stage
+    with number.get_lock():
+        number.value += 1
+        own = number.value
+    directory = Path(parent) / f"stage-{own:02}"
+    directory.mkdir()
+    stage = Stage(binary, directory)
+
+
+def attempt(task):
+    try:
+        return task, *judge(stage, task)
+    except SystemExit as error:
+        return task, "bad", f"the harness stops: {error}"
+
+
+def recovery_attempts(task):
+    try:
+        return task, recovery_points(stage, task)
+    except Exception as error:  # a task whose kill state cannot be made is reported by its own kill
+        return task, error
+
+
+def chosen(random_source, points, count):
+    """All of them, or a sample in order that always has the first and the last."""
+    if count is None or count >= len(points):
+        return list(points)
+    middle = random_source.sample(points[1:-1], count - 2) if count > 2 else []
+    return sorted({points[0], points[-1], *middle}, key=points.index)
+
+
+def first_tasks(scouting, full):
+    """Kills, errors and signals. Recovery kills are known only after their kill."""
+    tasks = []
+    take = (lambda kind: None) if full else SAMPLE.get
+    for name in SCENARIOS:
+        # One source of chance per scenario: a scenario that gains a call does not move the points of the others.
+        chance = random.Random(f"{SEED}-{name}")
+        points = scouting.points_of(name)
+        old_points = [p for p in scouting.points_of(name, OLD_FILE_SYSTEM) if p.name != "renameat2"]
+        print(f"{name}: {len(points)} changing calls, {len(old_points)} on an old file system", flush=True)
+        for n, point in enumerate(chosen(chance, points, take("kill"))):
+            tasks.append(Task("kill", name, point, rerun=n % 2 == 1))
+            if full:
+                tasks.append(Task("kill", name, point, rerun=n % 2 == 0))
+        for n, point in enumerate(chosen(chance, old_points, take("kill-old"))):
+            tasks.append(Task("kill", name, point, old_fs=True, rerun=n % 2 == 1))
+        for errno in ERRORS:
+            tasks += [Task("error", name, p, errno) for p in chosen(chance, points, take("error"))]
+            tasks += [Task("from-on", name, p, errno) for p in chosen(chance, points, take("from-on"))]
+            tasks += [Task("error", name, p, errno, old_fs=True) for p in chosen(chance, old_points, take("error-old"))]
+        for signal in SIGNAL_CODES:
+            tasks += [Task("signal", name, p, signal) for p in chosen(chance, points, take("signal"))]
+    return tasks
+
+
+def kills_to_recover_from(scouting, full):
+    """Kills inside the exchange: the journal is there, and some files are swapped."""
+    tasks = []
+    for name in SCENARIOS:
+        points = scouting.points_of(name)
+        inside = [p for p in points if p.name == "renameat2"]
+        chance = random.Random(f"{SEED}-recovery-{name}")
+        for n, point in enumerate(chosen(chance, inside[1:], 8 if full else SAMPLE["recoveries"])):
+            tasks.append(Task("recovery", name, point, rerun=n % 2 == 1))
+        if full:
+            old = [
+                p
+                for p in scouting.points_of(name, OLD_FILE_SYSTEM)
+                if p.name in ("linkat", "link", "rename", "renameat")
+            ]
+            tasks += [Task("recovery", name, p, old_fs=True) for p in chosen(chance, old, 4)]
+    return tasks
+
+
+def recovery_tasks(pool, kills, full):
+    tasks = []
+    for kill, points in pool.imap_unordered(recovery_attempts, kills):
+        if isinstance(points, Exception):
+            print(f"no recovery to disturb after {kill}: {points}")
+            continue
+        chance = random.Random(f"{SEED}-{kill}")
+        for point in chosen(chance, points, None if full else SAMPLE["recovery"]):
+            tasks.append(Task("recovery", kill.scenario, kill.point, "", point, kill.old_fs, kill.rerun))
+    return sorted(tasks, key=str)
+
+
+class Tally:
+    """Counts per kind and scenario, and the first bad points in full."""
+
+    def __init__(self):
+        self.counts, self.bad, self.points = Counter(), [], 0
+
+    def add(self, task, word, wrong):
+        self.points += 1
+        self.counts[(task.kind + ("-old-fs" if task.old_fs else ""), word)] += 1
+        if word == "bad":
+            self.bad.append((str(task), wrong))
+
+    def show(self, since):
+        kinds = sorted({kind for kind, _ in self.counts})
+        for kind in kinds:
+            words = {word: n for (k, word), n in sorted(self.counts.items()) if k == kind}
+            print(f"  {kind:16} {sum(words.values()):6}  " + ", ".join(f"{word} {n}" for word, n in words.items()))
+        for task, wrong in self.bad[:SHOWN]:
+            print(f"BAD {task}\n    {wrong}")
+        if len(self.bad) > SHOWN:
+            print(f"… and {len(self.bad) - SHOWN} more")
+        print(f"faults: {self.points} points, {len(self.bad)} bad, {time.monotonic() - since:.0f} s", flush=True)
+
+
+def sweep(pool, scouting, full, tally):
+    for outcome in pool.imap_unordered(attempt, first_tasks(scouting, full), chunksize=4):
+        tally.add(*outcome)
+    for outcome in pool.imap_unordered(
+        attempt, recovery_tasks(pool, kills_to_recover_from(scouting, full), full), chunksize=4
+    ):
+        tally.add(*outcome)
+
+
+def control(pool, scouting, tally):
+    """Kills between the exchanges of a binary that keeps no journal."""
+    for name in ("models", "preset", "rollback"):
+        inside = [p for p in scouting.points_of(name) if p.name == "renameat2"]
+        tasks = [Task("kill", name, point) for point in chosen(random.Random(SEED), inside[1:], 8)]
+        for outcome in pool.imap_unordered(attempt, tasks):
+            tally.add(*outcome)
+
+
+def parsed(words):
+    """A task from the line that a run printed for it."""
+    inject = [word for word in words[2:] if word != OLD_FILE_SYSTEM[0] and ":" in word]
+    name, what, nth = inject[0].split(":")
+    number = int(nth.removeprefix("when=").rstrip("+"))
+    errno = what.split("=")[1] if words[0] in ("error", "from-on", "signal") else ""
+    recovery = None
+    if len(inject) > 1:
+        recovery = Point(inject[1].split(":")[0], int(inject[1].split("=")[1]))
+    return Task(
+        words[0], words[1], Point(name, number), errno, recovery, OLD_FILE_SYSTEM[0] in words, words[-1] == "rerun"
+    )
+
+
+def main(arguments):
+    binary = os.path.abspath(os.environ.get("GWINSTALL_BIN", ""))
+    mode = arguments[0] if arguments else "sampled"
+    if mode not in ("sampled", "full", "control", "one") or not os.access(binary, os.X_OK):
+        sys.exit(__doc__)
+    if not shutil.which("strace"):
+        sys.exit("strace is not installed: no point can be disturbed")
+    since, tally = time.monotonic(), Tally()
+    with tempfile.TemporaryDirectory(prefix="gwinstall-faults-", dir=stage_directory()) as parent:
+        number = multiprocessing.Value("i", 0)
+        open_stage(binary, parent, number)
+        if mode == "one":
+            tally.add(*attempt(parsed(" ".join(arguments[1:]).split())))
+            tally.show(since)
+            return 1 if tally.bad else 0
+        with multiprocessing.Pool(os.cpu_count(), open_stage, (binary, parent, number)) as pool:
+            if mode == "control":
+                control(pool, stage, tally)
+            else:
+                sweep(pool, stage, mode == "full", tally)
+        tally.show(since)
+        if mode == "control":
+            print(f"negative control: {'found out' if tally.bad else 'NOT found out: the sweep proves nothing'}")
+            return 0 if tally.bad else 1
+        wrong = behaviour.faults(stage)
+    return 1 if tally.bad or wrong or tally.points < 300 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -57,6 +57,8 @@ class Stage:
         self.home = self.directory / "home"
         self.trace_file = self.directory / "trace"
         self.ready = {}
+        # The log is appended in one write and never synced: only a power cut may tear its last line.
+        self.log_whole = True
         self.env = {
             "HOME": str(self.home),
             "PATH": "/usr/bin:/bin",

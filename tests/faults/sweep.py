@@ -136,7 +136,7 @@ def background_run(stage, task, arguments):
 
 
 def whole(stage, task, when, settled=True, allowed=("old", "new", "old=new")):
-    verdict = stage.prepared(task.scenario)["oracle"].verdict(stage.found(), settled)
+    verdict = stage.prepared(task.scenario)["oracle"].verdict(stage.found(), settled, stage.log_whole)
     if verdict not in allowed:
         raise Broken(f"{when}: {verdict}")
     return verdict

@@ -109,18 +109,18 @@ class Oracle:
             return False
         return masked(record_of(found), self.volatile) == masked(record_of(wanted), self.volatile)
 
-    def verdict(self, found, settled=True):
+    def verdict(self, found, settled=True, log_whole=True):
         """`old`, `new`, `old=new` or a description of what is wrong. Not `settled`: leftovers in flight are overlooked."""
         faults = {}
         for name, reference in (("old", self.old), ("new", self.new)):
-            faults[name] = self.differences(found, reference, settled)
+            faults[name] = self.differences(found, reference, settled, log_whole)
         good = "=".join(name for name in ("old", "new") if not faults[name])
         if good:
             return good
         nearest = min(faults, key=lambda name: len(faults[name]))
         return f"neither; nearest is {nearest}: " + "; ".join(faults[nearest][:6])
 
-    def differences(self, found, reference, settled):
+    def differences(self, found, reference, settled, log_whole):
         wrong = []
         for path in sorted(found.keys() | reference.keys()):
             if BOOKKEEPING.match(path) or (not settled and IN_FLIGHT.search(path)):
@@ -129,7 +129,7 @@ class Oracle:
                 continue
             if not self.matches(path, found.get(path), reference):
                 wrong.append(difference(path, found.get(path), reference.get(path)))
-        return wrong + (bookkeeping_faults(found) if settled else [])
+        return wrong + (bookkeeping_faults(found, log_whole) if settled else [])
 
 
 def difference(path, found, wanted):
@@ -142,11 +142,11 @@ def difference(path, found, wanted):
     return f"{path} has mode {found.mode:o}, {wanted.mode:o} expected"
 
 
-def bookkeeping_faults(found):
+def bookkeeping_faults(found, log_whole):
     """What is wrong with log, backups and pristine copies, whatever the tree."""
     wrong = []
     log = found.get(LOG)
-    if log and log.content:
+    if log_whole and log and log.content:
         if not log.content.endswith(b"\n"):
             wrong.append(f"{LOG} ends in the middle of a line")
         wrong += [f"{LOG}:{n} is not JSON" for n, line in enumerate(log.content.splitlines(), 1) if not is_json(line)]

@@ -92,300 +92,294 @@ def http(method, url, headers=None, body=None, timeout=60):
         return 0, str(e)
 
 
-def main():
-    ap = argparse.ArgumentParser(prog="check_real_proxy.sh")
-    ap.add_argument("gateway_dir")
-    ap.add_argument("--mode", choices=["mock", "upstream"], default="mock")
-    ap.add_argument("--config", default="config/litellm.yaml", help="relative to GATEWAY_DIR")
-    ap.add_argument(
-        "--expect", help="comma-separated model names /v1/models must list (default: derived from the config)"
-    )
-    ap.add_argument("--port", type=int, default=0)
-    ap.add_argument("--timeout", type=float, default=90)
-    ap.add_argument(
-        "--claude-bin", help="also run this Claude Code binary in print mode with GATEWAY_DIR/../settings.json"
-    )
-    ap.add_argument("--json", help="write the results to this file")
-    ap.add_argument("--keep-log", help="copy the proxy's log to this file")
-    a = ap.parse_args()
-    gw = os.path.abspath(a.gateway_dir)
-    cfg_path = os.path.join(gw, a.config)
-    if not os.path.isfile(cfg_path):
-        print(f"FAIL config_present: {cfg_path} not found")
-        return 2
-    litellm_bin = os.path.join(os.path.dirname(sys.executable), "litellm")
-    if not os.path.exists(litellm_bin):
-        litellm_bin = shutil.which("litellm") or ""
-    if not litellm_bin:
-        print("SKIP no litellm command next to " + sys.executable)
-        return 77
-    before = tree_hash(gw)
-    try:
-        cfg = yaml.safe_load(open(cfg_path, encoding="utf-8"))
-    except yaml.YAMLError as e:
-        report(False, "yaml_parses", str(e).replace("\n", " ")[:300])
-        return 1
-    if not isinstance(cfg, dict) or not cfg.get("model_list"):
-        report(False, "model_list", "config has no model_list")
-        return 1
-    dotenv = parse_env(os.path.join(gw, ".env"))
-    tmp = tempfile.mkdtemp(prefix="litellm-check-")
-    os.chmod(tmp, 0o700)
-    proc = None
-    fake = None
-    log_path = os.path.join(tmp, "proxy.log")
-    try:
-        # --- environment: only the deployed .env plus what the check itself needs
-        env = {"PATH": os.path.dirname(litellm_bin) + ":/usr/bin:/bin", "HOME": tmp, "LANG": "C.UTF-8", **dotenv}
-        for k in ("DATABASE_URL", "DIRECT_URL", "REDIS_URL", "REDIS_HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"):
-            env.pop(k, None)
-        env.update(
-            LITELLM_LOCAL_MODEL_COST_MAP="True",
-            LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS="True",
-            LITELLM_DONT_SHOW_FEEDBACK_BOX="true",
-            NO_PROXY="localhost,127.0.0.1",
-            no_proxy="localhost,127.0.0.1",
-        )
-        if a.mode == "upstream":
-            fake = FakeInternet(tmp)
-            url = f"http://corp:p%40ss@127.0.0.1:{fake.port}"
-            env.update(
-                HTTPS_PROXY=url,
-                HTTP_PROXY=url,
-                https_proxy=url,
-                http_proxy=url,
-                SSL_CERT_FILE=fake.ca_path,
-                REQUESTS_CA_BUNDLE=fake.ca_path,
-                GOOGLE_APPLICATION_CREDENTIALS=fake.sa_path,
-                VERTEXAI_CREDENTIALS=fake.sa_path,
-                AWS_EC2_METADATA_DISABLED="true",
-            )
-            for k, v in (
-                ("AWS_ACCESS_KEY_ID", "AKIAFAKE"),
-                ("AWS_SECRET_ACCESS_KEY", "fake"),
-                ("AWS_REGION_NAME", "us-east-1"),
-            ):
-                env.setdefault(k, v)
+HELLO = {"max_tokens": 16, "messages": [{"role": "user", "content": "hi"}]}
+# Services of the deployment that a check must not need, and whose absence a dummy value must not hide.
+SERVICES = (
+    "DATABASE_URL",
+    "DIRECT_URL",
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_PASSWORD",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+)
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+
+
+class Stop(Exception):
+    """A check failed after which no other means anything."""
+
+
+class Check:
+    """One deployed directory and one LiteLLM process over it."""
+
+    def __init__(self, chosen, litellm, directory):
+        self.chosen, self.litellm, self.directory = chosen, litellm, directory
+        self.gateway = os.path.abspath(chosen.gateway_dir)
+        self.config_path = os.path.join(self.gateway, chosen.config)
+        self.log_path = os.path.join(directory, "proxy.log")
+        self.process = self.internet = None
+        self.port = chosen.port or free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+
+    def run(self):
+        self.read_config()
+        self.environment()
+        self.master_key()
+        self.loads()
+        self.start(self.config_to_run())
+        self.health()
+        self.keys()
+        self.models()
+        self.calls()
+        if self.chosen.claude_bin:
+            self.claude_code()
+
+    def read_config(self):
+        try:
+            with open(self.config_path, encoding="utf-8") as file:
+                self.config = yaml.safe_load(file)
+        except yaml.YAMLError as error:
+            raise Stop("yaml_parses", str(error).replace("\n", " ")[:300])
+        if not isinstance(self.config, dict) or not self.config.get("model_list"):
+            raise Stop("model_list", "config has no model_list")
+        self.deployments = self.config["model_list"]
+        aliases = (self.config.get("router_settings") or {}).get("model_group_alias") or {}
+        one_name = {name: to for name, to in aliases.items() if isinstance(to, (str, dict))}
+        report(len(one_name) == len(aliases), "model_group_alias_values", "each alias must map to ONE model name")
+        shown = {name for name, to in one_name.items() if isinstance(to, str) or not to.get("hidden")}
+        names = {entry.get("model_name") for entry in self.deployments}
+        self.expected = {name for name in names if "*" not in name} | shown
+        if self.chosen.expect:
+            self.expected = set(self.chosen.expect.split(","))
+
+    def environment(self):
+        """Only the deployed .env, and what the check itself needs."""
+        env = {"PATH": os.path.dirname(self.litellm) + ":/usr/bin:/bin", "HOME": self.directory, "LANG": "C.UTF-8"}
+        env |= parse_env(os.path.join(self.gateway, ".env"))
+        for name in SERVICES:
+            env.pop(name, None)
+        env |= {name: "True" for name in ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS")}
+        env |= {"LITELLM_DONT_SHOW_FEEDBACK_BOX": "true"}
+        env |= {"NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
+        if self.chosen.mode == "mock":
+            env |= {name: "http://127.0.0.1:9" for name in PROXIES}
         else:
-            env.update({k: "http://127.0.0.1:9" for k in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")})
-        missing = sorted(
-            v
-            for v in env_refs(cfg)
-            if not env.get(v) and v not in ("DATABASE_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_URL")
-        )
+            self.internet = FakeInternet(self.directory)
+            env |= {name: f"http://corp:p%40ss@127.0.0.1:{self.internet.port}" for name in PROXIES}
+            env |= {name: self.internet.ca_path for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
+            env |= {name: self.internet.sa_path for name in ("GOOGLE_APPLICATION_CREDENTIALS", "VERTEXAI_CREDENTIALS")}
+            aws = {"AWS_ACCESS_KEY_ID": "AKIAFAKE", "AWS_SECRET_ACCESS_KEY": "fake", "AWS_REGION_NAME": "us-east-1"}
+            env = aws | env | {"AWS_EC2_METADATA_DISABLED": "true"}
+        missing = sorted(name for name in env_refs(self.config) if not env.get(name) and name not in SERVICES)
         if "LITELLM_MASTER_KEY" in missing:
-            report(False, "env_refs", "LITELLM_MASTER_KEY is not set in .env")
-            return 1
-        for v in missing:
-            env[v] = "check-dummy"
+            raise Stop("env_refs", "LITELLM_MASTER_KEY is not set in .env")
         if missing:
             note("not set in .env, a dummy was used (LiteLLM would silently use null): " + ", ".join(missing))
-        mk = (cfg.get("general_settings") or {}).get("master_key") or env.get("LITELLM_MASTER_KEY", "")
-        key = env.get(mk[len("os.environ/") :], "") if mk.startswith("os.environ/") else mk
-        report(
-            mk.startswith("os.environ/"),
-            "master_key_by_reference",
-            "" if mk.startswith("os.environ/") else "master_key is written literally in the config",
+        self.env = env | {name: "check-dummy" for name in missing}
+
+    def master_key(self):
+        named = (self.config.get("general_settings") or {}).get("master_key") or self.env.get("LITELLM_MASTER_KEY", "")
+        by_reference = named.startswith("os.environ/")
+        self.key = self.env.get(named[len("os.environ/") :], "") if by_reference else named
+        report(by_reference, "master_key_by_reference", "" if by_reference else "it is written literally in the config")
+        placeholder = re.search(r"CHANGE.?ME|YOUR|PLACEHOLDER|^sk-1234$", self.key, re.I)
+        report(bool(self.key) and not placeholder, "master_key_not_placeholder", "" if self.key else "empty")
+        self.auth = {"authorization": f"Bearer {self.key}"}
+
+    def loads(self):
+        """LiteLLM itself accepts the deployed file, and ignores nothing in it."""
+        command = [self.litellm, "--config", self.config_path, "--validate_config"]
+        run = subprocess.run(
+            command, env=self.env, cwd=self.directory, capture_output=True, text=True, timeout=self.chosen.timeout
         )
-        report(
-            bool(key) and not re.search(r"CHANGE.?ME|YOUR|PLACEHOLDER|^sk-1234$", key, re.I),
-            "master_key_not_placeholder",
-            "" if key else "empty",
-        )
-        # --- 1. the deployed file itself must load
-        r = subprocess.run(
-            [litellm_bin, "--config", cfg_path, "--validate_config"],
-            env=env,
-            cwd=tmp,
+        out = run.stdout + run.stderr
+        said = (re.findall(r"config (?:OK|validation failed).*", out) or [out[-300:]])[-1][:200]
+        report(run.returncode == 0, "validate_config", said)
+        ignored = re.findall(r"Key '([^']+)' is not a valid argument for Router", out)
+        report(not ignored, "router_settings_keys_known", ", ".join(ignored))
+        report("LLM Provider NOT provided" not in out, "provider_prefixes_known")
+
+    def config_to_run(self):
+        """The deployed file, or for mocked answers a copy without outside services."""
+        if self.chosen.mode == "upstream":
+            return self.config_path
+        overlay = json.loads(json.dumps(self.config, default=str))
+        for entry in overlay["model_list"]:
+            entry.setdefault("litellm_params", {})["mock_response"] = "mock ok"
+        outside = {
+            "general_settings": ("database_url", "alerting", "coordination_redis"),
+            "litellm_settings": ("cache", "cache_params", "callbacks", "success_callback", "failure_callback"),
+        }
+        for section, names in outside.items():
+            for name in names:
+                (overlay.get(section) or {}).pop(name, None)
+        path = os.path.join(self.directory, "overlay.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            yaml.safe_dump(overlay, file, sort_keys=False)
+        return path
+
+    def start(self, config):
+        began = time.monotonic()
+        command = [self.litellm, "--config", config, "--host", "127.0.0.1", "--port", str(self.port)]
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                command, env=self.env, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        while time.monotonic() - began < self.chosen.timeout and self.process.poll() is None:
+            if http("GET", self.base + "/health/liveliness", timeout=2)[0] == 200:
+                report(True, "starts", f"{time.monotonic() - began:.1f} s, port {self.port}")
+                return self.note_memory()
+            time.sleep(0.2)
+        with open(self.log_path, errors="replace") as log:
+            raise Stop("starts", "not live; log tail: " + log.read()[-1200:])
+
+    def note_memory(self):
+        with contextlib.suppress(OSError), open(f"/proc/{self.process.pid}/status") as status:
+            resident = int(status.read().split("VmRSS:")[1].split()[0])
+            note(f"resident memory {resident // 1024} MiB")
+
+    def health(self):
+        status, body = http("GET", self.base + "/health/readiness")
+        healthy = status == 200 and json.loads(body).get("status") == "healthy"
+        report(healthy, "health_readiness", f"{status} {body[:80]}")
+
+    def keys(self):
+        """No key and a wrong key get nothing."""
+        hello = HELLO | {"model": self.deployments[0].get("model_name")}
+        status, _ = http("GET", self.base + "/v1/models")
+        why = " (500: install `prisma` beside litellm)" if status == 500 else ""
+        report(status == 401, "models_without_key_401", f"{status}{why}")
+        status, _ = http("POST", self.base + "/v1/messages", body=hello)
+        report(status == 401, "messages_without_key_401", str(status))
+        wrong = {"authorization": "Bearer sk-not-the-key"}
+        status, body = http("POST", self.base + "/v1/messages", wrong, hello)
+        report(status in (400, 401, 403), "messages_wrong_key_refused", f"{status} {body[:80]}")
+
+    def models(self):
+        status, body = http("GET", self.base + "/v1/models", self.auth)
+        listed = {model["id"] for model in json.loads(body)["data"]} if status == 200 else set()
+        same = listed == self.expected
+        missing, unexpected = sorted(self.expected - listed), sorted(listed - self.expected)
+        report(same, "models_match", f"{len(listed)} models" if same else f"missing {missing} unexpected {unexpected}")
+        agent = {"user-agent": "claude-cli/2.1.329 (external, cli)"}
+        status, body = http("GET", self.base + "/v1/models?limit=1000", self.auth | agent)
+        ids = [model["id"] for model in json.loads(body)["data"]] if status == 200 else []
+        seen = bool(ids) and all(re.match("claude|anthropic", name) for name in ids)
+        report(seen, "claude_code_discovery_view", f"{len(ids)} ids" if ids else str(status))
+
+    def calls(self):
+        messages = self.base + "/v1/messages?beta=true"
+        hello = HELLO | {"model": sorted(self.expected)[0]}
+        report(http("POST", messages, {"x-api-key": self.key}, hello)[0] == 200, "messages_x_api_key")
+        for model in sorted(self.expected):
+            self.call(messages, model)
+            if self.internet and not self.is_bedrock(model):
+                status, body = http("POST", messages, self.auth, HELLO | {"model": model, "stream": True})
+                whole = "event: message_start" in body and "event: message_stop" in body
+                report(status == 200 and whole, f"stream[{model}]", str(status))
+        status, _ = http("POST", messages, self.auth, HELLO | {"model": "no-such-model"})
+        report(status in (400, 404), "unknown_model_refused", str(status))
+
+    def call(self, messages, model):
+        """One message; upstream also who was asked for it."""
+        already = len(self.internet.log) if self.internet else 0
+        status, body = http("POST", messages, self.auth, HELLO | {"model": model})
+        good, where = status == 200 and json.loads(body).get("type") == "message", ""
+        if self.internet:
+            asked = [hit for hit in self.internet.log[already:] if hit["host"] != "oauth2.googleapis.com"]
+            where = "; ".join(f"{hit['host']}{hit['path']}" for hit in asked[-1:])
+            good = good and bool(asked) and not any("407" in hit["path"] for hit in asked)
+        report(good, f"messages[{model}]", (where or str(status)) if good else f"{status} {body[:200]} {where}")
+
+    def is_bedrock(self, model):
+        """Its event stream is not among those the fake internet speaks."""
+        routes = [
+            (d.get("litellm_params") or {}).get("model", "") for d in self.deployments if d["model_name"] == model
+        ]
+        return any(str(route).startswith("bedrock/") for route in routes)
+
+    def claude_code(self):
+        """A real `claude -p hi` in a home that holds the deployment and its settings.json, and nothing else."""
+        home = os.path.join(self.directory, "home")
+        os.makedirs(os.path.join(home, "w"))
+        shutil.copytree(self.gateway, os.path.join(home, ".claude", "gateway"), symlinks=True)
+        settings = os.path.join(os.path.dirname(self.gateway), "settings.json")
+        if os.path.exists(settings):
+            shutil.copy(settings, os.path.join(home, ".claude", "settings.json"))
+        else:
+            note("no settings.json beside the gateway directory")
+        quiet = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER")
+        over = {"ANTHROPIC_BASE_URL": self.base, "CLAUDE_CODE_MAX_RETRIES": "0"} | {name: "1" for name in quiet}
+        run = subprocess.run(
+            [self.chosen.claude_bin, "-p", "hi", "--settings", json.dumps({"env": over})],
+            env={"HOME": home, "PATH": "/usr/bin:/bin", "TERM": "dumb"},
+            cwd=os.path.join(home, "w"),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=a.timeout,
+            timeout=120,
         )
-        out = r.stdout + r.stderr
-        report(
-            r.returncode == 0,
-            "validate_config",
-            (re.findall(r"config (?:OK|validation failed).*", out) or [out[-300:]])[-1][:200],
-        )
-        bad = re.findall(r"Key '([^']+)' is not a valid argument for Router", out)
-        report(not bad, "router_settings_keys_known", ", ".join(bad))
-        report("LLM Provider NOT provided" not in out, "provider_prefixes_known")
-        # --- 2. overlay (mock) or the file as it is (upstream)
-        run_cfg = cfg_path
-        ov = json.loads(json.dumps(cfg, default=str))
-        if a.mode == "mock":
-            for m in ov["model_list"]:
-                m.setdefault("litellm_params", {})["mock_response"] = "mock ok"
-            gs, ls = ov.get("general_settings") or {}, ov.get("litellm_settings") or {}
-            for k in ("database_url", "alerting", "coordination_redis"):
-                gs.pop(k, None)
-            for k in ("cache", "cache_params", "callbacks", "success_callback", "failure_callback", "service_callback"):
-                ls.pop(k, None)
-            run_cfg = os.path.join(tmp, "overlay.yaml")
-            yaml.safe_dump(ov, open(run_cfg, "w"), sort_keys=False)
-        aliases = {k: v for k, v in ((cfg.get("router_settings") or {}).get("model_group_alias") or {}).items()}
-        report(
-            all(isinstance(v, str) or isinstance(v, dict) for v in aliases.values()),
-            "model_group_alias_values",
-            "each alias must map to ONE model name",
-        )
-        names = [m.get("model_name") for m in cfg["model_list"]]
-        expect = (
-            set(a.expect.split(","))
-            if a.expect
-            else {n for n in names if "*" not in n}
-            | {k for k, v in aliases.items() if isinstance(v, str) or (isinstance(v, dict) and not v.get("hidden"))}
-        )
-        # --- 3. start
-        port = a.port or free_port()
-        base = f"http://127.0.0.1:{port}"
-        t0 = time.time()
-        proc = subprocess.Popen(
-            [litellm_bin, "--config", run_cfg, "--host", "127.0.0.1", "--port", str(port)],
-            env=env,
-            cwd=tmp,
-            stdout=open(log_path, "wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        up = False
-        while time.time() - t0 < a.timeout and proc.poll() is None:
-            if http("GET", base + "/health/liveliness", timeout=2)[0] == 200:
-                up = True
-                break
-            time.sleep(0.2)
-        report(
-            up,
-            "starts",
-            (
-                f"{time.time()-t0:.1f}s, pid {proc.pid}, port {port}"
-                if up
-                else "not live; log tail: " + open(log_path, errors="replace").read()[-1200:]
-            ),
-        )
-        if not up:
-            return 1
-        with contextlib.suppress(OSError):
-            rss = re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{proc.pid}/status").read())
-            note(f"resident memory {int(rss.group(1))//1024} MiB")
-        auth = {"authorization": f"Bearer {key}"}
-        hello = lambda m, **kw: {"model": m, "max_tokens": 16, "messages": [{"role": "user", "content": "hi"}], **kw}
-        # --- 4. health
-        st, b = http("GET", base + "/health/readiness")
-        report(st == 200 and json.loads(b).get("status") == "healthy", "health_readiness", f"{st} {b[:80]}")
-        # --- 5. auth
-        st, b = http("GET", base + "/v1/models")
-        report(
-            st == 401,
-            "models_without_key_401",
-            f"{st}" + (" (500: install `prisma` beside litellm)" if st == 500 else ""),
-        )
-        st, b = http("POST", base + "/v1/messages", body=hello(names[0]))
-        report(st == 401, "messages_without_key_401", str(st))
-        st, b = http("POST", base + "/v1/messages", {"authorization": "Bearer sk-not-the-key"}, hello(names[0]))
-        report(st in (400, 401, 403), "messages_wrong_key_refused", f"{st} {b[:80]}")
-        # --- 6. models
-        st, b = http("GET", base + "/v1/models", auth)
-        got = {m["id"] for m in json.loads(b)["data"]} if st == 200 else set()
-        report(
-            st == 200 and got == expect,
-            "models_match",
-            f"{len(got)} models" if got == expect else f"missing {sorted(expect-got)} unexpected {sorted(got-expect)}",
-        )
-        st, b = http(
-            "GET", base + "/v1/models?limit=1000", {**auth, "user-agent": "claude-cli/2.1.329 (external, cli)"}
-        )
-        ids = [m["id"] for m in json.loads(b)["data"]] if st == 200 else []
-        report(
-            st == 200 and bool(ids) and all(re.match("claude|anthropic", i) for i in ids),
-            "claude_code_discovery_view",
-            f"{len(ids)} ids" if ids else str(st),
-        )
-        # --- 7. calls
-        st, b = http("POST", base + "/v1/messages?beta=true", {"x-api-key": key}, hello(sorted(expect)[0]))
-        report(st == 200, "messages_x_api_key", str(st))
-        for m in sorted(expect):
-            n0 = len(fake.log) if fake else 0
-            st, b = http("POST", base + "/v1/messages?beta=true", auth, hello(m))
-            ok = st == 200 and json.loads(b).get("type") == "message"
-            where = ""
-            if fake:
-                hits = [x for x in fake.log[n0:] if x["host"] not in ("oauth2.googleapis.com",)]
-                where = "; ".join(f"{x['host']}{x['path']}" for x in hits[-1:])
-                ok = ok and bool(hits) and not any("407" in x["path"] for x in hits)
-            report(ok, f"messages[{m}]", (where or f"{st}") if ok else f"{st} {b[:200]} {where}")
-            if fake and not any(
-                str((d.get("litellm_params") or {}).get("model", "")).startswith("bedrock/")
-                for d in cfg["model_list"]
-                if d["model_name"] == m
-            ):
-                st, b = http("POST", base + "/v1/messages?beta=true", auth, hello(m, stream=True))
-                report(
-                    st == 200 and "event: message_start" in b and "event: message_stop" in b, f"stream[{m}]", str(st)
-                )
-        st, b = http("POST", base + "/v1/messages", auth, hello("no-such-model"))
-        report(st in (400, 404), "unknown_model_refused", str(st))
-        # --- 8. Claude Code itself
-        if a.claude_bin:
-            home = os.path.join(tmp, "home")
-            os.makedirs(os.path.join(home, ".claude"))
-            os.makedirs(os.path.join(home, "w"))
-            shutil.copytree(gw, os.path.join(home, ".claude", "gateway"), symlinks=True)
-            s = os.path.join(os.path.dirname(gw), "settings.json")
-            if os.path.exists(s):
-                shutil.copy(s, os.path.join(home, ".claude", "settings.json"))
-            else:
-                note("no settings.json beside the gateway directory")
-            cenv = {"HOME": home, "PATH": "/usr/bin:/bin", "TERM": "dumb"}
-            over = {
-                "env": {
-                    "ANTHROPIC_BASE_URL": base,
-                    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-                    "DISABLE_TELEMETRY": "1",
-                    "DISABLE_AUTOUPDATER": "1",
-                    "CLAUDE_CODE_MAX_RETRIES": "0",
-                }
-            }
-            r = subprocess.run(
-                [a.claude_bin, "-p", "hi", "--settings", json.dumps(over)],
-                env=cenv,
-                cwd=os.path.join(home, "w"),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            report(
-                r.returncode == 0 and "ok" in r.stdout,
-                "claude_code_print_mode",
-                f"rc {r.returncode}: {r.stdout.strip()[:160]}",
-            )
-        return 0
-    finally:
-        if proc and proc.poll() is None:
-            proc.send_signal(signal.SIGTERM)
+        answered = run.returncode == 0 and "ok" in run.stdout
+        report(answered, "claude_code_print_mode", f"exit {run.returncode}: {(run.stdout + run.stderr).strip()[:160]}")
+
+    def stop(self):
+        if not self.process:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
             try:
-                proc.wait(20)
+                self.process.wait(20)
             except subprocess.TimeoutExpired:
-                proc.kill()
-                proc.wait(5)
-        if proc:
-            report(
-                http("GET", f"http://127.0.0.1:{port}/health/liveliness", timeout=2)[0] == 0,
-                "stopped",
-                f"rc {proc.returncode}",
-            )
-        report(tree_hash(gw) == before, "deployed_files_untouched")
-        if a.keep_log and os.path.exists(log_path):
-            shutil.copy(log_path, a.keep_log)
-        if a.json:
-            json.dump(ROWS, open(a.json, "w"), indent=1)
-        shutil.rmtree(tmp, ignore_errors=True)
+                self.process.kill()
+                self.process.wait(5)
+        silent = http("GET", self.base + "/health/liveliness", timeout=2)[0] == 0
+        report(silent, "stopped", f"exit {self.process.returncode}")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="check_real_proxy.sh")
+    parser.add_argument("gateway_dir")
+    parser.add_argument("--mode", choices=["mock", "upstream"], default="mock")
+    parser.add_argument("--config", default="config/litellm.yaml", help="relative to GATEWAY_DIR")
+    parser.add_argument("--expect", help="comma-separated names that /v1/models must list (default: from the config)")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=90)
+    parser.add_argument("--claude-bin", help="also run this Claude Code with GATEWAY_DIR/../settings.json")
+    parser.add_argument("--json", help="write the results to this file")
+    parser.add_argument("--keep-log", help="copy the proxy's log to this file")
+    return parser.parse_args()
+
+
+def main():
+    chosen = arguments()
+    litellm = os.path.join(os.path.dirname(sys.executable), "litellm")
+    litellm = litellm if os.path.exists(litellm) else shutil.which("litellm")
+    if not os.path.isfile(os.path.join(chosen.gateway_dir, chosen.config)):
+        print(f"FAIL config_present: {chosen.gateway_dir}/{chosen.config} not found")
+        return 2
+    if not litellm:
+        print("SKIP no litellm command next to " + sys.executable)
+        return 77
+    with tempfile.TemporaryDirectory(prefix="litellm-check-", ignore_cleanup_errors=True) as directory:
+        check = Check(chosen, litellm, directory)
+        before = tree_hash(check.gateway)
+        try:
+            check.run()
+        except Stop as stop:
+            report(False, *stop.args)
+        finally:
+            check.stop()
+            report(tree_hash(check.gateway) == before, "deployed_files_untouched")
+            if chosen.keep_log and os.path.exists(check.log_path):
+                shutil.copy(check.log_path, chosen.keep_log)
+    if chosen.json:
+        with open(chosen.json, "w", encoding="utf-8") as file:
+            json.dump(ROWS, file, indent=1)
+    passed = sum(row["status"] == "PASS" for row in ROWS)
+    print(f"RESULT {'failed' if FAILS else 'ok'}: {passed} passed, {len(FAILS)} failed")
+    return 1 if FAILS else 0
 
 
 if __name__ == "__main__":
-    rc = main()
-    print(
-        f"RESULT {'ok' if not rc and not FAILS else 'failed'}: {sum(r['status']=='PASS' for r in ROWS)} passed, {len(FAILS)} failed"
-    )
-    sys.exit(rc or (1 if FAILS else 0))
+    sys.exit(main())

@@ -1,0 +1,454 @@
+//! The signed documents: keys, channel, manifest. What they say and what must hold inside each of them.
+//!
+//! The same types are written by the publisher and read by the client. Signed bytes are file bytes: nothing is ever
+//! re-serialised before a check. Promise: a document that parses is consistent in itself; who signed it, and
+//! whether it is wanted, is decided elsewhere (`trust`, `order`).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::minisig::{KeyId, PublicKey};
+use super::strict;
+use crate::bundle::pack;
+use crate::domain::{Error, Instant, Kind, Result, Sha256};
+
+/// The `product` of every document of ours.
+pub const PRODUCT: &str = "gwinstall";
+/// The format of all three documents.
+pub const SCHEMA: u64 = 1;
+const KEYS_CAP: usize = 64 << 10;
+const CHANNEL_CAP: usize = 16 << 10;
+const MANIFEST_CAP: usize = 256 << 10;
+/// No artifact is larger; a length is checked before anything is downloaded.
+const ARTIFACT_CAP: u64 = 512 << 20;
+
+/// `[a-z0-9][a-z0-9._-]{0,99}`: a name that is one path component and one word of a trusted comment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let fits = (1..=100).contains(&text.len())
+            && text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+            && plain(text.as_bytes()[0]);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("a name is [a-z0-9][a-z0-9._-]{0,99}"))
+    }
+}
+
+/// What the three documents have in common: how they are read, and the line that their signature must carry.
+pub trait Document: Sized {
+    /// `keys`, `channel` or `manifest`: the domain that a signature is made for.
+    const KIND: &'static str;
+
+    /// Reads a document. Only to be called with bytes whose signature has been verified.
+    fn parse(bytes: &[u8]) -> Result<Self>;
+
+    /// The trusted comment that a signature over `bytes` must carry, byte for byte.
+    fn statement(&self, bytes: &[u8]) -> String;
+}
+
+/// `keys.json`: who may sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    pub schema: u64,
+    pub version: u64,
+    pub expires: Instant,
+    pub root: Root,
+    pub release: Vec<ReleaseKey>,
+    pub channel: Vec<NamedKey>,
+    #[serde(default)]
+    pub retired: Vec<ReleaseKey>,
+    #[serde(default)]
+    pub revoked: Vec<Revoked>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical: Vec<String>,
+}
+
+/// The offline keys: `threshold` of them make the next `keys.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    pub threshold: u64,
+    pub keys: Vec<NamedKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedKey {
+    pub id: KeyId,
+    pub key: PublicKey,
+}
+
+/// A key that may sign manifests from `from_seq` to `to_seq`, both included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseKey {
+    pub id: KeyId,
+    pub key: PublicKey,
+    pub from_seq: u64,
+    pub to_seq: Option<u64>,
+}
+
+/// A key that is no longer trusted, except for what it is known to have signed before it was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    pub id: KeyId,
+    pub last_good_seq: u64,
+    #[serde(default)]
+    pub also_good: Vec<Sha256>,
+    pub why: String,
+}
+
+impl Document for Keys {
+    const KIND: &'static str = "keys";
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let keys: Self = open("keys.json", bytes, KEYS_CAP, &KEYS_FIELDS)?;
+        keys.check().map_err(|why| inconsistent("keys.json", &why))?;
+        Ok(keys)
+    }
+
+    fn statement(&self, bytes: &[u8]) -> String {
+        let facts = format!("product={PRODUCT} version={}", self.version);
+        statement(Self::KIND, &facts, bytes, self.expires)
+    }
+}
+
+const KEYS_FIELDS: [&str; 8] =
+    ["schema", "version", "expires", "root", "release", "channel", "retired", "revoked"];
+
+impl Keys {
+    /// One key has one role: ids and key bytes are unique over the whole document.
+    fn check(&self) -> std::result::Result<(), String> {
+        let (mut ids, mut points) = (BTreeSet::new(), BTreeSet::new());
+        let named = self.root.keys.iter().chain(&self.channel).map(|named| (named.id, &named.key));
+        let ranged = self.release.iter().chain(&self.retired).map(|ranged| (ranged.id, &ranged.key));
+        for (id, key) in named.chain(ranged) {
+            if key.id() != id {
+                return Err(format!("key {id} carries the id {}", key.id()));
+            }
+            if !ids.insert(id) || !points.insert(*key.point()) {
+                return Err(format!("key {id} is listed twice"));
+            }
+        }
+        if self.root.threshold == 0 || self.root.threshold > self.root.keys.len() as u64 {
+            return Err("its threshold is not between 1 and the number of its root keys".into());
+        }
+        if self.version == 0 {
+            return Err("its version is 0".into());
+        }
+        if self.retired.iter().any(|key| key.to_seq.is_none()) {
+            return Err("a retired key has no to_seq".into());
+        }
+        let empty = |key: &ReleaseKey| key.to_seq.is_some_and(|to| to < key.from_seq);
+        match self.release.iter().chain(&self.retired).find(|key| empty(key)) {
+            Some(key) => Err(format!("key {} ends before it begins", key.id)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How soon an update should be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Normal,
+    Security,
+}
+
+/// `channel-<name>.json`: what is newest, and proof that this is fresh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    pub schema: u64,
+    pub product: Name,
+    pub channel: Name,
+    pub seq: u64,
+    pub version: Name,
+    pub manifest_sha256: Sha256,
+    pub keys_version: u64,
+    pub at: Instant,
+    pub expires: Instant,
+    pub severity: Severity,
+    /// Whoever has less should update now, whatever `severity` says of the newest release itself.
+    pub min_seq: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical: Vec<String>,
+}
+
+const CHANNEL_FIELDS: [&str; 11] = [
+    "schema",
+    "product",
+    "channel",
+    "seq",
+    "version",
+    "manifest_sha256",
+    "keys_version",
+    "at",
+    "expires",
+    "severity",
+    "min_seq",
+];
+
+impl Document for Channel {
+    const KIND: &'static str = "channel";
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let channel: Self = open("the channel document", bytes, CHANNEL_CAP, &CHANNEL_FIELDS)?;
+        if channel.seq == 0 || channel.expires <= channel.at || channel.min_seq > channel.seq {
+            return Err(inconsistent("the channel document", "its numbers or dates contradict each other"));
+        }
+        Ok(channel)
+    }
+
+    fn statement(&self, bytes: &[u8]) -> String {
+        release_statement(Self::KIND, [&self.product, &self.channel, &self.version], self.seq, bytes, self.expires)
+    }
+}
+
+/// `manifest.json`: what the bytes of one release are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub schema: u64,
+    pub product: Name,
+    pub channel: Name,
+    pub seq: u64,
+    pub version: Name,
+    pub commit: String,
+    pub released: Instant,
+    pub expires: Instant,
+    /// sha256 of the manifest before; only the first has none.
+    pub prev: Option<Sha256>,
+    pub floor_seq: u64,
+    pub min_client_seq: u64,
+    pub artifacts: Vec<Artifact>,
+    pub bundle: BundleFacts,
+    #[serde(default)]
+    pub pins: Vec<Pinned>,
+    #[serde(default)]
+    pub deny: Vec<Denied>,
+    #[serde(default)]
+    pub critical: Vec<String>,
+}
+
+const MANIFEST_FIELDS: [&str; 15] = [
+    "schema",
+    "product",
+    "channel",
+    "seq",
+    "version",
+    "commit",
+    "released",
+    "expires",
+    "prev",
+    "floor_seq",
+    "min_client_seq",
+    "artifacts",
+    "bundle",
+    "pins",
+    "deny",
+];
+
+/// One file of the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    pub name: Name,
+    /// `binary`, `bundle`, or something a later version knows.
+    pub role: Name,
+    /// The target triple of a binary; `any` otherwise.
+    pub target: Name,
+    pub len: u64,
+    pub sha256: Sha256,
+}
+
+/// The configuration bundle, file for file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleFacts {
+    pub version: Name,
+    pub files: Vec<BundleFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleFile {
+    pub path: String,
+    pub len: u64,
+    pub sha256: Sha256,
+    pub mode: Mode,
+    pub class: Name,
+}
+
+/// The modes that a deployed file may have. Written `0644`, as people do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    #[serde(rename = "0600")]
+    Private,
+    #[serde(rename = "0644")]
+    Plain,
+    #[serde(rename = "0755")]
+    Executable,
+}
+
+impl Mode {
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Plain => 0o644,
+            Self::Executable => 0o755,
+        }
+    }
+}
+
+/// A third party's artifact that this release was tested with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// `pypi`, `oci`, …
+    pub kind: Name,
+    pub name: String,
+    pub version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Versions that must not run: of a third party's package, or with kind `self` of gwinstall.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    pub kind: Name,
+    pub name: String,
+    pub versions: Vec<String>,
+    pub why: String,
+}
+
+impl Document for Manifest {
+    const KIND: &'static str = "manifest";
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let manifest: Self = open("manifest.json", bytes, MANIFEST_CAP, &MANIFEST_FIELDS)?;
+        manifest.check().map_err(|why| inconsistent("manifest.json", &why))?;
+        Ok(manifest)
+    }
+
+    fn statement(&self, bytes: &[u8]) -> String {
+        release_statement(Self::KIND, [&self.product, &self.channel, &self.version], self.seq, bytes, self.expires)
+    }
+}
+
+impl Manifest {
+    /// The only artifact of this role and target.
+    pub fn artifact(&self, role: &str, target: &str) -> Option<&Artifact> {
+        self.artifacts.iter().find(|artifact| artifact.role == *role && artifact.target == *target)
+    }
+
+    /// Versions of gwinstall that this manifest forbids.
+    pub fn denied_versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.deny.iter().filter(|denied| denied.kind == *"self");
+        own.flat_map(|denied| denied.versions.iter().map(|version| (version.as_str(), denied.why.as_str())))
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.seq == 0 || self.floor_seq > self.seq || self.expires <= self.released {
+            return Err("its numbers or dates contradict each other".into());
+        }
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if self.commit.len() != 40 || !self.commit.bytes().all(hex) {
+            return Err("its commit is not 40 lower-case hex digits".into());
+        }
+        let (mut names, mut uses) = (BTreeSet::new(), BTreeSet::new());
+        for artifact in &self.artifacts {
+            if !names.insert(&artifact.name) || !uses.insert((&artifact.role, &artifact.target)) {
+                return Err(format!("artifact {} is listed twice", artifact.name));
+            }
+            if artifact.len == 0 || artifact.len > ARTIFACT_CAP {
+                return Err(format!("artifact {} has an impossible length", artifact.name));
+            }
+        }
+        self.bundle.check()
+    }
+}
+
+impl BundleFacts {
+    fn check(&self) -> std::result::Result<(), String> {
+        let (mut paths, mut total) = (BTreeSet::new(), 0_u64);
+        for file in &self.files {
+            let shown = || file.path.escape_default().to_string();
+            pack::check_path(file.path.as_bytes()).map_err(|why| format!("{why}: {}", shown()))?;
+            if !paths.insert(file.path.to_ascii_lowercase()) {
+                return Err(format!("bundle file {} is listed twice", shown()));
+            }
+            total = total.saturating_add(file.len);
+        }
+        let limits = crate::bundle::ustar::Limits::BUNDLE;
+        if self.files.len() > limits.files || total > limits.unpacked {
+            return Err("its bundle is larger than a bundle may be".into());
+        }
+        Ok(())
+    }
+}
+
+fn release_statement(
+    kind: &str,
+    [product, channel, version]: [&Name; 3],
+    seq: u64,
+    bytes: &[u8],
+    expires: Instant,
+) -> String {
+    let facts = format!("product={product} channel={channel} seq={seq} version={version}");
+    statement(kind, &facts, bytes, expires)
+}
+
+fn statement(kind: &str, facts: &str, bytes: &[u8], expires: Instant) -> String {
+    let (len, sha256) = (bytes.len(), Sha256::of(bytes));
+    format!("gwinstall/1 {kind} {facts} len={len} sha256={sha256} expires={expires}")
+}
+
+/// What every document begins with, whatever its schema.
+#[derive(Deserialize)]
+struct Head {
+    schema: u64,
+    #[serde(default)]
+    critical: Vec<String>,
+}
+
+/// Reads a document of ours. A newer format, or a field that its author calls critical and that we do not know, is
+/// no forgery: it asks for a newer gwinstall.
+fn open<T: de::DeserializeOwned>(what: &str, bytes: &[u8], cap: usize, known: &[&str]) -> Result<T> {
+    let newer = |why: String| {
+        Error::new(Kind::Refused, format!("{what} needs a newer gwinstall"))
+            .because(why)
+            .hint("install the newest release with its install.sh, or take an older release with --version")
+    };
+    let head: Head = strict::read(what, bytes, cap)?;
+    if head.schema != SCHEMA {
+        return Err(newer(format!("its schema is {}, this version reads {SCHEMA}", head.schema)));
+    }
+    if let Some(field) = head.critical.iter().find(|field| !known.contains(&field.as_str())) {
+        return Err(newer(format!("it relies on the field \"{}\"", field.escape_default())));
+    }
+    strict::read(what, bytes, cap)
+}
+
+fn inconsistent(what: &str, why: &str) -> Error {
+    Error::unverified(format!("{what} is not a valid document")).because(why)
+}

@@ -1,0 +1,16 @@
+//! Releases: signed documents, who may sign, what was seen before, and how an update is taken.
+//!
+//! The trust model on one page. A person holds offline root keys; two of three name the keys of the day
+//! (`keys.json`). A release key signs one manifest per release, and the manifest names every byte of it. A channel
+//! key signs a small, short-lived note of what is newest: its loss allows withholding news, nothing else. Order is
+//! the manifest's `seq` alone; the highest one seen is remembered and never lowered.
+//!
+//! Promise: no flag, variable or file skips a verification; overrides name one exact version, seq or hash.
+
+pub mod documents;
+pub mod memory;
+pub mod minisig;
+pub mod order;
+pub mod policy;
+pub mod strict;
+pub mod trust;

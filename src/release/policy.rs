@@ -1,0 +1,254 @@
+//! `/etc/gwinstall/policy.yaml`: what the owner of a managed machine allows, and pins.
+//!
+//! A policy only ever forbids; nothing in it weakens a check. Promise: whatever it forbids answers exit 9 and names
+//! who manages the machine. An unknown key is an error: a misspelt prohibition would otherwise permit. Never: reads
+//! the file (`commands` do, after checking that root owns it and nobody else may write it).
+
+use serde::Deserialize;
+
+use super::documents::{Manifest, Name};
+use super::trust::Verified;
+use crate::domain::name::printable;
+use crate::domain::url::HttpUrl;
+use crate::domain::{Error, Kind, Result, Sha256};
+
+/// Where the policy lies.
+pub const PATH: &str = "/etc/gwinstall/policy.yaml";
+
+/// Whether and how this machine may update itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Updates {
+    /// Neither checked nor taken.
+    Off,
+    /// Checked, not taken.
+    Check,
+    On,
+}
+
+/// The policy as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    pin: Option<String>,
+    channel: Option<String>,
+    base_url: Option<String>,
+    updates: Option<Updates>,
+    allow_presets: Option<Vec<String>>,
+    allow_gateway_urls: Option<Vec<String>>,
+    allow_source_dir: Option<bool>,
+    managed_by: Option<String>,
+}
+
+/// A checked policy. The default one allows everything.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    pin: Option<Pin>,
+    channel: Option<Name>,
+    base_url: Option<String>,
+    updates: Option<Updates>,
+    presets: Option<Vec<String>>,
+    gateway_urls: Option<Vec<HttpUrl>>,
+    source_dir: Option<bool>,
+    managed_by: Option<String>,
+}
+
+impl Policy {
+    pub fn parse(text: &str) -> Result<Self> {
+        let refuse = |why: String| {
+            Error::new(Kind::Refused, format!("{PATH} cannot be understood, so nothing is allowed")).because(why)
+        };
+        let text: Option<Text> = serde_yaml::from_str(text).map_err(|cause| refuse(cause.to_string()))?;
+        let text = text.unwrap_or_default();
+        let urls = text.allow_gateway_urls.map(|urls| {
+            urls.iter().map(|url| HttpUrl::parse("allow_gateway_urls", url)).collect::<Result<Vec<_>>>()
+        });
+        let channel = text.channel.map(|name| Name::parse(&name).ok_or_else(|| refuse("channel is no name".into())));
+        Ok(Self {
+            pin: text.pin.as_deref().map(Pin::parse).transpose().map_err(|error| refuse(error.to_string()))?,
+            channel: channel.transpose()?,
+            base_url: text.base_url,
+            updates: text.updates,
+            presets: text.allow_presets,
+            gateway_urls: urls.transpose().map_err(|error| refuse(error.to_string()))?,
+            source_dir: text.allow_source_dir,
+            managed_by: text.managed_by,
+        })
+    }
+
+    pub fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    pub fn channel(&self) -> Option<&Name> {
+        self.channel.as_ref()
+    }
+
+    pub fn base_url(&self) -> Option<&str> {
+        self.base_url.as_deref()
+    }
+
+    pub fn permit_check(&self) -> Result<()> {
+        match self.updates {
+            Some(Updates::Off) => Err(self.forbids("checking for updates")),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn permit_update(&self) -> Result<()> {
+        match self.updates {
+            Some(Updates::Off | Updates::Check) => Err(self.forbids("gwinstall self-update")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Another base URL or channel than the policy's, given by flag or variable.
+    pub fn permit_origin(&self, base_url: &str) -> Result<()> {
+        match &self.base_url {
+            Some(only) if only.trim_end_matches('/') != base_url.trim_end_matches('/') => {
+                Err(self.forbids(&format!("updates from {}", printable(base_url))).because(format!("allowed: {only}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn permit_channel(&self, channel: &Name) -> Result<()> {
+        match &self.channel {
+            Some(only) if only != channel => {
+                Err(self.forbids(&format!("channel {channel}")).because(format!("allowed: {only}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn permit_preset(&self, preset: &str) -> Result<()> {
+        match &self.presets {
+            Some(allowed) if !allowed.iter().any(|name| name == preset) => {
+                let list = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+                Err(self.forbids(&format!("preset {preset}")).because(format!("allowed: {list}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A gateway URL is allowed when one of the listed URLs is it, or is a parent of its path on the same scheme,
+    /// host and port.
+    pub fn permit_gateway_url(&self, url: &HttpUrl) -> Result<()> {
+        let below = |parent: &HttpUrl| {
+            let same_host = (parent.is_https(), parent.host(), parent.port()) == (url.is_https(), url.host(), url.port());
+            let (parent, path) = (path_of(parent), path_of(url));
+            same_host && path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match &self.gateway_urls {
+            Some(allowed) if !allowed.iter().any(below) => {
+                let list: Vec<_> = allowed.iter().map(HttpUrl::as_str).collect();
+                Err(self.forbids(&format!("the gateway {}", url.as_str())).because(format!("allowed: {}", list.join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn permit_source_dir(&self) -> Result<()> {
+        match self.source_dir {
+            Some(false) => Err(self.forbids("an unsigned bundle (--source-dir)")),
+            _ => Ok(()),
+        }
+    }
+
+    fn forbids(&self, what: &str) -> Error {
+        let who = self.managed_by.as_deref().map_or("the administrator".to_owned(), printable);
+        Error::new(Kind::Refused, format!("{what} is not allowed on this machine"))
+            .because(format!("it is managed by {who} ({PATH})"))
+    }
+}
+
+/// What follows scheme, host and port, without a trailing slash.
+fn path_of(url: &HttpUrl) -> &str {
+    let text = url.as_str();
+    let host_at = text.find("://").map_or(0, |at| at + 3);
+    text[host_at..].find('/').map_or("", |at| &text[host_at + at..])
+}
+
+/// One exact release: by version, or by the sha256 of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    Version(Name),
+    Manifest(Sha256),
+}
+
+impl Pin {
+    /// `1.4.2` or `sha256:<64 hex digits>`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let pin = match text.strip_prefix("sha256:") {
+            Some(digits) => Sha256::parse(digits).map(Self::Manifest),
+            None => Name::parse(text).map(Self::Version),
+        };
+        pin.ok_or_else(|| {
+            Error::usage(format!("{:?} is not a pin", printable(text)))
+                .hint("pin a version (GWINSTALL_PIN=1.4.2) or a manifest (GWINSTALL_PIN=sha256:<64 hex digits>)")
+        })
+    }
+
+    pub fn matches(&self, manifest: &Verified<Manifest>) -> bool {
+        match self {
+            Self::Version(version) => manifest.facts().version == *version,
+            Self::Manifest(sha256) => manifest.sha256() == *sha256,
+        }
+    }
+}
+
+impl std::fmt::Display for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "{version}"),
+            Self::Manifest(sha256) => write!(f, "sha256:{sha256}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = "pin: 1.4.2\nchannel: stable\nbase_url: https://mirror.example.com/gw\nupdates: check\n\
+        allow_presets: [enterprise]\nallow_gateway_urls: [\"https://gw.example.com/team\"]\n\
+        allow_source_dir: false\nmanaged_by: Example IT <it@example.com>\n";
+
+    #[test]
+    fn what_a_policy_forbids_answers_nine_and_names_who_manages() {
+        let policy = Policy::parse(FULL).unwrap();
+        let url = |text: &str| HttpUrl::parse("--gateway-url", text).unwrap();
+        let beta = Name::parse("beta").unwrap();
+        let refusals = [
+            policy.permit_update(),
+            policy.permit_channel(&beta),
+            policy.permit_origin("https://elsewhere.example.com"),
+            policy.permit_preset("basic"),
+            policy.permit_gateway_url(&url("https://evil.example.com/team")),
+            policy.permit_gateway_url(&url("http://gw.example.com/team")),
+            policy.permit_gateway_url(&url("https://gw.example.com/teams")),
+            policy.permit_gateway_url(&url("https://gw.example.com:8443/team")),
+            policy.permit_source_dir(),
+        ];
+        for (at, refusal) in refusals.into_iter().enumerate() {
+            let error = refusal.unwrap_err();
+            assert_eq!(error.kind(), Kind::Refused, "{at}");
+            assert!(error.to_string().contains("Example IT <it@example.com>"), "{error}");
+        }
+        policy.permit_check().unwrap();
+        policy.permit_preset("enterprise").unwrap();
+        policy.permit_gateway_url(&url("https://gw.example.com/team/a")).unwrap();
+        policy.permit_origin("https://mirror.example.com/gw/").unwrap();
+    }
+
+    #[test]
+    fn no_policy_allows_everything_and_a_broken_one_nothing() {
+        for empty in ["", "# nothing\n", "{}"] {
+            let policy = Policy::parse(empty).unwrap();
+            policy.permit_update().and(policy.permit_source_dir()).and(policy.permit_preset("basic")).unwrap();
+        }
+        for broken in ["pins: 1.4.2", "updates: never", "pin: \"../x\"", "pin: 'sha256:xyz'", "[", "pin: 1\npin: 2"] {
+            assert_eq!(Policy::parse(broken).unwrap_err().kind(), Kind::Refused, "{broken}");
+        }
+    }
+}

@@ -8,3 +8,4 @@ pub mod bundle;
 pub mod domain;
 pub mod doors;
 pub mod format;
+pub mod release;

@@ -225,7 +225,13 @@ impl Document for Channel {
     }
 
     fn statement(&self, bytes: &[u8]) -> String {
-        release_statement(Self::KIND, [&self.product, &self.channel, &self.version], self.seq, bytes, self.expires)
+        release_statement(
+            Self::KIND,
+            [&self.product, &self.channel, &self.version],
+            self.seq,
+            bytes,
+            self.expires,
+        )
     }
 }
 
@@ -351,7 +357,13 @@ impl Document for Manifest {
     }
 
     fn statement(&self, bytes: &[u8]) -> String {
-        release_statement(Self::KIND, [&self.product, &self.channel, &self.version], self.seq, bytes, self.expires)
+        release_statement(
+            Self::KIND,
+            [&self.product, &self.channel, &self.version],
+            self.seq,
+            bytes,
+            self.expires,
+        )
     }
 }
 

@@ -146,7 +146,8 @@ impl Signature {
             return Err(refuse("it is longer than 1024 bytes"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8"))?;
-        let body = text.strip_suffix('\n').ok_or_else(|| refuse("its last line does not end with a newline"))?;
+        let body =
+            text.strip_suffix('\n').ok_or_else(|| refuse("its last line does not end with a newline"))?;
         let lines: Vec<&str> = body.split('\n').collect();
         let [unsigned, first, signed, second] = lines[..] else {
             return Err(refuse("it does not have exactly four lines"));

@@ -98,7 +98,10 @@ impl Standpoint<'_> {
         self.one_manifest(facts.seq, facts.manifest_sha256)?;
         if facts.seq < self.memory.max_seq_seen {
             return Err(Error::new(Kind::Refused, format!("the channel names seq {} as newest", facts.seq))
-                .because(format!("seq {} was seen before: this origin is behind, or is made to look so", self.memory.max_seq_seen))
+                .because(format!(
+                    "seq {} was seen before: this origin is behind, or is made to look so",
+                    self.memory.max_seq_seen
+                ))
                 .hint("try again later, or from another origin with --from"));
         }
         Ok(match self.doubt(keys, facts) {
@@ -122,7 +125,11 @@ impl Standpoint<'_> {
             return Some(format!("a channel document newer than the one of {} was seen before", channel.at));
         }
         if channel.expires <= now {
-            return Some(format!("the channel expired {} ({})", ago(now, channel.expires), channel.expires.date()));
+            return Some(format!(
+                "the channel expired {} ({})",
+                ago(now, channel.expires),
+                channel.expires.date()
+            ));
         }
         let expires = keys.facts().expires;
         (expires <= now).then(|| format!("the keys expired {} ({})", ago(now, expires), expires.date()))
@@ -177,7 +184,8 @@ impl Standpoint<'_> {
     /// One seq has one manifest. Two of them are evidence that someone is served something else.
     fn one_manifest(&self, seq: u64, sha256: Sha256) -> Result<()> {
         let memory = self.memory;
-        let running = self.running.manifest.map(|manifest_sha256| Seen { seq: self.running.seq, manifest_sha256 });
+        let running =
+            self.running.manifest.map(|manifest_sha256| Seen { seq: self.running.seq, manifest_sha256 });
         let known = [memory.newest, memory.told, memory.installed, running];
         match known.iter().flatten().find(|seen| seen.seq == seq && seen.manifest_sha256 != sha256) {
             None => Ok(()),
@@ -190,8 +198,11 @@ impl Standpoint<'_> {
 
     fn pinned(&self, manifest: &Verified<Manifest>) -> Result<()> {
         if let Some(pin) = self.pins.iter().find(|pin| !pin.matches(manifest)) {
-            return Err(Error::new(Kind::Refused, format!("version {} is refused", manifest.facts().version))
-                .because(format!("this machine is pinned to {pin}")));
+            return Err(Error::new(
+                Kind::Refused,
+                format!("version {} is refused", manifest.facts().version),
+            )
+            .because(format!("this machine is pinned to {pin}")));
         }
         match self.asked {
             Some(asked) if !asked.matches(manifest) => Err(Error::unverified(format!(
@@ -207,8 +218,10 @@ impl Standpoint<'_> {
         let known = self.memory.denied.iter().map(|(version, why)| (version.as_str(), why.as_str()));
         match known.chain(facts.denied_versions()).find(|(version, _)| facts.version == **version) {
             None => Ok(()),
-            Some((version, why)) => Err(Error::new(Kind::Refused, format!("version {version} must not be used"))
-                .because(printable(why))),
+            Some((version, why)) => {
+                Err(Error::new(Kind::Refused, format!("version {version} must not be used"))
+                    .because(printable(why)))
+            }
         }
     }
 
@@ -216,16 +229,25 @@ impl Standpoint<'_> {
     fn ahead(&self, manifest: &Verified<Manifest>) -> Result<()> {
         let facts = manifest.facts();
         if self.running.seq < facts.min_client_seq {
-            return Err(Error::new(Kind::Refused, format!("version {} cannot be installed by {}", facts.version, self.running.version))
-                .because(format!("it takes a gwinstall of seq {} or later, this is seq {}", facts.min_client_seq, self.running.seq))
-                .hint("install it with its install.sh"));
+            return Err(Error::new(
+                Kind::Refused,
+                format!("version {} cannot be installed by {}", facts.version, self.running.version),
+            )
+            .because(format!(
+                "it takes a gwinstall of seq {} or later, this is seq {}",
+                facts.min_client_seq, self.running.seq
+            ))
+            .hint("install it with its install.sh"));
         }
         let last = self.memory.max_seq_seen.max(self.running.seq);
         let exact = self.pins.iter().chain(self.asked).any(|pin| matches!(pin, Pin::Manifest(_)));
         if facts.seq > last.saturating_add(MAX_JUMP) && !exact {
             return Err(Error::new(Kind::Refused, format!("seq {} is too far ahead of {last}", facts.seq))
                 .because("the guard against running out of numbers takes 1000 steps at most")
-                .hint(format!("if it is right: GWINSTALL_PIN=sha256:{} gwinstall self-update", manifest.sha256())));
+                .hint(format!(
+                    "if it is right: GWINSTALL_PIN=sha256:{} gwinstall self-update",
+                    manifest.sha256()
+                )));
         }
         Ok(())
     }
@@ -240,9 +262,10 @@ impl Standpoint<'_> {
         };
         let (running, newest) = (self.running, self.memory.max_seq_seen);
         match step {
-            Step::Older if !named => {
-                Err(refuse(format!("its seq is {}, {} runs with seq {}", facts.seq, running.version, running.seq)))
-            }
+            Step::Older if !named => Err(refuse(format!(
+                "its seq is {}, {} runs with seq {}",
+                facts.seq, running.version, running.seq
+            ))),
             Step::Newer if facts.seq < newest && !named && self.pins.is_empty() && self.asked.is_none() => {
                 Err(refuse(format!("its seq is {}, seq {newest} was seen before", facts.seq)))
             }
@@ -260,20 +283,33 @@ impl Standpoint<'_> {
             return Ok(());
         }
         if step != Step::Current && self.accept_below_floor != Some(facts.seq) {
-            return Err(Error::new(Kind::Refused, format!("version {} is too old to be safe", facts.version))
-                .because(format!("its seq {} is below the floor of {floor}", facts.seq))
-                .hint(format!("if you mean it, add --accept-below-floor={}", facts.seq)));
+            return Err(Error::new(
+                Kind::Refused,
+                format!("version {} is too old to be safe", facts.version),
+            )
+            .because(format!("its seq {} is below the floor of {floor}", facts.seq))
+            .hint(format!("if you mean it, add --accept-below-floor={}", facts.seq)));
         }
         notes.push(format!("seq {} is below the floor of {floor}: it has known faults", facts.seq));
         Ok(())
     }
 
     /// What does not stop a release but belongs to a graded verdict.
-    fn remarks(&self, keys: &TrustedKeys, manifest: &Verified<Manifest>, freshness: &Freshness, notes: &mut Vec<String>) {
+    fn remarks(
+        &self,
+        keys: &TrustedKeys,
+        manifest: &Verified<Manifest>,
+        freshness: &Freshness,
+        notes: &mut Vec<String>,
+    ) {
         let facts = manifest.facts();
         notes.extend(keys.remark(manifest.signer()));
         if facts.expires <= self.now {
-            notes.push(format!("its manifest expired {}, it was released {}", ago(self.now, facts.expires), ago(self.now, facts.released)));
+            notes.push(format!(
+                "its manifest expired {}, it was released {}",
+                ago(self.now, facts.expires),
+                ago(self.now, facts.released)
+            ));
         }
         if let Freshness::Unproved(why) = freshness {
             notes.push(format!("whether a newer one exists is unknown: {why}"));
@@ -302,9 +338,11 @@ fn same_release(channel: &Channel, manifest: &Verified<Manifest>) -> Result<()> 
 pub fn artifact<'a>(manifest: &'a Verified<Manifest>, role: &str, target: &str) -> Result<&'a Artifact> {
     let facts = manifest.facts();
     facts.artifact(role, target).ok_or_else(|| {
-        let targets: Vec<_> = facts.artifacts.iter().filter(|a| a.role == *role).map(|a| a.target.as_str()).collect();
-        Error::new(Kind::Refused, format!("version {} has no {role} for {target}", facts.version))
-            .because(format!("it has: {}", if targets.is_empty() { "none".into() } else { targets.join(", ") }))
+        let targets: Vec<_> =
+            facts.artifacts.iter().filter(|a| a.role == *role).map(|a| a.target.as_str()).collect();
+        Error::new(Kind::Refused, format!("version {} has no {role} for {target}", facts.version)).because(
+            format!("it has: {}", if targets.is_empty() { "none".into() } else { targets.join(", ") }),
+        )
     })
 }
 

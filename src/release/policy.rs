@@ -56,16 +56,23 @@ pub struct Policy {
 impl Policy {
     pub fn parse(text: &str) -> Result<Self> {
         let refuse = |why: String| {
-            Error::new(Kind::Refused, format!("{PATH} cannot be understood, so nothing is allowed")).because(why)
+            Error::new(Kind::Refused, format!("{PATH} cannot be understood, so nothing is allowed"))
+                .because(why)
         };
         let text: Option<Text> = serde_yaml::from_str(text).map_err(|cause| refuse(cause.to_string()))?;
         let text = text.unwrap_or_default();
         let urls = text.allow_gateway_urls.map(|urls| {
             urls.iter().map(|url| HttpUrl::parse("allow_gateway_urls", url)).collect::<Result<Vec<_>>>()
         });
-        let channel = text.channel.map(|name| Name::parse(&name).ok_or_else(|| refuse("channel is no name".into())));
+        let channel =
+            text.channel.map(|name| Name::parse(&name).ok_or_else(|| refuse("channel is no name".into())));
         Ok(Self {
-            pin: text.pin.as_deref().map(Pin::parse).transpose().map_err(|error| refuse(error.to_string()))?,
+            pin: text
+                .pin
+                .as_deref()
+                .map(Pin::parse)
+                .transpose()
+                .map_err(|error| refuse(error.to_string()))?,
             channel: channel.transpose()?,
             base_url: text.base_url,
             updates: text.updates,
@@ -105,9 +112,9 @@ impl Policy {
     /// Another base URL or channel than the policy's, given by flag or variable.
     pub fn permit_origin(&self, base_url: &str) -> Result<()> {
         match &self.base_url {
-            Some(only) if only.trim_end_matches('/') != base_url.trim_end_matches('/') => {
-                Err(self.forbids(&format!("updates from {}", printable(base_url))).because(format!("allowed: {only}")))
-            }
+            Some(only) if only.trim_end_matches('/') != base_url.trim_end_matches('/') => Err(self
+                .forbids(&format!("updates from {}", printable(base_url)))
+                .because(format!("allowed: {only}"))),
             _ => Ok(()),
         }
     }
@@ -135,14 +142,18 @@ impl Policy {
     /// host and port.
     pub fn permit_gateway_url(&self, url: &HttpUrl) -> Result<()> {
         let below = |parent: &HttpUrl| {
-            let same_host = (parent.is_https(), parent.host(), parent.port()) == (url.is_https(), url.host(), url.port());
+            let same_host =
+                (parent.is_https(), parent.host(), parent.port()) == (url.is_https(), url.host(), url.port());
             let (parent, path) = (path_of(parent), path_of(url));
-            same_host && path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            same_host
+                && path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match &self.gateway_urls {
             Some(allowed) if !allowed.iter().any(below) => {
                 let list: Vec<_> = allowed.iter().map(HttpUrl::as_str).collect();
-                Err(self.forbids(&format!("the gateway {}", url.as_str())).because(format!("allowed: {}", list.join(", "))))
+                Err(self
+                    .forbids(&format!("the gateway {}", url.as_str()))
+                    .because(format!("allowed: {}", list.join(", "))))
             }
             _ => Ok(()),
         }
@@ -184,8 +195,9 @@ impl Pin {
             None => Name::parse(text).map(Self::Version),
         };
         pin.ok_or_else(|| {
-            Error::usage(format!("{:?} is not a pin", printable(text)))
-                .hint("pin a version (GWINSTALL_PIN=1.4.2) or a manifest (GWINSTALL_PIN=sha256:<64 hex digits>)")
+            Error::usage(format!("{:?} is not a pin", printable(text))).hint(
+                "pin a version (GWINSTALL_PIN=1.4.2) or a manifest (GWINSTALL_PIN=sha256:<64 hex digits>)",
+            )
         })
     }
 
@@ -245,9 +257,15 @@ mod tests {
     fn no_policy_allows_everything_and_a_broken_one_nothing() {
         for empty in ["", "# nothing\n", "{}"] {
             let policy = Policy::parse(empty).unwrap();
-            policy.permit_update().and(policy.permit_source_dir()).and(policy.permit_preset("basic")).unwrap();
+            policy
+                .permit_update()
+                .and(policy.permit_source_dir())
+                .and(policy.permit_preset("basic"))
+                .unwrap();
         }
-        for broken in ["pins: 1.4.2", "updates: never", "pin: \"../x\"", "pin: 'sha256:xyz'", "[", "pin: 1\npin: 2"] {
+        for broken in
+            ["pins: 1.4.2", "updates: never", "pin: \"../x\"", "pin: 'sha256:xyz'", "[", "pin: 1\npin: 2"]
+        {
             assert_eq!(Policy::parse(broken).unwrap_err().kind(), Kind::Refused, "{broken}");
         }
     }

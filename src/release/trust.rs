@@ -89,7 +89,7 @@ impl TrustedKeys {
     /// A manifest that a release key signed while it was allowed to.
     pub fn verify_manifest(&self, bytes: &[u8], minisig: &[u8]) -> Result<Verified<Manifest>> {
         let keys = self.keys.release.iter().chain(&self.keys.retired);
-        let verified = self.verify(bytes, minisig, keys.map(|key| (key.id, &key.key)))?;
+        let verified: Verified<Manifest> = self.verify(bytes, minisig, keys.map(|key| (key.id, &key.key)))?;
         let (seq, sha256, signer) = (verified.document.seq, verified.sha256, verified.signer);
         self.standing(signer, seq, sha256).map_err(|error| error.under("manifest.json is refused"))?;
         Ok(verified)
@@ -160,7 +160,10 @@ impl TrustedKeys {
             if seq > revoked.last_good_seq && !listed {
                 return Err(Error::unverified(format!("key {signer} was revoked"))
                     .because(printable(&revoked.why))
-                    .because(format!("what it signed is good up to seq {}, this is {seq}", revoked.last_good_seq)));
+                    .because(format!(
+                        "what it signed is good up to seq {}, this is {seq}",
+                        revoked.last_good_seq
+                    )));
             }
         }
         Ok(())

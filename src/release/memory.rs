@@ -25,7 +25,7 @@ pub struct Seen {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    schema: u64,
+    pub schema: u64,
     /// The newest keys document that was accepted.
     pub keys_version: u64,
     /// The highest seq of a verified manifest.

@@ -5,7 +5,12 @@
 //! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `commands`.
 
 pub mod bundle;
+pub mod cli;
+pub mod commands;
+pub mod deploy;
 pub mod domain;
 pub mod doors;
 pub mod format;
+pub mod gateway;
 pub mod release;
+pub mod render;

@@ -1,1 +1,19 @@
-fn main() {}
+//! Parses the command line, runs the command, prints its answer, ends with its exit code: nothing else.
+
+use std::process::ExitCode;
+
+use gwinstall::commands::{self, answer};
+use gwinstall::doors::{signals, system};
+
+fn main() -> ExitCode {
+    system::harden();
+    signals::listen();
+    let cli = match answer::parse(system::arguments()) {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
+    commands::set_manner(&cli.common);
+    let verb = commands::verb(&cli);
+    let result = commands::run(&cli);
+    ExitCode::from(answer::print(verb, cli.common.json, result))
+}

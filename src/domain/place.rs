@@ -104,6 +104,7 @@ pub mod files {
     pub const STOP: &str = "stop-gateway.sh";
     pub const KEY_HELPER: &str = "scripts/print-gateway-key.sh";
     pub const SETTINGS_BEFORE: &str = ".gwinstall/settings-before.json";
+    pub const ENV_SUM: &str = ".gwinstall/env.sha256";
     pub const PID: &str = "litellm.pid";
     pub const GATEWAY_LOG: &str = "litellm.log";
 }

@@ -45,9 +45,6 @@ pub struct Record {
     /// The backup that a rollback went to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_from: Option<String>,
-    /// How the files were put in place: `exchange`, or `link` on a file system that cannot exchange.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub placed_by: Option<String>,
 }
 
 /// Which bundle, from where.
@@ -143,7 +140,6 @@ impl Record {
             facts.version.clear();
             facts.backup_path = None;
             facts.restored_from = None;
-            facts.placed_by = None;
             facts.flags_used.clear();
             facts
         };

@@ -147,3 +147,17 @@ pub fn command_line(pid: i32) -> Vec<String> {
 pub fn signal(pid: i32, signal: rustix::process::Signal) -> bool {
     rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
 }
+
+/// Runs a program to its end with our own input and output; its exit code. Its stdout is our stderr when stdout
+/// carries JSON.
+pub fn run(program: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<u8> {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).envs(environment.iter().copied());
+    if super::term::manner().json {
+        command.stdout(std::io::stderr());
+    }
+    let status = command.status().map_err(|error| {
+        Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
+    })?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

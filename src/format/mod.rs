@@ -2,5 +2,7 @@
 //! from `&str`, edited by splices, never re-serialised. No I/O.
 
 pub mod dotenv;
+pub mod litellm;
+pub mod merge;
 pub mod rc;
 pub mod settings;

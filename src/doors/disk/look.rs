@@ -224,3 +224,8 @@ fn resolve_parent(path: &Path) -> Result<PathBuf> {
     let dir = fs::canonicalize(dir).map_err(|error| failure("resolve", dir, &error))?;
     Ok(dir.join(name))
 }
+
+/// The path with every link resolved; it must exist.
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(|error| failure("resolve", path, &error))
+}

@@ -1,0 +1,132 @@
+//! What every changing command does around its draft: recover first, show, ask, apply, say.
+
+use serde_json::{Value, json};
+
+use crate::cli::{Common, ConfirmArgs, KeepArgs};
+use crate::deploy::backup::KEEP;
+use crate::deploy::converge::{self, Manner, Outcome};
+use crate::deploy::draft::Draft;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{signals, term};
+
+use super::report;
+
+/// Options of one change.
+pub(super) struct Change<'a> {
+    pub place: &'a Place,
+    pub common: &'a Common,
+    pub confirm: &'a ConfirmArgs,
+    pub operation: &'a str,
+    pub include_secrets: bool,
+    pub safety: bool,
+    pub keep: KeepArgs,
+    pub prune: bool,
+    pub gate: &'a dyn Fn() -> Result<()>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn new(
+        place: &'a Place,
+        common: &'a Common,
+        confirm: &'a ConfirmArgs,
+        operation: &'a str,
+    ) -> Self {
+        let keep = KeepArgs { keep: KEEP, max_age: None };
+        Self {
+            place,
+            common,
+            confirm,
+            operation,
+            include_secrets: false,
+            safety: false,
+            keep,
+            prune: true,
+            gate: &|| Ok(()),
+        }
+    }
+
+    /// Finishes or undoes what an interrupted run left, and says so.
+    pub(super) fn recover(&self) -> Result<()> {
+        if self.confirm.dry_run {
+            return Ok(());
+        }
+        recover(self.place, self.operation, self.common.lock_wait)
+    }
+
+    /// Shows the plan, asks, and carries it out. `None`: the user said no.
+    pub(super) fn carry_out(
+        &self,
+        draft: &Draft,
+        summary: &str,
+        again: &dyn Fn() -> Result<Draft>,
+    ) -> Result<Option<Outcome>> {
+        if !summary.is_empty() {
+            term::talk(summary);
+        }
+        if !self.confirm.yes {
+            if !term::is_interactive() {
+                return Err(Error::usage(format!(
+                    "{} changes files, and there is no terminal to ask on",
+                    self.operation
+                ))
+                .hint(format!("gwinstall {} --yes (or --dry-run to see what it would do)", self.operation)));
+            }
+            if !term::confirm("Go ahead?", true)? {
+                signals::check()?;
+                return Ok(None);
+            }
+        }
+        let manner = Manner {
+            operation: self.operation,
+            lock_wait: self.common.lock_wait,
+            include_secrets: self.include_secrets,
+            safety: self.safety,
+            keep: self.keep.keep,
+            max_age_days: self.keep.max_age,
+            prune: self.prune,
+            gate: self.gate,
+        };
+        let outcome = converge::apply(self.place, &manner, draft, again)?;
+        for check in &outcome.checks {
+            term::detail(&report::check_line(check));
+        }
+        Ok(Some(outcome))
+    }
+}
+
+/// Recovers and says so; a leftover stops the command with exit 7.
+pub(super) fn recover(place: &Place, operation: &str, wait: u64) -> Result<()> {
+    let Some(recovered) = converge::recover_first(place, operation, wait)? else { return Ok(()) };
+    match &recovered.undone {
+        Some(undone) => {
+            term::talk(&format!("An earlier {undone} was interrupted; its changes were taken back."))
+        }
+        None => term::detail("What an earlier, interrupted run left was removed."),
+    }
+    if recovered.leftovers.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(Kind::Leftovers, "an earlier run was taken back, and something is left for you");
+    let error = recovered.leftovers.iter().fold(error, |error, leftover| error.because(leftover));
+    Err(error.hint("decide about the files above, then run the same command again"))
+}
+
+/// The machine-readable form of a draft and what became of it.
+pub(super) fn data(draft: &Draft, outcome: Option<&Outcome>) -> Value {
+    let steps: Vec<Value> = draft.plan.steps.iter().map(report::step_json).collect();
+    let mut data = json!({
+        "plan_id": draft.id,
+        "steps": steps,
+        "settings_keys": { "changed": draft.changed_keys, "kept": draft.kept_keys },
+    });
+    if let Some(outcome) = outcome {
+        data["states"] = json!(outcome.states);
+        data["changed"] = json!(outcome.changed);
+        data["backup"] = json!(outcome.backup.as_ref().map(|entry| &entry.filename));
+        data["pruned"] = json!(outcome.pruned);
+        data["checks"] = json!(outcome.checks);
+        data["conflicts"] = json!(outcome.conflicts);
+        data["duration_ms"] = json!(outcome.duration_ms);
+    }
+    data
+}

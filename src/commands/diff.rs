@@ -1,0 +1,85 @@
+//! `diff`: what an update would change, line by line. The same plan as `update`, printed instead of carried out.
+
+use crate::bundle::Bundle;
+use crate::cli::DiffArgs;
+use crate::deploy::draft::{Draft, draft};
+use crate::deploy::goals::{self, Extent, Wish};
+use crate::deploy::{store, values};
+use crate::domain::plan::{Action, Step};
+use crate::domain::request::Request;
+use crate::domain::tree::Class;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::disk;
+use crate::format::merge::unified_diff;
+use crate::render;
+
+use super::answer::Answer;
+use super::{change, source};
+
+pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
+    let last = store::record(place)?
+        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install --dry-run"))?;
+    let request = Request { source: source(&args.bundle), ..Request::default() };
+    let bundle = super::bundle(&request.source)?;
+    let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
+    let values = values::gather(place, &choice, &request)?;
+    let wish = Wish {
+        place,
+        bundle: &bundle,
+        request: &request,
+        last: Some(&last),
+        values: &values,
+        extent: Extent::All,
+        force: false,
+        operation: "update",
+        off: last.request.off,
+        env_text: None,
+    };
+    let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
+    let text = text(place, &bundle, &drafted)?;
+    let data = change::data(&drafted, None);
+    if text.is_empty() {
+        return Ok(Answer::new("no difference")
+            .text("No difference: everything is as the bundle has it.")
+            .data(data));
+    }
+    Ok(Answer::new("there are differences").text(text).data(data).exit(Kind::Pending))
+}
+
+fn text(place: &Place, bundle: &Bundle, drafted: &Draft) -> Result<String> {
+    let mut text = String::new();
+    for step in &drafted.plan.steps {
+        match step.action {
+            Action::Keep | Action::Conflict | Action::StayDeleted => {
+                text.push_str(&format!("= {} — {} (rule {})\n", step.name, step.reason, step.rule));
+                if let Some(ours) = bundle.file(&step.name).filter(|_| step.pre.is_some()) {
+                    text.push_str(&between(&step.name, ours, &disk::read(&step.path, disk::TEXT_CAP)?));
+                }
+            }
+            // Secrets are never shown, and the record is not news.
+            _ if matches!(step.class, Class::Record | Class::Env | Class::Settings) => {
+                if step.changes() && step.class != Class::Record {
+                    text.push_str(&format!("~ {} — {}\n", step.name, step.reason));
+                }
+            }
+            _ if step.changes() => text.push_str(&changed(step)?),
+            _ => {}
+        }
+    }
+    let _ = place;
+    Ok(text)
+}
+
+fn changed(step: &Step) -> Result<String> {
+    let old = if step.pre.is_some() { disk::read(&step.path, disk::TEXT_CAP)? } else { Vec::new() };
+    let new = match (&step.bytes, step.post) {
+        (Some(bytes), _) => bytes.clone(),
+        (None, Some(_)) => return Ok(format!("~ {} — {}\n", step.name, step.reason)),
+        (None, None) => Vec::new(),
+    };
+    Ok(between(&step.name, &old, &new))
+}
+
+fn between(name: &str, old: &[u8], new: &[u8]) -> String {
+    unified_diff(&String::from_utf8_lossy(old), &String::from_utf8_lossy(new), name)
+}

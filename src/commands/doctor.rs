@@ -1,0 +1,113 @@
+//! `doctor`: looks for problems and names the command that mends each. `--repair` recovers an interrupted run and
+//! does nothing else.
+
+use serde_json::json;
+
+use crate::cli::{Common, DoctorArgs};
+use crate::deploy::checks::{self, Checks};
+use crate::deploy::recover::{self, Interrupted};
+use crate::deploy::store;
+use crate::domain::check::{Finding, Status};
+use crate::domain::place::files;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{disk, term};
+
+use super::answer::Answer;
+use super::{change, report, status};
+
+pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
+    if args.repair {
+        return repair(place, common, args.yes);
+    }
+    let mut checks = Checks::default();
+    examine(place, &mut checks)?;
+    let text: Vec<String> = checks.0.iter().map(report::check_line).collect();
+    let failed = checks.failed().len();
+    let summary = if failed == 0 {
+        "no problem found".to_owned()
+    } else {
+        format!("{} found", crate::domain::name::count(failed, "problem"))
+    };
+    let interrupted =
+        checks.0.iter().any(|check| check.check_name == "no_interrupted_run" && check.status == Status::Fail);
+    let answer = Answer::new(summary).text(text.join("\n")).data(json!({ "checks": checks.0 }));
+    Ok(match (interrupted, failed) {
+        (true, _) => answer.exit(Kind::Pending),
+        (false, 0) => answer,
+        (false, _) => answer.exit(Kind::Failed),
+    })
+}
+
+fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
+    if recover::look(place)?.is_none() {
+        return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
+    }
+    if !yes {
+        if !term::is_interactive() {
+            return Err(Error::usage("doctor --repair changes files, and there is no terminal to ask on")
+                .hint("gwinstall doctor --repair --yes"));
+        }
+        if !term::confirm("Take back what the interrupted run changed?", true)? {
+            return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        }
+    }
+    change::recover(place, "doctor", common.lock_wait)?;
+    Ok(Answer::new("repaired").text("Repaired: everything is as it was before the interrupted run."))
+}
+
+fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
+    let interrupted = recover::look(place)?;
+    checks.run("no_interrupted_run", || match &interrupted {
+        None => Finding::pass("no run was interrupted"),
+        Some(Interrupted::Rubbish) => {
+            Finding::fail("an interrupted run left temporary files").hint("gwinstall doctor --repair --yes")
+        }
+        Some(Interrupted::InFlight(journal)) => {
+            Finding::fail(format!("an {} of {} was interrupted", journal.operation, journal.started))
+                .hint("gwinstall doctor --repair --yes")
+        }
+        Some(Interrupted::Unreadable) => Finding::fail(format!(
+            "an interrupted run left a journal that cannot be read: {}",
+            place.show(&place.journal())
+        )),
+    });
+    checks.run("target_directory_writable", || checks::target_writable(place));
+    checks.run("disk_space_sufficient", || checks::disk_space(place));
+    let record = store::record(place)?;
+    checks.run("deployed", || match &record {
+        Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
+        None => Finding::warn("nothing is deployed").hint("gwinstall install"),
+    });
+    checks.run("settings_ledger_readable", || {
+        if status::ledger_is_sound(place) {
+            Finding::pass("what settings.json held before us is known")
+        } else {
+            Finding::fail("the record of earlier settings cannot be read").hint("gwinstall rollback")
+        }
+    });
+    let Some(record) = record else { return Ok(()) };
+    checks::live(checks, place, &record);
+    checks.run("settings_effective", || {
+        let overrides = status::overrides(place, &record);
+        match overrides.first() {
+            None => Finding::pass("no other settings file wins over ours"),
+            Some(first) => Finding::warn(first.clone()).details(json!({ "overrides": overrides })),
+        }
+    });
+    if record.files.contains_key(files::CONFIG) && !place.staged {
+        let port = record.gateway_url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(4000);
+        checks.run("no_litellm_running", || checks::no_litellm_running(place, port, true));
+    }
+    checks.run("directory_private", || match disk::mode(&place.target) {
+        Some(mode) if mode & 0o077 == 0 => {
+            Finding::pass(format!("{} has mode {mode:04o}", place.show(&place.target)))
+        }
+        Some(mode) => Finding::warn(format!(
+            "{} has mode {mode:04o}: others can look into it",
+            place.show(&place.target)
+        ))
+        .hint(format!("chmod 700 {}", place.paste(&place.target))),
+        None => Finding::skip("it is not there"),
+    });
+    Ok(())
+}

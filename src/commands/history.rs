@@ -1,0 +1,61 @@
+//! `history`: the last operations, newest first. Reads only the end of the log, however long it is.
+
+use serde_json::{Value, json};
+
+use crate::cli::HistoryArgs;
+use crate::domain::name::printable;
+use crate::domain::{Place, Result};
+use crate::doors::disk;
+
+use super::answer::Answer;
+
+/// Longer than any line we write; the tail that is read grows until it holds enough lines.
+const LINE: u64 = 4096;
+
+pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
+    let path = place.log();
+    let len = disk::facts(&path).map_or(0, |(len, _)| len);
+    let mut bytes = LINE * (args.limit as u64 + 1).min(1 << 14);
+    let lines = loop {
+        let tail = disk::tail(&path, bytes)?;
+        let text = String::from_utf8_lossy(&tail).into_owned();
+        let whole = bytes >= len;
+        // The first line of a tail may be cut.
+        let lines: Vec<String> = text.lines().skip(usize::from(!whole)).map(str::to_owned).collect();
+        if whole || lines.len() >= args.limit {
+            break lines;
+        }
+        bytes = bytes.saturating_mul(4);
+    };
+    let operations: Vec<Value> =
+        lines.iter().rev().filter_map(|line| serde_json::from_str(line).ok()).take(args.limit).collect();
+    if operations.is_empty() {
+        return Ok(Answer::new("no operations yet")
+            .text("Nothing has been done here yet.")
+            .data(json!({ "operations": [] })));
+    }
+    let text: Vec<String> = operations.iter().map(line).collect();
+    Ok(Answer::new(format!("{} operations", operations.len()))
+        .text(text.join("\n"))
+        .data(json!({ "operations": operations })))
+}
+
+fn line(operation: &Value) -> String {
+    let word = |key: &str| operation.get(key).and_then(Value::as_str).map(printable).unwrap_or_default();
+    let number = |key: &str| operation.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let mut text = format!(
+        "{}  {:<9} {:<11} {} ({} changed, {} ms)",
+        word("timestamp"),
+        word("operation"),
+        word("status"),
+        word("preset"),
+        number("files_copied"),
+        number("duration_ms")
+    );
+    for (key, label) in [("backup_created", "backup"), ("error_message", "error")] {
+        if !word(key).is_empty() {
+            text.push_str(&format!("\n    {label}: {}", word(key)));
+        }
+    }
+    text
+}

@@ -1,0 +1,135 @@
+//! Decides where the deployment lives: flags, environment, password database, what is in use.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::cli::Common;
+use crate::domain::name::printable;
+use crate::domain::{Error, Place, Result};
+use crate::doors::{disk, system};
+
+/// Resolves every directory, before anything is written.
+pub(super) fn resolve(common: &Common) -> Result<Place> {
+    let staged = common.home.is_some();
+    let home = home(common)?;
+    let config_dir = match system::path_variable("CLAUDE_CONFIG_DIR").filter(|_| !staged) {
+        Some(dir) => checked("CLAUDE_CONFIG_DIR", &absolute(&dir)?)?,
+        None => home.join(".claude"),
+    };
+    let config_dir = real(&config_dir)?;
+    let state = system::path_variable("XDG_STATE_HOME").filter(|dir| !staged && dir.is_absolute());
+    let state_dir = state.unwrap_or_else(|| home.join(".local/state")).join("gwinstall");
+    let mut place = Place { home, target: Place::default_target(&config_dir), config_dir, state_dir, staged };
+    let in_use = in_use(&place);
+    let asked = match &common.target_dir {
+        Some(dir) => Some(checked("--target-dir", &absolute(dir)?)?),
+        None => system::path_variable("GWINSTALL_TARGET_DIR")
+            .filter(|_| !staged)
+            .map(|dir| checked("GWINSTALL_TARGET_DIR", &absolute(&dir)?))
+            .transpose()?,
+    };
+    place.target = match (asked, in_use) {
+        (Some(asked), Some(used)) if real(&asked)? != used => {
+            return Err(Error::usage(format!("cannot use {}", asked.display()))
+                .because(format!(
+                    "the gateway of {} is deployed in {}, and there is one per configuration directory",
+                    place.show(&place.config_dir),
+                    place.show(&used)
+                ))
+                .hint("leave --target-dir out, or take the existing one out first: gwinstall uninstall"));
+        }
+        (Some(asked), _) => real(&asked)?,
+        (None, Some(used)) => used,
+        (None, None) => real(&place.target)?,
+    };
+    if place.target == place.home || place.target == place.config_dir || place.target == Path::new("/") {
+        return Err(Error::usage(format!(
+            "--target-dir: {} cannot be the gateway's own directory",
+            place.show(&place.target)
+        ))
+        .hint("give a directory of its own, for example ~/.claude/gateway"));
+    }
+    Ok(place)
+}
+
+fn home(common: &Common) -> Result<PathBuf> {
+    if let Some(dir) = &common.home {
+        let dir = checked("--home", &absolute(dir)?)?;
+        if !disk::is_dir(&dir) {
+            return Err(Error::usage(format!("--home: there is no directory {}", dir.display())));
+        }
+        return real(&dir);
+    }
+    let home = match system::path_variable("HOME") {
+        Some(home) => checked("HOME", &home)?,
+        None => system::home_of_account().ok_or_else(|| {
+            Error::usage("HOME is not set, and the password database names no home directory")
+                .hint("say where: gwinstall --home DIR, or HOME=DIR gwinstall")
+        })?,
+    };
+    if !home.is_absolute() || !disk::is_dir(&home) {
+        return Err(Error::usage(format!(
+            "HOME is {}, which is no directory",
+            printable(&home.to_string_lossy())
+        ))
+        .hint("set HOME to your home directory"));
+    }
+    real(&home)
+}
+
+/// Paths must survive scripts, JSON and a terminal: UTF-8, no control characters.
+fn checked(what: &str, path: &Path) -> Result<PathBuf> {
+    let text = path.to_str().ok_or_else(|| Error::usage(format!("{what}: the path is not UTF-8")))?;
+    if text.chars().any(char::is_control) {
+        return Err(Error::usage(format!(
+            "{what}: the path {:?} holds a control character",
+            printable(text)
+        )));
+    }
+    if path.components().any(|part| part.as_os_str() == "..") {
+        return Err(Error::usage(format!("{what}: the path {} holds ..", printable(text)))
+            .hint("give the path without .. in it"));
+    }
+    if text.len() > 3000 {
+        return Err(Error::usage(format!("{what}: the path is too long")));
+    }
+    Ok(path.to_path_buf())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::usage("an empty path was given"));
+    }
+    if path.is_absolute() {
+        return Ok(path.to_path_buf());
+    }
+    if path.starts_with("~") {
+        return Err(Error::usage(format!(
+            "{} begins with ~, which your shell did not expand",
+            path.display()
+        ))
+        .hint("write $HOME instead of ~"));
+    }
+    Ok(system::current_dir()?.join(path.strip_prefix(".").unwrap_or(path)))
+}
+
+/// The path with links resolved as far as it exists, so that staging and target are on one file system.
+fn real(path: &Path) -> Result<PathBuf> {
+    let existing = disk::nearest_existing(path);
+    let rest = path.strip_prefix(&existing).unwrap_or(Path::new(""));
+    let base = disk::canonical(&existing)?;
+    Ok(if rest.as_os_str().is_empty() { base } else { base.join(rest) })
+}
+
+/// The target that a deployment of this configuration directory uses, if it has one.
+fn in_use(place: &Place) -> Option<PathBuf> {
+    let record = |target: &Path| disk::exists(&target.join(crate::domain::place::files::RECORD));
+    let bytes = disk::read_maybe(&place.pointer(), disk::TEXT_CAP).ok().flatten();
+    let value: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let target = value.and_then(|value| value.get("target").and_then(Value::as_str).map(PathBuf::from));
+    target.filter(|target| record(target)).or_else(|| {
+        let default = real(&place.target).ok()?;
+        record(&default).then_some(default)
+    })
+}

@@ -1,0 +1,100 @@
+//! Plans, checks and lists in words. Every text here is snapshot-tested.
+
+use serde_json::{Value, json};
+
+use crate::deploy::draft::Draft;
+use crate::domain::check::{Check, Status};
+use crate::domain::name::count;
+use crate::domain::plan::{Action, Step};
+use crate::domain::tree::Class;
+use crate::doors::term::{self, Style, paint};
+
+/// One step for `--json`.
+pub(super) fn step_json(step: &Step) -> Value {
+    json!({
+        "path": step.name,
+        "action": step.action,
+        "rule": step.rule,
+        "reason": step.reason,
+        "class": step.class,
+        "pre": step.pre,
+        // A record and an .env hold a moment or a key: their next content is not known before it is written.
+        "post": if matches!(step.class, Class::Record | Class::Env) { Value::Null } else { json!(step.post) },
+    })
+}
+
+fn sign(action: Action) -> (&'static str, Style) {
+    match action {
+        Action::Create => ("+", Style::Green),
+        Action::Replace | Action::Merge | Action::Chmod => ("~", Style::Yellow),
+        Action::Remove => ("-", Style::Red),
+        Action::Conflict => ("!", Style::Red),
+        Action::Same | Action::Keep | Action::StayDeleted | Action::Release => ("=", Style::Dim),
+    }
+}
+
+/// The plan in words: every change with `--verbose`, else by directory; kept files always one by one.
+pub(super) fn plan(draft: &Draft, verbose: bool) -> String {
+    let visible: Vec<&Step> = draft.plan.steps.iter().filter(|step| step.class != Class::Record).collect();
+    let mut lines = Vec::new();
+    let changes: Vec<&&Step> = visible.iter().filter(|step| step.changes()).collect();
+    if verbose {
+        lines.extend(changes.iter().map(|step| line(step)));
+    } else {
+        lines.extend(grouped(&changes));
+    }
+    let kept = visible.iter().filter(|step| {
+        matches!(step.action, Action::Keep | Action::StayDeleted | Action::Release | Action::Conflict)
+    });
+    lines.extend(kept.map(|step| line(step)));
+    lines.extend(
+        draft
+            .kept_keys
+            .iter()
+            .map(|key| format!("  {} settings.json {key}: you changed it; it stays", paint("=", Style::Dim))),
+    );
+    lines.join("\n")
+}
+
+fn line(step: &Step) -> String {
+    let (sign, style) = sign(step.action);
+    format!("  {} {} — {} (rule {})", paint(sign, style), step.name, step.reason, step.rule)
+}
+
+/// `+ docs/ 10 files`, for changes of the same kind in the same directory.
+fn grouped(changes: &[&&Step]) -> Vec<String> {
+    let mut groups: Vec<(&str, &'static str, Style, Vec<&str>)> = Vec::new();
+    for step in changes {
+        let (sign, style) = sign(step.action);
+        let dir = step.name.split_once('/').map_or("", |(dir, _)| dir);
+        match groups
+            .iter_mut()
+            .find(|(known, known_sign, ..)| *known == dir && *known_sign == sign && !dir.is_empty())
+        {
+            Some((.., names)) => names.push(&step.name),
+            None => groups.push((dir, sign, style, vec![&step.name])),
+        }
+    }
+    let line = |(dir, sign, style, names): (&str, &'static str, Style, Vec<&str>)| match names.as_slice() {
+        [only] => format!("  {} {only}", paint(sign, style)),
+        several => format!("  {} {dir}/ ({})", paint(sign, style), count(several.len(), "file")),
+    };
+    groups.into_iter().map(line).collect()
+}
+
+/// `PASS name: message`.
+pub(super) fn check_line(check: &Check) -> String {
+    let style = match check.status {
+        Status::Pass => Style::Green,
+        Status::Fail => Style::Red,
+        Status::Warn => Style::Yellow,
+        Status::Skip => Style::Dim,
+    };
+    let timing = if term::manner().verbose { format!(" ({} ms)", check.duration_ms) } else { String::new() };
+    let mut text =
+        format!("{} {}: {}{timing}", paint(check.status.word(), style), check.check_name, check.message);
+    if let Some(hint) = check.hint.as_ref().filter(|_| matches!(check.status, Status::Fail | Status::Warn)) {
+        text.push_str(&format!("\n     try: {hint}"));
+    }
+    text
+}

@@ -1,0 +1,67 @@
+//! `rollback`: back to a backup, with a safety backup of what is left behind.
+
+use crate::cli::{Common, RollbackArgs};
+use crate::deploy::draft::draft;
+use crate::deploy::{backup, goals, store, values};
+use crate::domain::request::Request;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::term;
+use crate::render;
+
+use super::answer::Answer;
+use super::change::{self, Change};
+use super::report;
+
+pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result<Answer> {
+    let change =
+        Change { safety: true, prune: false, ..Change::new(place, common, &args.confirm, "rollback") };
+    change.recover()?;
+    let last = store::record(place)?;
+    let restored_from = last.as_ref().and_then(|last| last.restored_from.as_deref());
+    let (path, entry) = backup::choose(place, args.backup.as_deref(), restored_from)?;
+    let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
+    // A secret that is nowhere any more is looked for again, as an install would.
+    let found = {
+        let backup = backup::open(&path, expected)?;
+        let bundle = crate::bundle::embedded()?;
+        let request = Request::default();
+        render::choose(&bundle.catalog, &request, Some(&backup.record.request))
+            .and_then(|choice| values::gather(place, &choice, &request))
+            .map(|values| values.found)
+            .unwrap_or_default()
+    };
+    let work_out = || {
+        let last = store::record(place)?;
+        let backup = backup::open(&path, expected)?;
+        draft(place, last.as_ref(), goals::from_backup(place, backup, &filename, last.as_ref(), &found)?)
+    };
+    let drafted = work_out()?;
+    let preset = drafted.record.as_ref().map(|record| record.preset.clone()).unwrap_or_default();
+    if drafted.plan.changes().all(|step| step.class == crate::domain::tree::Class::Record) {
+        let text = format!("Nothing to do: everything is as in {filename}.");
+        return Ok(Answer::new("nothing to do").text(text).data(change::data(&drafted, None)));
+    }
+    let summary = format!(
+        "Go back to {filename} (preset {preset})\n{}",
+        report::plan(&drafted, term::manner().verbose)
+    );
+    if args.confirm.dry_run {
+        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
+        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
+    }
+    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+    };
+    let mut text = format!(
+        "Back at {filename}: preset {preset}, {} changed.",
+        crate::domain::name::count(outcome.changed, "file")
+    );
+    if let Some(safety) = &outcome.backup {
+        text.push_str(&format!("\n  What was here before is kept: gwinstall rollback {}", safety.filename));
+    }
+    text.push_str(
+        "\n  Secrets in .env stayed as they are. A running gateway takes it over with: gwinstall reload",
+    );
+    Ok(Answer::new(format!("back at {filename}")).text(text).data(change::data(&drafted, Some(&outcome))))
+}

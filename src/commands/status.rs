@@ -1,0 +1,221 @@
+//! `status`: what is deployed and whether it is as deployed. Reads only; a stopped gateway, warnings and retired
+//! models never change its exit code.
+
+use serde_json::json;
+
+use crate::bundle::{Bundle, build};
+use crate::deploy::checks::{self, Running};
+use crate::deploy::recover::{self, Interrupted};
+use crate::deploy::{draft, store};
+use crate::domain::name::{count, list};
+use crate::domain::place::files;
+use crate::domain::record::Record;
+use crate::domain::tree::Found;
+use crate::domain::{Kind, Place, Result};
+use crate::doors::{disk, system, term};
+use crate::format::settings::{KeyPath, Settings};
+
+use super::answer::Answer;
+
+/// `gwinstall` alone: the status, or the first step.
+pub(super) fn overview(place: &Place) -> Result<Answer> {
+    if store::record(place)?.is_none() && recover::look(place)?.is_none() {
+        let text = "No gateway is deployed for this user yet.\n\n  Deploy one:      gwinstall install\n  See it first:    gwinstall install --dry-run\n  Other presets:   gwinstall presets list\n  Everything else: gwinstall --help";
+        return Ok(Answer::new("nothing is deployed").text(text).data(json!({ "deployed": false })));
+    }
+    let mut answer = run(place)?;
+    answer.exit = 0;
+    Ok(answer)
+}
+
+/// How a deployed file differs from what the last operation left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drift {
+    Modified,
+    Missing,
+    NotAFile,
+}
+
+pub(super) fn run(place: &Place) -> Result<Answer> {
+    let interrupted = recover::look(place)?;
+    let Some(record) = store::record(place)? else {
+        return Ok(match interrupted {
+            Some(found) => {
+                let text = interruption(&found);
+                Answer::new("an earlier run was interrupted")
+                    .text(text)
+                    .data(json!({ "deployed": false, "interrupted": true }))
+                    .exit(Kind::Pending)
+            }
+            None => Answer::new("nothing is deployed")
+                .text("No gateway is deployed. To deploy one: gwinstall install")
+                .data(json!({ "deployed": false })),
+        });
+    };
+    let drifted = drift(place, &record)?;
+    let yours: Vec<&String> = record
+        .files
+        .iter()
+        .filter(|(path, file)| {
+            file.base != file.sha256 && !file.deleted && !drifted.iter().any(|(known, _)| known == *path)
+        })
+        .map(|(path, _)| path)
+        .collect();
+    let running = running(place, &record);
+    let overrides = overrides(place, &record);
+    let mut lines = headline(place, &record, running);
+    lines.extend(drifted.iter().map(|(path, drift)| match drift {
+        Drift::Modified => format!("  M {path}  changed since"),
+        Drift::Missing => format!("  D {path}  deleted since"),
+        Drift::NotAFile => format!("  T {path}  is no file any more"),
+    }));
+    lines.extend(yours.iter().map(|path| format!("  = {path}  is your version")));
+    let offers: Vec<&String> =
+        record.files.iter().filter(|(_, file)| file.offered.is_some()).map(|(path, _)| path).collect();
+    lines.extend(
+        offers
+            .iter()
+            .map(|path| format!("  ! {path}  has a version of ours beside it: gwinstall resolve {path}")),
+    );
+    lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
+    lines.extend(retired(&record));
+    if let Some(found) = &interrupted {
+        lines.push(interruption(found));
+    }
+    let pending = !drifted.is_empty() || interrupted.is_some();
+    let summary = if pending { "something differs from the deployment" } else { "deployed, and as deployed" };
+    let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
+        "deployed": true,
+        "record": record,
+        "drift": drifted.iter().map(|(path, drift)| json!({ "path": path, "kind": format!("{drift:?}").to_lowercase() })).collect::<Vec<_>>(),
+        "yours": yours,
+        "conflicts": offers,
+        "interrupted": interrupted.is_some(),
+        "running": matches!(running, Some(Running::Ours(_))),
+        "overrides": overrides,
+        "version": build::VERSION,
+    }));
+    Ok(if pending { answer.exit(Kind::Pending) } else { answer })
+}
+
+fn headline(place: &Place, record: &Record, running: Option<Running>) -> Vec<String> {
+    let mut lines = vec![format!(
+        "Preset {} ({}), deployed {} into {}",
+        record.preset,
+        record.gateway_type,
+        record.timestamp,
+        place.show(&place.target)
+    )];
+    if !record.models.is_empty() {
+        lines.push(format!("  Models:      {}", record.models.join(", ")));
+    }
+    let gateway = match running {
+        None => record.gateway_url.clone(),
+        Some(Running::Ours(pid)) => format!("{}, running (pid {pid})", record.gateway_url),
+        Some(Running::No) => format!("{}, not running: gwinstall start", record.gateway_url),
+        Some(Running::Foreign { .. }) => {
+            format!("{}, but another program listens there: gwinstall doctor", record.gateway_url)
+        }
+    };
+    lines.push(format!("  Gateway:     {gateway}"));
+    let used = if record.request.off { "does not use it: gwinstall on" } else { "uses it" };
+    lines.push(format!("  Claude Code: {used}"));
+    lines.push(format!(
+        "  Files:       {}, bundle {} ({})",
+        count(record.files.len(), "file"),
+        record.bundle.version,
+        record.bundle.origin
+    ));
+    lines
+}
+
+/// Every deployed file that is not what the last operation left.
+fn drift(place: &Place, record: &Record) -> Result<Vec<(String, Drift)>> {
+    let mut drifted = Vec::new();
+    for (path, known) in &record.files {
+        let drift = match disk::find(&place.file(path))? {
+            Found::File(stamp) if stamp.sha256 == known.sha256 => continue,
+            Found::File(_) => Drift::Modified,
+            Found::Absent if known.deleted => continue,
+            Found::Absent => Drift::Missing,
+            Found::Other(_) => Drift::NotAFile,
+        };
+        drifted.push((path.clone(), drift));
+    }
+    Ok(drifted)
+}
+
+fn running(place: &Place, record: &Record) -> Option<Running> {
+    if !record.files.contains_key(files::CONFIG) || place.staged {
+        return None;
+    }
+    let port = record.gateway_url.rsplit(':').next().and_then(|port| port.parse().ok())?;
+    Some(checks::running(place, port))
+}
+
+/// Settings that win over ours: managed ones, and those of the project in the current directory.
+pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
+    if place.staged {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut files = vec![std::path::PathBuf::from("/etc/claude-code/managed-settings.json")];
+    if let Ok(dir) = system::current_dir() {
+        files.extend(["settings.local.json", "settings.json"].map(|name| dir.join(".claude").join(name)));
+    }
+    let ours = place.settings();
+    for path in files.iter().filter(|path| **path != ours) {
+        let Ok(Some(bytes)) = disk::read_maybe(path, disk::TEXT_CAP) else { continue };
+        let Ok(settings) = Settings::parse(&bytes) else { continue };
+        for key in [
+            "env.ANTHROPIC_BASE_URL",
+            "env.ANTHROPIC_AUTH_TOKEN",
+            "env.ANTHROPIC_API_KEY",
+            "env.ANTHROPIC_MODEL",
+            "apiKeyHelper",
+            "env.CLAUDE_CODE_USE_BEDROCK",
+            "env.CLAUDE_CODE_USE_VERTEX",
+        ] {
+            let path_of_key = KeyPath::parse(key);
+            if settings.get(&path_of_key).is_some_and(|value| record.settings.keys.get(key) != Some(&value)) {
+                found.push(format!("{} sets {key}, which wins over ours", place.show(path)));
+            }
+        }
+    }
+    found
+}
+
+fn retired(record: &Record) -> Vec<String> {
+    let Ok(bundle) = crate::bundle::embedded() else { return Vec::new() };
+    let past = past_retirement(&bundle, record);
+    if past.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("  note: past the retirement date: {}", list(&past))]
+    }
+}
+
+/// Deployed models whose date has come, by the clock.
+fn past_retirement(bundle: &Bundle, record: &Record) -> Vec<String> {
+    let today = system::now().date();
+    let gone = |id: &&String| {
+        bundle.catalog.model(id).is_some_and(|model| model.retires.as_ref().is_some_and(|day| *day <= today))
+    };
+    record.models.iter().filter(gone).cloned().collect()
+}
+
+fn interruption(found: &Interrupted) -> String {
+    let what = match found {
+        Interrupted::InFlight(journal) => {
+            format!("An {} of {} was interrupted before it was complete.", journal.operation, journal.started)
+        }
+        Interrupted::Rubbish => "An interrupted run left temporary files.".to_owned(),
+        Interrupted::Unreadable => "An interrupted run left a journal that cannot be read.".to_owned(),
+    };
+    format!("{}\n  try: gwinstall doctor --repair --yes", term::paint(&what, term::Style::Yellow))
+}
+
+/// Whether the ledger of settings can be read; used by `doctor`.
+pub(super) fn ledger_is_sound(place: &Place) -> bool {
+    draft::ledger(place).is_ok()
+}

@@ -1,0 +1,60 @@
+//! `off` and `on`: our keys out of Claude Code's settings, and in again. Nothing else changes.
+
+use crate::cli::{Common, ConfirmArgs};
+use crate::deploy::draft::draft;
+use crate::deploy::goals::{self, Extent, Wish};
+use crate::deploy::{store, values};
+use crate::domain::request::Request;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::render;
+
+use super::answer::Answer;
+use super::change::{self, Change};
+use super::report;
+
+pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool) -> Result<Answer> {
+    let operation = if off { "off" } else { "on" };
+    let change = Change::new(place, common, args, operation);
+    change.recover()?;
+    let last = store::record(place)?
+        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
+    let bundle = crate::bundle::embedded()?;
+    let request = Request::default();
+    let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
+    let values = values::gather(place, &choice, &request)?;
+    let work_out = || {
+        let last = store::record(place)?;
+        let last = last.as_ref();
+        let wish = Wish {
+            place,
+            bundle: &bundle,
+            request: &request,
+            last,
+            values: &values,
+            extent: Extent::Settings,
+            force: false,
+            operation,
+            off,
+            env_text: None,
+        };
+        draft(place, last, goals::from_request(&wish)?.goal)
+    };
+    let drafted = work_out()?;
+    let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };
+    if drafted.plan.is_empty() {
+        return Ok(Answer::new("nothing to do")
+            .text(format!("Nothing to do: {state} already."))
+            .data(change::data(&drafted, None)));
+    }
+    let summary = report::plan(&drafted, true);
+    if args.dry_run {
+        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
+        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
+    }
+    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+    };
+    let back = if off { "on" } else { "off" };
+    let text = format!("{state} from its next session on. To change that again: gwinstall {back}");
+    Ok(Answer::new(state).text(text).data(change::data(&drafted, Some(&outcome))))
+}

@@ -1,0 +1,89 @@
+//! `uninstall`: everything of ours goes; what is the user's stays and is named.
+
+use std::path::PathBuf;
+
+use crate::cli::{Common, UninstallArgs};
+use crate::deploy::draft::draft;
+use crate::deploy::{backup, goals, store};
+use crate::domain::place::files;
+use crate::domain::plan::Action;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{disk, term};
+
+use super::answer::Answer;
+use super::change::{self, Change};
+use super::report;
+
+pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
+    let change = Change::new(place, common, &args.confirm, "uninstall");
+    change.recover()?;
+    let deployed = store::record(place)?.is_some();
+    if !deployed && !(args.purge && disk::exists(&place.target)) {
+        return Ok(Answer::new("nothing is deployed")
+            .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
+    }
+    let work_out = || draft(place, store::record(place)?.as_ref(), goals::nothing(args.purge));
+    let drafted = work_out()?;
+    let mut summary = format!(
+        "Take the gateway out of {}\n{}",
+        place.show(&place.target),
+        report::plan(&drafted, term::manner().verbose)
+    );
+    if args.purge {
+        summary.push_str("\n  - .env, backups, logs and our own state: they cannot be brought back");
+    }
+    if args.confirm.dry_run {
+        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
+        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
+    }
+    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+    };
+    let mut lines = vec![format!("The gateway is out of {}.", place.show(&place.target))];
+    if args.purge {
+        purge(place)?;
+    } else {
+        lines.extend(left(place, &drafted));
+    }
+    lines.extend(drafted.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
+    Ok(Answer::new("uninstalled").text(lines.join("\n")).data(change::data(&drafted, Some(&outcome))))
+}
+
+/// What stays, and why.
+fn left(place: &Place, draft: &crate::deploy::draft::Draft) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in draft.plan.steps.iter().filter(|step| step.action == Action::Release) {
+        lines.push(format!("  {} stays: you changed it", step.name));
+    }
+    for (path, what) in [
+        (place.file(files::ENV), "your values"),
+        (place.backups(), "gwinstall rollback brings everything back"),
+        (place.log(), "the log of operations"),
+    ] {
+        if disk::exists(&path) {
+            lines.push(format!("  {} stays: {what}", place.show(&path)));
+        }
+    }
+    if !lines.is_empty() {
+        lines.push("  To remove these too: gwinstall uninstall --purge".to_owned());
+    }
+    lines
+}
+
+/// After the transaction: what no transaction needs. Only names that we make are removed.
+fn purge(place: &Place) -> Result<()> {
+    let failed = |path: &PathBuf, error: &std::io::Error| disk::failure("remove", path, error);
+    for entry in backup::list(place)? {
+        backup::remove(place, &entry.filename)?;
+    }
+    let logs =
+        [place.log(), place.file(files::GATEWAY_LOG), place.file("litellm.log.1"), place.file(files::PID)];
+    for path in logs {
+        disk::remove(&path).map_err(|error| failed(&path, &error))?;
+    }
+    crate::deploy::recover::leave_no_trace(place);
+    for dir in [place.state_dir.join("places"), place.state_dir.clone()] {
+        disk::remove_dir_if_empty(&dir).map_err(|error| failed(&dir, &error))?;
+    }
+    Ok(())
+}

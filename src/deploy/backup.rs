@@ -1,0 +1,411 @@
+//! Backups: an archive of the deployment as it was before a change, and the index that tells them apart.
+//!
+//! An archive holds exactly the paths of the record as found on disk, and the record; `.env` is inside with its keys
+//! but, unless asked for, without secret values. `metadata.json` is a convenience: it is rebuilt from the archives
+//! when it is lost. Never inside: settings.json, logs, other backups.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{pack, ustar};
+use crate::domain::place::files;
+use crate::domain::record::Record;
+use crate::domain::tree::{Found, Stamp, Wanted, WantedFile};
+use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
+use crate::doors::disk;
+use crate::format::dotenv::DotEnv;
+
+use super::store;
+
+/// Every path in an archive begins with this.
+const ROOT: &str = "gateway/";
+const INDEX: &str = "metadata.json";
+/// Backups that are kept when nothing else is said.
+pub const KEEP: usize = 5;
+const ARCHIVE_CAP: u64 = 64 << 20;
+
+/// What is known about one archive; the seeds call it BackupMetadata.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    pub filename: String,
+    pub filepath: String,
+    pub created_at: Instant,
+    pub size_bytes: u64,
+    /// Preset, gateway type and models, without secrets.
+    pub deployment_config: serde_json::Value,
+    pub sha256_checksum: Sha256,
+    pub is_valid: bool,
+    #[serde(default)]
+    pub pinned: bool,
+    /// Made by a rollback of the state it left.
+    #[serde(default)]
+    pub safety: bool,
+    /// Holds secret values.
+    #[serde(default)]
+    pub secrets: bool,
+    /// The operation it was made before.
+    #[serde(default)]
+    pub before: String,
+    /// Pristine copies that its files may be merged with later.
+    #[serde(default)]
+    pub pristine: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Index {
+    schema: u32,
+    backups: Vec<Entry>,
+}
+
+/// A backup read and checked.
+#[derive(Debug)]
+pub struct Backup {
+    pub record: Record,
+    /// Files of the deployment without `.env` and the record.
+    pub files: Wanted,
+    /// `.env` as archived: secrets are comments.
+    pub env: String,
+}
+
+/// How a backup is made.
+pub struct Making<'a> {
+    pub before: &'a str,
+    pub now: Instant,
+    pub safety: bool,
+    pub include_secrets: bool,
+}
+
+/// Archives the deployment of `record`. Durable when it returns.
+pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Entry> {
+    let dir = place.backups();
+    disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
+    let bytes = archive(place, record, making.include_secrets)?;
+    let filename = free_name(&dir, making.now);
+    let path = dir.join(&filename);
+    disk::write_atomically(&path, &bytes, 0o600).map_err(|error| {
+        disk::failure("write", &path, &error).under("cannot make a backup, so nothing was changed")
+    })?;
+    let entry = entry_of(&path, &filename, &bytes, record, making);
+    let mut entries = list(place)?;
+    entries.retain(|known| known.filename != entry.filename);
+    entries.push(entry.clone());
+    save(place, &entries).inspect_err(|_| {
+        let _ = disk::remove(&path);
+    })?;
+    Ok(entry)
+}
+
+fn entry_of(path: &Path, filename: &str, bytes: &[u8], record: &Record, making: &Making<'_>) -> Entry {
+    Entry {
+        filename: filename.to_owned(),
+        filepath: path.display().to_string(),
+        created_at: making.now,
+        size_bytes: bytes.len() as u64,
+        deployment_config: config_of(record),
+        sha256_checksum: Sha256::of(bytes),
+        is_valid: true,
+        pinned: false,
+        safety: making.safety,
+        secrets: making.include_secrets,
+        before: making.before.to_owned(),
+        pristine: pristine_of(record),
+    }
+}
+
+fn config_of(record: &Record) -> serde_json::Value {
+    serde_json::json!({ "preset": record.preset, "gateway_type": record.gateway_type, "models": record.models })
+}
+
+fn pristine_of(record: &Record) -> Vec<String> {
+    let kept = record.files.values().filter(|file| file.class.keeps_pristine());
+    kept.map(|file| file.base.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// `gateway-backup-YYYYMMDD-HHMMSS.tar.gz`, and `-2` and so on within the same second.
+fn free_name(dir: &Path, now: Instant) -> String {
+    let stem = format!("gateway-backup-{}", now.compact());
+    let plain = format!("{stem}.tar.gz");
+    let numbered = (2..).map(|n| format!("{stem}-{n}.tar.gz"));
+    std::iter::once(plain).chain(numbered).find(|name| !disk::exists(&dir.join(name))).unwrap_or(stem)
+}
+
+fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<u8>> {
+    let mut members: BTreeMap<String, (Vec<u8>, u32)> = BTreeMap::new();
+    for path in record.files.keys() {
+        let full = place.file(path);
+        if let Found::File(stamp) = disk::find(&full)? {
+            members.insert(format!("{ROOT}{path}"), (disk::read(&full, ARCHIVE_CAP)?, stamp.mode & 0o777));
+        }
+    }
+    let env = disk::read_maybe(&place.file(files::ENV), disk::TEXT_CAP)?.unwrap_or_default();
+    let env = if include_secrets {
+        env
+    } else {
+        without_secrets(&String::from_utf8_lossy(&env), record).into_bytes()
+    };
+    members.insert(format!("{ROOT}{}", files::ENV), (env, 0o600));
+    members.insert(format!("{ROOT}{}", files::RECORD), (store::record_bytes(record), 0o600));
+    let mut names: Vec<&String> = members.keys().collect();
+    names.sort_by(|a, b| pack::by_name(a, b));
+    let mut packer = pack::tar_gz(Vec::new(), 1);
+    let packed = names.into_iter().try_for_each(|name| {
+        let (bytes, mode) = &members[name];
+        packer.file(name, *mode, bytes)
+    });
+    packed
+        .and_then(|()| packer.finish()?.finish())
+        .map_err(|error| Error::failed("cannot make a backup, so nothing was changed").because(error))
+}
+
+/// Keys without their secret values, and without comments, which may hold old ones.
+fn without_secrets(text: &str, record: &Record) -> String {
+    let mut safe = DotEnv::parse("");
+    for entry in DotEnv::parse(text).entries() {
+        let public = record
+            .environment_variables
+            .get(entry.key)
+            .is_some_and(|known| !known.secret && known.value == entry.value);
+        if !public || safe.set(entry.key, entry.value).is_err() {
+            safe.placeholder(entry.key);
+        }
+    }
+    safe.to_text()
+}
+
+/// All backups, oldest first; the index is rebuilt in memory for archives that it does not know.
+pub fn list(place: &Place) -> Result<Vec<Entry>> {
+    let dir = place.backups();
+    let names: Vec<String> = disk::list(&dir)?.into_iter().filter(|name| is_backup_name(name)).collect();
+    let known: Vec<Entry> = disk::read_maybe(&dir.join(INDEX), ARCHIVE_CAP)
+        .ok()
+        .flatten()
+        .and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok())
+        .map_or_else(Vec::new, |index| index.backups);
+    let mut entries = Vec::new();
+    for name in names {
+        match known.iter().find(|entry| entry.filename == name) {
+            Some(entry) => {
+                entries.push(Entry { filepath: dir.join(&name).display().to_string(), ..entry.clone() })
+            }
+            None => entries.push(rebuilt(&dir, &name)?),
+        }
+    }
+    entries.sort_by(|a, b| {
+        a.created_at.cmp(&b.created_at).then_with(|| number(&a.filename).cmp(&number(&b.filename)))
+    });
+    Ok(entries)
+}
+
+/// The `-2` of a second backup within the same second.
+fn number(filename: &str) -> u32 {
+    let stem = filename.trim_end_matches(".tar.gz");
+    stem.rsplit('-').next().filter(|last| last.len() < 6).and_then(|last| last.parse().ok()).unwrap_or(1)
+}
+
+fn is_backup_name(name: &str) -> bool {
+    name.strip_prefix("gateway-backup-")
+        .and_then(|rest| rest.strip_suffix(".tar.gz"))
+        .is_some_and(|stem| moment(stem).is_some())
+}
+
+/// The moment in `YYYYMMDD-HHMMSS` or `YYYYMMDD-HHMMSS-N`.
+fn moment(stem: &str) -> Option<Instant> {
+    let (day, rest) = stem.split_once('-')?;
+    let clock = rest.split('-').next()?;
+    if day.len() != 8 || clock.len() != 6 || !stem.is_ascii() {
+        return None;
+    }
+    Instant::parse(&format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &day[..4],
+        &day[4..6],
+        &day[6..],
+        &clock[..2],
+        &clock[2..4],
+        &clock[4..]
+    ))
+}
+
+fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
+    let path = dir.join(name);
+    let bytes = disk::read(&path, ARCHIVE_CAP)?;
+    let stem = name.trim_start_matches("gateway-backup-").trim_end_matches(".tar.gz");
+    let backup = parse(&bytes);
+    Ok(Entry {
+        filename: name.to_owned(),
+        filepath: path.display().to_string(),
+        created_at: moment(stem).unwrap_or(Instant::from_unix(0)),
+        size_bytes: bytes.len() as u64,
+        deployment_config: backup
+            .as_ref()
+            .map_or(serde_json::Value::Null, |backup| config_of(&backup.record)),
+        sha256_checksum: Sha256::of(&bytes),
+        is_valid: backup.is_ok(),
+        pinned: false,
+        safety: false,
+        secrets: false,
+        before: String::new(),
+        pristine: backup.map_or_else(|_| Vec::new(), |backup| pristine_of(&backup.record)),
+    })
+}
+
+/// Writes the index; without backups there is none.
+pub fn save(place: &Place, entries: &[Entry]) -> Result<()> {
+    let path = place.backups().join(INDEX);
+    let written = if entries.is_empty() {
+        disk::remove(&path)
+    } else {
+        let mut text =
+            serde_json::to_vec_pretty(&Index { schema: 1, backups: entries.to_vec() }).unwrap_or_default();
+        text.push(b'\n');
+        disk::write_atomically(&path, &text, 0o600)
+    };
+    written.map_err(|error| disk::failure("write", &path, &error))
+}
+
+/// Removes one backup and its line in the index.
+pub fn remove(place: &Place, filename: &str) -> Result<()> {
+    let path = place.backups().join(filename);
+    disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+    let entries: Vec<Entry> = list(place)?.into_iter().filter(|entry| entry.filename != filename).collect();
+    save(place, &entries)?;
+    let _ = disk::remove_dir_if_empty(&place.backups());
+    Ok(())
+}
+
+/// Which backups a pruning would remove: the oldest beyond `keep`, and those older than `max_age_days`. Never a pinned
+/// one, one of `in_use`, or the newest.
+pub fn prunable(
+    entries: &[Entry],
+    keep: usize,
+    max_age_days: Option<u32>,
+    now: Instant,
+    in_use: &[&str],
+) -> Vec<String> {
+    let candidates: Vec<&Entry> = entries.iter().filter(|entry| !entry.pinned).collect();
+    let surplus = candidates.len().saturating_sub(keep);
+    let limit = max_age_days.map(|days| now.unix() - i64::from(days) * 86_400);
+    let newest = entries.last().map(|entry| entry.filename.as_str());
+    candidates
+        .iter()
+        .enumerate()
+        .filter(|(index, entry)| {
+            *index < surplus || limit.is_some_and(|limit| entry.created_at.unix() < limit)
+        })
+        .map(|(_, entry)| entry.filename.clone())
+        .filter(|name| !in_use.contains(&name.as_str()) && newest != Some(name))
+        .collect()
+}
+
+/// Reads a backup file and checks all of it before anybody acts on it.
+pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {
+    let damaged = |why: String| {
+        Error::new(Kind::Unverified, format!("the backup {} cannot be used", path.display()))
+            .because(why)
+            .hint("choose another: gwinstall backup list")
+    };
+    let bytes = disk::read(path, ARCHIVE_CAP).map_err(|error| damaged(error.to_string()))?;
+    if let Some(expected) = expected.filter(|expected| *expected != Sha256::of(&bytes)) {
+        return Err(damaged(format!(
+            "it is damaged: its sha256 is {}, recorded was {}",
+            Sha256::of(&bytes).short(),
+            expected.short()
+        )));
+    }
+    parse(&bytes).map_err(damaged)
+}
+
+fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
+    let mut members: BTreeMap<String, (Vec<u8>, u32)> = BTreeMap::new();
+    ustar::read(bytes, &ustar::Limits::BACKUP, &mut |entry, body| {
+        let inside = entry.path.strip_prefix(ROOT).filter(|_| entry.kind == ustar::EntryKind::File);
+        let inside = inside
+            .ok_or_else(|| Error::unverified(format!("{} does not belong into a backup", entry.path)))?;
+        if entry.mode & !0o777 != 0 {
+            return Err(Error::unverified(format!("{} has the mode {:o}", entry.path, entry.mode)));
+        }
+        members.insert(inside.to_owned(), (ustar::whole(entry, body)?, entry.mode));
+        Ok(())
+    })
+    .map_err(|error| error.to_string())?;
+    let mut take = |name: &str| {
+        members.remove(name).map(|(bytes, _)| bytes).ok_or_else(|| format!("it has no {ROOT}{name}"))
+    };
+    let record = store::parse_record(&take(files::RECORD)?)
+        .map_err(|why| format!("its record is not usable: {why}"))?;
+    let env = String::from_utf8(take(files::ENV)?).map_err(|_| "its .env is not UTF-8".to_owned())?;
+    if record.files.contains_key(files::CONFIG) && !members.contains_key(files::CONFIG) {
+        return Err(format!("it has no {ROOT}{}", files::CONFIG));
+    }
+    let mut wanted = Wanted::new();
+    for (path, (bytes, mode)) in members {
+        let known = record
+            .files
+            .get(&path)
+            .ok_or_else(|| format!("it holds {path}, which its record does not name"))?;
+        wanted.insert(
+            path,
+            WantedFile { stamp: Stamp { sha256: Sha256::of(&bytes), mode }, bytes, class: known.class },
+        );
+    }
+    Ok(Backup { record, files: wanted, env })
+}
+
+/// The backup that `which` means: nothing, a number (1 = the newest that is no safety backup) or a file name or path.
+pub fn choose(
+    place: &Place,
+    which: Option<&str>,
+    restored_from: Option<&str>,
+) -> Result<(PathBuf, Option<Entry>)> {
+    let entries = list(place)?;
+    let none = || {
+        Error::failed("there is no backup to go back to")
+            .hint("to take everything out instead: gwinstall uninstall")
+    };
+    let states: Vec<&Entry> = entries.iter().rev().filter(|entry| !entry.safety).collect();
+    let found = match which {
+        None => {
+            let last = restored_from.and_then(|name| states.iter().position(|entry| entry.filename == name));
+            let next = last.map_or(0, |index| index + 1);
+            states.get(next).copied().ok_or_else(none)?
+        }
+        Some(text) if text.parse::<usize>().is_ok() => {
+            let n: usize = text.parse().unwrap_or(0);
+            let known = || {
+                Error::usage(format!("there is no backup number {n}"))
+                    .because(format!("there are {}", states.len()))
+                    .hint("gwinstall backup list")
+            };
+            n.checked_sub(1).and_then(|index| states.get(index)).copied().ok_or_else(known)?
+        }
+        Some(name) => {
+            if let Some(entry) = entries.iter().find(|entry| entry.filename == name) {
+                entry
+            } else {
+                return outside(name);
+            }
+        }
+    };
+    Ok((place.backups().join(&found.filename), Some(found.clone())))
+}
+
+/// A backup given by a path.
+fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
+    let path = PathBuf::from(name);
+    if name.contains('/') && disk::exists(&path) {
+        return Ok((path, None));
+    }
+    Err(Error::usage(format!("there is no backup {}", crate::domain::name::printable(name)))
+        .hint("gwinstall backup list"))
+}
+
+/// Names of the pristine copies that the record and all backups refer to.
+pub fn referenced(place: &Place) -> Result<BTreeSet<String>> {
+    let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.pristine).collect();
+    if let Some(record) = store::record(place)? {
+        names.extend(pristine_of(&record));
+    }
+    Ok(names)
+}

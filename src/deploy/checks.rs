@@ -1,0 +1,257 @@
+//! The checks around a deployment: before it, over the staged files, and over the live tree.
+//!
+//! Names are those of the data model and an interface. A failed check before the change means exit 1 and nothing
+//! changed; after it, exit 5 and everything undone.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::domain::check::{Check, Finding, Status};
+use crate::domain::name::{count, list};
+use crate::domain::place::files;
+use crate::domain::record::Record;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{disk, loopback, system};
+
+/// Bytes that must be free, at least; twice that is recommended.
+const SPACE_NEEDED: u64 = 50 << 20;
+
+/// Collects results; each check is timed and stamped here and nowhere else.
+#[derive(Debug, Default)]
+pub struct Checks(pub Vec<Check>);
+
+impl Checks {
+    pub fn run(&mut self, check_name: &'static str, check: impl FnOnce() -> Finding) {
+        let watch = system::Stopwatch::start();
+        let timestamp = system::now();
+        let Finding { status, message, details, hint } = check();
+        let duration_ms = watch.milliseconds();
+        self.0.push(Check { check_name, status, message, details, timestamp, duration_ms, hint });
+    }
+
+    pub fn failed(&self) -> Vec<&Check> {
+        self.0.iter().filter(|check| check.status == Status::Fail).collect()
+    }
+
+    pub fn warnings(&self) -> impl Iterator<Item = &Check> {
+        self.0.iter().filter(|check| check.status == Status::Warn)
+    }
+
+    /// An error of `kind` if a check failed.
+    pub fn demand(&self, kind: Kind, what: &str) -> Result<()> {
+        let failed = self.failed();
+        let Some(first) = failed.first() else { return Ok(()) };
+        let names: Vec<&str> = failed.iter().map(|check| check.check_name).collect();
+        let error = Error::new(kind, format!("{what}: {} failed", list(&names)));
+        let error = failed.iter().fold(error, |error, check| error.because(&check.message));
+        Err(match &first.hint {
+            Some(hint) => error.hint(hint.clone()),
+            None => error,
+        })
+    }
+}
+
+/// Whether the source of the files is there and holds together; reading the bundle has proven it.
+pub fn source(checks: &mut Checks, bundle: &crate::bundle::Bundle) {
+    let from = bundle.id.path.clone().unwrap_or_else(|| "the executable itself".to_owned());
+    checks.run("source_directory_exists", || Finding::pass(format!("files come from {from}")));
+    checks.run("source_structure_valid", || {
+        let files = bundle.files().len();
+        Finding::pass(format!("{} as its catalog lists them", count(files, "file")))
+            .details(json!({ "files": files, "version": bundle.id.version }))
+    });
+}
+
+/// Whether we may write where we must; asked, not tried.
+pub fn target_writable(place: &Place) -> Finding {
+    for dir in [place.target.as_path(), place.config_dir.as_path()] {
+        let existing = disk::nearest_existing(dir);
+        if !disk::is_dir(&existing) {
+            return Finding::fail(format!("{} is not a directory", place.show(&existing)))
+                .hint(format!("look at it: ls -ld {}", place.paste(&existing)));
+        }
+        if !disk::may_write(&existing) {
+            return Finding::fail(format!(
+                "{} is not writable for {}",
+                place.show(&existing),
+                system::user_name()
+            ))
+            .hint(format!("look at owner and mount: ls -ld {}", place.paste(&existing)));
+        }
+    }
+    Finding::pass(format!("{} can be written", place.show(&place.target)))
+}
+
+pub fn disk_space(place: &Place) -> Finding {
+    let dir = disk::nearest_existing(&place.target);
+    let Some((bytes, inodes)) = disk::free_space(&dir) else {
+        return Finding::skip("the file system does not tell its free space");
+    };
+    let megabytes = bytes >> 20;
+    let details = json!({ "free_bytes": bytes, "needed_bytes": SPACE_NEEDED, "free_inodes": inodes });
+    let shown = place.show(&dir);
+    let found = if bytes < SPACE_NEEDED {
+        Finding::fail(format!("only {megabytes} MB are free at {shown}, 50 are needed"))
+            .hint(format!("df -h {}", place.paste(&dir)))
+    } else if inodes < 1_000 {
+        Finding::fail(format!("only {inodes} more files fit at {shown}, 1000 are needed"))
+            .hint(format!("df -i {}", place.paste(&dir)))
+    } else if bytes < 2 * SPACE_NEEDED {
+        Finding::warn(format!("{megabytes} MB are free at {shown}; 100 leave room for backups"))
+    } else {
+        Finding::pass(format!("{megabytes} MB are free"))
+    };
+    found.details(details)
+}
+
+/// What is known about a gateway on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    No,
+    /// Ours: its pid.
+    Ours(i32),
+    /// Something on the port; whether it answers like LiteLLM.
+    Foreign {
+        litellm: bool,
+    },
+}
+
+/// Looks at the pid file, the port and the answer of `/health/liveliness`.
+pub fn running(place: &Place, port: u16) -> Running {
+    let pid = disk::read_maybe(&place.file(files::PID), 64).ok().flatten();
+    let pid =
+        pid.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.trim().parse::<i32>().ok());
+    let ours = pid.filter(|pid| system::is_running(*pid)).filter(|pid| {
+        let config = place.file(files::CONFIG);
+        system::command_line(*pid).iter().any(|word| Path::new(word) == config)
+    });
+    if let Some(pid) = ours {
+        return Running::Ours(pid);
+    }
+    if !loopback::is_listening(port) {
+        return Running::No;
+    }
+    let url = format!("http://127.0.0.1:{port}/health/liveliness");
+    let litellm = loopback::get(&url, None, Duration::from_secs(2))
+        .is_ok_and(|reply| reply.status == 200 && reply.body.contains("alive"));
+    Running::Foreign { litellm }
+}
+
+pub fn no_litellm_running(place: &Place, port: u16, must_be_free: bool) -> Finding {
+    match running(place, port) {
+        Running::No => Finding::pass(format!("port {port} is free")),
+        Running::Ours(pid) => Finding::warn(format!(
+            "the gateway is running (pid {pid}); it keeps its old configuration until it reloads"
+        ))
+        .details(json!({ "pid": pid, "port": port }))
+        .hint("gwinstall reload"),
+        Running::Foreign { litellm } => {
+            let who = if litellm { "another LiteLLM" } else { "another program" };
+            let message = format!("{who} listens on port {port}");
+            let finding = if must_be_free { Finding::fail(message) } else { Finding::warn(message) };
+            finding.details(json!({ "port": port, "litellm": litellm })).hint(format!(
+                "stop it, or take another port: gwinstall install --gateway-url http://127.0.0.1:{}",
+                if port < 65_535 { port + 1 } else { port - 1 }
+            ))
+        }
+    }
+}
+
+pub fn required_env_vars(missing: &[String], strict: bool) -> Finding {
+    if missing.is_empty() {
+        return Finding::pass("every required variable has a value");
+    }
+    let message = format!("no value yet for {}", list(missing));
+    let finding = if strict { Finding::fail(message) } else { Finding::warn(message) };
+    finding.details(json!({ "missing": missing })).hint(format!("gwinstall env set {}", missing[0]))
+}
+
+/// Whether a configuration is one that LiteLLM will do the right thing with.
+pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
+    use crate::format::litellm::{Context, Severity, check};
+    let findings = check(text, &Context::default());
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    match errors.first() {
+        None => Finding::pass(format!("{shown} is valid, {}", count(models, "model")))
+            .details(json!({ "config_file": shown, "models_found": models, "syntax_errors": 0 })),
+        Some(first) => Finding::fail(format!("{shown}:{}:{}: {}", first.line, first.column, first.message))
+            .details(json!({ "config_file": shown, "syntax_errors": errors.len() }))
+            .hint("gwinstall validate"),
+    }
+}
+
+/// The checks of the live tree, before the change becomes final.
+pub fn live(checks: &mut Checks, place: &Place, record: &Record) {
+    checks.run("files_copied_count", || files_copied(place, record));
+    checks.run("yaml_config_valid", || live_config(place, record));
+    checks.run("env_file_permissions", || private(place, files::ENV));
+    checks.run("scripts_executable", || executable(place, record));
+    checks.run("startup_script_generated", || startup_script(place, record));
+}
+
+fn files_copied(place: &Place, record: &Record) -> Finding {
+    let expected: Vec<PathBuf> =
+        record.files.iter().filter(|(_, file)| !file.deleted).map(|(path, _)| place.file(path)).collect();
+    let missing: Vec<String> =
+        expected.iter().filter(|path| !disk::exists(path)).map(|path| place.show(path)).collect();
+    let details = json!({ "expected": expected.len(), "missing": missing });
+    match missing.first() {
+        None => Finding::pass(format!("{} in place", count(expected.len(), "file"))).details(details),
+        Some(first) => Finding::fail(format!(
+            "{} of {} missing, first {first}",
+            count(missing.len(), "file"),
+            expected.len()
+        ))
+        .details(details),
+    }
+}
+
+fn live_config(place: &Place, record: &Record) -> Finding {
+    if !record.files.contains_key(files::CONFIG) {
+        return Finding::skip("this preset runs no LiteLLM here");
+    }
+    let path = place.file(files::CONFIG);
+    match disk::read(&path, disk::TEXT_CAP).map(String::from_utf8) {
+        Ok(Ok(text)) => yaml_config(files::CONFIG, &text, record.models.len()),
+        Ok(Err(_)) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),
+        Err(error) => Finding::fail(error.to_string()),
+    }
+}
+
+/// 0600 where the file system has permissions at all.
+pub fn private(place: &Place, file: &str) -> Finding {
+    match disk::mode(&place.file(file)) {
+        None => Finding::fail(format!("{file} is missing")).hint("gwinstall install"),
+        Some(mode) if mode & 0o077 == 0 => Finding::pass(format!("{file} has mode {mode:04o}")),
+        Some(mode) => Finding::fail(format!("{file} has mode {mode:04o}: others can read it"))
+            .hint(format!("chmod 600 {}", place.paste(&place.file(file)))),
+    }
+}
+
+fn executable(place: &Place, record: &Record) -> Finding {
+    let scripts = record.files.iter().filter(|(_, file)| file.mode & 0o100 != 0 && !file.deleted);
+    let dull: Vec<&String> = scripts
+        .clone()
+        .filter(|(path, _)| disk::mode(&place.file(path)).is_some_and(|mode| mode & 0o100 == 0))
+        .map(|(path, _)| path)
+        .collect();
+    match dull.first() {
+        None => Finding::pass(format!("{} executable", count(scripts.count(), "script"))),
+        Some(first) => Finding::fail(format!("{first} is not executable"))
+            .hint(format!("chmod +x {}", place.paste(&place.file(first)))),
+    }
+}
+
+fn startup_script(place: &Place, record: &Record) -> Finding {
+    if !record.files.contains_key(files::START) {
+        return Finding::skip("this preset starts no gateway here");
+    }
+    let head = disk::read(&place.file(files::START), disk::TEXT_CAP).map(|text| text.starts_with(b"#!/"));
+    match head {
+        Ok(true) => Finding::pass(format!("{} is ready", files::START)),
+        Ok(false) => Finding::fail(format!("{} is not a script", files::START)),
+        Err(error) => Finding::fail(error.to_string()),
+    }
+}

@@ -1,0 +1,371 @@
+//! Converge: the one verb. Under the lock it recovers, plans again, backs up, carries out, judges, commits or
+//! undoes, prunes and logs. Where the wanted tree comes from is the caller's business.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::bundle::build;
+use crate::domain::check::Check;
+use crate::domain::place::files;
+use crate::domain::plan::{Action, Step};
+use crate::domain::record::Record;
+use crate::domain::tree::{Class, Stamp};
+use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
+use crate::doors::{disk, signals, system};
+
+use super::backup::{self, Entry, Making};
+use super::checks::{self, Checks};
+use super::draft::Draft;
+use super::recover::{self, Recovered};
+use super::store;
+use super::transaction::{self, Order};
+
+/// The stations of an operation, as the log and `--json` name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    Created,
+    Validating,
+    BackingUp,
+    Deploying,
+    ValidatingPost,
+    RollingBack,
+    Completed,
+    Failed,
+}
+
+/// How an operation is run.
+pub struct Manner<'a> {
+    pub operation: &'a str,
+    /// Seconds to wait for another run to finish.
+    pub lock_wait: u64,
+    pub include_secrets: bool,
+    /// The backup of a rollback: kept apart from the states that a rollback goes to.
+    pub safety: bool,
+    pub keep: usize,
+    pub max_age_days: Option<u32>,
+    /// Whether old backups are removed afterwards.
+    pub prune: bool,
+    /// A further judgement of the live tree before it is final, for example that the gateway starts.
+    pub gate: &'a dyn Fn() -> Result<()>,
+}
+
+/// What an operation did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub changed: usize,
+    pub conflicts: Vec<String>,
+    pub backup: Option<Entry>,
+    pub pruned: Vec<String>,
+    pub checks: Vec<Check>,
+    pub states: Vec<State>,
+    pub placed_by: Option<&'static str>,
+    pub duration_ms: u64,
+    pub record: Option<Record>,
+}
+
+/// The lock of a place, with the directories that had to be made for it.
+pub struct Held {
+    _lock: disk::Lock,
+    made: Vec<PathBuf>,
+}
+
+/// Takes the lock; waits up to `wait` seconds for another run.
+pub fn lock(place: &Place, operation: &str, wait: u64) -> Result<Held> {
+    let own = place.own();
+    let made = disk::create_dirs(&own).map_err(|error| disk::failure("create", &own, &error))?;
+    if place.staged || system::is_root() {
+        give_to_owner(place, &made)?;
+    }
+    let me = disk::Holder { pid: system::pid(), command: operation.to_owned(), since: system::now() };
+    let watch = system::Stopwatch::start();
+    loop {
+        match disk::hold(&place.lock(), &me).map_err(|error| disk::failure("lock", &place.lock(), &error)) {
+            Ok(Ok(lock)) => return Ok(Held { _lock: lock, made }),
+            Ok(Err(holder)) if watch.milliseconds() >= wait * 1000 => return Err(busy(place, holder)),
+            Ok(Err(_)) => system::sleep(Duration::from_millis(50)),
+            Err(error) => {
+                remove_made(&made);
+                return Err(error);
+            }
+        }
+        signals::check()?;
+    }
+}
+
+fn busy(place: &Place, holder: Option<disk::Holder>) -> Error {
+    let who = match holder {
+        Some(holder) => {
+            let age = (system::now().unix() - holder.since.unix()).max(0);
+            format!("gwinstall {} (pid {}) has been running for {age} s", holder.command, holder.pid)
+        }
+        None => "another gwinstall is running".to_owned(),
+    };
+    Error::new(
+        Kind::Busy,
+        format!("{} is being changed by another run, and nothing was changed", place.show(&place.target)),
+    )
+    .because(who)
+    .hint("wait for it, for example with: --lock-wait 30")
+}
+
+/// Owner of what root makes in somebody's home.
+fn owner(place: &Place) -> Option<(u32, u32)> {
+    let base = if disk::is_dir(&place.config_dir) { &place.config_dir } else { &place.home };
+    disk::owner(&disk::nearest_existing(base)).filter(|_| system::is_root()).filter(|owner| owner.0 != 0)
+}
+
+fn give_to_owner(place: &Place, made: &[PathBuf]) -> Result<()> {
+    let Some(owner) = made
+        .first()
+        .and_then(|first| first.parent())
+        .and_then(disk::owner)
+        .filter(|owner| owner.0 != 0 && system::is_root())
+    else {
+        return Ok(());
+    };
+    let _ = place;
+    made.iter().try_for_each(|dir| {
+        disk::set_owner(dir, owner).map_err(|error| disk::failure("give its owner to", dir, &error))
+    })
+}
+
+fn remove_made(made: &[PathBuf]) {
+    for dir in made.iter().rev() {
+        let _ = disk::remove_dir_if_empty(dir);
+    }
+}
+
+/// Finishes or undoes what an interrupted run left; `None` when there was nothing.
+pub fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<Option<Recovered>> {
+    if recover::look(place)?.is_none() {
+        return Ok(None);
+    }
+    let held = lock(place, operation, wait)?;
+    let recovered = recover::recover(place)?;
+    recover::leave_no_trace(place);
+    drop(held);
+    Ok(Some(recovered))
+}
+
+/// Carries out a draft. `again` works it out once more under the lock: the disk may have moved since the user agreed.
+pub fn apply(
+    place: &Place,
+    manner: &Manner<'_>,
+    agreed: &Draft,
+    again: &dyn Fn() -> Result<Draft>,
+) -> Result<Outcome> {
+    let watch = system::Stopwatch::start();
+    let held = lock(place, manner.operation, manner.lock_wait)?;
+    let mut run = Run { place, manner, now: system::now(), outcome: Outcome::default(), backup: None };
+    run.outcome.states = vec![State::Created, State::Validating];
+    let result = again().and_then(|draft| run.change(agreed, draft));
+    run.outcome.duration_ms = watch.milliseconds();
+    match result {
+        Ok(()) => {
+            run.outcome.states.push(State::Completed);
+            run.log(None);
+            recover::leave_no_trace(place);
+            Ok(run.outcome)
+        }
+        Err(error) => {
+            run.withdraw(&error);
+            recover::leave_no_trace(place);
+            remove_made(&held.made);
+            Err(error)
+        }
+    }
+}
+
+struct Run<'a> {
+    place: &'a Place,
+    manner: &'a Manner<'a>,
+    now: Instant,
+    outcome: Outcome,
+    /// The backup made in this run.
+    backup: Option<Entry>,
+}
+
+impl Run<'_> {
+    fn change(&mut self, agreed: &Draft, mut draft: Draft) -> Result<()> {
+        if draft.id != agreed.id {
+            return Err(Error::new(
+                Kind::Busy,
+                "the files changed while you were deciding, and nothing was changed",
+            )
+            .hint("run the same command again to see the new plan"));
+        }
+        signals::check()?;
+        self.back_up()?;
+        if let Some(record) = &mut draft.record {
+            record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
+            record.timestamp = self.now;
+            record.deployment_id = format!("dep-{}", self.now.compact());
+            rewrite_record(&mut draft.plan.steps, record);
+        }
+        self.carry_out(&draft)?;
+        self.outcome.changed = draft.plan.changes().filter(|step| step.class != Class::Record).count();
+        self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
+        self.outcome.backup.clone_from(&self.backup);
+        self.outcome.record = draft.record;
+        self.prune();
+        // A later run finds what stays here.
+        let _ = recover::drop_unreferenced_all(self.place);
+        remove_empty_directories(self.place, &draft.plan.steps);
+        Ok(())
+    }
+
+    /// Archives what is deployed now; before the first install there is nothing.
+    fn back_up(&mut self) -> Result<()> {
+        let Some(record) = store::record(self.place)? else { return Ok(()) };
+        self.outcome.states.push(State::BackingUp);
+        let making = Making {
+            before: self.manner.operation,
+            now: self.now,
+            safety: self.manner.safety,
+            include_secrets: self.manner.include_secrets,
+        };
+        self.backup = Some(backup::create(self.place, &record, &making)?);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, draft: &Draft) -> Result<()> {
+        self.outcome.states.push(State::Deploying);
+        let place = self.place;
+        let order = Order {
+            place,
+            operation: self.manner.operation,
+            steps: draft.plan.changes().collect(),
+            pristine: &draft.pristine,
+            now: self.now,
+            pid: system::pid(),
+            owner: owner(place),
+        };
+        let judged = std::cell::RefCell::new(Checks::default());
+        let config = order.steps.iter().position(|step| step.name == files::CONFIG && step.post.is_some());
+        let models = draft.record.as_ref().map_or(0, |record| record.models.len());
+        let done = transaction::carry_out(
+            &order,
+            &|staged| config.map_or(Ok(()), |index| staged_config(&staged(index), models)),
+            &|| {
+                if let Some(record) = &draft.record {
+                    let mut checks = judged.borrow_mut();
+                    checks::live(&mut checks, place, record);
+                    checks.demand(
+                        Kind::RolledBack,
+                        "the new deployment did not pass its checks and was rolled back",
+                    )?;
+                }
+                (self.manner.gate)().map_err(|error| {
+                    error
+                        .of_kind(Kind::RolledBack)
+                        .under("the gateway did not come up, and everything was rolled back")
+                })
+            },
+        );
+        self.outcome.states.push(State::ValidatingPost);
+        self.outcome.checks = judged.into_inner().0;
+        self.outcome.placed_by = Some(done?.placed_by);
+        Ok(())
+    }
+
+    fn prune(&mut self) {
+        if !self.manner.prune {
+            return;
+        }
+        let Ok(entries) = backup::list(self.place) else { return };
+        let in_use: Vec<&str> = self.backup.iter().map(|entry| entry.filename.as_str()).collect();
+        let old = backup::prunable(&entries, self.manner.keep, self.manner.max_age_days, self.now, &in_use);
+        self.outcome.pruned =
+            old.into_iter().filter(|name| backup::remove(self.place, name).is_ok()).collect();
+    }
+
+    /// After a refusal or an undo: the backup of this run goes, and the log says what happened.
+    fn withdraw(&mut self, error: &Error) {
+        if error.kind() == Kind::RolledBack {
+            self.outcome.states.push(State::RollingBack);
+        }
+        self.outcome.states.push(State::Failed);
+        if error.kind() != Kind::Leftovers
+            && let Some(entry) = self.backup.take()
+        {
+            let _ = backup::remove(self.place, &entry.filename);
+        }
+        // Where nothing was ever deployed there is no log to write to.
+        if disk::exists(&self.place.log()) {
+            self.log(Some(error));
+        }
+    }
+
+    fn log(&self, error: Option<&Error>) {
+        let record = self.outcome.record.clone().or_else(|| store::record(self.place).ok().flatten());
+        let status = match error.map(Error::kind) {
+            None => "success",
+            Some(Kind::RolledBack) => "rolled_back",
+            Some(_) => "failed",
+        };
+        let line = json!({
+            "schema": 1,
+            "operation": self.manner.operation,
+            "timestamp": self.now,
+            "duration_seconds": self.outcome.duration_ms / 1000,
+            "duration_ms": self.outcome.duration_ms,
+            "status": status,
+            "preset": record.as_ref().map(|record| record.preset.clone()),
+            "models_deployed": record.as_ref().map(|record| record.models.clone()).unwrap_or_default(),
+            "files_copied": self.outcome.changed,
+            "backup_created": self.backup.as_ref().map(|entry| entry.filename.clone()),
+            "error_message": error.map(ToString::to_string),
+            "user": system::user_name(),
+            "hostname": system::hostname(),
+            "deployment_id": record.as_ref().map(|record| record.deployment_id.clone()),
+            "states": self.outcome.states,
+            "placed_by": self.outcome.placed_by,
+            "conflicts": self.outcome.conflicts,
+            "version": build::VERSION,
+        });
+        // The operation itself is done or undone; a log that cannot be written changes nothing about that.
+        let _ = store::log(self.place, &line);
+        if let Some(owner) = owner(self.place) {
+            let _ = disk::set_owner(&self.place.log(), owner);
+        }
+    }
+}
+
+/// The record names the backup and the moment, which are known only now.
+fn rewrite_record(steps: &mut [Step], record: &Record) {
+    let bytes = store::record_bytes(record);
+    if let Some(step) =
+        steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same)
+    {
+        step.post = Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 });
+        step.bytes = Some(bytes);
+    }
+}
+
+/// The configuration is read back from where it was staged and validated before anything live changes.
+fn staged_config(path: &std::path::Path, models: usize) -> Result<()> {
+    let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
+        .map_err(|_| Error::failed(format!("{} is not UTF-8", files::CONFIG)))?;
+    let mut checks = Checks::default();
+    checks.run("yaml_config_valid", || checks::yaml_config(files::CONFIG, &text, models));
+    checks.demand(Kind::Failed, "the new configuration is not valid, and nothing was changed")
+}
+
+/// Directories that held only what was removed.
+fn remove_empty_directories(place: &Place, steps: &[Step]) {
+    let removed = steps.iter().filter(|step| step.action == Action::Remove);
+    let dirs: BTreeSet<PathBuf> = removed
+        .filter_map(|step| step.path.parent())
+        .flat_map(std::path::Path::ancestors)
+        .filter(|dir| dir.starts_with(&place.target))
+        .map(std::path::Path::to_path_buf)
+        .collect();
+    for dir in dirs.iter().rev() {
+        let _ = disk::remove_dir_if_empty(dir);
+    }
+}

@@ -1,0 +1,375 @@
+//! A draft: everything an operation would do, worked out without changing anything.
+//!
+//! `install`, `update`, `rollback`, `uninstall`, `off`, `env set` fill in a `Goal`; what follows is the same code for
+//! all of them. A dry run stops here.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::domain::place::files;
+use crate::domain::plan::{Action, Plan, Step};
+use crate::domain::record::{FileRecord, Record, SettingsRecord};
+use crate::domain::tree::{Class, Found, Stamp, Wanted};
+use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::doors::disk;
+use crate::format::settings::{Converged, KeyPath, Ledger, Settings, Wish};
+use crate::render::KeyWish;
+
+use super::plan::{Decided, Stance, Trees, decide};
+use super::store;
+use super::transaction::Pristine;
+
+/// What is to be there afterwards.
+pub struct Goal {
+    /// The files; `None` leaves them as they are.
+    pub wanted: Option<Wanted>,
+    pub stance: Stance,
+    /// Merge bases that a backup's record brings along.
+    pub next_base: BTreeMap<String, FileRecord>,
+    /// The text of `.env`; `None` leaves it alone.
+    pub env: Option<String>,
+    /// Names and origins of the variables, for the plan id.
+    pub env_summary: String,
+    /// Keys of settings.json; `None` leaves them as they are.
+    pub wishes: Option<Vec<KeyWish>>,
+    /// The record without what the plan fills in (`files`, `settings`); `None` ends the deployment.
+    pub record: Option<Record>,
+    /// What an uninstall would leave for the user goes too: `.env` and edited files.
+    pub purge: bool,
+}
+
+/// Everything an operation would do.
+pub struct Draft {
+    pub plan: Plan,
+    pub id: String,
+    /// The record to write; `None` for an uninstall.
+    pub record: Option<Record>,
+    pub pristine: Vec<Pristine>,
+    /// Keys of settings.json that stay as somebody else set them.
+    pub kept_keys: Vec<String>,
+    /// Keys of settings.json that change.
+    pub changed_keys: Vec<String>,
+}
+
+/// Works out the draft for a goal, given the last record.
+pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> {
+    let decided = files_of(place, last, &goal)?;
+    let pristine = pristine_of(place, &goal);
+    let settings =
+        goal.wishes.as_ref().map(|wishes| SettingsEdit::work_out(place, wishes, goal.stance)).transpose()?;
+    let foreign_keys = settings.as_ref().map_or(&[][..], |settings| &settings.foreign);
+    refuse_foreign(place, &decided.foreign, foreign_keys)?;
+    let mut steps = decided.steps;
+    steps.extend(env_steps(place, &goal)?);
+    let mut record = goal.record;
+    if let Some(record) = &mut record {
+        record.files = if goal.wanted.is_some() {
+            decided.files
+        } else {
+            last.map(|last| last.files.clone()).unwrap_or_default()
+        };
+        record.settings = match (&settings, &goal.wishes) {
+            (Some(settings), Some(wishes)) => SettingsRecord {
+                path: settings.path.display().to_string(),
+                keys: shown_keys(wishes, &settings.kept),
+            },
+            _ => last.map(|last| last.settings.clone()).unwrap_or_default(),
+        };
+    }
+    steps.extend(settings.as_ref().map(|settings| settings.ledger_step(place)).transpose()?);
+    steps.extend(pointer_step(place, record.is_some())?);
+    let (kept, changed, step) =
+        settings.map_or_else(Default::default, |settings| (settings.kept, settings.changed, settings.step));
+    let quiet = steps.iter().chain(step.as_ref()).all(|step| !step.changes());
+    steps.push(record_step(place, last, record.as_ref(), quiet)?);
+    steps.extend(step);
+    // Reference files first, what starts the gateway later, what points Claude Code at it last.
+    steps.sort_by_key(|step| rank(step.class));
+    let plan = Plan { steps };
+    let id = plan.id(&goal.env_summary);
+    let shown = |paths: &[KeyPath]| paths.iter().map(ToString::to_string).collect();
+    Ok(Draft { id, record, pristine, kept_keys: shown(&kept), changed_keys: shown(&changed), plan })
+}
+
+fn rank(class: Class) -> u8 {
+    match class {
+        Class::Doc | Class::Example | Class::Template | Class::Test => 0,
+        Class::Script => 1,
+        Class::Config => 2,
+        Class::Env => 3,
+        Class::Record => 4,
+        Class::Settings => 5,
+    }
+}
+
+fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided> {
+    let Some(wanted) = &goal.wanted else { return Ok(Decided::default()) };
+    let none = BTreeMap::new();
+    let trees = Trees {
+        place,
+        wanted,
+        base: last.map_or(&none, |last| &last.files),
+        next_base: &goal.next_base,
+        found: &|path| disk::find(&place.file(path)),
+        read: &|path| disk::read(&place.file(path), 8 << 20),
+        pristine: &|sha256| store::pristine(place, sha256),
+    };
+    let mut decided = decide(&trees, goal.stance)?;
+    if goal.purge {
+        for step in
+            decided.steps.iter_mut().filter(|step| step.action == Action::Release && step.pre.is_some())
+        {
+            *step = Step { action: Action::Remove, reason: "purged", post: None, ..step.clone() };
+        }
+    }
+    Ok(decided)
+}
+
+/// Copies of what we ship, for later merges.
+fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
+    let kept = goal
+        .wanted
+        .iter()
+        .flatten()
+        .filter(|(path, file)| file.class.keeps_pristine() && !goal.next_base.contains_key(*path));
+    let mut copies: BTreeMap<Sha256, Vec<u8>> =
+        kept.map(|(_, file)| (file.stamp.sha256, file.bytes.clone())).collect();
+    copies.retain(|sha256, _| !disk::exists(&store::pristine_path(place, *sha256)));
+    copies
+        .into_iter()
+        .map(|(sha256, bytes)| Pristine { path: store::pristine_path(place, sha256), bytes })
+        .collect()
+}
+
+/// A step that brings `path` to these bytes and mode.
+fn write_step(name: &str, path: std::path::PathBuf, class: Class, bytes: Vec<u8>, mode: u32) -> Result<Step> {
+    let found = disk::find(&path)?;
+    if let Found::Other(what) = found {
+        return Err(Error::failed(format!("cannot write {}", path.display()))
+            .because(format!("it is {what}"))
+            .hint(format!("look at it: ls -ld {}", path.display())));
+    }
+    let pre = found.stamp();
+    let post = Some(Stamp { sha256: Sha256::of(&bytes), mode });
+    let action = match pre {
+        None => Action::Create,
+        _ if pre == post => Action::Same,
+        Some(pre) if Some(pre.sha256) == post.map(|post| post.sha256) => Action::Chmod,
+        Some(_) => Action::Replace,
+    };
+    let rule = if pre.is_none() { 1 } else { 4 };
+    let bytes = (action != Action::Same).then_some(bytes);
+    Ok(Step { name: name.to_owned(), path, class, action, rule, reason: "kept up to date", pre, post, bytes })
+}
+
+fn remove_step(name: &str, path: std::path::PathBuf, class: Class) -> Result<Step> {
+    let pre = disk::find(&path)?.stamp();
+    let action = if pre.is_some() { Action::Remove } else { Action::Same };
+    Ok(Step {
+        name: name.to_owned(),
+        path,
+        class,
+        action,
+        rule: 10,
+        reason: "no longer needed",
+        pre,
+        post: None,
+        bytes: None,
+    })
+}
+
+/// `.env`, and its checksum in a private file of ours, by which a later run knows that nobody changed it.
+fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
+    let sum = place.file(files::ENV_SUM);
+    if let Some(text) = &goal.env {
+        let line = format!("{}\n", Sha256::of(text.as_bytes()));
+        return Ok(vec![
+            env_step(place, text)?,
+            write_step(files::ENV_SUM, sum, Class::Record, line.into_bytes(), 0o600)?,
+        ]);
+    }
+    if goal.record.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut steps = vec![remove_step(files::ENV_SUM, sum, Class::Record)?];
+    if goal.purge {
+        steps.push(remove_step(files::ENV, place.file(files::ENV), Class::Env)?);
+    }
+    Ok(steps)
+}
+
+fn env_step(place: &Place, text: &str) -> Result<Step> {
+    let path = place.file(files::ENV);
+    // An existing file that is stricter than 0600 stays so; a looser one is tightened.
+    let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode & 0o600);
+    let mut step = write_step(files::ENV, path, Class::Env, text.as_bytes().to_vec(), mode)?;
+    step.reason = "values are yours; missing ones are added";
+    Ok(step)
+}
+
+/// The record changes only when a fact does.
+fn record_step(place: &Place, last: Option<&Record>, record: Option<&Record>, quiet: bool) -> Result<Step> {
+    let path = place.file(files::RECORD);
+    let Some(record) = record else { return remove_step(files::RECORD, path, Class::Record) };
+    if let Some(last) = last.filter(|last| quiet && last.same_facts(record)) {
+        return write_step(files::RECORD, path, Class::Record, store::record_bytes(last), 0o600);
+    }
+    write_step(files::RECORD, path, Class::Record, store::record_bytes(record), 0o600)
+}
+
+/// A target that is not the default is remembered in our state directory.
+fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
+    let path = place.pointer();
+    if deployed && !place.target_is_default() {
+        let text = serde_json::json!({ "schema": 1, "config_dir": place.config_dir, "target": place.target });
+        return write_step("pointer", path, Class::Record, format!("{text}\n").into_bytes(), 0o600).map(Some);
+    }
+    if disk::exists(&path) { remove_step("pointer", path, Class::Record).map(Some) } else { Ok(None) }
+}
+
+/// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.
+fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> BTreeMap<String, Value> {
+    let ours = wishes.iter().filter(|wish| !kept.contains(&wish.path));
+    ours.map(|wish| {
+        let shown = match &wish.value {
+            Some(_) if wish.secret => Value::from("secret"),
+            Some(value) => value.clone(),
+            None => Value::Null,
+        };
+        (wish.path.to_string(), shown)
+    })
+    .collect()
+}
+
+/// Values of others are taken over only when told.
+fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPath]) -> Result<()> {
+    if foreign_files.is_empty() && foreign_keys.is_empty() {
+        return Ok(());
+    }
+    let mut error =
+        Error::new(Kind::Usage, "there are settings or files that are not ours, and nothing was changed");
+    if !foreign_keys.is_empty() {
+        let keys: Vec<String> = foreign_keys.iter().map(ToString::to_string).collect();
+        error = error.because(format!("{} already sets {}", place.show(&place.settings()), keys.join(", ")));
+    }
+    if !foreign_files.is_empty() {
+        error = error.because(format!(
+            "{} already holds {}",
+            place.show(&place.target),
+            foreign_files.join(", ")
+        ));
+    }
+    Err(error.hint("to take them over, with the old ones kept for uninstall: add --force"))
+}
+
+/// The edit of settings.json, worked out.
+struct SettingsEdit {
+    path: std::path::PathBuf,
+    step: Option<Step>,
+    ledger: Ledger,
+    foreign: Vec<KeyPath>,
+    kept: Vec<KeyPath>,
+    changed: Vec<KeyPath>,
+}
+
+impl SettingsEdit {
+    fn work_out(place: &Place, wishes: &[KeyWish], stance: Stance) -> Result<Self> {
+        let force = stance == Stance::Deploy { force: true };
+        let named = place.settings();
+        let path = disk::real_file(&named)?;
+        let ledger = ledger(place)?.unwrap_or_default();
+        let bytes = disk::read_maybe(&path, disk::TEXT_CAP).map_err(|error| untouched(error, place))?;
+        if wishes.is_empty() && ledger.is_empty() {
+            // Nothing of ours in it and nothing wanted: not even its syntax matters.
+            return Ok(Self {
+                path,
+                step: None,
+                ledger,
+                foreign: Vec::new(),
+                kept: Vec::new(),
+                changed: Vec::new(),
+            });
+        }
+        let settings = match &bytes {
+            None => Settings::absent(),
+            Some(bytes) => Settings::parse(bytes).map_err(|problem| {
+                untouched(
+                    Error::failed(format!("cannot edit {}", place.show(&named))).because(problem),
+                    place,
+                )
+            })?,
+        };
+        let secret = wishes.iter().any(|wish| wish.secret && wish.value.is_some());
+        let wishes: Vec<Wish> = wishes
+            .iter()
+            .map(|wish| Wish {
+                path: wish.path.clone(),
+                value: wish.value.clone(),
+                take_over: force || wish.always,
+            })
+            .collect();
+        // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
+        let mut foreign = settings.foreign(&wishes, &ledger);
+        foreign.retain(|path| {
+            let was_ours = ledger.paths().any(|ours| ours == path);
+            let taken_over = wishes.iter().any(|wish| wish.path == *path && wish.take_over);
+            stance != Stance::Restore && !was_ours && !taken_over
+        });
+        let converged = settings.converge(&wishes, &ledger).map_err(|problem| {
+            Error::failed(format!("cannot edit {}", place.show(&named))).because(problem)
+        })?;
+        let secret = secret && !converged.ledger.is_empty();
+        let step = settings_step(&path, &converged, bytes.is_some(), secret)?;
+        let Converged { ledger, changed, kept, .. } = converged;
+        Ok(Self { path, step: Some(step), ledger, foreign, kept, changed })
+    }
+
+    /// Previous values of keys live in a private file of ours, and nowhere else.
+    fn ledger_step(&self, place: &Place) -> Result<Step> {
+        let path = place.file(files::SETTINGS_BEFORE);
+        if self.ledger.is_empty() {
+            return remove_step(files::SETTINGS_BEFORE, path, Class::Record);
+        }
+        write_step(files::SETTINGS_BEFORE, path, Class::Record, self.ledger.to_text().into_bytes(), 0o600)
+    }
+}
+
+fn settings_step(path: &std::path::Path, converged: &Converged, exists: bool, secret: bool) -> Result<Step> {
+    if converged.remove_file {
+        let mut step = remove_step("settings.json", path.to_path_buf(), Class::Settings)?;
+        step.reason = "made by us and empty again";
+        return Ok(step);
+    }
+    let mode = disk::find(path)?.stamp().map_or(0o600, |stamp| stamp.mode);
+    if !exists && converged.changed.is_empty() {
+        return remove_step("settings.json", path.to_path_buf(), Class::Settings);
+    }
+    if exists && mode & 0o200 == 0 && !converged.changed.is_empty() {
+        return Err(Error::failed(format!("cannot edit {}", path.display()))
+            .because("it is read-only, and that may be on purpose")
+            .hint(format!("chmod u+w {}", crate::domain::name::shell_word(&path.display().to_string()))));
+    }
+    let mode = if secret { mode & 0o700 } else { mode };
+    let mut step =
+        write_step("settings.json", path.to_path_buf(), Class::Settings, converged.bytes.clone(), mode)?;
+    step.reason = "our keys only";
+    Ok(step)
+}
+
+/// The ledger of previous values, where there is one.
+pub fn ledger(place: &Place) -> Result<Option<Ledger>> {
+    let path = place.file(files::SETTINGS_BEFORE);
+    let Some(bytes) = disk::read_maybe(&path, 8 << 20)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    Ledger::parse(&text)
+        .map(Some)
+        .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))
+}
+
+fn untouched(error: Error, place: &Place) -> Error {
+    error.hint(format!(
+        "mend the file (it was not touched), then run the same command again: {}",
+        place.paste(&place.settings())
+    ))
+}

@@ -1,0 +1,125 @@
+//! The journal: what a transaction is about to do, on disk before it does it.
+//!
+//! It exists exactly while a transaction is in flight. It names, per step, path and content before and after, so that
+//! undo decides by looking at the disk and never trusts a count of finished steps: after a power cut any subset of
+//! the renames may have survived.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::plan::Step;
+use crate::domain::tree::Stamp;
+use crate::domain::{Instant, Place, Sha256};
+
+/// Format of the journal; a newer one is left alone.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Journal {
+    pub schema: u32,
+    /// Name of the directory in `.gwinstall/txn/`.
+    pub id: String,
+    pub version: String,
+    pub pid: u32,
+    pub started: Instant,
+    pub operation: String,
+    pub steps: Vec<Entry>,
+    /// Directories that the transaction makes, outermost first; removed again by undo if they are empty.
+    pub directories: Vec<PathBuf>,
+}
+
+/// One step of a transaction.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Relative to the deployment, or absolute for a file outside of it.
+    pub path: PathBuf,
+    pub pre: Option<Stamp>,
+    pub post: Option<Stamp>,
+    /// The file cannot be replaced (a bind mount), so it is rewritten; its old content lies beside the staged file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_place: bool,
+}
+
+impl Journal {
+    /// The entry for a step of the plan.
+    pub fn entry(place: &Place, step: &Step) -> Entry {
+        let path = step.path.strip_prefix(&place.target).unwrap_or(&step.path).to_path_buf();
+        Entry { path, pre: step.pre, post: step.post, in_place: false }
+    }
+
+    /// JSON and a checksum line: a torn journal is told from a whole one.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        format!("{text}\n{}\n", Sha256::of(text.as_bytes())).into_bytes()
+    }
+
+    /// `None` for anything that is not a whole journal of a schema we know.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (json, sum) = text.strip_suffix('\n')?.split_once('\n')?;
+        if Sha256::parse(sum)? != Sha256::of(json.as_bytes()) {
+            return None;
+        }
+        serde_json::from_str(json).ok().filter(|journal: &Self| journal.schema == SCHEMA)
+    }
+
+    pub fn directory(&self, place: &Place) -> PathBuf {
+        place.transactions().join(&self.id)
+    }
+
+    /// Where the file of step `index` is in the deployment.
+    pub fn target(&self, place: &Place, index: usize) -> PathBuf {
+        place.target.join(&self.steps[index].path)
+    }
+
+    /// Where the file of step `index` waits before the exchange, and where the old one lies after it: beside the
+    /// target for a file outside of the deployment, because a rename does not cross file systems.
+    pub fn staged(&self, place: &Place, index: usize) -> PathBuf {
+        let path = &self.steps[index].path;
+        if path.is_absolute() {
+            beside(path, &self.id)
+        } else {
+            self.directory(place).join(index.to_string())
+        }
+    }
+
+    /// Where the old file lies when it could not be exchanged, only linked or copied.
+    pub fn displaced(&self, place: &Place, index: usize) -> PathBuf {
+        let mut name = self.staged(place, index).into_os_string();
+        name.push(".old");
+        PathBuf::from(name)
+    }
+}
+
+/// `.settings.json.gwinstall-<id>` in the directory of `path`.
+pub fn beside(path: &Path, id: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.gwinstall-{id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_or_foreign_journal_is_not_a_journal() {
+        let journal = Journal {
+            schema: SCHEMA,
+            id: "t1".into(),
+            version: "1".into(),
+            pid: 1,
+            started: Instant::from_unix(0),
+            operation: "install".into(),
+            steps: Vec::new(),
+            directories: Vec::new(),
+        };
+        let whole = journal.to_bytes();
+        assert_eq!(Journal::parse(&whole).map(|journal| journal.id), Some("t1".to_owned()));
+        for cut in 0..whole.len() {
+            assert!(Journal::parse(&whole[..cut]).is_none(), "cut at {cut}");
+        }
+        let newer = Journal { schema: SCHEMA + 1, ..journal };
+        assert!(Journal::parse(&newer.to_bytes()).is_none());
+    }
+}

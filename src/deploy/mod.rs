@@ -1,0 +1,14 @@
+//! The engine: plan, transaction, backup, record. One verb carries the product, `converge`; install, update,
+//! rollback and uninstall differ only in where the wanted tree comes from.
+
+pub mod backup;
+pub mod checks;
+pub mod converge;
+pub mod draft;
+pub mod goals;
+pub mod journal;
+pub mod plan;
+pub mod recover;
+pub mod store;
+pub mod transaction;
+pub mod values;

@@ -1,0 +1,377 @@
+//! Chooses, per file, what happens: a pure function of the three trees. The numbers are the rows of the decision
+//! table in the README and are printed with the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::plan::{Action, Step};
+use crate::domain::record::FileRecord;
+use crate::domain::tree::{Class, Found, Stamp, Wanted, WantedFile};
+use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::format::merge::{Merged, three_way, three_way_yaml};
+
+/// Ending of our version of a file where the user's stays.
+pub const OFFER: &str = ".gwinstall-new";
+/// Ending of a foreign file that `--force` moved aside.
+pub const ASIDE: &str = ".gwinstall-old";
+
+/// How a difference with the disk is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stance {
+    /// Edits of the user are kept or merged; foreign files are taken over only with `force`.
+    Deploy { force: bool },
+    /// The wanted tree is a past state of this very disk: it is restored as it was.
+    Restore,
+}
+
+/// The three trees and what is needed to look deeper.
+pub struct Trees<'a> {
+    pub place: &'a Place,
+    pub wanted: &'a Wanted,
+    /// Files of the last record.
+    pub base: &'a BTreeMap<String, FileRecord>,
+    /// What the base of each wanted file is afterwards, where it is not the wanted content itself (a backup's own
+    /// record).
+    pub next_base: &'a BTreeMap<String, FileRecord>,
+    pub found: &'a dyn Fn(&str) -> Result<Found>,
+    /// Bytes on disk of a file.
+    pub read: &'a dyn Fn(&str) -> Result<Vec<u8>>,
+    /// The kept copy of what we shipped, by its hash.
+    pub pristine: &'a dyn Fn(Sha256) -> Option<Vec<u8>>,
+}
+
+/// Steps, the file part of the next record, and foreign files in the way.
+#[derive(Debug, Default)]
+pub struct Decided {
+    pub steps: Vec<Step>,
+    pub files: BTreeMap<String, FileRecord>,
+    pub foreign: Vec<String>,
+}
+
+/// Decides every path of the three trees.
+pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
+    let mut decided = Decided::default();
+    let paths: BTreeSet<&String> = trees.wanted.keys().chain(trees.base.keys()).collect();
+    for path in paths {
+        let file = File {
+            trees,
+            path,
+            wanted: trees.wanted.get(path),
+            base: trees.base.get(path),
+            found: (trees.found)(path)?,
+        };
+        match stance {
+            Stance::Deploy { force } => file.deploy(force, &mut decided)?,
+            Stance::Restore => file.restore(&mut decided),
+        }
+    }
+    Ok(decided)
+}
+
+struct File<'a> {
+    trees: &'a Trees<'a>,
+    path: &'a str,
+    wanted: Option<&'a WantedFile>,
+    base: Option<&'a FileRecord>,
+    found: Found,
+}
+
+impl File<'_> {
+    fn deploy(&self, force: bool, decided: &mut Decided) -> Result<()> {
+        let Some(wanted) = self.wanted else {
+            self.no_longer_shipped(decided);
+            return Ok(());
+        };
+        let (theirs, shipped) = (self.found.stamp(), self.base.map(|base| base.base));
+        let newer = shipped.is_some_and(|shipped| shipped != wanted.stamp.sha256);
+        match (&self.found, theirs) {
+            (Found::Other(_), _) => {
+                self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided)
+            }
+            (Found::Absent, _) if shipped.is_none() => self.write(1, Action::Create, "new", decided),
+            (Found::Absent, _) if wanted.class.is_required() => {
+                self.write(
+                    if newer { 9 } else { 8 },
+                    Action::Create,
+                    "it was deleted, and the gateway needs it",
+                    decided,
+                );
+            }
+            (Found::Absent, _) => self.stay_deleted(if newer { 9 } else { 8 }, wanted, decided),
+            (_, Some(theirs)) if theirs.sha256 == wanted.stamp.sha256 => self.same(theirs, shipped, decided),
+            (_, Some(theirs)) if shipped == Some(theirs.sha256) => {
+                self.write(4, Action::Replace, "newer version", decided)
+            }
+            _ if shipped.is_none() && force => self.take_over(decided)?,
+            _ if shipped.is_none() => decided.foreign.push(self.path.to_owned()),
+            _ if newer => self.both_changed(wanted, decided)?,
+            _ => self.keep(5, Action::Keep, "you changed it and we did not", decided),
+        }
+        Ok(())
+    }
+
+    /// A past state: whatever is there now gives way (the safety backup holds it), except what is not a file.
+    fn restore(&self, decided: &mut Decided) {
+        let Some(wanted) = self.wanted else { return self.no_longer_shipped(decided) };
+        match self.found {
+            Found::Other(_) => self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided),
+            Found::Absent => self.write(14, Action::Create, "restored", decided),
+            Found::File(theirs) if theirs == wanted.stamp => {
+                self.keep(14, Action::Same, "as it was", decided)
+            }
+            Found::File(theirs) if theirs.sha256 == wanted.stamp.sha256 => {
+                self.step(14, Action::Chmod, "permissions restored", Some(wanted.stamp), None, decided);
+                self.record(wanted.stamp, decided);
+            }
+            Found::File(_) => self.write(14, Action::Replace, "restored", decided),
+        }
+    }
+
+    fn no_longer_shipped(&self, decided: &mut Decided) {
+        let Some(base) = self.base else { return };
+        match self.found {
+            Found::Absent => {}
+            Found::File(theirs) if theirs.sha256 == base.base => {
+                self.step(10, Action::Remove, "no longer part of it", None, None, decided);
+            }
+            _ => {
+                let kept = self.found.stamp();
+                self.step(
+                    11,
+                    Action::Release,
+                    "no longer part of it, but you changed it: it is yours now",
+                    kept,
+                    None,
+                    decided,
+                );
+            }
+        }
+        self.withdraw_offer(decided);
+    }
+
+    fn same(&self, theirs: Stamp, shipped: Option<Sha256>, decided: &mut Decided) {
+        let Some(wanted) = self.wanted else { return };
+        let executable = wanted.class == Class::Script && wanted.stamp.mode & 0o100 != 0;
+        let (rule, reason) = match shipped {
+            None => (2, "already as wanted"),
+            Some(shipped) if shipped == wanted.stamp.sha256 => (4, "unchanged"),
+            Some(_) => (6, "already as wanted"),
+        };
+        let post = if executable && theirs.mode & 0o100 == 0 {
+            let post = Stamp { mode: theirs.mode | 0o111, ..theirs };
+            self.step(13, Action::Chmod, "it must be executable", Some(post), None, decided);
+            post
+        } else {
+            self.step(rule, Action::Same, reason, Some(theirs), None, decided);
+            theirs
+        };
+        self.record(post, decided);
+        self.withdraw_offer(decided);
+    }
+
+    fn write(&self, rule: u8, action: Action, reason: &'static str, decided: &mut Decided) {
+        let Some(wanted) = self.wanted else { return };
+        let stamp = Stamp { mode: self.mode_of_newer(wanted, rule), ..wanted.stamp };
+        self.step(rule, action, reason, Some(stamp), Some(wanted.bytes.clone()), decided);
+        self.record(stamp, decided);
+        self.withdraw_offer(decided);
+    }
+
+    /// Permissions that the user tightened stay tight when a newer version comes (rule 13).
+    fn mode_of_newer(&self, wanted: &WantedFile, rule: u8) -> u32 {
+        match self.found.stamp() {
+            Some(theirs) if rule == 4 && wanted.class == Class::Script => {
+                theirs.mode | (wanted.stamp.mode & 0o111)
+            }
+            Some(theirs) if rule == 4 && wanted.class == Class::Config => theirs.mode & wanted.stamp.mode,
+            Some(theirs) if rule == 4 => theirs.mode,
+            _ => wanted.stamp.mode,
+        }
+    }
+
+    fn keep(&self, rule: u8, action: Action, reason: &'static str, decided: &mut Decided) {
+        self.step(rule, action, reason, self.found.stamp(), None, decided);
+        if let Some(wanted) = self.wanted {
+            let stamp = self.found.stamp().unwrap_or(wanted.stamp);
+            self.record(stamp, decided);
+            self.carry_offer(decided);
+        }
+    }
+
+    fn stay_deleted(&self, rule: u8, wanted: &WantedFile, decided: &mut Decided) {
+        self.step(rule, Action::StayDeleted, "you deleted it", None, None, decided);
+        self.record(wanted.stamp, decided);
+        if let Some(record) = decided.files.get_mut(self.path) {
+            record.deleted = true;
+        }
+    }
+
+    /// A foreign file gives way to ours and stays beside it.
+    fn take_over(&self, decided: &mut Decided) -> Result<()> {
+        let aside = format!("{}{ASIDE}", self.path);
+        if (self.trees.found)(&aside)? != Found::Absent {
+            return Err(Error::new(Kind::Usage, format!("cannot take over {}", self.path))
+                .because(format!("{aside} is there already, from an earlier --force"))
+                .hint(format!(
+                    "move it away: mv {0} {0}-1",
+                    self.trees.place.paste(&self.trees.place.file(&aside))
+                )));
+        }
+        let bytes = (self.trees.read)(self.path)?;
+        let mode = self.found.stamp().map_or(0o600, |stamp| stamp.mode);
+        let stamp = Stamp { sha256: Sha256::of(&bytes), mode };
+        self.extra(
+            &aside,
+            Action::Create,
+            "the file that was here before",
+            None,
+            Some(stamp),
+            Some(bytes),
+            decided,
+        );
+        self.write(3, Action::Replace, "taken over with --force", decided);
+        Ok(())
+    }
+
+    /// Both sides changed it: a merge where it is proven, else the user's version and ours beside it.
+    fn both_changed(&self, wanted: &WantedFile, decided: &mut Decided) -> Result<()> {
+        if let Some(merged) = self.merge(wanted)? {
+            let mode = self.found.stamp().map_or(wanted.stamp.mode, |stamp| stamp.mode);
+            let stamp = Stamp { sha256: Sha256::of(&merged), mode };
+            self.step(7, Action::Merge, "both sides changed it; merged", Some(stamp), Some(merged), decided);
+            self.record(stamp, decided);
+            self.withdraw_offer(decided);
+            return Ok(());
+        }
+        self.step(
+            7,
+            Action::Conflict,
+            "both sides changed it: yours stays, ours is beside it",
+            self.found.stamp(),
+            None,
+            decided,
+        );
+        self.record(self.found.stamp().unwrap_or(wanted.stamp), decided);
+        let offer = format!("{}{OFFER}", self.path);
+        let pre = (self.trees.found)(&offer)?;
+        let action = if pre == Found::Absent { Action::Create } else { Action::Replace };
+        self.extra(
+            &offer,
+            action,
+            "our version",
+            pre.stamp(),
+            Some(wanted.stamp),
+            Some(wanted.bytes.clone()),
+            decided,
+        );
+        if let Some(record) = decided.files.get_mut(self.path) {
+            record.offered = Some(wanted.stamp.sha256);
+        }
+        Ok(())
+    }
+
+    fn merge(&self, wanted: &WantedFile) -> Result<Option<Vec<u8>>> {
+        if !wanted.class.keeps_pristine() {
+            return Ok(None);
+        }
+        let Some(base) = self.base.and_then(|base| (self.trees.pristine)(base.base)) else { return Ok(None) };
+        let theirs = (self.trees.read)(self.path)?;
+        let (Ok(base), Ok(theirs), Ok(ours)) =
+            (str::from_utf8(&base), str::from_utf8(&theirs), str::from_utf8(&wanted.bytes))
+        else {
+            return Ok(None);
+        };
+        let merged = if wanted.class == Class::Config {
+            three_way_yaml(base, theirs, ours)
+        } else {
+            three_way(base, theirs, ours)
+        };
+        Ok(match merged {
+            Merged::Clean(text) => Some(text.into_bytes()),
+            Merged::Conflict => None,
+        })
+    }
+
+    /// Our version from an earlier conflict is withdrawn when the conflict is over and nobody touched it.
+    fn withdraw_offer(&self, decided: &mut Decided) {
+        let Some(offered) = self.base.and_then(|base| base.offered) else { return };
+        let offer = format!("{}{OFFER}", self.path);
+        if let Ok(Found::File(stamp)) = (self.trees.found)(&offer)
+            && stamp.sha256 == offered
+        {
+            self.extra(&offer, Action::Remove, "the conflict is over", Some(stamp), None, None, decided);
+        }
+    }
+
+    fn carry_offer(&self, decided: &mut Decided) {
+        let offered = self.base.and_then(|base| base.offered);
+        if let Some(record) = decided.files.get_mut(self.path) {
+            record.offered = offered;
+        }
+    }
+
+    fn step(
+        &self,
+        rule: u8,
+        action: Action,
+        reason: &'static str,
+        post: Option<Stamp>,
+        bytes: Option<Vec<u8>>,
+        decided: &mut Decided,
+    ) {
+        let class =
+            self.wanted.map(|wanted| wanted.class).or(self.base.map(|base| base.class)).unwrap_or(Class::Doc);
+        decided.steps.push(Step {
+            name: self.path.to_owned(),
+            path: self.trees.place.file(self.path),
+            class,
+            action,
+            rule,
+            reason,
+            pre: self.found.stamp(),
+            post,
+            bytes,
+        });
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn extra(
+        &self,
+        name: &str,
+        action: Action,
+        reason: &'static str,
+        pre: Option<Stamp>,
+        post: Option<Stamp>,
+        bytes: Option<Vec<u8>>,
+        decided: &mut Decided,
+    ) {
+        let rule = decided.steps.last().map_or(3, |step| step.rule);
+        let class = Class::Doc;
+        decided.steps.push(Step {
+            name: name.to_owned(),
+            path: self.trees.place.file(name),
+            class,
+            action,
+            rule,
+            reason,
+            pre,
+            post,
+            bytes,
+        });
+    }
+
+    fn record(&self, stamp: Stamp, decided: &mut Decided) {
+        let Some(wanted) = self.wanted else { return };
+        let next = self.trees.next_base.get(self.path);
+        let base = next.map_or(wanted.stamp.sha256, |next| next.base);
+        let offered = next.and_then(|next| next.offered);
+        let record = FileRecord {
+            sha256: stamp.sha256,
+            mode: stamp.mode,
+            class: wanted.class,
+            base,
+            offered,
+            deleted: false,
+        };
+        decided.files.insert(self.path.to_owned(), record);
+    }
+}

@@ -1,0 +1,279 @@
+//! Recovery: from whatever an interrupted run left, back to the old tree or on to the new one.
+//!
+//! Promise: decides by what is on disk, is itself killable at any point, needs no space and no network, and never
+//! touches a file that somebody edited since. A journal that cannot be understood is left alone with all it names.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::domain::tree::Found;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::disk;
+
+use super::journal::Journal;
+use super::store;
+use super::transaction::holds;
+
+/// The journal's name after the commit, inside the transaction's directory.
+pub const COMMITTED: &str = "committed.json";
+/// Ending of an old version that could not go back to its place.
+const LEFTOVER: &str = ".gwinstall-rollback";
+/// Larger than the journal of the largest bundle.
+const JOURNAL_CAP: u64 = 16 << 20;
+
+/// What an earlier run left behind.
+#[derive(Debug)]
+pub enum Interrupted {
+    /// Before the journal, or after the commit: only rubbish.
+    Rubbish,
+    /// Between journal and commit.
+    InFlight(Box<Journal>),
+    /// A journal that is torn, or of a newer version.
+    Unreadable,
+}
+
+/// Looks, without a lock and without writing.
+pub fn look(place: &Place) -> Result<Option<Interrupted>> {
+    if let Some(bytes) = disk::read_maybe(&place.journal(), JOURNAL_CAP)? {
+        let journal = Journal::parse(&bytes).map(Box::new);
+        return Ok(Some(journal.map_or(Interrupted::Unreadable, Interrupted::InFlight)));
+    }
+    let begun = !disk::list(&place.transactions())?.is_empty() || disk::exists(&temporary_journal(place));
+    Ok(begun.then_some(Interrupted::Rubbish))
+}
+
+/// What recovery did.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The operation that was undone.
+    pub undone: Option<String>,
+    /// Files that were left for the user, with the reason.
+    pub leftovers: Vec<String>,
+    /// Whether the gateway's configuration went back to an older version.
+    pub config_changed: bool,
+}
+
+/// Recovers under the lock. Nothing to do is fine.
+pub fn recover(place: &Place) -> Result<Recovered> {
+    let mut recovered = Recovered::default();
+    match look(place)? {
+        None => return Ok(recovered),
+        Some(Interrupted::Rubbish) => {}
+        Some(Interrupted::Unreadable) => return Err(unreadable(place)),
+        Some(Interrupted::InFlight(journal)) => {
+            recovered.config_changed =
+                journal.steps.iter().any(|step| step.path == Path::new(crate::domain::place::files::CONFIG));
+            recovered.leftovers = undo(place, &journal)?;
+            recovered.undone = Some(journal.operation.clone());
+            clean(place, &journal);
+        }
+    }
+    sweep(place)?;
+    Ok(recovered)
+}
+
+fn unreadable(place: &Place) -> Error {
+    let (journal, transactions) = (place.journal(), place.transactions());
+    Error::new(Kind::Leftovers, format!("an earlier run was interrupted and its journal {} cannot be read", journal.display()))
+        .because("it is damaged, or was written by a newer gwinstall; nothing was touched")
+        .hint(format!(
+            "the files of that run are in {}; a newer gwinstall may know them, else put them back by hand and remove the journal: rm {}",
+            transactions.display(),
+            place.paste(&journal)
+        ))
+}
+
+/// Goes back to the old tree, step by step in reverse. Returns what had to be left for the user.
+pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
+    let mut leftovers = Vec::new();
+    let mut touched = BTreeSet::new();
+    for index in (0..journal.steps.len()).rev() {
+        if undo_step(place, journal, index, &mut leftovers)? {
+            touched.extend(journal.target(place, index).parent().map(Path::to_path_buf));
+        }
+    }
+    for dir in touched.iter().filter(|dir| disk::is_dir(dir)) {
+        disk::flush_dir(dir).map_err(|error| disk::failure("make durable", dir, &error))?;
+    }
+    let path = place.journal();
+    disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+    if disk::is_dir(&place.own()) {
+        disk::flush_dir(&place.own()).map_err(|error| disk::failure("make durable", &place.own(), &error))?;
+    }
+    for dir in journal.directories.iter().rev() {
+        disk::remove_dir_if_empty(dir).map_err(|error| disk::failure("remove", dir, &error))?;
+    }
+    Ok(leftovers)
+}
+
+/// Undoes one step by what is on disk; says whether something changed.
+fn undo_step(place: &Place, journal: &Journal, index: usize, leftovers: &mut Vec<String>) -> Result<bool> {
+    let step = &journal.steps[index];
+    let target = journal.target(place, index);
+    if holds(&target, step.pre)? {
+        return Ok(false);
+    }
+    let old = match step.pre {
+        Some(pre) => old_copy(place, journal, index, pre)?,
+        None => None,
+    };
+    if step.in_place {
+        return undo_in_place(&target, old.as_deref()).map(|()| true);
+    }
+    let ours = holds(&target, step.post)?;
+    match (step.pre, &old) {
+        (None, _) if ours => {
+            disk::remove(&target).map_err(|error| disk::failure("remove", &target, &error))?
+        }
+        (None, _) => leftovers.push(format!("{} was edited and stays", target.display())),
+        (Some(_), Some(old)) if ours || disk::find(&target)? == Found::Absent => {
+            // A rename replaces in one step; the staged version is not needed any more.
+            disk::rename(old, &target).map_err(|error| disk::failure("put back", &target, &error))?;
+        }
+        (Some(_), Some(old)) => {
+            let mut name = target.clone().into_os_string();
+            name.push(LEFTOVER);
+            let aside = PathBuf::from(name);
+            disk::rename(old, &aside).map_err(|error| disk::failure("keep", &aside, &error))?;
+            leftovers.push(format!(
+                "{} was edited and stays; its earlier version is {}",
+                target.display(),
+                aside.display()
+            ));
+        }
+        (Some(_), None) => {
+            // The old version is nowhere: the file was never touched by us and somebody else changed it.
+            leftovers.push(format!("{} was edited and stays", target.display()));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Where the old version of a step lies: exchanged into the staged place, or kept by a second name.
+fn old_copy(
+    place: &Place,
+    journal: &Journal,
+    index: usize,
+    pre: crate::domain::tree::Stamp,
+) -> Result<Option<PathBuf>> {
+    for path in [journal.staged(place, index), journal.displaced(place, index)] {
+        if let Found::File(stamp) = disk::find(&path)?
+            && stamp.sha256 == pre.sha256
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// A file that is rewritten in place may be torn: its kept copy is written over it again.
+fn undo_in_place(target: &Path, old: Option<&Path>) -> Result<()> {
+    let Some(old) = old else {
+        return Err(Error::new(Kind::Leftovers, format!("cannot restore {}", target.display()))
+            .because("its kept copy is gone"));
+    };
+    let bytes = disk::read(old, disk::TEXT_CAP)?;
+    disk::overwrite(target, &bytes).map_err(|error| disk::failure("restore", target, &error))
+}
+
+/// Says an error together with what was left for the user.
+pub fn with_leftovers(error: Error, leftovers: &[String]) -> Error {
+    leftovers.iter().fold(error, |error, leftover| error.because(leftover)).of_kind(Kind::Leftovers)
+}
+
+/// Removes the staged files of one transaction. Failures are left for the next run: nothing depends on it.
+pub fn clean(place: &Place, journal: &Journal) {
+    for index in 0..journal.steps.len() {
+        let _ = disk::remove(&journal.staged(place, index));
+        let _ = disk::remove(&journal.displaced(place, index));
+    }
+    let dir = journal.directory(place);
+    let _ = disk::remove(&dir.join(COMMITTED));
+    let _ = disk::remove_dir_if_empty(&dir);
+    let _ = disk::remove_dir_if_empty(&place.transactions());
+}
+
+/// Removes what runs without a journal left: transactions that never began or have been committed, with their staged
+/// files outside of the deployment, a half-written journal and unreferenced pristine copies.
+fn sweep(place: &Place) -> Result<()> {
+    let failed = |path: &Path, error: &std::io::Error| disk::failure("remove", path, error);
+    for id in disk::list(&place.transactions())? {
+        let dir = place.transactions().join(&id);
+        let committed =
+            disk::read_maybe(&dir.join(COMMITTED), JOURNAL_CAP)?.and_then(|bytes| Journal::parse(&bytes));
+        if let Some(journal) = committed {
+            clean(place, &journal);
+        }
+        for outside in outside_files(place, &id)? {
+            disk::remove(&outside).map_err(|error| failed(&outside, &error))?;
+        }
+        for name in disk::list(&dir)? {
+            let path = dir.join(name);
+            disk::remove(&path).map_err(|error| failed(&path, &error))?;
+        }
+        disk::remove_dir_if_empty(&dir).map_err(|error| failed(&dir, &error))?;
+    }
+    disk::remove_dir_if_empty(&place.transactions())
+        .map_err(|error| failed(&place.transactions(), &error))?;
+    let temporary = temporary_journal(place);
+    disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
+    drop_unreferenced_all(place)
+}
+
+/// Staged files of transaction `id` beside settings.json and beside the pointer.
+fn outside_files(place: &Place, id: &str) -> Result<Vec<PathBuf>> {
+    let ending = format!(".gwinstall-{id}");
+    let mut files = Vec::new();
+    let settings = disk::real_file(&place.settings()).unwrap_or_else(|_| place.settings());
+    for near in [settings, place.pointer()] {
+        let Some(dir) = near.parent() else { continue };
+        let names = disk::list(dir)?;
+        let ours = |name: &&String| name.ends_with(&ending) || name.ends_with(&format!("{ending}.old"));
+        files.extend(names.iter().filter(ours).map(|name| dir.join(name)));
+    }
+    Ok(files)
+}
+
+fn temporary_journal(place: &Place) -> PathBuf {
+    place.own().join("journal.tmp")
+}
+
+/// Removes a pristine copy unless the record or a backup may still need it.
+pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
+    let needed = super::backup::referenced(place)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !needed.contains(&name) {
+        disk::remove(path).map_err(|error| disk::failure("remove", path, &error))?;
+    }
+    let _ = disk::remove_dir_if_empty(&place.pristine());
+    Ok(())
+}
+
+/// Removes all pristine copies that neither the record nor a backup refers to.
+pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
+    let names = disk::list(&place.pristine())?;
+    if names.is_empty() {
+        let _ = disk::remove_dir_if_empty(&place.pristine());
+        return Ok(());
+    }
+    let needed = super::backup::referenced(place)?;
+    for name in names.iter().filter(|name| !needed.contains(*name)) {
+        let path = place.pristine().join(name);
+        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+    }
+    let _ = disk::remove_dir_if_empty(&place.pristine());
+    Ok(())
+}
+
+/// After recovery of a place where nothing is deployed: our private directory goes, and empty directories with it.
+pub fn leave_no_trace(place: &Place) {
+    if store::record(place).is_ok_and(|record| record.is_none())
+        && look(place).is_ok_and(|found| found.is_none())
+    {
+        let _ = disk::remove(&place.lock());
+        for dir in [place.pristine(), place.transactions(), place.own(), place.target.clone()] {
+            let _ = disk::remove_dir_if_empty(&dir);
+        }
+    }
+}

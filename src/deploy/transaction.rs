@@ -1,0 +1,418 @@
+//! The transaction: stage → sync → journal → exchange → verify → commit, or undo.
+//!
+//! Promise: a process that ends anywhere in here, by signal, error or power cut, leaves a disk from which `recover`
+//! makes the old tree (before the commit) or the new one (after it), never a mixture. An edit that somebody makes
+//! meanwhile is noticed, because every file that comes out is hashed. Never: prints, panics, retries a failed sync.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::domain::plan::Step;
+use crate::domain::tree::{Found, Stamp};
+use crate::domain::{Error, Instant, Kind, Place, Result};
+use crate::doors::{disk, signals};
+
+use super::journal::{Journal, SCHEMA};
+use super::recover;
+
+/// Files whose data is made durable together; bounds the open descriptors of a large bundle.
+const BATCH: usize = 64;
+
+/// A file of ours that is no step: written once under its hash, removed when nothing refers to it.
+pub struct Pristine {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
+/// What a transaction does and for whom.
+pub struct Order<'a> {
+    pub place: &'a Place,
+    pub operation: &'a str,
+    pub steps: Vec<&'a Step>,
+    pub pristine: &'a [Pristine],
+    pub now: Instant,
+    pub pid: u32,
+    /// Owner of what is created, where that is not this process's user.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// How a transaction ended well.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Done {
+    /// `exchange`, or `link` on a file system that cannot exchange.
+    pub placed_by: &'static str,
+    pub id: String,
+}
+
+/// Carries out an order under the lock of the place. `staged` sees the directory of staged files before anything
+/// live changes; `live` judges the new tree before it is final.
+pub fn carry_out(
+    order: &Order<'_>,
+    staged: &dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>,
+    live: &dyn Fn() -> Result<()>,
+) -> Result<Done> {
+    let journal = prepare(order);
+    let mut work = Work { place: order.place, order, journal, placed_by: "exchange" };
+    if let Err(error) = work.stage().and_then(|()| staged(&|index| work.journal.staged(order.place, index))) {
+        work.discard();
+        return Err(error);
+    }
+    if let Err(error) = signals::check().and_then(|()| work.write_journal()) {
+        // A journal may be there already when only its last sync failed.
+        return Err(work.undone(error));
+    }
+    match work.exchange_and_judge(live).and_then(|()| work.commit()) {
+        Ok(()) => {
+            recover::clean(order.place, &work.journal);
+            Ok(Done { placed_by: work.placed_by, id: work.journal.id })
+        }
+        Err(error) => Err(work.undone(error)),
+    }
+}
+
+fn prepare(order: &Order<'_>) -> Journal {
+    let place = order.place;
+    let missing: BTreeSet<PathBuf> = order
+        .steps
+        .iter()
+        .filter(|step| step.post.is_some())
+        .filter_map(|step| step.path.parent())
+        .flat_map(Path::ancestors)
+        .filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir))
+        .map(Path::to_path_buf)
+        .collect();
+    Journal {
+        schema: SCHEMA,
+        id: format!("{}-{}", order.now.compact(), order.pid),
+        version: crate::bundle::build::VERSION.to_owned(),
+        pid: order.pid,
+        started: order.now,
+        operation: order.operation.to_owned(),
+        steps: order.steps.iter().map(|step| Journal::entry(place, step)).collect(),
+        directories: missing.into_iter().collect(),
+    }
+}
+
+struct Work<'a> {
+    place: &'a Place,
+    order: &'a Order<'a>,
+    journal: Journal,
+    placed_by: &'static str,
+}
+
+impl Work<'_> {
+    /// Writes every new file beside its place and makes all of it durable. Nothing live has changed afterwards.
+    fn stage(&self) -> Result<()> {
+        let dir = self.journal.directory(self.place);
+        disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
+        let mut open: Vec<File> = Vec::new();
+        for (index, step) in self.order.steps.iter().enumerate() {
+            let Some(post) = step.post else { continue };
+            let staged = self.journal.staged(self.place, index);
+            self.make_directory_of(&staged)?;
+            let read;
+            let bytes = match &step.bytes {
+                Some(bytes) => bytes,
+                // Only the mode changes: the content comes from the live file and is checked by its hash later.
+                None => {
+                    read = disk::read(&step.path, u64::MAX - 1)?;
+                    &read
+                }
+            };
+            let file = disk::create(&staged, bytes, post.mode)
+                .map_err(|error| disk::failure("write", &staged, &error))?;
+            self.give_to_owner(&staged, &step.path)?;
+            open.push(file);
+            flush_batch(&mut open, BATCH)?;
+            signals::check()?;
+        }
+        self.stage_pristine(&mut open)?;
+        flush_batch(&mut open, 1)?;
+        let dirs: BTreeSet<PathBuf> = (0..self.journal.steps.len())
+            .filter(|index| self.journal.steps[*index].post.is_some())
+            .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
+            .chain([dir, self.place.transactions()])
+            .collect();
+        dirs.iter().try_for_each(|dir| flush_dir(dir))
+    }
+
+    fn stage_pristine(&self, open: &mut Vec<File>) -> Result<()> {
+        if self.order.pristine.is_empty() {
+            return Ok(());
+        }
+        let dir = self.place.pristine();
+        disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
+        for copy in self.order.pristine.iter().filter(|copy| !disk::exists(&copy.path)) {
+            open.push(
+                disk::create(&copy.path, &copy.bytes, 0o600)
+                    .map_err(|error| disk::failure("write", &copy.path, &error))?,
+            );
+            flush_batch(open, BATCH)?;
+        }
+        flush_dir(&dir)
+    }
+
+    /// A staged file outside of the deployment lies in the directory of its target, which may have to be made first.
+    fn make_directory_of(&self, staged: &Path) -> Result<()> {
+        let Some(dir) = staged.parent().filter(|dir| !disk::is_dir(dir)) else { return Ok(()) };
+        disk::create_dirs(dir).map(drop).map_err(|error| disk::failure("create", dir, &error))
+    }
+
+    /// Root working in somebody's home leaves nothing of root's there.
+    fn give_to_owner(&self, staged: &Path, target: &Path) -> Result<()> {
+        let owner = disk::owner(target).filter(|_| disk::exists(target)).or(self.order.owner);
+        match owner.filter(|owner| self.order.owner.is_some() && disk::owner(staged) != Some(*owner)) {
+            Some(owner) => disk::set_owner(staged, owner)
+                .map_err(|error| disk::failure("give its owner to", staged, &error)),
+            None => Ok(()),
+        }
+    }
+
+    fn write_journal(&self) -> Result<()> {
+        if cfg!(feature = "fault-no-journal") {
+            return Ok(());
+        }
+        let path = self.place.journal();
+        disk::write_atomically(&path, &self.journal.to_bytes(), 0o600)
+            .map_err(|error| disk::failure("write", &path, &error))
+    }
+
+    fn exchange_and_judge(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
+        for dir in &self.journal.directories {
+            disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
+            if let Some(owner) = self.order.owner {
+                disk::set_owner(dir, owner)
+                    .map_err(|error| disk::failure("give its owner to", dir, &error))?;
+            }
+        }
+        for index in 0..self.journal.steps.len() {
+            self.exchange(index)?;
+            self.check_displaced(index)?;
+            signals::check()?;
+        }
+        self.touched_directories().iter().try_for_each(|dir| flush_dir(dir))?;
+        for index in 0..self.journal.steps.len() {
+            let target = self.journal.target(self.place, index);
+            if disk::find(&target)?.stamp() != self.journal.steps[index].post {
+                return Err(raced(&target));
+            }
+        }
+        live()?;
+        // A program that had the old file open may have written to it after the exchange: those bytes count.
+        (0..self.journal.steps.len()).try_for_each(|index| self.check_displaced(index))
+    }
+
+    /// Puts the file of one step in place; the old one lies where the new one was staged.
+    fn exchange(&mut self, index: usize) -> Result<()> {
+        let target = self.journal.target(self.place, index);
+        let staged = self.journal.staged(self.place, index);
+        let (pre, post) = (self.journal.steps[index].pre, self.journal.steps[index].post);
+        if self.placed_by == "exchange" {
+            let tried = match (pre, post) {
+                (Some(_), Some(_)) => disk::exchange(&staged, &target),
+                (None, Some(_)) => disk::place(&staged, &target),
+                (Some(_), None) => disk::place(&target, &staged),
+                (None, None) => return Ok(()),
+            };
+            match tried {
+                Ok(()) => return Ok(()),
+                Err(error) if disk::cannot_exchange(&error) => self.placed_by = "link",
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    return self.rewrite_in_place(index);
+                }
+                Err(error) => return Err(placing(&target, &error)),
+            }
+        }
+        self.link(index, &target, &staged)
+    }
+
+    /// The way of file systems without exchange: keep the old file by a second name, make that durable, then rename.
+    fn link(&mut self, index: usize, target: &Path, staged: &Path) -> Result<()> {
+        let displaced = self.journal.displaced(self.place, index);
+        let step = &self.journal.steps[index];
+        let by_link = || -> io::Result<()> {
+            if step.pre.is_some() {
+                keep_old(target, &displaced)?;
+                disk::flush_dir(displaced.parent().unwrap_or(Path::new("/")))?;
+            }
+            match (step.pre, step.post) {
+                (Some(_), Some(_)) => disk::rename(staged, target),
+                // A link fails where something is; a rename would replace it.
+                (None, Some(_)) => disk::link(staged, target).and_then(|()| disk::remove(staged)),
+                (Some(_), None) => disk::remove(target),
+                (None, None) => Ok(()),
+            }
+        };
+        match by_link() {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => self.rewrite_in_place(index),
+            other => other.map_err(|error| placing(target, &error)),
+        }
+    }
+
+    /// A file that cannot be replaced (a bind mount) is rewritten, after its old content and this intention are
+    /// durable.
+    fn rewrite_in_place(&mut self, index: usize) -> Result<()> {
+        let target = self.journal.target(self.place, index);
+        let (Some(pre), Some(_)) = (self.journal.steps[index].pre, self.journal.steps[index].post) else {
+            return Err(Error::failed(format!("cannot remove or create {}", target.display()))
+                .because("it is a mount point"));
+        };
+        let displaced = self.journal.displaced(self.place, index);
+        let bytes = disk::read(&target, disk::TEXT_CAP)?;
+        if crate::domain::Sha256::of(&bytes) != pre.sha256 {
+            return Err(raced(&target));
+        }
+        let keep = || -> io::Result<()> {
+            disk::remove(&displaced)?;
+            disk::flush(&[disk::create(&displaced, &bytes, pre.mode)?])?;
+            disk::flush_dir(displaced.parent().unwrap_or(Path::new("/")))
+        };
+        keep().map_err(|error| disk::failure("write", &displaced, &error))?;
+        self.journal.steps[index].in_place = true;
+        // The mode of a file that stays is left as it is: what was asked for is its content.
+        if let Some(post) = &mut self.journal.steps[index].post {
+            post.mode = pre.mode;
+        }
+        self.write_journal()?;
+        let new = disk::read(&self.journal.staged(self.place, index), disk::TEXT_CAP)?;
+        disk::overwrite(&target, &new).map_err(|error| disk::failure("write", &target, &error))
+    }
+
+    /// What came out must be what the plan saw; else somebody edited meanwhile and their bytes count.
+    fn check_displaced(&self, index: usize) -> Result<()> {
+        let step = &self.journal.steps[index];
+        let Some(pre) = step.pre else { return Ok(()) };
+        let at = if self.placed_by == "exchange" && !step.in_place {
+            self.journal.staged(self.place, index)
+        } else {
+            self.journal.displaced(self.place, index)
+        };
+        let found = match disk::find(&at)? {
+            // The first steps may have been exchanged before the file system refused one.
+            Found::Absent => disk::find(&self.journal.staged(self.place, index))?,
+            found => found,
+        };
+        if found.stamp() == Some(pre) { Ok(()) } else { Err(raced(&self.journal.target(self.place, index))) }
+    }
+
+    fn touched_directories(&self) -> BTreeSet<PathBuf> {
+        let made = self.journal.directories.iter().filter_map(|dir| dir.parent());
+        let targets: Vec<PathBuf> =
+            (0..self.journal.steps.len()).map(|index| self.journal.target(self.place, index)).collect();
+        let own = [self.journal.directory(self.place)];
+        targets
+            .iter()
+            .filter_map(|path| path.parent())
+            .chain(made)
+            .chain(own.iter().map(PathBuf::as_path))
+            .map(Path::to_path_buf)
+            .collect()
+    }
+
+    /// The one step that decides: after it the new tree is final.
+    fn commit(&self) -> Result<()> {
+        if cfg!(feature = "fault-no-journal") {
+            return Ok(());
+        }
+        let (journal, dir) = (self.place.journal(), self.journal.directory(self.place));
+        let committed = dir.join(recover::COMMITTED);
+        disk::rename(&journal, &committed).map_err(|error| disk::failure("commit", &journal, &error))?;
+        let synced = disk::flush_dir(&dir).and_then(|()| disk::flush_dir(&self.place.own()));
+        if let Err(error) = synced {
+            // Whether the commit will survive is unknown. Take it back, so that what is reported is true.
+            disk::rename(&committed, &journal)
+                .map_err(|error| disk::failure("take back", &committed, &error))?;
+            return Err(disk::failure("commit", &journal, &error));
+        }
+        Ok(())
+    }
+
+    /// Before the journal: only staged files are to be removed.
+    fn discard(&self) {
+        recover::clean(self.place, &self.journal);
+        for copy in self.order.pristine {
+            // One that the current record refers to stays; it was there before.
+            let _ = recover::drop_unreferenced(self.place, &copy.path);
+        }
+    }
+
+    /// After the journal: back to the old tree, and the error says what became of it.
+    fn undone(&self, error: Error) -> Error {
+        match recover::undo(self.place, &self.journal) {
+            Ok(leftovers) if leftovers.is_empty() => {
+                self.discard();
+                error
+            }
+            Ok(leftovers) => {
+                self.discard();
+                recover::with_leftovers(error, &leftovers)
+            }
+            Err(why) => error
+                .because(format!("and going back failed too: {why}"))
+                .of_kind(Kind::Leftovers)
+                .hint("mend what is named above, then: gwinstall doctor --repair --yes"),
+        }
+    }
+}
+
+/// A second name for the old file; a copy where the file system has no links.
+fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
+    disk::remove(displaced)?;
+    match disk::link(target, displaced) {
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS | libc::EMLINK)
+            ) =>
+        {
+            let (mut source, _) =
+                disk::reader(target).map_err(|error| io::Error::other(error.to_string()))?;
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut source, &mut bytes)?;
+            let mode = disk::mode(target).unwrap_or(0o600);
+            disk::flush(&[disk::create(displaced, &bytes, mode)?])
+        }
+        other => other,
+    }
+}
+
+fn flush_batch(open: &mut Vec<File>, at: usize) -> Result<()> {
+    if open.len() < at {
+        return Ok(());
+    }
+    let flushed = disk::flush(open);
+    open.clear();
+    flushed.map_err(|error| Error::failed("cannot make the new files durable").because(disk::reason(&error)))
+}
+
+fn flush_dir(dir: &Path) -> Result<()> {
+    disk::flush_dir(dir).map_err(|error| disk::failure("make durable", dir, &error))
+}
+
+fn placing(target: &Path, error: &io::Error) -> Error {
+    if matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENOENT)) {
+        raced(target)
+    } else {
+        disk::failure("put in place", target, error)
+    }
+}
+
+fn raced(target: &Path) -> Error {
+    Error::new(
+        Kind::Busy,
+        format!("{} was changed by another program while it was being replaced", target.display()),
+    )
+    .because("its version counts; nothing was changed")
+    .hint("run the same command again")
+}
+
+/// Whether a stamp is what is on disk.
+pub(super) fn holds(path: &Path, stamp: Option<Stamp>) -> Result<bool> {
+    Ok(match (disk::find(path)?, stamp) {
+        (Found::File(found), Some(stamp)) => found == stamp,
+        (Found::Absent, None) => true,
+        _ => false,
+    })
+}

@@ -1,0 +1,203 @@
+//! Finds a value for each variable: flags, the environment, `~/.claude/.env`, shell rc files, gcloud's login, a
+//! default, a generated key. Reads only; evaluates nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::catalog::EnvVar;
+use crate::domain::name::printable;
+use crate::domain::request::Request;
+use crate::domain::{Place, Result, Secret};
+use crate::doors::{disk, system};
+use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::format::rc::{Dialect, scan};
+use crate::render::{Choice, Value, needs};
+
+/// Names of the key that a local gateway checks, and of the token that an enterprise gateway wants.
+pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
+pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+
+/// Shell files that may export a variable, in the order in which they are asked.
+const RC_FILES: [&str; 6] =
+    [".bashrc", ".bash_profile", ".zshrc", ".zshenv", ".profile", ".config/fish/config.fish"];
+
+/// Everything found outside of `gateway/.env`.
+#[derive(Debug, Default)]
+pub struct Values {
+    pub found: BTreeMap<String, Value>,
+    /// Google's libraries find credentials by themselves.
+    pub google_login: bool,
+    /// What the user should know: a value that could not be read, with file and line.
+    pub notes: Vec<String>,
+}
+
+/// Looks everywhere for what a choice needs. Nothing is taken from the environment of whoever builds an image.
+pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<Values> {
+    let flags = from_flags(choice, request);
+    let sources = Sources::open(place);
+    let mut values = Values { google_login: sources.adc.is_some(), notes: Vec::new(), ..Values::default() };
+    values.notes.extend(sources.notes.iter().cloned());
+    for (name, _) in needs(choice) {
+        let variable = choice.catalog.variable(&name);
+        let found = match flags.get(&name) {
+            Some(value) => Some(value.clone()),
+            None => sources.find(&name, variable, &mut values.notes),
+        };
+        let found = match found {
+            None if name == MASTER_KEY => Some(master_key(place)?),
+            other => other,
+        };
+        if let Some(value) = found {
+            values.found.insert(name, value);
+        }
+    }
+    Ok(values)
+}
+
+/// A new key; none in an image, where the start script makes one at the first start of each machine.
+fn master_key(place: &Place) -> Result<Value> {
+    let key = if place.staged { String::new() } else { format!("sk-{}", system::random_hex(32)?) };
+    Ok(Value { text: Secret::new(key), source: "generated" })
+}
+
+fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value> {
+    let mut flags = BTreeMap::new();
+    let mut add = |name: &str, text: Secret| {
+        flags.insert(name.to_owned(), Value { text, source: "flag" });
+    };
+    if let Some(token) = &request.auth_token {
+        add(if choice.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN }, token.clone());
+    }
+    if let Some(url) = request.gateway_url.as_ref().filter(|_| !choice.runs_litellm()) {
+        add(BASE_URL, Secret::new(url.as_str()));
+    }
+    if let Some(proxy) = &request.proxy {
+        add("HTTPS_PROXY", proxy.url.clone());
+        add("HTTP_PROXY", proxy.url.clone());
+    }
+    flags
+}
+
+struct Sources {
+    /// Whether the environment of this process counts.
+    environment: bool,
+    home_env: DotEnv,
+    home_env_name: String,
+    rc: Vec<(String, String, Dialect)>,
+    adc: Option<Adc>,
+    notes: Vec<String>,
+}
+
+/// gcloud's application default credentials.
+struct Adc {
+    path: PathBuf,
+    project: Option<String>,
+}
+
+impl Sources {
+    fn open(place: &Place) -> Self {
+        let mut notes = Vec::new();
+        let env_path = place.env_source();
+        let home_env = read_text(place, &env_path, &mut notes).unwrap_or_default();
+        let rc = RC_FILES
+            .iter()
+            .filter_map(|name| {
+                let text = read_text(place, &place.home.join(name), &mut notes)?;
+                let dialect = if name.ends_with(".fish") { Dialect::Fish } else { Dialect::Posix };
+                Some((format!("~/{name}"), text, dialect))
+            })
+            .collect();
+        Self {
+            environment: !place.staged,
+            home_env: DotEnv::parse(&home_env),
+            home_env_name: place.show(&env_path),
+            rc,
+            adc: adc(place),
+            notes,
+        }
+    }
+
+    fn find(&self, name: &str, variable: Option<&EnvVar>, notes: &mut Vec<String>) -> Option<Value> {
+        let aliases = variable.map_or(&[][..], |variable| &variable.aliases);
+        let names = || std::iter::once(name).chain(aliases.iter().map(String::as_str));
+        let usable = |text: &str| !text.is_empty() && !is_placeholder(text);
+        let value = |text: String, source| Some(Value { text: Secret::new(text), source });
+        if self.environment
+            && let Some(text) = names().find_map(system::variable).filter(|text| usable(text))
+        {
+            return value(text, "environment");
+        }
+        if let Some(text) = names().find_map(|name| self.home_env.get(name)).filter(|text| usable(text)) {
+            return value(text.to_owned(), "file");
+        }
+        self.note_problems(name, notes);
+        if let Some(text) = names().find_map(|name| self.from_rc(name, notes)).filter(|text| usable(text)) {
+            return value(text, "rc");
+        }
+        if let Some(text) = self.from_gcloud(name) {
+            return value(text, "gcloud");
+        }
+        variable.and_then(|variable| variable.default.clone()).and_then(|text| value(text, "default"))
+    }
+
+    /// The last export of a name over all rc files that has a plain value.
+    fn from_rc(&self, name: &str, notes: &mut Vec<String>) -> Option<String> {
+        self.rc.iter().find_map(|(file, text, dialect)| {
+            let last = scan(text, *dialect, name).pop()?;
+            if let Some(note) = last.note {
+                notes.push(format!("{name} in {file}, line {}: {note}", last.line));
+            }
+            last.value
+        })
+    }
+
+    fn note_problems(&self, name: &str, notes: &mut Vec<String>) {
+        let of_name = |problem: &&crate::format::dotenv::Problem| problem.key.as_deref() == Some(name);
+        for problem in self.home_env.problems().iter().filter(of_name) {
+            notes.push(format!("{name} in {}, line {}: {}", self.home_env_name, problem.line, problem.why));
+        }
+    }
+
+    fn from_gcloud(&self, name: &str) -> Option<String> {
+        let adc = self.adc.as_ref()?;
+        match name {
+            "GOOGLE_APPLICATION_CREDENTIALS" => adc.path.to_str().map(str::to_owned),
+            "VERTEXAI_PROJECT" => adc.project.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// A text file of the user's, if it is one: a FIFO, a directory or an enormous file is skipped with a note.
+fn read_text(place: &Place, path: &Path, notes: &mut Vec<String>) -> Option<String> {
+    // Dotfiles are often links into a repository; reading through them is what a shell does.
+    let real = disk::real_file(path).ok()?;
+    match disk::read_maybe(&real, disk::TEXT_CAP) {
+        Ok(bytes) => bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) => {
+            notes.push(format!("{} was not read: {}", place.show(path), error.causes().join(": ")));
+            None
+        }
+    }
+}
+
+fn adc(place: &Place) -> Option<Adc> {
+    let dir = if place.staged { None } else { system::path_variable("CLOUDSDK_CONFIG") };
+    let dir = dir.unwrap_or_else(|| place.home.join(".config/gcloud"));
+    let path = dir.join("application_default_credentials.json");
+    let bytes = disk::read_maybe(&path, disk::TEXT_CAP).ok()??;
+    let login: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let named = |key: &str| login.get(key).and_then(|project| project.as_str()).map(str::to_owned);
+    let project = named("quota_project_id").or_else(|| named("project_id")).or_else(|| active_project(&dir));
+    Some(Adc { path, project: project.filter(|project| printable(project) == *project) })
+}
+
+/// `project = …` of gcloud's default configuration.
+fn active_project(dir: &Path) -> Option<String> {
+    let bytes = disk::read_maybe(&dir.join("configurations/config_default"), disk::TEXT_CAP).ok()??;
+    let text = String::from_utf8(bytes).ok()?;
+    let line =
+        text.lines().find_map(|line| line.trim().strip_prefix("project")?.trim_start().strip_prefix('='))?;
+    Some(line.trim().to_owned()).filter(|project| !project.is_empty())
+}

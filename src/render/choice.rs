@@ -1,0 +1,225 @@
+//! The choice: a request held against the catalog and the last deployment, with every default filled in.
+
+use std::collections::BTreeSet;
+
+use crate::bundle::catalog::{Catalog, Model, Preset, Tier};
+use crate::domain::name::{self, closest};
+use crate::domain::record::RequestFacts;
+use crate::domain::request::{DEFAULT_PORT, Request, known};
+use crate::domain::url::HttpUrl;
+use crate::domain::{Error, Result};
+
+/// What is going to be deployed.
+#[derive(Debug, Clone)]
+pub struct Choice<'a> {
+    pub catalog: &'a Catalog,
+    pub preset: &'a Preset,
+    pub gateway_type: String,
+    /// Models of the catalog, in its order, successors of retired ones included.
+    pub models: Vec<&'a Model>,
+    /// Model names of a gateway that is not ours, as the user gave them.
+    pub foreign_models: Vec<String>,
+    /// The gateway's address where the request names one.
+    pub url: Option<HttpUrl>,
+    /// Port of the local gateway.
+    pub port: u16,
+    /// What `update` repeats.
+    pub facts: RequestFacts,
+}
+
+/// Holds a request against the catalog. `last` is what was deployed before: it speaks where the request is silent.
+pub fn choose<'a>(
+    catalog: &'a Catalog,
+    request: &Request,
+    last: Option<&RequestFacts>,
+) -> Result<Choice<'a>> {
+    let preset = preset_of(catalog, request, last)?;
+    let last = last.filter(|last| last.preset == preset.name);
+    let gateway_type = gateway_type_of(preset, request, last)?;
+    let url = match (&request.gateway_url, last.and_then(|last| last.gateway_url.as_deref())) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(text)) => Some(HttpUrl::parse("the recorded gateway URL", text)?),
+        (None, None) => None,
+    };
+    let port = match &url {
+        Some(url) => check_url(preset, url)?,
+        None => DEFAULT_PORT,
+    };
+    let named = request.models.clone().or_else(|| last.and_then(|last| last.models.clone()));
+    let facts = RequestFacts {
+        preset: preset.name.clone(),
+        gateway_type: gateway_type.clone(),
+        models: named.clone().filter(|names| !is_all(names)),
+        gateway_url: url.as_ref().map(|url| url.as_str().to_owned()),
+        off: last.is_some_and(|last| last.off),
+    };
+    let named = named.filter(|names| !is_all(names));
+    let (models, foreign_models) = if preset.base.is_some() {
+        let names = named.as_ref().unwrap_or(&preset.default_models);
+        (models_of(catalog, names)?, Vec::new())
+    } else {
+        (Vec::new(), named.unwrap_or_default())
+    };
+    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, url, port, facts })
+}
+
+/// `--models all` is the preset's own list.
+fn is_all(names: &[String]) -> bool {
+    matches!(names, [only] if only == "all")
+}
+
+fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestFacts>) -> Result<&'a Preset> {
+    let names: Vec<&str> = catalog.presets.iter().map(|preset| preset.name.as_str()).collect();
+    let allows = |preset: &&Preset, kind: &String| preset.gateway_types.contains(kind);
+    let recorded = last.and_then(|last| catalog.preset(&last.preset));
+    if let Some(typed) = &request.preset {
+        let name = known("--preset", typed, &names)?;
+        return catalog.preset(&name).ok_or_else(|| Error::usage(format!("there is no preset {name}")));
+    }
+    if let Some(kind) = &request.gateway_type {
+        // The type alone implies the preset, unless the deployed one fits already.
+        if let Some(preset) = recorded.filter(|preset| allows(preset, kind)) {
+            return Ok(preset);
+        }
+        if let Some(preset) = catalog.presets.iter().find(|preset| allows(preset, kind)) {
+            return Ok(preset);
+        }
+    }
+    let gone = || {
+        Error::usage("the deployed preset is not in this bundle")
+            .hint(format!("choose one with --preset: {}", name::list(&names)))
+    };
+    match last {
+        Some(_) => recorded.ok_or_else(gone),
+        None => catalog.presets.first().ok_or_else(|| Error::failed("the bundle has no preset")),
+    }
+}
+
+fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFacts>) -> Result<String> {
+    let legal = &preset.gateway_types;
+    if let Some(typed) = &request.gateway_type {
+        if legal.contains(typed) {
+            return Ok(typed.clone());
+        }
+        return Err(Error::usage(format!(
+            "--gateway-type {typed} does not go with --preset {}",
+            preset.name
+        ))
+        .because(format!("this preset takes {}", name::list(legal)))
+        .hint("gwinstall presets list"));
+    }
+    if let Some(last) = last.filter(|last| legal.contains(&last.gateway_type)) {
+        return Ok(last.gateway_type.clone());
+    }
+    // Where a preset takes several, its last is the one that promises least about the gateway.
+    legal.last().cloned().ok_or_else(|| Error::failed(format!("preset {} has no gateway type", preset.name)))
+}
+
+/// Checks a gateway URL against the preset; returns the port that a local gateway listens on.
+fn check_url(preset: &Preset, url: &HttpUrl) -> Result<u16> {
+    let shown = url.as_str();
+    let refuse = |why: &str, hint: String| {
+        Err(Error::usage(format!("--gateway-url {shown} cannot be used")).because(why).hint(hint))
+    };
+    if shown.ends_with("/v1") {
+        let root = shown.trim_end_matches("/v1");
+        return refuse(
+            "Claude Code itself adds /v1/messages to it",
+            format!("give the root: --gateway-url {root}"),
+        );
+    }
+    if preset.base.is_none() {
+        if !url.is_https() && !url.is_loopback() {
+            return refuse(
+                "the token would travel unencrypted",
+                format!("use https: --gateway-url {}", shown.replacen("http:", "https:", 1)),
+            );
+        }
+        return Ok(url.port());
+    }
+    if !url.is_loopback() || url.is_https() || url.has_path() {
+        return refuse(
+            &format!("preset {} runs LiteLLM on this machine, at http://127.0.0.1:PORT", preset.name),
+            format!(
+                "for a gateway elsewhere: gwinstall install --preset enterprise --gateway-url {shown} --auth-token-file FILE"
+            ),
+        );
+    }
+    let port = if url.names_a_port() { url.port() } else { DEFAULT_PORT };
+    if port < 1024 {
+        return refuse("ports below 1024 need root", "choose a port from 1024 up".to_owned());
+    }
+    Ok(port)
+}
+
+/// The models by these names and the successors of retired ones, in the order of the catalog.
+fn models_of<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a Model>> {
+    let mut chosen = BTreeSet::new();
+    for name in names {
+        let mut model = catalog.model(name).ok_or_else(|| unknown_model(catalog, name))?;
+        // A successor may have retired too; the walk ends because no name is taken twice.
+        while chosen.insert(model.id.as_str()) && catalog.is_retired(model) {
+            match model.successor.as_deref().and_then(|id| catalog.model(id)) {
+                Some(successor) => model = successor,
+                None => break,
+            }
+        }
+    }
+    Ok(catalog.models.iter().filter(|model| chosen.contains(model.id.as_str())).collect())
+}
+
+fn unknown_model(catalog: &Catalog, typed: &str) -> Error {
+    let ids: Vec<&str> = catalog.models.iter().map(|model| model.id.as_str()).collect();
+    let near = closest(typed, ids.iter().copied());
+    let error = Error::usage(format!("--models: there is no model {:?}", name::printable(typed)))
+        .because(format!("known models: {}", ids.join(", ")));
+    if near.is_empty() {
+        error.hint("gwinstall models list")
+    } else {
+        error.hint(format!("the closest: {}", near.join(", ")))
+    }
+}
+
+impl<'a> Choice<'a> {
+    /// Whether a LiteLLM of ours runs on this machine.
+    pub fn runs_litellm(&self) -> bool {
+        self.preset.base.is_some()
+    }
+
+    /// Names of the deployed models.
+    pub fn model_names(&self) -> Vec<String> {
+        if self.runs_litellm() {
+            self.models.iter().map(|model| model.id.clone()).collect()
+        } else {
+            self.foreign_models.clone()
+        }
+    }
+
+    /// The deployed model that stands in for a tier: the best ranked one of the tier that has not retired, else of the
+    /// nearest tier, else a retired one.
+    pub fn tier_model(&self, tier: Tier) -> Option<&'a Model> {
+        let nearest = match tier {
+            Tier::Opus => [Tier::Opus, Tier::Sonnet, Tier::Haiku],
+            Tier::Sonnet => [Tier::Sonnet, Tier::Opus, Tier::Haiku],
+            Tier::Haiku => [Tier::Haiku, Tier::Sonnet, Tier::Opus],
+        };
+        let best = |tier: Tier, retired: bool| {
+            self.models
+                .iter()
+                .copied()
+                .filter(|model| model.tier == tier && self.catalog.is_retired(model) == retired)
+                .min_by_key(|model| model.rank)
+        };
+        [false, true].iter().find_map(|retired| nearest.iter().find_map(|tier| best(*tier, *retired)))
+    }
+
+    /// Where Claude Code finds a local gateway.
+    pub fn local_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Deployed models that had retired on the day of the catalog.
+    pub fn retired(&self) -> Vec<&'a Model> {
+        self.models.iter().copied().filter(|model| self.catalog.is_retired(model)).collect()
+    }
+}

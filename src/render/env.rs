@@ -1,0 +1,199 @@
+//! `gateway/.env`: which variables are needed, and the text that holds them.
+//!
+//! An existing value is never overwritten. A missing one becomes a comment that no reader loads. What is no longer
+//! needed goes, if it is ours and unchanged; else it stays and is reported.
+
+use std::collections::BTreeMap;
+
+use crate::domain::record::{EnvRecord, Origin};
+use crate::domain::{Error, Result, Secret, Sha256};
+use crate::format::dotenv::{DotEnv, is_placeholder};
+
+use super::Choice;
+
+/// A value and where it came from (the words of `EnvRecord::source`).
+#[derive(Debug, Clone)]
+pub struct Value {
+    pub text: Secret,
+    pub source: &'static str,
+}
+
+/// Whether the gateway works without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    Optional,
+}
+
+/// The variables of a choice in the order in which they are written.
+pub fn needs(choice: &Choice<'_>) -> Vec<(String, Need)> {
+    let mut needs: Vec<(String, Need)> = Vec::new();
+    let mut add = |name: &String, need: Need| match needs.iter_mut().find(|(known, _)| known == name) {
+        Some((_, known)) if need == Need::Required => *known = need,
+        Some(_) => {}
+        None => needs.push((name.clone(), need)),
+    };
+    choice.preset.required_env_vars.iter().for_each(|name| add(name, Need::Required));
+    choice.models.iter().flat_map(|model| &model.env).for_each(|name| add(name, Need::Required));
+    choice.preset.optional_env_vars.iter().for_each(|name| add(name, Need::Optional));
+    needs
+}
+
+/// What `.env` is made from.
+pub struct EnvInput<'a> {
+    pub choice: &'a Choice<'a>,
+    /// `.env` as found; empty when there is none.
+    pub text: &'a str,
+    /// What the last deployment wrote.
+    pub recorded: &'a BTreeMap<String, EnvRecord>,
+    /// Whether `.env` is byte for byte what the last deployment left: then its secrets are unchanged too.
+    pub untouched: bool,
+    /// Values found outside of `.env`, by variable.
+    pub values: &'a BTreeMap<String, Value>,
+    /// Google's libraries find credentials without a variable.
+    pub google_login: bool,
+}
+
+/// The new `.env` and what is known about it.
+#[derive(Debug)]
+pub struct EnvOutcome {
+    pub text: String,
+    pub record: BTreeMap<String, EnvRecord>,
+    /// Required variables without a value.
+    pub missing: Vec<String>,
+    /// Variables that this request does not use and that stay because they are the user's.
+    pub kept: Vec<String>,
+    /// Variables of ours that were taken out.
+    pub removed: Vec<String>,
+    /// Names and origins, for the plan id.
+    pub summary: String,
+}
+
+/// Edits `.env` for a choice.
+pub fn render_env(input: &EnvInput<'_>) -> Result<EnvOutcome> {
+    let mut file = DotEnv::parse(input.text);
+    let needs = needs(input.choice);
+    let mut outcome = EnvOutcome {
+        text: String::new(),
+        record: BTreeMap::new(),
+        missing: Vec::new(),
+        kept: Vec::new(),
+        removed: Vec::new(),
+        summary: String::new(),
+    };
+    if input.text.is_empty() {
+        file.comment("Values of the gateway. Read as text by start-gateway.sh, never run; an existing value is never overwritten.");
+        file.comment("Change one with: gwinstall env set NAME");
+    }
+    drop_unneeded(&mut file, input, &needs, &mut outcome);
+    for (name, need) in &needs {
+        settle(&mut file, input, name, *need, &mut outcome)?;
+    }
+    outcome.text = file.to_text();
+    outcome.summary = outcome
+        .record
+        .iter()
+        .map(|(name, record)| format!("{name}={:?}/{}\n", record.origin, record.source))
+        .collect();
+    Ok(outcome)
+}
+
+fn drop_unneeded(
+    file: &mut DotEnv,
+    input: &EnvInput<'_>,
+    needs: &[(String, Need)],
+    outcome: &mut EnvOutcome,
+) {
+    for (name, recorded) in input.recorded {
+        if needs.iter().any(|(needed, _)| needed == name) {
+            continue;
+        }
+        let Some(value) = file.get(name) else {
+            // Only our placeholder comment can be left of it.
+            file.remove(name);
+            continue;
+        };
+        let unchanged = if recorded.secret {
+            input.untouched
+        } else {
+            recorded.sha256 == Some(Sha256::of(value.as_bytes()))
+        };
+        if recorded.origin == Origin::Ours && unchanged {
+            file.remove(name);
+            outcome.removed.push(name.clone());
+        } else {
+            outcome.kept.push(name.clone());
+            outcome.record.insert(name.clone(), EnvRecord { origin: Origin::User, ..recorded.clone() });
+        }
+    }
+}
+
+/// Brings one needed variable into the file.
+fn settle(
+    file: &mut DotEnv,
+    input: &EnvInput<'_>,
+    name: &str,
+    need: Need,
+    outcome: &mut EnvOutcome,
+) -> Result<()> {
+    let existing = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
+    let found = input.values.get(name);
+    if let Some(existing) = existing {
+        if let Some(flag) = found.filter(|value| value.source == "flag" && value.text.expose() != existing) {
+            return Err(Error::usage(format!("{name} already has another value in gateway/.env"))
+                .because(format!("a flag never overwrites it (it came as a {})", flag.source))
+                .hint(format!("to change it: gwinstall env set {name}")));
+        }
+        outcome.record.insert(name.to_owned(), kept_record(input, name, &existing));
+        return Ok(());
+    }
+    match found {
+        Some(value) => {
+            file.set(name, value.text.expose()).map_err(|why| {
+                Error::usage(format!("the value of {name} cannot be written to .env")).because(why)
+            })?;
+            outcome
+                .record
+                .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Ours, value.source));
+        }
+        None if need == Need::Required
+            && !(name == "GOOGLE_APPLICATION_CREDENTIALS" && input.google_login) =>
+        {
+            file.placeholder(name);
+            outcome.missing.push(name.to_owned());
+            outcome.record.insert(name.to_owned(), missing(input, name));
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn kept_record(input: &EnvInput<'_>, name: &str, value: &str) -> EnvRecord {
+    match input.recorded.get(name) {
+        Some(recorded) if recorded.sha256 == Some(Sha256::of(value.as_bytes())) => recorded.clone(),
+        Some(recorded) if recorded.secret && recorded.value == "set" => recorded.clone(),
+        _ => facts(input, name, value, Origin::User, "file"),
+    }
+}
+
+/// A URL with a user and password in it is secret whatever the catalog says of its name.
+fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: &str) -> EnvRecord {
+    let secret = input.choice.catalog.is_secret(name) || value.contains('@');
+    EnvRecord {
+        origin,
+        source: source.to_owned(),
+        secret,
+        sha256: (!secret).then(|| Sha256::of(value.as_bytes())),
+        value: if secret { "set".to_owned() } else { value.to_owned() },
+    }
+}
+
+fn missing(input: &EnvInput<'_>, name: &str) -> EnvRecord {
+    EnvRecord {
+        origin: Origin::Ours,
+        source: "placeholder".to_owned(),
+        secret: input.choice.catalog.is_secret(name),
+        sha256: None,
+        value: "missing".to_owned(),
+    }
+}

@@ -1,0 +1,89 @@
+//! `config/litellm.yaml`: the base template with model fragments, aliases and fallbacks put in at its three markers.
+//!
+//! Text in, text out, so that every comment of base and fragments survives. Only deployed models are named.
+
+use crate::bundle::Bundle;
+use crate::bundle::catalog::Tier;
+use crate::domain::{Error, Result};
+
+use super::Choice;
+
+/// Assembles the configuration from the template `base` of the bundle.
+pub fn assemble(bundle: &Bundle, base: &str, choice: &Choice<'_>) -> Result<String> {
+    let template = bundle.text(base)?;
+    let mut text = String::with_capacity(template.len() * 4);
+    let mut filled = 0;
+    for line in template.split_inclusive('\n') {
+        let Some((_, marker)) = line.trim_end().split_once("# gwinstall:") else {
+            text.push_str(line);
+            continue;
+        };
+        filled += 1;
+        match marker {
+            "models" => push_models(&mut text, bundle, choice)?,
+            "aliases" => push_block(&mut text, "model_group_alias", "{}", &aliases(choice)),
+            "fallbacks" => push_block(&mut text, "fallbacks", "[]", &fallbacks(choice)),
+            other => {
+                return Err(Error::failed(format!(
+                    "the bundle's {base} has the unknown marker gwinstall:{other}"
+                )));
+            }
+        }
+    }
+    if filled != 3 {
+        return Err(Error::failed(format!("the bundle's {base} cannot be filled in")).because(
+            "it needs the markers gwinstall:models, gwinstall:aliases and gwinstall:fallbacks, each once",
+        ));
+    }
+    Ok(text)
+}
+
+fn push_models(text: &mut String, bundle: &Bundle, choice: &Choice<'_>) -> Result<()> {
+    text.push_str("model_list:\n");
+    for (index, model) in choice.models.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        for line in bundle.text(&model.config_file)?.lines() {
+            match line {
+                "model_list:" => {}
+                comment if comment.starts_with('#') => text.push_str(&format!("  {comment}\n")),
+                entry => text.push_str(&format!("{}\n", entry.trim_end())),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A key of `router_settings`: its lines below it, or its empty value beside it.
+fn push_block(text: &mut String, key: &str, empty: &str, lines: &[String]) {
+    if lines.is_empty() {
+        text.push_str(&format!("  {key}: {empty}\n"));
+        return;
+    }
+    text.push_str(&format!("  {key}:\n"));
+    for line in lines {
+        text.push_str(&format!("    {line}\n"));
+    }
+}
+
+/// What Claude Code asks for by default → what answers it. A model that is deployed under the very name needs none.
+fn aliases(choice: &Choice<'_>) -> Vec<String> {
+    [Tier::Opus, Tier::Sonnet, Tier::Haiku]
+        .into_iter()
+        .filter_map(|tier| Some((choice.catalog.client_models.get(&tier)?, choice.tier_model(tier)?)))
+        .filter(|(asked, _)| !choice.models.iter().any(|model| model.id == **asked))
+        .map(|(asked, model)| format!("{asked}: {}", model.id))
+        .collect()
+}
+
+/// A deployed retired model falls back to its deployed successor.
+fn fallbacks(choice: &Choice<'_>) -> Vec<String> {
+    let successor = |id: &String| choice.models.iter().any(|model| model.id == *id);
+    choice
+        .retired()
+        .into_iter()
+        .filter_map(|model| Some((model, model.successor.as_ref().filter(|id| successor(id))?)))
+        .map(|(model, successor)| format!("- {}: [{successor}]", model.id))
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! The wanted tree, from bundle, choice and values only: no clock, no host name, no randomness, so the same request
+//! gives the same bytes on every machine.
+
+mod choice;
+mod env;
+mod litellm;
+mod settings;
+
+use crate::bundle::Bundle;
+use crate::bundle::catalog::FileEntry;
+use crate::domain::Result;
+use crate::domain::place::files;
+use crate::domain::tree::{Class, Wanted, WantedFile};
+
+pub use choice::{Choice, choose};
+pub use env::{EnvInput, EnvOutcome, Need, Value, needs, render_env};
+pub use litellm::assemble;
+pub use settings::{Helper, KeyWish, wishes};
+
+/// Every file that the bundle deploys for this choice, and the assembled configuration. `.env`, settings and the
+/// record are edits of what is on disk and come from elsewhere.
+pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
+    let mut wanted = Wanted::new();
+    for entry in bundle.catalog.files.iter().filter(|entry| is_deployed(entry, choice)) {
+        let bytes = bundle.file(&entry.path).unwrap_or_default();
+        let bytes = if entry.class == Class::Script { fill_in(bytes, choice) } else { bytes.to_vec() };
+        let mode = if entry.executable { 0o755 } else { 0o644 };
+        wanted.insert(entry.path.clone(), WantedFile::new(bytes, mode, entry.class));
+    }
+    if let Some(base) = &choice.preset.base {
+        let text = assemble(bundle, base, choice)?;
+        wanted.insert(files::CONFIG.to_owned(), WantedFile::new(text.into_bytes(), 0o644, Class::Config));
+    }
+    Ok(wanted)
+}
+
+fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
+    let for_preset = entry.presets.as_ref().is_none_or(|presets| presets.contains(&choice.preset.name));
+    let wanted = match entry.class {
+        Class::Test => choice.preset.deploy_tests,
+        Class::Example => choice.preset.deploy_examples,
+        _ => true,
+    };
+    for_preset && wanted
+}
+
+/// Scripts hold two facts of the request, each on a line that ends with its marker.
+fn fill_in(script: &[u8], choice: &Choice<'_>) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(script) else { return script.to_vec() };
+    let key = if choice.runs_litellm() { "LITELLM_MASTER_KEY" } else { "ANTHROPIC_AUTH_TOKEN" };
+    let mut filled = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.trim_end().split_once(" # gwinstall:") {
+            Some((assignment, marker @ ("port" | "key-name"))) => {
+                let name = assignment.split('=').next().unwrap_or_default();
+                let value = if marker == "port" { choice.port.to_string() } else { key.to_owned() };
+                filled.push_str(&format!("{name}={value} # gwinstall:{marker}\n"));
+            }
+            _ => filled.push_str(line),
+        }
+    }
+    filled.into_bytes()
+}

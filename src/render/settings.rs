@@ -1,0 +1,113 @@
+//! What we want in Claude Code's settings: keys and values, nothing about the file.
+
+use serde_json::Value;
+
+use crate::bundle::catalog::{Model, Tier};
+use crate::format::settings::KeyPath;
+
+use super::Choice;
+
+/// One key of settings.json that we care about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyWish {
+    pub path: KeyPath,
+    /// `None`: it must not be there, or it would lead past the gateway.
+    pub value: Option<Value>,
+    pub secret: bool,
+    /// Taken over from a foreign value without asking, because leaving it would leak a key.
+    pub always: bool,
+}
+
+/// How Claude Code gets its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Helper {
+    /// A generated script prints it: this command.
+    Command(String),
+    /// A foreign helper stands in the way: the token itself, where one is known.
+    Token(Option<String>),
+}
+
+/// The keys for a choice. `url` is where Claude Code is pointed at; `no_proxy` is set where a proxy is in use;
+/// `headers` are further header lines of an enterprise gateway.
+pub fn wishes(
+    choice: &Choice<'_>,
+    url: &str,
+    helper: &Helper,
+    no_proxy: Option<&str>,
+    headers: Option<&str>,
+) -> Vec<KeyWish> {
+    let mut wishes = Vec::new();
+    let token = match helper {
+        Helper::Command(command) => {
+            wishes.push(KeyWish {
+                path: KeyPath::top("apiKeyHelper"),
+                value: Some(Value::from(command.as_str())),
+                secret: false,
+                always: false,
+            });
+            None
+        }
+        Helper::Token(token) => token.as_deref().map(Value::from),
+    };
+    wishes.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
+    // Else the user's own key goes to the gateway as x-api-key beside our token.
+    wishes.push(KeyWish { always: true, ..env("ANTHROPIC_API_KEY", Value::from("")) });
+    wishes.push(KeyWish { value: token, secret: true, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
+    wishes.extend(models(choice));
+    if choice.runs_litellm() {
+        wishes.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));
+    }
+    if let Some(hosts) = no_proxy {
+        wishes.push(env("NO_PROXY", Value::from(hosts)));
+    }
+    if let Some(headers) = headers {
+        wishes.push(KeyWish { secret: true, ..env("ANTHROPIC_CUSTOM_HEADERS", Value::from(headers)) });
+    }
+    for other in ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"] {
+        wishes.push(KeyWish { value: None, ..env(other, Value::Null) });
+    }
+    wishes
+}
+
+fn env(name: &str, value: Value) -> KeyWish {
+    KeyWish { path: KeyPath::env(name), value: Some(value), secret: false, always: false }
+}
+
+/// The model of each tier, and the token limits: the smallest over the tier models, because Claude Code has one
+/// setting for all of them.
+fn models(choice: &Choice<'_>) -> Vec<KeyWish> {
+    let tiers = [
+        ("ANTHROPIC_DEFAULT_OPUS_MODEL", Tier::Opus),
+        ("ANTHROPIC_DEFAULT_SONNET_MODEL", Tier::Sonnet),
+        ("ANTHROPIC_DEFAULT_HAIKU_MODEL", Tier::Haiku),
+    ];
+    if !choice.runs_litellm() {
+        return foreign_models(&choice.foreign_models);
+    }
+    let chosen: Vec<(&str, &Model)> =
+        tiers.iter().filter_map(|(key, tier)| Some((*key, choice.tier_model(*tier)?))).collect();
+    let Some((_, first)) = chosen.first() else { return Vec::new() };
+    let mut wishes = vec![env("ANTHROPIC_MODEL", Value::from(first.id.as_str()))];
+    wishes.extend(chosen.iter().map(|(key, model)| env(key, Value::from(model.id.as_str()))));
+    let least = |tokens: fn(&Model) -> u64| {
+        chosen.iter().map(|(_, model)| tokens(model)).min().unwrap_or_default().to_string()
+    };
+    wishes.push(env("CLAUDE_CODE_MAX_CONTEXT_TOKENS", Value::from(least(|model| model.context_tokens))));
+    wishes.push(env("CLAUDE_CODE_MAX_OUTPUT_TOKENS", Value::from(least(|model| model.output_tokens))));
+    wishes
+}
+
+/// `--models opus,sonnet,haiku` of a foreign gateway: the first is the default and the largest, the last the smallest.
+fn foreign_models(names: &[String]) -> Vec<KeyWish> {
+    let (Some(first), Some(last)) = (names.first(), names.last()) else { return Vec::new() };
+    let middle = names.get(1).unwrap_or(first);
+    [
+        ("ANTHROPIC_MODEL", first),
+        ("ANTHROPIC_DEFAULT_OPUS_MODEL", first),
+        ("ANTHROPIC_DEFAULT_SONNET_MODEL", middle),
+        ("ANTHROPIC_DEFAULT_HAIKU_MODEL", last),
+    ]
+    .into_iter()
+    .map(|(key, model)| env(key, Value::from(model.as_str())))
+    .collect()
+}

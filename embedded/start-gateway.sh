@@ -251,6 +251,8 @@ wait_until_alive() {
 
 # An installation in progress, or one that was interrupted: the files may be of two versions.
 wait_for_installation() {
+	# gwinstall itself starts the gateway before its change is final, to take it back if the gateway does not come up.
+	[ "${GWINSTALL_TRANSACTION-}" != open ] || return 0
 	for _ in 1 2 3 4 5; do
 		[ -e "$dir/.gwinstall/journal" ] || return 0
 		sleep 1

@@ -249,11 +249,14 @@ impl Facts {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        for (model, successor) in &self.retired {
-            let next = successor
-                .as_ref()
-                .map_or_else(String::new, |successor| format!("; requests fall back to {successor}"));
-            notes.push(format!("note: {model} is past its retirement date{next}"));
+        if !self.retired.is_empty() {
+            let models: Vec<&str> = self.retired.iter().map(|(model, _)| model.as_str()).collect();
+            let are = if models.len() == 1 {
+                "is past its retirement date; its requests fall back to its successor"
+            } else {
+                "are past their retirement dates; requests fall back to their successors"
+            };
+            notes.push(format!("note: {} {are}", list(&models)));
         }
         if self.foreign_helper {
             notes.push("note: settings.json has an apiKeyHelper that is not ours; it stays, and the token is written to settings.json".to_owned());

@@ -87,7 +87,7 @@ pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Ent
     disk::write_atomically(&path, &bytes, 0o600).map_err(|error| {
         disk::failure("write", &path, &error).under("cannot make a backup, so nothing was changed")
     })?;
-    let entry = entry_of(&path, &filename, &bytes, record, making);
+    let entry = entry_of(place, &filename, &bytes, record, making);
     let mut entries = list(place)?;
     entries.retain(|known| known.filename != entry.filename);
     entries.push(entry.clone());
@@ -97,7 +97,13 @@ pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Ent
     Ok(entry)
 }
 
-fn entry_of(path: &Path, filename: &str, bytes: &[u8], record: &Record, making: &Making<'_>) -> Entry {
+fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making<'_>) -> Entry {
+    let path = place.backups().join(filename);
+    let differs = |name: &str, base| {
+        disk::find(&place.file(name))
+            .is_ok_and(|found| found.stamp().is_some_and(|stamp| stamp.sha256 != base))
+    };
+    let pristine = pristine_of(record, &differs);
     Entry {
         filename: filename.to_owned(),
         filepath: path.display().to_string(),
@@ -110,7 +116,7 @@ fn entry_of(path: &Path, filename: &str, bytes: &[u8], record: &Record, making: 
         safety: making.safety,
         secrets: making.include_secrets,
         before: making.before.to_owned(),
-        pristine: pristine_of(record),
+        pristine,
     }
 }
 
@@ -118,9 +124,12 @@ fn config_of(record: &Record) -> serde_json::Value {
     serde_json::json!({ "preset": record.preset, "gateway_type": record.gateway_type, "models": record.models })
 }
 
-fn pristine_of(record: &Record) -> Vec<String> {
-    let kept = record.files.values().filter(|file| file.class.keeps_pristine());
-    kept.map(|file| file.base.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+/// Copies that a file of a backup may be merged with later: those of files that the user had edited. An unedited file
+/// is its own copy.
+fn pristine_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec<String> {
+    let kept =
+        record.files.iter().filter(|(path, file)| file.class.keeps_pristine() && edited(path, file.base));
+    kept.map(|(_, file)| file.base.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// `gateway-backup-YYYYMMDD-HHMMSS.tar.gz`, and `-2` and so on within the same second.
@@ -247,7 +256,14 @@ fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
         safety: false,
         secrets: false,
         before: String::new(),
-        pristine: backup.map_or_else(|_| Vec::new(), |backup| pristine_of(&backup.record)),
+        pristine: backup.map_or_else(
+            |_| Vec::new(),
+            |backup| {
+                let edited =
+                    |path: &str, base| backup.files.get(path).is_some_and(|file| file.stamp.sha256 != base);
+                pristine_of(&backup.record, &edited)
+            },
+        ),
     })
 }
 
@@ -405,7 +421,7 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
 pub fn referenced(place: &Place) -> Result<BTreeSet<String>> {
     let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.pristine).collect();
     if let Some(record) = store::record(place)? {
-        names.extend(pristine_of(&record));
+        names.extend(pristine_of(&record, &|_, _| true));
     }
     Ok(names)
 }

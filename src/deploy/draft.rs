@@ -126,13 +126,14 @@ fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided
     Ok(decided)
 }
 
-/// Copies of what we ship, for later merges.
+/// Copies of what we ship, for later merges. An unedited file of a backup is such a copy.
 fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
+    let shipped = |path: &String, sha256| goal.next_base.get(path).is_none_or(|next| next.base == sha256);
     let kept = goal
         .wanted
         .iter()
         .flatten()
-        .filter(|(path, file)| file.class.keeps_pristine() && !goal.next_base.contains_key(*path));
+        .filter(|(path, file)| file.class.keeps_pristine() && shipped(path, file.stamp.sha256));
     let mut copies: BTreeMap<Sha256, Vec<u8>> =
         kept.map(|(_, file)| (file.stamp.sha256, file.bytes.clone())).collect();
     copies.retain(|sha256, _| !disk::exists(&store::pristine_path(place, *sha256)));

@@ -3,6 +3,5 @@
 
 pub mod dotenv;
 pub mod litellm;
-pub mod merge;
 pub mod rc;
 pub mod settings;

@@ -5,3 +5,4 @@ pub mod dotenv;
 pub mod litellm;
 pub mod rc;
 pub mod settings;
+pub mod yaml;

@@ -287,7 +287,7 @@ impl File<'_> {
         };
         Ok(match merged {
             Merged::Clean(text) => Some(text.into_bytes()),
-            Merged::Conflict => None,
+            Merged::Conflict(_) => None,
         })
     }
 

@@ -1,0 +1,267 @@
+//! Three texts into one: what we shipped last (base), what the user made of it (ours), what we ship now (theirs).
+//!
+//! Promises: a merge is clean only if nobody's change is lost. Text alone cannot promise that for YAML: when one side
+//! adds `drop_params: true` at the top of a block and the other `drop_params: false` at its end, the lines merge cleanly
+//! into a file with a duplicate key. So a merged YAML text is accepted only if it parses, has no duplicate key and says
+//! exactly what merging the three *values* says; otherwise it is a conflict and the user's text stays as it is.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use similar::{MergeResolution, TextDiff, TextMerge};
+
+use super::yaml::{Doc, Value};
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    Clean(String),
+    /// Why it needs a person, in a few words.
+    Conflict(String),
+}
+
+/// Merges line by line. A user's file with CR LF takes our lines with CR LF.
+pub fn three_way(base: &str, ours: &str, theirs: &str) -> Merged {
+    let crlf = ours.contains("\r\n") && !base.contains("\r\n");
+    let (base, theirs) = (ended_like(base, crlf), ended_like(theirs, crlf));
+    if ours == theirs || base == theirs {
+        return Merged::Clean(ours.to_owned());
+    }
+    if ours == base {
+        return Merged::Clean(theirs.into_owned());
+    }
+    let merge = TextMerge::from_lines(&*base, ours, &*theirs);
+    let clash = merge.regions().iter().find(|region| region.resolution() == MergeResolution::Conflict);
+    match clash {
+        None => Merged::Clean(merge.to_string()),
+        Some(region) => {
+            let lines = region.ours_range();
+            Merged::Conflict(format!("both changed line {}", lines.start + 1))
+        }
+    }
+}
+
+fn ended_like(text: &str, crlf: bool) -> Cow<'_, str> {
+    if crlf { Cow::Owned(text.replace('\n', "\r\n")) } else { Cow::Borrowed(text) }
+}
+
+/// Merges LiteLLM configurations: by lines, proven by values.
+pub fn three_way_yaml(base: &str, ours: &str, theirs: &str) -> Merged {
+    let merged = match three_way(base, ours, theirs) {
+        Merged::Clean(merged) => merged,
+        conflict => return conflict,
+    };
+    let [base, ours, theirs, result] = match [base, ours, theirs, &merged].map(Doc::parse) {
+        [Ok(base), Ok(ours), Ok(theirs), Ok(result)] => {
+            [base, ours, theirs, result].map(|doc| keyed(doc.to_value()))
+        }
+        [_, Err(error), ..] => return Merged::Conflict(format!("the file cannot be read: {error}")),
+        [.., Err(error)] => return Merged::Conflict(format!("the merged file cannot be read: {error}")),
+        _ => return Merged::Conflict("one of our own versions cannot be read".to_owned()),
+    };
+    match merge_values(Some(&base), Some(&ours), Some(&theirs), "") {
+        Ok(Some(value)) if value == result => Merged::Clean(merged),
+        Ok(_) => Merged::Conflict("the lines merge, but not to what both meant".to_owned()),
+        Err(path) => Merged::Conflict(format!("both changed {path}")),
+    }
+}
+
+/// The value-level merge; the error is the path of what both changed in different ways.
+fn merge_values(
+    base: Option<&Value>,
+    ours: Option<&Value>,
+    theirs: Option<&Value>,
+    path: &str,
+) -> Result<Option<Value>, String> {
+    if ours == theirs || base == theirs {
+        return Ok(ours.cloned());
+    }
+    if base == ours {
+        return Ok(theirs.cloned());
+    }
+    let (Some(Value::Map(ours)), Some(Value::Map(theirs))) = (ours, theirs) else {
+        return Err(path.to_owned());
+    };
+    let none = BTreeMap::new();
+    let base = match base {
+        Some(Value::Map(base)) => base,
+        Some(_) => return Err(path.to_owned()),
+        None => &none,
+    };
+    let mut merged = BTreeMap::new();
+    for key in base.keys().chain(ours.keys()).chain(theirs.keys()) {
+        let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+        if let Some(value) = merge_values(base.get(key), ours.get(key), theirs.get(key), &path)? {
+            merged.insert(key.clone(), value);
+        }
+    }
+    Ok(Some(Value::Map(merged)))
+}
+
+/// The configuration with `model_list` as a mapping from what identifies a deployment to the deployment: its name, its
+/// route and its base URL. Equal ones are told apart by their order. The order of the list means nothing to LiteLLM.
+fn keyed(config: Value) -> Value {
+    let Value::Map(mut members) = config else { return config };
+    let list = Value::text("model_list");
+    if let Some(deployments) = members.get(&list).and_then(Value::as_seq) {
+        let mut keyed = BTreeMap::new();
+        for deployment in deployments {
+            let mut key = identity(deployment);
+            while keyed.contains_key(&Value::text(key.as_str())) {
+                key.push('+');
+            }
+            keyed.insert(Value::text(key), deployment.clone());
+        }
+        members.insert(list, Value::Map(keyed));
+    }
+    Value::Map(members)
+}
+
+fn identity(deployment: &Value) -> String {
+    let params = deployment.at("litellm_params");
+    let parts = [
+        deployment.at("model_name"),
+        params.and_then(|p| p.at("model")),
+        params.and_then(|p| p.at("api_base")),
+    ];
+    parts.map(|part| part.map(ToString::to_string).unwrap_or_default()).join(" ")
+}
+
+/// The difference as `diff -u` writes it; empty if there is none.
+pub fn unified_diff(old: &str, new: &str, path: &str) -> String {
+    if old == new {
+        return String::new();
+    }
+    let diff = TextDiff::from_lines(old, new);
+    diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "\
+model_list:
+  - model_name: a
+    litellm_params:
+      model: vertex_ai/a
+  - model_name: b
+    litellm_params:
+      model: vertex_ai/b
+# --- settings
+litellm_settings:
+  num_retries: 2
+  request_timeout: 600
+router_settings:
+  routing_strategy: simple-shuffle
+";
+
+    fn clean(merged: Merged) -> String {
+        match merged {
+            Merged::Clean(text) => text,
+            Merged::Conflict(why) => panic!("conflict: {why}"),
+        }
+    }
+
+    fn conflict(merged: Merged) -> String {
+        match merged {
+            Merged::Clean(text) => panic!("clean:\n{text}"),
+            Merged::Conflict(why) => why,
+        }
+    }
+
+    #[test]
+    fn changes_in_different_places_are_both_kept() {
+        let ours = BASE.replace("num_retries: 2", "num_retries: 5   # mine");
+        let theirs = BASE.replace("simple-shuffle", "least-busy");
+        let merged = clean(three_way_yaml(BASE, &ours, &theirs));
+        assert!(merged.contains("num_retries: 5   # mine") && merged.contains("least-busy"));
+    }
+
+    /// The trap: clean as lines, a duplicate key as YAML.
+    #[test]
+    fn a_key_added_by_both_at_different_ends_is_a_conflict() {
+        let ours = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
+        let theirs = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: false\n");
+        assert!(
+            matches!(three_way(BASE, &ours, &theirs), Merged::Clean(_)),
+            "the trap is gone: the lines conflict"
+        );
+        let why = conflict(three_way_yaml(BASE, &ours, &theirs));
+        assert!(why.contains("duplicate key \"drop_params\""), "{why}");
+    }
+
+    /// The same value at both ends is no better: the file would hold the key twice.
+    #[test]
+    fn even_the_same_key_with_the_same_value_must_not_stand_twice() {
+        let ours = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
+        let theirs = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: true\n");
+        conflict(three_way_yaml(BASE, &ours, &theirs));
+    }
+
+    #[test]
+    fn models_are_told_apart_by_name_route_and_base_and_not_by_position() {
+        let mine =
+            "  - model_name: a\n    litellm_params:\n      model: vertex_ai/a\n      api_base: http://mine\n";
+        let ours = BASE.replace("# --- settings\n", &format!("{mine}# --- settings\n"));
+        let theirs = BASE.replace(
+            "model_list:\n",
+            "model_list:\n  - model_name: c\n    litellm_params:\n      model: vertex_ai/c\n",
+        );
+        let merged = clean(three_way_yaml(BASE, &ours, &theirs));
+        let value = Doc::parse(&merged).unwrap().to_value();
+        assert_eq!(value.at("model_list").and_then(Value::as_seq).map(<[Value]>::len), Some(4));
+    }
+
+    #[test]
+    fn a_model_that_one_changed_and_the_other_removed_is_a_conflict() {
+        let ours = BASE.replace("      model: vertex_ai/b\n", "      model: vertex_ai/b\n      rpm: 3\n");
+        let block = "  - model_name: b\n    litellm_params:\n      model: vertex_ai/b\n";
+        conflict(three_way_yaml(BASE, &ours, &BASE.replace(block, "")));
+    }
+
+    #[test]
+    fn what_both_changed_is_named() {
+        let (ours, theirs) = (
+            BASE.replace("num_retries: 2", "num_retries: 5"),
+            BASE.replace("num_retries: 2", "num_retries: 7"),
+        );
+        assert_eq!(conflict(three_way_yaml(BASE, &ours, &theirs)), "both changed line 10");
+        let ours =
+            BASE.replace("router_settings:\n  routing_strategy: simple-shuffle\n", "router_settings: {}\n");
+        let theirs = BASE.replace(
+            "litellm_settings:\n  num_retries: 2\n  request_timeout: 600\n",
+            "litellm_settings: {}\n",
+        );
+        assert!(matches!(three_way_yaml(BASE, &ours, &theirs), Merged::Conflict(_) | Merged::Clean(_)));
+    }
+
+    #[test]
+    fn a_file_that_the_user_broke_is_kept() {
+        let ours = BASE.replace("num_retries: 2", "num_retries: [2");
+        let theirs = BASE.replace("simple-shuffle", "least-busy");
+        assert!(conflict(three_way_yaml(BASE, &ours, &theirs)).contains("cannot be read: line 11"));
+    }
+
+    #[test]
+    fn line_ends_of_the_user_stay() {
+        let ours = BASE.replace('\n', "\r\n").replace("num_retries: 2", "num_retries: 5");
+        let merged = clean(three_way_yaml(BASE, &ours, &BASE.replace("simple-shuffle", "least-busy")));
+        assert!(merged.contains("least-busy\r\n") && merged.contains("num_retries: 5\r\n"));
+        assert_eq!(merged.matches('\n').count(), merged.matches("\r\n").count());
+    }
+
+    #[test]
+    fn a_difference_reads_like_diff_u() {
+        assert_eq!(unified_diff(BASE, BASE, "x"), "");
+        let diff =
+            unified_diff(BASE, &BASE.replace("num_retries: 2", "num_retries: 5"), "config/litellm.yaml");
+        assert!(
+            diff.starts_with("--- a/config/litellm.yaml\n+++ b/config/litellm.yaml\n@@ -7,7 +7,7 @@\n"),
+            "{diff}"
+        );
+        assert!(diff.contains("\n-  num_retries: 2\n+  num_retries: 5\n"), "{diff}");
+        assert!(unified_diff("a", "b", "x").contains("\\ No newline at end of file"));
+    }
+}

@@ -15,6 +15,7 @@ config=$dir/config/litellm.yaml
 env_file=$dir/.env
 pid_file=$dir/litellm.pid
 log=$dir/litellm.log
+lock=$dir/.starting
 self=$dir/start-gateway.sh
 
 usage() {
@@ -95,21 +96,11 @@ load_env() {
 }
 
 # An image carries LITELLM_MASTER_KEY= without a value, so that no two machines share a key: make it at the first start.
-# The new file is created exclusively, which also keeps two first starts apart.
+# The start lock is held, so that two first starts make one key.
 fill_empty_master_key() {
 	[ -f "$env_file" ] && grep -q '^LITELLM_MASTER_KEY=$' -- "$env_file" || return 0
 	[ ! -L "$env_file" ] || fail "$env_file is a symbolic link; the generated key would replace the link" "gwinstall env set LITELLM_MASTER_KEY"
 	draft=$dir/.env.first-start
-	if ! (set -C && : >"$draft") 2>/dev/null; then
-		for _ in 1 2 3 4 5; do
-			sleep 1
-			grep -q '^LITELLM_MASTER_KEY=$' -- "$env_file" || return 0
-		done
-		fail "another first start left $draft behind" "rm $(quoted "$draft") && $(quoted "$self") start"
-	fi
-	trap 'rm -f -- "$draft"' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
 	key=sk-$(od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n')
 	[ "${#key}" -eq 67 ] || fail "/dev/urandom gave no key"
 	# printf is built in: the key appears on no command line.
@@ -118,7 +109,6 @@ fill_empty_master_key() {
 		printf '%s\n' "$line"
 	done <"$env_file" >"$draft"
 	mv -f -- "$draft" "$env_file"
-	trap - EXIT INT TERM HUP
 	note "generated LITELLM_MASTER_KEY in $env_file"
 }
 
@@ -260,6 +250,30 @@ wait_for_installation() {
 	[ ! -e "$dir/.gwinstall/journal" ] || fail "an installation is running or was interrupted" "gwinstall doctor --repair"
 }
 
+# Two starts at once would be two LiteLLMs, the second on a random port. The lock is a file with our process number; one that a
+# killed start left behind is recognised by its process and put aside.
+take_lock() {
+	[ -w "$dir" ] || fail "$dir cannot be written"
+	tries=0
+	until (set -C && printf '%s\n' "$$" >"$lock") 2>/dev/null; do
+		holder=$(cat -- "$lock" 2>/dev/null) || holder=
+		case $holder in
+		*[!0-9]*) ;;
+		?*)
+			case $(arguments "$holder") in
+			*start-gateway.sh* | *"$config"*) ;;
+			*) mv -f -- "$lock" "$lock.$$" 2>/dev/null && rm -f -- "$lock.$$" ;;
+			esac ;;
+		esac
+		tries=$((tries + 1))
+		[ "$tries" -lt 200 ] || fail "another start (pid ${holder:-unknown}) has not ended for 100 seconds" "rm $(quoted "$lock")"
+		sleep 0.5
+	done
+	trap 'rm -f -- "$lock" "$dir/.env.first-start"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+}
+
 # --- the commands ---------------------------------------------------------------------------------------------------------
 
 # Everything that must hold before LiteLLM is started.
@@ -277,6 +291,7 @@ make_ready() {
 
 start() {
 	wait_for_installation
+	our_pid || take_lock
 	if our_pid; then
 		wait_until_alive
 		note "the gateway already runs at $url (pid $pid)"
@@ -298,9 +313,10 @@ start() {
 
 run() {
 	wait_for_installation
+	our_pid || take_lock
 	if our_pid; then fail "the gateway already runs (pid $pid)" "$(quoted "$self") stop"; fi
 	make_ready
-	# exec keeps the process number.
+	# exec keeps the process number, and the lock with it: until it is LiteLLM, no other start comes in between.
 	printf '%s\n' "$$" >"$pid_file"
 	exec "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
 }
@@ -336,6 +352,8 @@ stop() {
 		sleep 0.5
 	done
 	rm -f -- "$pid_file"
+	# Left by `run`, which became LiteLLM.
+	if [ "$(cat -- "$lock" 2>/dev/null)" = "$pid" ]; then rm -f -- "$lock"; fi
 	note "the gateway is stopped"
 }
 

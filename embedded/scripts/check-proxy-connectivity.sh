@@ -46,8 +46,12 @@ if [ -n "$proxy" ]; then
 	*://*) if [ -n "$user" ]; then proxy="${proxy%%://*}://$(percent "$user"):$(percent "$(value PROXY_PASSWORD PROXY_PASSWORD)")@${proxy#*://}"; fi ;;
 	*) print_error "HTTPS_PROXY has no scheme" "gwinstall env set HTTPS_PROXY"; finish ;;
 	esac
-	print_info "through the proxy ${proxy##*@}"
+	# Without scheme and login.
+	named=${proxy##*@}
+	named=${named#*://}
+	print_info "through the proxy $named"
 else
+	named=
 	print_warning "HTTPS_PROXY is not set: the hosts are asked directly" "gwinstall env set HTTPS_PROXY"
 fi
 bundle=$(value SSL_CERT_FILE SSL_CERT_FILE)
@@ -71,9 +75,9 @@ for host in $hosts; do
 	set -- $answer
 	case $3 in
 	0) print_success "$host answers (status $2)" ;;
-	5) print_error "the proxy's host name is unknown: ${proxy##*@}" "gwinstall env set HTTPS_PROXY" ;;
+	5) print_error "the proxy's host name is unknown: $named" "gwinstall env set HTTPS_PROXY" ;;
 	6) print_error "the name $host is unknown; with a proxy, HTTPS_PROXY is missing" "gwinstall env set HTTPS_PROXY" ;;
-	7) print_error "no connection to ${proxy:+the proxy }${proxy##*@}${proxy:+ for }$host" "$(quoted "$here/validate-proxy-auth.py") --connect $host" ;;
+	7) print_error "no connection to ${named:+the proxy $named for }$host" "$(quoted "$here/validate-proxy-auth.py") --connect $host" ;;
 	28) print_error "$host did not answer in time: a firewall may drop the packets" ;;
 	35) print_error "the TLS connection to $host was cut" ;;
 	60 | 77) print_error "the certificate for $host is not trusted: the proxy opens TLS, or SSL_CERT_FILE is wrong" "gwinstall env set SSL_CERT_FILE" ;;

@@ -55,7 +55,27 @@ printf '%s\n' "$names" | grep -Fqx -- "${name:-none}" || fail "no such backup: $
 archive=$backups/$name
 
 # The checksum that was noted when the backup was made.
-noted=$(tr -d ' \n' <"$backups/metadata.json" 2>/dev/null | grep -o "\"filename\":\"$name\"[^}]*\"sha256_checksum\":\"[0-9a-f]*\"" | grep -o '[0-9a-f]\{64\}' | head -n 1) || noted=
+noted=
+if [ ! -f "$backups/metadata.json" ]; then
+	:
+elif have python3; then
+	noted=$(python3 - "$backups/metadata.json" "$name" <<-'EOF'
+	import json, sys
+	def entries(value):
+	    if isinstance(value, dict):
+	        yield value
+	        value = list(value.values())
+	    for part in value if isinstance(value, list) else []:
+	        yield from entries(part)
+	for entry in entries(json.load(open(sys.argv[1], encoding="utf-8"))):
+	    if entry.get("filename") == sys.argv[2]:
+	        print(entry.get("sha256_checksum", ""))
+	        break
+	EOF
+	) || fail "$backups/metadata.json cannot be read"
+else
+	printf 'warning: python3 is missing, the checksum of %s was not compared\n' "$name" >&2
+fi
 if [ -n "$noted" ]; then
 	if have sha256sum; then now=$(sha256sum <"$archive"); else now=$(shasum -a 256 <"$archive"); fi
 	[ "${now%% *}" = "$noted" ] || fail "$name is not what it was when it was made: its checksum differs"

@@ -82,7 +82,13 @@ class Checker:
         return [(k.value, k, v) for k, v in node.value if isinstance(k, self.nodes.ScalarNode)] if self.is_map(node) else []
 
     def child(self, node, name):
-        return next((v for key, _, v in self.pairs(node) if key == name), None)
+        """The value under `name`, also one that a merge key (<<) brings."""
+        own = next((v for key, _, v in self.pairs(node) if key == name), None)
+        if own is not None:
+            return own
+        merged = [v for key, _, v in self.pairs(node) if key == "<<"]
+        merged = [part for v in merged for part in (v.value if self.is_list(v) else [v])]
+        return next((v for v in (self.child(part, name) for part in merged) if v is not None), None)
 
     # -- rules
 

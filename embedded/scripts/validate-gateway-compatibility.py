@@ -93,7 +93,7 @@ def list_models(report, answer):
     """The names that the gateway lists; an absent list is allowed."""
     if 300 <= answer.status < 400:
         report.fail(f"the gateway redirects ({answer.status}); Claude Code needs the exact address")
-    elif answer.status in (401, 403):
+    elif answer.status in (400, 401, 403):  # LiteLLM without a database answers 400 to a wrong key
         report.fail(f"the token was refused ({answer.status})", "gwinstall env set ANTHROPIC_AUTH_TOKEN")
     elif answer.status != 200:
         report.warn(f"no list of models ({answer.status}): /model shows Claude Code's own names only")

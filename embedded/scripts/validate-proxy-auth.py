@@ -26,7 +26,7 @@ def split_proxy(text):
     parts = urllib.parse.urlsplit(text)
     if parts.scheme not in ("http", "https", "socks5", "socks5h"):
         raise gateway.Problem(f"the scheme {parts.scheme} is not one of http, https, socks5")
-    if text.count("@") > 1 or (parts.username or parts.password) and any(c in text.split("@")[0].split("://")[1] for c in "#/? "):
+    if text.count("@") > 1 or "@" in text and "@" not in parts.netloc or " " in text:
         raise gateway.Problem("a special character of the login is not percent-encoded",
                               "write @ as %40, : as %3A, / as %2F, # as %23 and % as %25, or use PROXY_USERNAME and PROXY_PASSWORD")
     try:

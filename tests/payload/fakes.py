@@ -1,0 +1,251 @@
+"""What the scripts talk to, made up: a LiteLLM program, a gateway that speaks the Messages API, an authenticating proxy.
+
+Each listens on the loopback address and is stopped by the test that started it. Nothing here is part of the product.
+"""
+import base64
+import http.server
+import json
+import os
+import pathlib
+import select
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import assemble
+
+SHELLS = [shell for shell in ("sh", "bash", "dash") if shutil.which(shell)]
+EMBEDDED = assemble.EMBEDDED
+KEY = assemble.SAMPLE_ENV["basic"]["LITELLM_MASTER_KEY"]
+
+# Acts like `litellm`: --validate_config refuses a file that holds "broken"; otherwise it serves, notes HUP and ends on TERM.
+LITELLM = r'''#!{python}
+import http.server, json, os, signal, sys, threading
+argument = lambda name: sys.argv[sys.argv.index(name) + 1]
+config = open(argument("--config"), encoding="utf-8").read()
+if "--validate_config" in sys.argv:
+    print("config OK" if "broken" not in config else "config validation failed: broken")
+    sys.exit("broken" in config)
+place = os.path.dirname(os.path.abspath(__file__))
+json.dump([sys.argv, dict(os.environ)], open(os.path.join(place, "seen.json"), "w"))
+if "dies" in config:
+    sys.exit("no provider")
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *rest): pass
+    def do_GET(self):
+        self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
+server = http.server.ThreadingHTTPServer((argument("--host"), int(argument("--port"))), Handler)
+signal.signal(signal.SIGHUP, lambda *rest: open(os.path.join(place, "reloads"), "a").write("HUP\n"))
+signal.signal(signal.SIGTERM, lambda *rest: os._exit(0))
+server.serve_forever()
+'''
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """LiteLLM's answers. `mood` of the server changes one of them."""
+
+    def log_message(self, *rest):
+        pass
+
+    def answer(self, status, body=None, kind="application/json", headers=()):
+        data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def allowed(self):
+        mood = self.server.mood
+        given = self.headers.get("authorization", "").removeprefix("Bearer ") or self.headers.get("x-api-key", "")
+        self.server.seen.append((self.command, self.path, dict(self.headers)))
+        if mood == "open" or given == KEY:
+            return True
+        self.answer(500 if mood == "no prisma" else 401 if not given else 400, {"error": {"type": "auth_error"}})
+        return False
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        mood = self.server.mood
+        if path == "/health/liveliness":
+            self.answer(200 if mood != "stranger" else 404, "I'm alive!")
+        elif path == "/health/readiness":
+            self.answer(200 if mood != "not ready" else 503, {"status": "healthy"})
+        elif mood == "redirects":
+            self.answer(302, headers=[("location", "https://other.example.com")])
+        elif self.allowed():
+            if path == "/v1/models":
+                self.answer(200, {"data": [{"id": name} for name in self.server.names]})
+            elif path == "/health":
+                self.answer(200, b'{"healthy_count":1,"unhealthy_count":%d}' % (1 if mood == "sick" else 0))
+            else:
+                self.answer(404)
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.server.mood == "openai only":
+            return self.answer(404)
+        if not self.allowed():
+            return None
+        if self.server.mood == "retired" and not body.get("mock_testing_fallbacks"):
+            return self.answer(404, {"error": {"message": f"model gone for {KEY}"}})
+        if body.get("stream"):
+            return self.answer(200, b"event: message_start\ndata: {}\n\nevent: message_stop\ndata: {}\n\n", "text/event-stream")
+        tried = "1" if body.get("mock_testing_fallbacks") and self.server.mood != "no fallback" else "0"
+        return self.answer(200, {"content": []}, headers=[("x-litellm-attempted-fallbacks", tried)])
+
+
+def serve(handler, **attributes):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    vars(server).update(attributes)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """CONNECT with a login; every host is the TLS server of the test."""
+
+    def log_message(self, *rest):
+        pass
+
+    def do_CONNECT(self):
+        wanted = "Basic " + base64.b64encode(self.server.login.encode()).decode() if self.server.login else None
+        if wanted and self.headers.get("proxy-authorization") != wanted:
+            return self.reply(b"407 Proxy Authentication Required", b"Proxy-Authenticate: Basic realm=p\r\n")
+        if self.path.startswith("forbidden."):
+            return self.reply(b"403 Forbidden")
+        self.reply(b"200 Connection established", close=False)
+        with socket.create_connection(("127.0.0.1", self.server.target)) as far:
+            ends = {self.connection: far, far: self.connection}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        self.close_connection = True
+                        return None
+                    ends[end].sendall(data)
+
+    def reply(self, status, header=b"", close=True):
+        length = b"Content-Length: 0\r\n" if close else b""
+        self.wfile.write(b"HTTP/1.1 " + status + b"\r\n" + header + length + b"\r\n")
+        self.close_connection = close
+
+
+class Place(unittest.TestCase):
+    """A gateway directory in a HOME whose name holds a space, a quote and a dollar sign."""
+
+    preset = "basic"
+
+    def setUp(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="home of o'$HOME "))
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        self.dir = self.home / ".claude/gateway"
+        self.dir.mkdir(parents=True)
+        self.port = free_port()
+        assemble.lay_out(self.dir, self.preset, port=self.port, env=assemble.SAMPLE_ENV[self.preset])
+        self.bin = self.home / "bin"
+        self.bin.mkdir()
+        self.program("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+
+    def program(self, name, text):
+        path = self.bin / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def litellm(self):
+        path = self.dir / "venv/bin/litellm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(LITELLM.replace("{python}", sys.executable))
+        path.chmod(0o755)
+        return path
+
+    def env(self, **more):
+        return {"HOME": str(self.home), "PATH": f"{self.bin}:/usr/bin:/bin", "LANG": "C.UTF-8"} | more
+
+    def run_script(self, name, *arguments, shell=None, stdin=None, **more):
+        """(exit status, everything printed)."""
+        path = str(self.dir / name)
+        front = [shell] if shell else [sys.executable, "-B"] if name.endswith(".py") else []
+        done = subprocess.run([*front, path, *arguments], env=self.env(**more), capture_output=True, text=True, timeout=120, input=stdin)
+        return done.returncode, done.stdout + done.stderr
+
+    def expect(self, code, words, name, *arguments, **more):
+        """Runs a script and holds its status and words; no secret of the directory may be among them."""
+        got, text = self.run_script(name, *arguments, **more)
+        self.assertEqual(got, code, f"{name} {arguments}: {text}")
+        for word in [words] if isinstance(words, str) else words:
+            self.assertIn(word, text, f"{name} {arguments}")
+        if not name.endswith("print-gateway-key.sh"):
+            self.assertNotIn(KEY, text, "a secret was printed")
+        return text
+
+    def write_env(self, text):
+        (self.dir / ".env").write_text(text, encoding="utf-8")
+        (self.dir / ".env").chmod(0o600)
+
+    def set_env(self, **values):
+        lines = {**assemble.SAMPLE_ENV[self.preset], **values}
+        self.write_env("".join(f"{name}={value}\n" for name, value in lines.items() if value is not None))
+
+    def plain_path(self, path):
+        """A copy of a file under a name without special characters; .env cannot hold a quote."""
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        return shutil.copy(path, folder)
+
+    def gateway(self, mood="", names=None):
+        """A made-up gateway on the directory's port."""
+        config = self.dir / "config/litellm.yaml"
+        if names is None and config.exists():
+            names = [entry["model_name"] for entry in assemble.yaml.safe_load(config.read_text())["model_list"]]
+        server = serve(Gateway, mood=mood, names=names or ["claude-sonnet-5-5"], seen=[])
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        script = self.dir / "start-gateway.sh"
+        if script.exists():
+            text = script.read_text().splitlines(True)
+            script.write_text("".join(f"GATEWAY_PORT={server.server_port}\n" if l.startswith("GATEWAY_PORT=") else l for l in text))
+        return server
+
+    def tls_behind_proxy(self, login=None):
+        """(proxy URL without login, path of the certificate): every host is answered by one TLS server."""
+        if not shutil.which("openssl"):
+            self.skipTest("openssl is missing")
+        key, cert = self.home / "key.pem", self.home / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
+                        "/CN=provider.example.com", "-addext", "subjectAltName=DNS:provider.example.com"], check=True, capture_output=True)
+        far = serve(Gateway, mood="open", names=[], seen=[])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        far.socket = context.wrap_socket(far.socket, server_side=True)
+        proxy = serve(Proxy, login=login, target=far.server_port)
+        for server in (far, proxy):
+            self.addCleanup(server.server_close)
+            self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{proxy.server_port}", cert
+
+
+def shell_scripts():
+    return sorted(str(p.relative_to(EMBEDDED)) for p in EMBEDDED.rglob("*.sh"))
+
+
+def running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -5,12 +5,14 @@
 //! - `term`: what the user sees and answers
 //! - `signals`: Ctrl-C and friends, as a flag
 //! - `loopback`: plain HTTP to this machine
+//! - `net`: HTTPS to everywhere else, and only where a command announced it
 
 // The lint that keeps effects out of every other module.
 #![allow(clippy::disallowed_methods)]
 
 pub mod disk;
 pub mod loopback;
+pub mod net;
 pub mod signals;
 pub mod system;
 pub mod term;

@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -138,13 +138,15 @@ impl Tls {
         let checks = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider))
             .build()
             .map_err(|error| broken(error.to_string()))?;
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| broken(error.to_string()))?
             // The name is rustls's for any verifier that is not its own. Ours calls its own for every decision.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Watching { checks, sight }))
             .with_no_client_auth();
+        // A resumed session shows no certificate, and `doctor net` wants to see it.
+        config.resumption = Resumption::disabled();
         Ok(Self { config: Arc::new(config) })
     }
 }

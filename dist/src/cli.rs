@@ -352,9 +352,12 @@ impl Source {
         if !self.targets.is_empty() {
             return Ok(self.targets.clone());
         }
-        let (good, bad) = compile::buildable(&self.root)?;
-        for (target, hint) in bad {
-            say(format!("leaving out {target}, which cannot be built here: {hint}"));
+        let mut good = Vec::new();
+        for compile::Candidate { target, obstacle } in compile::candidates(&self.root)? {
+            match obstacle {
+                None => good.push(target.to_owned()),
+                Some(why) => say(format!("leaving out {target}, which cannot be built here: {why}")),
+            }
         }
         Ok(good)
     }

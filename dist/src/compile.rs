@@ -77,23 +77,25 @@ impl Build<'_> {
     }
 }
 
-/// Of `TARGETS`, those that can be built here, and for each other one why not.
-pub fn buildable(root: &Path) -> Result<(Vec<String>, Vec<(String, String)>)> {
+/// A target of `TARGETS`, and what stands in the way of building it here.
+pub struct Candidate {
+    pub target: &'static str,
+    pub obstacle: Option<String>,
+}
+
+/// Which of `TARGETS` can be built here.
+pub fn candidates(root: &Path) -> Result<Vec<Candidate>> {
     let toolchain = pinned_toolchain(root)?;
     let mut rustup = Command::new("rustup");
     let installed = tools::run(rustup.args(["target", "list", "--installed", "--toolchain", &toolchain]))?;
     let zig = tools::run(Command::new("cargo").args(["zigbuild", "--version"])).is_ok();
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for target in TARGETS {
+    let obstacle = |target: &str| {
         if !installed.lines().any(|line| line == target) {
-            bad.push((target.to_owned(), format!("rustup target add --toolchain {toolchain} {target}")));
-        } else if target != TARGETS[0] && !zig {
-            bad.push((target.to_owned(), "install cargo-zigbuild and zig".to_owned()));
-        } else {
-            good.push(target.to_owned());
+            return Some(format!("rustup target add --toolchain {toolchain} {target}"));
         }
-    }
-    Ok((good, bad))
+        (target != TARGETS[0] && !zig).then(|| "install cargo-zigbuild and zig".to_owned())
+    };
+    Ok(TARGETS.into_iter().map(|target| Candidate { target, obstacle: obstacle(target) }).collect())
 }
 
 /// The commit of a checkout.

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_name_of_a_release_has_its_role_and_no_other_name_has_one() {
-        let role = |name| role_of(name, "1.0.0").map(|(role, target)| format!("{role} {target}"));
+        let role = |name: &str| role_of(name, "1.0.0").map(|(role, target)| format!("{role} {target}"));
         let target = "x86_64-unknown-linux-musl";
         assert_eq!(role(&format!("gwinstall-1.0.0-{target}")), Some(format!("binary {target}")));
         assert_eq!(role(&format!("gwinstall-1.0.0-{target}.cdx.json")), Some(format!("sbom {target}")));

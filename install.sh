@@ -409,6 +409,10 @@ check_signature() {
     if [ "$(wc -c <"$signature")" -gt 1024 ] || [ "$(wc -l <"$signature")" -ne 4 ]; then
         die 8 "manifest.json.minisig is not a signature: it must be four lines in at most 1024 bytes"
     fi
+    if [ "$(head -c 19 "$signature")" != 'untrusted comment: ' ] ||
+        [ "$(tr -cd '\r\000' <"$signature" | wc -c)" -ne 0 ]; then
+        die 8 "manifest.json.minisig is not a signature: it is not in the form that minisign writes"
+    fi
     comment=$(sed -n '3s/^trusted comment: //p' "$signature")
     found=$(printf '%s\n' "$release_keys" | while read -r key first last; do
         if [ -n "$key" ] && signed_by "$key"; then printf '%s %s\n' "$first" "$last"; fi
@@ -511,8 +515,9 @@ fetch() {
         esac
         if [ "$pause" != 0 ]; then sleep "$pause"; fi
     done
-    reason=$(sed '/^[[:space:]]*$/d' "$staging/log" | tail -n 1)
-    die 10 "cannot fetch $url: ${reason:-the answer is longer than any release}" \
+    # Both curl and wget end a complaint about certificates with advice; the fact comes first.
+    reason=$(grep -E 'curl: |wget: |ERROR|ailed|neither' "$staging/log" | head -n 1)
+    die 10 "cannot fetch $url: ${reason:-the connection broke, or the answer is longer than any release}" \
         "check the address, your network and HTTPS_PROXY, then run this again"
 }
 
@@ -536,7 +541,9 @@ download() {
         wget -nv --tries=1 --timeout=20 --max-redirect=5 -O "$2" ${3+"$3"} "$1"
     elif have wget; then
         # busybox: it has no choice of authorities, and often checks none. The sha256 does not depend on it.
-        wget -q -T 20 -O "$2" "$1"
+        wget -q -T 20 -O "$2" "$1" && return 0
+        # Some builds of busybox crash over -T.
+        [ $? -eq 139 ] && wget -q -O "$2" "$1"
     else
         printf 'neither curl nor wget is here\n' >&2
         return 1

@@ -1,0 +1,246 @@
+"""Good releases in every shell, with every fetcher and verifier; and the ways in which a fetch goes wrong."""
+
+import io
+import itertools
+import os
+import pty
+import select
+import shutil
+import tarfile
+
+from world import snapshot
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+FETCHERS = {"curl": (("curl",), False), "wget": (("wget",), False), "busybox wget": (("wget",), True)}
+VERIFIERS = {"OpenSSL": ("openssl",), "minisign": ("minisign",), "nothing": ()}
+
+
+@case
+def every_shell_fetcher_and_verifier(world, check):
+    """The bootstrap works in bash, dash and busybox sh, with curl only, wget only, busybox wget only."""
+    rows = list(itertools.product(world.shells, FETCHERS, VERIFIERS))
+    with world.served() as (base, _):
+
+        def job(shell, fetcher, verifier):
+            programs, busybox = FETCHERS[fetcher]
+            path = world.box(*programs, *VERIFIERS[verifier], busybox=busybox)
+            return lambda: world.install("--preset", "basic", base=base, shell=shell, path=path)
+
+        results = world.together([job(*row) for row in rows])
+    for (shell, fetcher, verifier), result in zip(rows, results):
+        name = f"{shell}, {fetcher}, {verifier}"
+        check.installed(result, "1.1.0", name)
+        check.that(result.out == "ran 1.1.0: [install] [--preset] [basic]\n", f"{name}: hand-over", str(result))
+        said = "signature verified" in result.err, "signature is not checked" in result.err
+        proved = bool(VERIFIERS[verifier])
+        check.that(said == (proved, not proved), f"{name}: what it says of the signature", str(result))
+
+
+@case
+def every_shell_as_a_file(world, check):
+    for shell in world.shells:
+        result = world.install("a b", "*", shell=shell, piped=False)
+        check.installed(result, "1.1.0", shell)
+        check.that(result.out == "ran 1.1.0: [install] [a b] [*]\n", f"{shell}: arguments arrive as given", str(result))
+
+
+@case
+def over_tls(world, check):
+    with world.served_with_tls() as (base, authority):
+        for fetcher, (programs, busybox) in FETCHERS.items():
+            path = world.box(*programs, "openssl", busybox=busybox)
+            result = world.install("x", base=base, path=path, GWINSTALL_CA_BUNDLE=authority)
+            check.installed(result, "1.1.0", fetcher)
+        for fetcher in ("curl", "wget"):
+            result = world.install("x", base=base, path=world.box(fetcher, "openssl"))
+            check.refused(result, 10, "certificate", f"{fetcher} and an unknown authority")
+
+
+@case
+def every_kind_of_place(world, check):
+    for base in (world.site, f"{world.site}/", f"file://{world.site}", f"file://{world.site}/"):
+        check.installed(world.install("x", base=base), "1.1.0", f"from {base}")
+    home = world.home()
+    shutil.copytree(world.site, home.parent / "mirror")
+    check.installed(world.install("x", base="../mirror", home=home), "1.1.0", "from a relative directory")
+    for base in ("http://192.0.2.1/x", "http://127.0.0.1.example.com/x", "http://localhost.example.com", "ftp://host/x"):
+        check.refused(world.install("x", base=base), 2, "refusing", base)
+    check.refused(world.install("x", base="nowhere"), 2, "no directory", "a directory that is not there")
+    check.refused(world.install("x", base="file:///a%20b"), 2, "escapes", "an escaped file URL")
+    check.refused(world.install("x", GWINSTALL_BASE_URL=None), 2, "no place to fetch from", "no place at all")
+
+
+@case
+def from_an_unpacked_offline_archive(world, check):
+    """One tar carried over: its install.sh finds the files beside itself."""
+    unpacked = world.home("stick")
+    with tarfile.open(world.site / "gwinstall-offline-1.1.0.tar") as archive:
+        archive.extractall(unpacked, filter="data")
+    for shell in world.shells:
+        result = world.install(
+            "x", script=unpacked / "install.sh", shell=shell, piped=False, path=world.box("openssl"), GWINSTALL_BASE_URL=None
+        )
+        check.installed(result, "1.1.0", f"{shell}, without curl or wget")
+        check.that("signature verified" in result.err, f"{shell}: signature", str(result))
+
+
+@case
+def a_second_run_changes_nothing(world, check):
+    for shell in world.shells:
+        with world.served() as (base, requests):
+            first = world.install("x", "--modify-path", base=base, shell=shell)
+            before, asked = snapshot(first.home), len(requests())
+            second = world.install("x", "--modify-path", base=base, shell=shell, home=first.home)
+            check.that(snapshot(first.home) == before, f"{shell}: the second run changed something", str(second))
+            check.that(len(requests()) == asked, f"{shell}: the second run fetched {requests()[asked:]}")
+            check.that(second.code == 0 and second.out == first.out, f"{shell}: hands over again", str(second))
+
+
+@case
+def without_arguments_and_terminal_only_the_executable(world, check):
+    for shell in world.shells:
+        result = world.install(shell=shell)
+        check.installed(result, "1.1.0", shell)
+        check.that(result.out == "", f"{shell}: nothing was run", str(result))
+        check.that(f"next: {result.executable} install --preset basic --yes" in result.err, shell, str(result))
+
+
+@case
+def with_a_terminal_it_asks_there(world, check):
+    """`curl … | sh`: the pipe is standard input, so questions go to the terminal."""
+    for shell in world.shells:
+        for args, told in (("", "ran 1.1.0: [install] tty"), (" -s -- --preset basic", "ran 1.1.0: [install] [--preset] [basic] tty")):
+            home = world.home()
+            words = " ".join(world.shells[shell])
+            said = on_a_terminal(
+                ["/bin/sh", "-c", f"cat '{world.script}' | {words}{args}"],
+                {"HOME": str(home), "PATH": str(world.box("curl", "openssl")), "GWINSTALL_BASE_URL": str(world.site)},
+            )
+            check.that(told in said, f"{shell}{args}: no question on the terminal", said)
+
+
+def on_a_terminal(words, env):
+    """Runs a command with a terminal of its own; what it wrote there."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(words[0], words, env)
+    said = io.BytesIO()
+    while select.select([terminal], [], [], 30)[0]:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        said.write(part)
+    os.waitpid(child, 0)
+    os.close(terminal)
+    return said.getvalue().decode(errors="replace").replace("\r\n", "\n")
+
+
+@case
+def a_script_cut_short_does_nothing(world, check):
+    """A download that breaks off: every prefix of whole lines, and every prefix of the last line but the bare word."""
+    text = world.script.read_text()
+    lines = text.splitlines(keepends=True)
+    check.that(lines[-1] == 'main "$@"\n', "the last line is the call", lines[-1])
+    cut = world.dir / "cut.sh"
+    home = world.home()
+    for shell in world.shells:
+        step = 1 if shell == "dash" else 7
+        prefixes = ["".join(lines[:count]) for count in range(0, len(lines), step)]
+        prefixes += ["".join(lines[:-1]) + part for part in ("m", "mai", 'main "', 'main "$', 'main "$@')]
+        bad = []
+        for prefix in prefixes:
+            cut.write_text(prefix)
+            result = world.install("--preset", "basic", script=cut, shell=shell, home=home)
+            if result.out or list(home.rglob("*")):
+                bad.append(f"{prefix.count(chr(10))} lines: {result}")
+                shutil.rmtree(home / ".local", ignore_errors=True)
+        check.that(not bad, f"{shell}: {len(bad)} of {len(prefixes)} cut scripts did something", "\n".join(bad[:3]))
+
+
+# Fault, exit code, words: what the network may do to the executable.
+NAME = "gwinstall-1.1.0-"
+FAULTS = [
+    ("flip", 8, "is not the released file"),
+    ("truncate", None, ""),
+    ("extra", 8, "is not the released file"),
+    ("long", None, ""),
+    ("endless", 10, "cannot fetch"),
+    ("html", 10, "captive portal"),
+    ("missing", 10, "404"),
+    ("forbidden", 10, "403"),
+    ("broken", 10, "503"),
+    ("loop", 10, "cannot fetch"),
+    ("elsewhere", 10, "cannot fetch"),
+    ("file", 10, "cannot fetch"),
+    ("reset", 10, "cannot fetch"),
+    ("busy:1", 0, ""),
+    ("broken:2", 0, ""),
+    ("reset:1", 0, ""),
+    ("gzip", 0, ""),
+]
+
+
+@case
+def faults_of_the_network(world, check):
+    def job(fetcher, fault):
+        programs, busybox = FETCHERS[fetcher]
+        path = world.box(*programs, "openssl", busybox=busybox)
+
+        def run():
+            with world.served(f"{fault}={NAME}") as (base, requests):
+                return world.install("x", base=base, path=path), requests()
+
+        return run
+
+    rows = list(itertools.product(FETCHERS, FAULTS))
+    results = world.together([job(fetcher, fault) for fetcher, (fault, _, _) in rows])
+    for (fetcher, (fault, code, words)), (result, requests) in zip(rows, results):
+        name = f"{fetcher}, {fault}"
+        if code == 0:
+            check.installed(result, "1.1.0", name)
+        elif code is None:
+            # Some fetchers see that the length is wrong, for the others the checksum does.
+            check.refused(result, result.code if result.code in (8, 10) else 8, "error:", name)
+        else:
+            check.refused(result, code, words, name)
+        if fault in ("missing", "forbidden"):
+            asked = sum(NAME in path for path in requests)
+            check.that(asked == 1, f"{name}: asked {asked} times for what will not come", str(requests))
+
+
+@case
+def a_stalled_server_is_given_up(world, check):
+    with world.served(f"stall:1={NAME}") as (base, _):
+        check.installed(world.install("x", base=base), "1.1.0", "curl, one stalled answer")
+
+
+@case
+def a_failure_keeps_the_old_executable(world, check):
+    with world.served(f"flip={NAME}") as (base, _):
+        first = world.install("x", GWINSTALL_VERSION="1.0.0")
+        check.installed(first, "1.0.0", "the old one")
+        before = snapshot(first.executable.parent)
+        result = world.install("x", base=base, home=first.home)
+        same = snapshot(first.executable.parent) == before
+        check.that(result.code == 8 and same, "an update that fails left traces", str(result))
+    result = world.install("x", home=first.home)
+    check.installed(result, "1.1.0", "the update")
+
+
+@case
+def help_fetches_nothing(world, check):
+    with world.served() as (base, requests):
+        for flag in ("--help", "-h"):
+            result = world.install(flag, base=base)
+            good = result.code == 0 and "usage: install.sh" in result.out and not list(result.home.iterdir())
+            check.that(good and not requests(), flag, str(result))

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import canary
+import races
 from calls import CHANGING, points
 from scenario import INSTALL, MODELS, SCENARIOS
 
@@ -36,15 +37,13 @@ READING = (
 
 def faults(stage):
     wrong = []
-    for check in (
-        busy_while_another_runs,
-        both_at_once,
-        reader_goes_away,
-        reads_change_nothing,
-        interrupted_is_reported,
-        canary.faults,
-    ):
-        found = check(stage)
+    checks = (busy_while_another_runs, both_at_once, reader_goes_away, reads_change_nothing, interrupted_is_reported)
+    checks += (races.an_editor_saves_meanwhile, races.a_process_lives_there, races.the_disk_is_full, canary.faults)
+    for check in checks:
+        try:
+            found = check(stage)
+        except (Exception, SystemExit) as error:
+            found = [f"the check itself stops: {error!r}"]
         print(f"{'ok ' if not found else 'BAD'} {check.__module__}.{check.__name__}: {check.__doc__.splitlines()[0]}")
         for line in found[:12]:
             print(f"    {line}")

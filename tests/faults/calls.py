@@ -56,9 +56,9 @@ def plain(argv, env, cwd, stdin=subprocess.DEVNULL, timeout=60):
     return Run(done.returncode, done.stdout.decode("utf8", "replace"), done.stderr.decode("utf8", "replace"), [])
 
 
-def traced(argv, env, cwd, trace_file, inject=(), calls=CHANGING, options=("-y",), timeout=90):
-    """Runs under strace; `inject` holds expressions such as `fsync:error=EIO:when=3`."""
-    command = ["strace", "-f", "-qq", *options, "-o", str(trace_file), "-e", f"trace={calls}"]
+def traced(argv, env, cwd, trace_file, inject=(), calls=CHANGING, options=("-y",), enter=(), timeout=90):
+    """Runs under strace; `inject` holds expressions such as `fsync:error=EIO:when=3`; `enter` is put in front."""
+    command = [*enter, "strace", "-f", "-qq", *options, "-o", str(trace_file), "-e", f"trace={calls}"]
     for expression in inject:
         command += ["-e", f"inject={expression}"]
     run = plain(command + ["--"] + list(argv), env, cwd, timeout=timeout)

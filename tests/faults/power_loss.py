@@ -20,8 +20,8 @@ from pathlib import Path
 
 from calls import Point
 from replay import CALLS, OPTIONS, Recorder, after_the_cut
-from scenario import SCENARIOS, Stage, stage_directory
-from sweep import OLD_FILE_SYSTEM, Broken, Task, after_a_crash
+from scenario import OLD_FS, SCENARIOS, Stage, stage_directory
+from sweep import Broken, Task, after_a_crash
 from tree import materialise
 
 SEED = 20261121
@@ -32,11 +32,10 @@ stage = None
 class Film:
     """One undisturbed run: the tree before it and the operations it made."""
 
-    def __init__(self, name, old_fs):
+    def __init__(self, name, ground):
         stage.reset(name)
         self.before = stage.found()
-        inject = OLD_FILE_SYSTEM if old_fs else ()
-        run = stage.traced(SCENARIOS[name].command, inject, calls=CALLS, options=OPTIONS)
+        run = stage.traced(SCENARIOS[name].command, ground=ground, calls=CALLS, options=OPTIONS)
         if run.code != 0:
             raise SystemExit(f"{name} exits {run.code} under strace: {run.said()}")
         recorder = Recorder(stage.home, self.before)
@@ -55,34 +54,32 @@ class Film:
 films = {}
 
 
-def film(name, old_fs):
-    if (name, old_fs) not in films:
-        films[name, old_fs] = Film(name, old_fs)
-    return films[name, old_fs]
+def film(name, ground):
+    if (name, ground) not in films:
+        films[name, ground] = Film(name, ground)
+    return films[name, ground]
 
 
 def state(number):
     """What state `number` is: scenario, file system, model, how many operations were made, and the cut's own chance."""
-    old_fs = number >= STATES
+    ground = OLD_FS if number >= STATES else ""
     name = list(SCENARIOS)[number % len(SCENARIOS)]
     chance = random.Random(f"{SEED}-{number}")
     model = ("ordered", "any")[number // len(SCENARIOS) % 2]
-    shot = film(name, old_fs)
+    shot = film(name, ground)
     total = len(shot.operations)
     # A tenth after the end, where the run has promised; most inside the exchange, where it matters; the rest anywhere.
     draw = chance.random()
     made = total if draw < 0.1 else chance.randint(*shot.exchange) if draw < 0.7 else chance.randint(0, total)
-    return name, old_fs, model, shot, made, chance
+    return name, ground, model, shot, made, chance
 
 
 def attempt(number):
     try:
-        name, old_fs, model, shot, made, chance = state(number)
+        name, ground, model, shot, made, chance = state(number)
         materialise(after_the_cut(shot.before, shot.operations, made, model, chance), stage.home)
-        task = Task("power-loss", name, Point("state", number), old_fs=old_fs, rerun=number % 7 == 6)
-        said = (
-            f"state {number}: {name}{' old-fs' if old_fs else ''} {model}, {made} of {len(shot.operations)} operations"
-        )
+        task = Task("power-loss", name, Point("state", number), ground=ground, rerun=number % 7 == 6)
+        said = f"state {number}: {name} {ground} {model}, {made} of {len(shot.operations)} operations"
         try:
             verdict = after_a_crash(stage, task)
             if made == len(shot.operations) and verdict not in ("new", "old=new", "rerun"):

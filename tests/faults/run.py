@@ -5,6 +5,7 @@
     GWINSTALL_BIN=… tests/faults/run.py full             every point
     GWINSTALL_BIN=… tests/faults/run.py control          the binary has no journal: it must be found out
     GWINSTALL_BIN=… tests/faults/run.py one TASK         a line that an earlier run printed
+    GWINSTALL_BIN=… tests/faults/run.py behaviour        what is no point: two at once, closed pipes, no-ops, secrets
 
 Prints what it counted and ends with `faults: N points, B bad`. Exit status 1: something is bad, or nothing was tried.
 """
@@ -21,22 +22,16 @@ from pathlib import Path
 
 import behaviour
 from calls import Point
-from scenario import SCENARIOS, Stage, stage_directory
-from sweep import OLD_FILE_SYSTEM, SIGNAL_CODES, Task, judge, recovery_points
+from scenario import BIND_MOUNT, OLD_FS, SCENARIOS, Stage, mounts_possible, stage_directory
+from sweep import SIGNAL_CODES, Task, judge, recovery_points
 
 SEED = 20261121
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT")
 # How many points of each kind the sampled run takes from a scenario.
-SAMPLE = {
-    "kill": 40,
-    "error": 6,
-    "from-on": 4,
-    "signal": 5,
-    "kill-old": 12,
-    "error-old": 4,
-    "recoveries": 2,
-    "recovery": 12,
-}
+SAMPLE = {"kill": 40, "error": 6, "from-on": 4, "signal": 5, "kill elsewhere": 12, "error elsewhere": 3}
+SAMPLE |= {"recoveries": 2, "recovery": 12}
+# Where the mount is what changes; where settings.json does not exist before, it cannot be a mount.
+ON_BIND_MOUNT = ("adopt", "preset", "uninstall")
 SHOWN = 25
 
 stage = None
@@ -79,24 +74,30 @@ def first_tasks(scouting, full):
     """Kills, errors and signals. Recovery kills are known only after their kill."""
     tasks = []
     take = (lambda kind: None) if full else SAMPLE.get
+    mounts = mounts_possible()
+    if not mounts:
+        print("NOTE no mount namespaces here: settings.json as a mount point was not tried")
     for name in SCENARIOS:
         # One source of chance per scenario: a scenario that gains a call does not move the points of the others.
         chance = random.Random(f"{SEED}-{name}")
         points = scouting.points_of(name)
-        old_points = [p for p in scouting.points_of(name, OLD_FILE_SYSTEM) if p.name != "renameat2"]
-        print(f"{name}: {len(points)} changing calls, {len(old_points)} on an old file system", flush=True)
+        print(f"{name}: {len(points)} changing calls", flush=True)
         for n, point in enumerate(chosen(chance, points, take("kill"))):
             tasks.append(Task("kill", name, point, rerun=n % 2 == 1))
             if full:
                 tasks.append(Task("kill", name, point, rerun=n % 2 == 0))
-        for n, point in enumerate(chosen(chance, old_points, take("kill-old"))):
-            tasks.append(Task("kill", name, point, old_fs=True, rerun=n % 2 == 1))
         for errno in ERRORS:
             tasks += [Task("error", name, p, errno) for p in chosen(chance, points, take("error"))]
             tasks += [Task("from-on", name, p, errno) for p in chosen(chance, points, take("from-on"))]
-            tasks += [Task("error", name, p, errno, old_fs=True) for p in chosen(chance, old_points, take("error-old"))]
         for signal in SIGNAL_CODES:
             tasks += [Task("signal", name, p, signal) for p in chosen(chance, points, take("signal"))]
+        for ground in [OLD_FS] + [BIND_MOUNT] * (mounts and name in ON_BIND_MOUNT):
+            there = scouting.points_of(name, ground)
+            for n, point in enumerate(chosen(chance, there, take("kill elsewhere"))):
+                tasks.append(Task("kill", name, point, ground=ground, rerun=n % 2 == 1))
+            for errno in ERRORS:
+                few = chosen(chance, there, take("error elsewhere"))
+                tasks += [Task("error", name, point, errno, ground=ground) for point in few]
     return tasks
 
 
@@ -110,12 +111,9 @@ def kills_to_recover_from(scouting, full):
         for n, point in enumerate(chosen(chance, inside[1:], 8 if full else SAMPLE["recoveries"])):
             tasks.append(Task("recovery", name, point, rerun=n % 2 == 1))
         if full:
-            old = [
-                p
-                for p in scouting.points_of(name, OLD_FILE_SYSTEM)
-                if p.name in ("linkat", "link", "rename", "renameat")
-            ]
-            tasks += [Task("recovery", name, p, old_fs=True) for p in chosen(chance, old, 4)]
+            replacing = ("linkat", "link", "rename", "renameat")
+            old = [point for point in scouting.points_of(name, OLD_FS) if point.name in replacing]
+            tasks += [Task("recovery", name, point, ground=OLD_FS) for point in chosen(chance, old, 4)]
     return tasks
 
 
@@ -127,7 +125,7 @@ def recovery_tasks(pool, kills, full):
             continue
         chance = random.Random(f"{SEED}-{kill}")
         for point in chosen(chance, points, None if full else SAMPLE["recovery"]):
-            tasks.append(Task("recovery", kill.scenario, kill.point, "", point, kill.old_fs, kill.rerun))
+            tasks.append(Task("recovery", kill.scenario, kill.point, "", point, kill.ground, kill.rerun))
     return sorted(tasks, key=str)
 
 
@@ -139,7 +137,7 @@ class Tally:
 
     def add(self, task, word, wrong):
         self.points += 1
-        self.counts[(task.kind + ("-old-fs" if task.old_fs else ""), word)] += 1
+        self.counts[(f"{task.kind} {task.ground}", word)] += 1
         if word == "bad":
             self.bad.append((str(task), wrong))
 
@@ -147,7 +145,7 @@ class Tally:
         kinds = sorted({kind for kind, _ in self.counts})
         for kind in kinds:
             words = {word: n for (k, word), n in sorted(self.counts.items()) if k == kind}
-            print(f"  {kind:16} {sum(words.values()):6}  " + ", ".join(f"{word} {n}" for word, n in words.items()))
+            print(f"  {kind:18} {sum(words.values()):6}  " + ", ".join(f"{word} {n}" for word, n in words.items()))
         for task, wrong in self.bad[:SHOWN]:
             print(f"BAD {task}\n    {wrong}")
         if len(self.bad) > SHOWN:
@@ -174,23 +172,22 @@ def control(pool, scouting, tally):
 
 
 def parsed(words):
-    """A task from the line that a run printed for it."""
-    inject = [word for word in words[2:] if word != OLD_FILE_SYSTEM[0] and ":" in word]
-    name, what, nth = inject[0].split(":")
-    number = int(nth.removeprefix("when=").rstrip("+"))
-    errno = what.split("=")[1] if words[0] in ("error", "from-on", "signal") else ""
+    """A task from the line that a run printed for it: kind, scenario, ground, point, [then point,] what recovers."""
+    kind, scenario, ground, inject = words[:4]
+    name, what, nth = inject.split(":")
+    point = Point(name, int(nth.removeprefix("when=").rstrip("+")))
+    errno = "" if kind in ("kill", "recovery") else what.split("=")[1]
     recovery = None
-    if len(inject) > 1:
-        recovery = Point(inject[1].split(":")[0], int(inject[1].split("=")[1]))
-    return Task(
-        words[0], words[1], Point(name, number), errno, recovery, OLD_FILE_SYSTEM[0] in words, words[-1] == "rerun"
-    )
+    if words[4] == "then":
+        name, nth = words[5].split(":when=")
+        recovery = Point(name, int(nth))
+    return Task(kind, scenario, point, errno, recovery, "" if ground == "-" else ground, words[-1] == "rerun")
 
 
 def main(arguments):
     binary = os.path.abspath(os.environ.get("GWINSTALL_BIN", ""))
     mode = arguments[0] if arguments else "sampled"
-    if mode not in ("sampled", "full", "control", "one") or not os.access(binary, os.X_OK):
+    if mode not in ("sampled", "full", "control", "one", "behaviour") or not os.access(binary, os.X_OK):
         sys.exit(__doc__)
     if not shutil.which("strace"):
         sys.exit("strace is not installed: no point can be disturbed")
@@ -198,6 +195,8 @@ def main(arguments):
     with tempfile.TemporaryDirectory(prefix="gwinstall-faults-", dir=stage_directory()) as parent:
         number = multiprocessing.Value("i", 0)
         open_stage(binary, parent, number)
+        if mode == "behaviour":
+            return 1 if behaviour.faults(stage) else 0
         if mode == "one":
             tally.add(*attempt(parsed(" ".join(arguments[1:]).split())))
             tally.show(since)

@@ -1,4 +1,4 @@
-"""The five changes that a deployment goes through, each with the state before it and the command that makes it.
+"""The changes that a deployment goes through, each with the state before it and the command that makes it.
 
 A stage is one directory with one home in it. Everything that a command may write lies below that home, at the same path in every
 run, so that trees can be compared to the byte.
@@ -11,6 +11,13 @@ from pathlib import Path
 
 from calls import plain, points, traced
 from tree import Oracle, restore, snapshot
+
+# The grounds a run can stand on beside an ordinary file system: one where renameat2 knows no flags, as on NFS, 9p and many
+# FUSE systems; and a settings.json that is a mount point of its own, as in containers, which no rename can replace.
+OLD_FS, BIND_MOUNT = "old-fs", "bind-mount"
+OLD_FILE_SYSTEM = ("renameat2:error=EINVAL",)
+NAMESPACE = ("unshare", "--mount", "--propagation", "private") + (() if os.geteuid() == 0 else ("--map-root-user",))
+BIND_SETTINGS = 'mount --bind "$HOME/.claude/settings.json" "$HOME/.claude/settings.json" && exec "$@"'
 
 MASTER_KEY = "sk-" + "5eed" * 16
 SETTINGS = '{\n  // mine\n  "theme": "dark",\n  "env": { "EDITOR": "vi" }\n}\n'
@@ -41,6 +48,7 @@ SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("install", [], INSTALL),
+        Scenario("adopt", [], INSTALL, prepare=user_files),
         Scenario("models", [INSTALL], MODELS, prepare=user_files),
         Scenario("preset", [INSTALL], PROXY, prepare=user_files),
         Scenario("rollback", [INSTALL, MODELS], ["rollback", "--yes"], prepare=user_files),
@@ -69,11 +77,18 @@ class Stage:
             "VERTEXAI_LOCATION": "us-central1",
         }
 
-    def run(self, arguments):
+    def run(self, arguments, ground=""):
+        if ground:
+            return self.traced(arguments, ground=ground)
         return plain([self.binary, *arguments], self.env, self.directory)
 
-    def traced(self, arguments, inject=(), **options):
-        return traced([self.binary, *arguments], self.env, self.directory, self.trace_file, inject, **options)
+    def traced(self, arguments, inject=(), ground="", **options):
+        command, enter = [self.binary, *arguments], ()
+        if ground == BIND_MOUNT:
+            enter = (*NAMESPACE, "sh", "-c", BIND_SETTINGS, "sh")
+        elif ground == OLD_FS:
+            inject = (*OLD_FILE_SYSTEM, *inject)
+        return traced(command, self.env, self.directory, self.trace_file, inject, enter=enter, **options)
 
     def must(self, arguments):
         run = self.run(arguments)
@@ -123,13 +138,18 @@ class Stage:
             raise SystemExit(f"one backup expected before the rollback, found {[a.name for a in archives]}")
         return archives[0].name
 
-    def points_of(self, name, inject=()):
-        """Every changing call of the undisturbed command."""
+    def points_of(self, name, ground=""):
+        """Every changing call of the undisturbed command that can be disturbed there."""
         self.reset(name)
-        run = self.traced(SCENARIOS[name].command, inject)
+        run = self.traced(SCENARIOS[name].command, ground=ground)
         if run.code != 0:
-            raise SystemExit(f"{name} exits {run.code} under strace: {run.said()}")
-        return points(run.trace)
+            raise SystemExit(f"{name} {ground} exits {run.code} under strace: {run.said()}")
+        return [point for point in points(run.trace) if ground != OLD_FS or point.name != "renameat2"]
+
+
+def mounts_possible():
+    """Whether a mount of our own can be made here."""
+    return shutil.which("unshare") is not None and plain([*NAMESPACE, "true"], dict(os.environ), "/").code == 0
 
 
 def stage_directory():

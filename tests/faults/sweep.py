@@ -1,7 +1,7 @@
 """One disturbed run and the verdict over it. Every function takes a stage and a task and returns what is wrong, or nothing.
 
 Kinds of task: `kill` at a point of the command; `error` once, `from-on` at a point and ever after; `signal`; `recovery`: a kill,
-and then a kill at a point of its recovery. Every kind can run on an `old` file system, where renameat2 knows no flags.
+and then a kill at a point of its recovery. Every kind can run on another ground (scenario.py).
 """
 
 import shutil
@@ -11,7 +11,6 @@ from calls import Point, points
 from scenario import SCENARIOS
 from tree import restore
 
-OLD_FILE_SYSTEM = ("renameat2:error=EINVAL",)
 REPAIR = ["doctor", "--repair", "--yes"]
 # Exit codes that say the new tree is there, and those that say the old one is.
 NEW_CODES, OLD_CODES, UNFINISHED = {0, 4}, {1, 5, 6}, 7
@@ -25,7 +24,7 @@ class Task:
     point: Point
     errno: str = ""
     recovery_point: Point | None = None
-    old_fs: bool = False
+    ground: str = ""
     rerun: bool = False
 
     def inject(self):
@@ -35,11 +34,8 @@ class Task:
             return (f"{self.point.name}:signal={self.errno}:when={self.point.nth}",)
         return (f"{self.point.name}:error={self.errno}:when={self.point.nth}{'+' if self.kind == 'from-on' else ''}",)
 
-    def background(self):
-        return OLD_FILE_SYSTEM if self.old_fs else ()
-
     def __str__(self):
-        words = [self.kind, self.scenario, *self.background(), *self.inject()]
+        words = [self.kind, self.scenario, self.ground or "-", *self.inject()]
         if self.recovery_point:
             words += ["then", str(self.recovery_point)]
         return " ".join(words + ["rerun" if self.rerun else "repair"])
@@ -66,7 +62,7 @@ def judge(stage, task):
 
 
 def disturbed(stage, task, arguments, inject):
-    run = stage.traced(arguments, (*task.background(), *inject))
+    run = stage.traced(arguments, inject, task.ground)
     if not run.disturbed(inject[0].split(":")[0]):
         raise Broken(f"the point was not reached: {arguments} exits {run.code}")
     return run
@@ -92,7 +88,7 @@ def recovery_killed(stage, task):
 
 def broken_off(stage, task):
     """Puts the home into the state after the kill; each such state is made once per stage."""
-    saved = stage.directory / f"killed-{task.scenario}-{task.point.name}-{task.point.nth}-{task.old_fs}"
+    saved = stage.directory / f"killed-{task.scenario}-{task.point.name}-{task.point.nth}-{task.ground}"
     if not saved.exists():
         stage.reset(task.scenario)
         disturbed(stage, task, SCENARIOS[task.scenario].command, task.inject())
@@ -104,7 +100,7 @@ def recovery_points(stage, task):
     """The changing calls of the recovery from the state after the kill."""
     broken_off(stage, task)
     recovery = prepared_again(stage, task) if task.rerun else REPAIR
-    run = stage.traced(recovery, task.background())
+    run = stage.traced(recovery, ground=task.ground)
     if run.code != 0:
         return []
     return points(run.trace)
@@ -126,13 +122,9 @@ def after_a_crash(stage, task):
 
 
 def repair(stage, task):
-    run = background_run(stage, task, REPAIR)
+    run = stage.run(REPAIR, task.ground)
     if run.code != 0:
         raise Broken(f"doctor --repair exits {run.code}: {run.said()}")
-
-
-def background_run(stage, task, arguments):
-    return stage.traced(arguments, task.background()) if task.old_fs else stage.run(arguments)
 
 
 def whole(stage, task, when, settled=True, allowed=("old", "new", "old=new")):
@@ -145,7 +137,7 @@ def whole(stage, task, when, settled=True, allowed=("old", "new", "old=new")):
 def reach_new(stage, task, verdict):
     """The same command once more must reach the new tree, and once more again change nothing."""
     again = prepared_again(stage, task)
-    run = background_run(stage, task, again)
+    run = stage.run(again, task.ground)
     gone = task.scenario == "uninstall"
     if run.code != 0 and not (gone and run.code in (1, 2) and verdict != "old"):
         raise Broken(f"the next {again[0]} exits {run.code}: {run.said()}")

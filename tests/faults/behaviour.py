@@ -191,7 +191,7 @@ def reads_change_nothing(stage):
 
 
 def on_a_read_only_mount(stage, commands):
-    """The same commands where nothing can be written: same exit codes as where it can."""
+    """The same commands where nothing can be written: same exit codes, but for a check that says just that."""
     mount = 'mount --bind "$HOME" "$HOME" && mount -o remount,ro,bind "$HOME" && exec "$0" "$@"'
     enter = ["unshare", "--mount", "--propagation", "private"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
     if not shutil.which("unshare") or subprocess.run([*enter, "true"], capture_output=True).returncode != 0:
@@ -209,7 +209,8 @@ def on_a_read_only_mount(stage, commands):
             text=True,
             timeout=60,
         )
-        if run.returncode != free.code:
+        refused = run.returncode == 1 and "writable" in run.stdout + run.stderr
+        if run.returncode != free.code and not refused:
             wrong.append(
                 f"{' '.join(arguments)}: exit {free.code}, on a read-only mount {run.returncode}: {run.stderr[-300:]}"
             )

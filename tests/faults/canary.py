@@ -123,10 +123,13 @@ def enterprise_by_flag(home):
 
 
 def proxy(home):
-    url = f"http://user:{urllib.parse.quote(PROXY, safe='')}@proxy.example:3128"
+    url, plain = f"http://user:{urllib.parse.quote(PROXY, safe='')}@proxy.example:3128", "http://proxy.example:3128"
+    install = ["install", "--preset", "proxy", "--yes", "--verbose", "--proxy-url"]
     return [
-        (["install", "--preset", "proxy", "--proxy-url", url, "--yes", "--verbose"], None),
-        (["install", "--proxy-url", "no:" + url, "--yes"], None),
+        ([*install, url], None),
+        ([*install, plain, "--proxy-auth", PROXY], None),
+        ([*install, plain, "--proxy-auth", f"user:{PROXY}"], None),
+        ([*install, "no:" + url], None),
     ]
 
 

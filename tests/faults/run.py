@@ -13,6 +13,7 @@ Prints what it counted and ends with `faults: N points, B bad`. Exit status 1: s
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -141,15 +142,22 @@ class Tally:
         if word == "bad":
             self.bad.append((str(task), wrong))
 
+    def kinds_of_bad(self):
+        """What is wrong, numbers aside, with the tasks that showed it; the most frequent first."""
+        kinds = {}
+        for task, wrong in self.bad:
+            kinds.setdefault(re.sub(r"\d+", "N", wrong), (wrong, []))[1].append(task)
+        return sorted(kinds.values(), key=lambda kind: -len(kind[1]))
+
     def show(self, since):
         kinds = sorted({kind for kind, _ in self.counts})
         for kind in kinds:
             words = {word: n for (k, word), n in sorted(self.counts.items()) if k == kind}
             print(f"  {kind:18} {sum(words.values()):6}  " + ", ".join(f"{word} {n}" for word, n in words.items()))
-        for task, wrong in self.bad[:SHOWN]:
-            print(f"BAD {task}\n    {wrong}")
-        if len(self.bad) > SHOWN:
-            print(f"… and {len(self.bad) - SHOWN} more")
+        for wrong, tasks in self.kinds_of_bad()[:SHOWN]:
+            print(f"BAD {len(tasks)} × {wrong}")
+            for task in tasks[:3]:
+                print(f"    tests/faults/run.py one {task}")
         print(f"faults: {self.points} points, {len(self.bad)} bad, {time.monotonic() - since:.0f} s", flush=True)
 
 

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use crate::cli::{Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::KEEP;
+use crate::deploy::checks::{self, Running};
 use crate::deploy::converge::{self, Manner, Outcome};
 use crate::deploy::draft::Draft;
+use crate::deploy::recover::{self, Interrupted};
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{signals, term};
+use crate::gateway;
 
 use super::report;
 
@@ -48,9 +51,9 @@ impl<'a> Change<'a> {
     /// Finishes or undoes what an interrupted run left, and says so.
     pub(super) fn recover(&self) -> Result<()> {
         if self.confirm.dry_run {
-            return Ok(());
+            return not_interrupted(self.place);
         }
-        recover(self.place, self.operation, self.common.lock_wait)
+        recover_first(self.place, self.operation, self.common.lock_wait)
     }
 
     /// Shows the plan, asks, and carries it out. `None`: the user said no.
@@ -94,14 +97,32 @@ impl<'a> Change<'a> {
     }
 }
 
+/// A plan over half-exchanged files would be wrong: commands that only look say so instead.
+pub(super) fn not_interrupted(place: &Place) -> Result<()> {
+    match recover::look(place)? {
+        Some(found @ (Interrupted::InFlight(_) | Interrupted::Unreadable)) => {
+            Err(Error::new(Kind::Pending, report::interruption(&found))
+                .because("what would change cannot be told before that is taken back")
+                .hint("gwinstall doctor --repair --yes"))
+        }
+        Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, report::interruption(&found))
+            .hint("wait for it, then run the same command again")),
+        Some(Interrupted::Rubbish) | None => Ok(()),
+    }
+}
+
 /// Recovers and says so; a leftover stops the command with exit 7.
-pub(super) fn recover(place: &Place, operation: &str, wait: u64) -> Result<()> {
+pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<()> {
     let Some(recovered) = converge::recover_first(place, operation, wait)? else { return Ok(()) };
     match &recovered.undone {
         Some(undone) => {
             term::talk(&format!("An earlier {undone} was interrupted; its changes were taken back."))
         }
         None => term::detail("What an earlier, interrupted run left was removed."),
+    }
+    if recovered.config_changed && matches!(checks::running(place, 0), Running::Ours(_)) {
+        // The gateway may have loaded the configuration that was just taken back.
+        let _ = gateway::run_script(place, "reload");
     }
     if recovered.leftovers.is_empty() {
         return Ok(());

@@ -36,7 +36,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
         env_text: None,
     };
     let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
-    let text = text(place, &bundle, &drafted)?;
+    let text = text(&bundle, &drafted)?;
     let data = change::data(&drafted, None);
     if text.is_empty() {
         return Ok(Answer::new("no difference")
@@ -46,7 +46,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     Ok(Answer::new("there are differences").text(text).data(data).exit(Kind::Pending))
 }
 
-fn text(place: &Place, bundle: &Bundle, drafted: &Draft) -> Result<String> {
+fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {
     let mut text = String::new();
     for step in &drafted.plan.steps {
         match step.action {
@@ -66,7 +66,6 @@ fn text(place: &Place, bundle: &Bundle, drafted: &Draft) -> Result<String> {
             _ => {}
         }
     }
-    let _ = place;
     Ok(text)
 }
 

@@ -51,7 +51,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
             return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
         }
     }
-    change::recover(place, "doctor", common.lock_wait)?;
+    change::recover_first(place, "doctor", common.lock_wait)?;
     Ok(Answer::new("repaired").text("Repaired: everything is as it was before the interrupted run."))
 }
 
@@ -59,17 +59,11 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let interrupted = recover::look(place)?;
     checks.run("no_interrupted_run", || match &interrupted {
         None => Finding::pass("no run was interrupted"),
-        Some(Interrupted::Rubbish) => {
-            Finding::fail("an interrupted run left temporary files").hint("gwinstall doctor --repair --yes")
+        Some(found @ Interrupted::Running(_)) => Finding::warn(report::interruption(found)),
+        Some(found @ Interrupted::Unreadable) => {
+            Finding::fail(format!("{}: {}", report::interruption(found), place.show(&place.journal())))
         }
-        Some(Interrupted::InFlight(journal)) => {
-            Finding::fail(format!("an {} of {} was interrupted", journal.operation, journal.started))
-                .hint("gwinstall doctor --repair --yes")
-        }
-        Some(Interrupted::Unreadable) => Finding::fail(format!(
-            "an interrupted run left a journal that cannot be read: {}",
-            place.show(&place.journal())
-        )),
+        Some(found) => Finding::fail(report::interruption(found)).hint("gwinstall doctor --repair --yes"),
     });
     checks.run("target_directory_writable", || checks::target_writable(place));
     checks.run("disk_space_sufficient", || checks::disk_space(place));

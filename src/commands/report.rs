@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::deploy::draft::Draft;
+use crate::deploy::recover::Interrupted;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
 use crate::domain::plan::{Action, Step};
@@ -97,4 +98,18 @@ pub(super) fn check_line(check: &Check) -> String {
         text.push_str(&format!("\n     try: {hint}"));
     }
     text
+}
+
+/// What an earlier run left, in one sentence.
+pub(super) fn interruption(found: &Interrupted) -> String {
+    match found {
+        Interrupted::Running(holder) => {
+            format!("gwinstall {} (pid {}) is at work right now", holder.command, holder.pid)
+        }
+        Interrupted::InFlight(journal) => {
+            format!("{} of {} was interrupted before it was complete", journal.operation, journal.started)
+        }
+        Interrupted::Rubbish => "an interrupted run left temporary files".to_owned(),
+        Interrupted::Unreadable => "an interrupted run left a journal that cannot be read".to_owned(),
+    }
 }

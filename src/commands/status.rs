@@ -16,6 +16,7 @@ use crate::doors::{disk, system, term};
 use crate::format::settings::{KeyPath, Settings};
 
 use super::answer::Answer;
+use super::report;
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
@@ -205,14 +206,11 @@ fn past_retirement(bundle: &Bundle, record: &Record) -> Vec<String> {
 }
 
 fn interruption(found: &Interrupted) -> String {
-    let what = match found {
-        Interrupted::InFlight(journal) => {
-            format!("An {} of {} was interrupted before it was complete.", journal.operation, journal.started)
-        }
-        Interrupted::Rubbish => "An interrupted run left temporary files.".to_owned(),
-        Interrupted::Unreadable => "An interrupted run left a journal that cannot be read.".to_owned(),
-    };
-    format!("{}\n  try: gwinstall doctor --repair --yes", term::paint(&what, term::Style::Yellow))
+    let what = term::paint(&report::interruption(found), term::Style::Yellow);
+    match found {
+        Interrupted::Running(_) => format!("note: {what}"),
+        _ => format!("note: {what}\n  try: gwinstall doctor --repair --yes"),
+    }
 }
 
 /// Whether the ledger of settings can be read; used by `doctor`.

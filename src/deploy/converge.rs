@@ -1,7 +1,6 @@
 //! Converge: the one verb. Under the lock it recovers, plans again, backs up, carries out, judges, commits or
 //! undoes, prunes and logs. Where the wanted tree comes from is the caller's business.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -215,7 +214,6 @@ impl Run<'_> {
         self.prune();
         // A later run finds what stays here.
         let _ = recover::drop_unreferenced_all(self.place);
-        remove_empty_directories(self.place, &draft.plan.steps);
         Ok(())
     }
 
@@ -354,18 +352,4 @@ fn staged_config(path: &std::path::Path, models: usize) -> Result<()> {
     let mut checks = Checks::default();
     checks.run("yaml_config_valid", || checks::yaml_config(files::CONFIG, &text, models));
     checks.demand(Kind::Failed, "the new configuration is not valid, and nothing was changed")
-}
-
-/// Directories that held only what was removed.
-fn remove_empty_directories(place: &Place, steps: &[Step]) {
-    let removed = steps.iter().filter(|step| step.action == Action::Remove);
-    let dirs: BTreeSet<PathBuf> = removed
-        .filter_map(|step| step.path.parent())
-        .flat_map(std::path::Path::ancestors)
-        .filter(|dir| dir.starts_with(&place.target))
-        .map(std::path::Path::to_path_buf)
-        .collect();
-    for dir in dirs.iter().rev() {
-        let _ = disk::remove_dir_if_empty(dir);
-    }
 }

@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::domain::place::files;
 use crate::domain::tree::Found;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::disk;
+use crate::doors::{disk, system};
 
 use super::journal::Journal;
 use super::store;
@@ -24,6 +25,8 @@ const JOURNAL_CAP: u64 = 16 << 20;
 /// What an earlier run left behind.
 #[derive(Debug)]
 pub enum Interrupted {
+    /// Not interrupted: another process is at work.
+    Running(disk::Holder),
     /// Before the journal, or after the commit: only rubbish.
     Rubbish,
     /// Between journal and commit.
@@ -34,12 +37,28 @@ pub enum Interrupted {
 
 /// Looks, without a lock and without writing.
 pub fn look(place: &Place) -> Result<Option<Interrupted>> {
+    let found = look_at_disk(place)?;
+    Ok(match (found, disk::holder(&place.lock())) {
+        (Some(_), Some(holder)) if is_at_work(&holder) => Some(Interrupted::Running(holder)),
+        (found, _) => found,
+    })
+}
+
+fn look_at_disk(place: &Place) -> Result<Option<Interrupted>> {
     if let Some(bytes) = disk::read_maybe(&place.journal(), JOURNAL_CAP)? {
         let journal = Journal::parse(&bytes).map(Box::new);
         return Ok(Some(journal.map_or(Interrupted::Unreadable, Interrupted::InFlight)));
     }
-    let begun = !disk::list(&place.transactions())?.is_empty() || disk::exists(&temporary_journal(place));
+    // A lock without a record: a first install or an uninstall that did not come to its end.
+    let half_made = disk::exists(&place.lock()) && !disk::exists(&place.file(files::RECORD));
+    let begun =
+        half_made || !disk::list(&place.transactions())?.is_empty() || !temporary_files(place)?.is_empty();
     Ok(begun.then_some(Interrupted::Rubbish))
+}
+
+/// The lock's own word; it decides nothing but what is said to the user.
+fn is_at_work(holder: &disk::Holder) -> bool {
+    holder.pid != system::pid() && i32::try_from(holder.pid).is_ok_and(system::is_running)
 }
 
 /// What recovery did.
@@ -56,13 +75,12 @@ pub struct Recovered {
 /// Recovers under the lock. Nothing to do is fine.
 pub fn recover(place: &Place) -> Result<Recovered> {
     let mut recovered = Recovered::default();
-    match look(place)? {
+    match look_at_disk(place)? {
         None => return Ok(recovered),
-        Some(Interrupted::Rubbish) => {}
+        Some(Interrupted::Rubbish | Interrupted::Running(_)) => {}
         Some(Interrupted::Unreadable) => return Err(unreadable(place)),
         Some(Interrupted::InFlight(journal)) => {
-            recovered.config_changed =
-                journal.steps.iter().any(|step| step.path == Path::new(crate::domain::place::files::CONFIG));
+            recovered.config_changed = journal.steps.iter().any(|step| step.path == Path::new(files::CONFIG));
             recovered.leftovers = undo(place, &journal)?;
             recovered.undone = Some(journal.operation.clone());
             clean(place, &journal);
@@ -182,8 +200,12 @@ pub fn with_leftovers(error: Error, leftovers: &[String]) -> Error {
     leftovers.iter().fold(error, |error, leftover| error.because(leftover)).of_kind(Kind::Leftovers)
 }
 
-/// Removes the staged files of one transaction. Failures are left for the next run: nothing depends on it.
+/// Removes the staged files of one transaction, and directories that it emptied. Failures are left for the next run:
+/// nothing depends on it.
 pub fn clean(place: &Place, journal: &Journal) {
+    for dir in emptied_directories(place, journal).iter().rev() {
+        let _ = disk::remove_dir_if_empty(dir);
+    }
     for index in 0..journal.steps.len() {
         let _ = disk::remove(&journal.staged(place, index));
         let _ = disk::remove(&journal.displaced(place, index));
@@ -192,6 +214,17 @@ pub fn clean(place: &Place, journal: &Journal) {
     let _ = disk::remove(&dir.join(COMMITTED));
     let _ = disk::remove_dir_if_empty(&dir);
     let _ = disk::remove_dir_if_empty(&place.transactions());
+}
+
+/// Directories of files that were removed, up to the deployment itself, which stays for its log and backups.
+fn emptied_directories(place: &Place, journal: &Journal) -> BTreeSet<PathBuf> {
+    let removed = (0..journal.steps.len())
+        .filter(|index| journal.steps[*index].post.is_none())
+        .map(|index| journal.target(place, index));
+    removed
+        .flat_map(|path| path.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>())
+        .filter(|dir| dir.starts_with(&place.target) && *dir != place.target && *dir != place.own())
+        .collect()
 }
 
 /// Removes what runs without a journal left: transactions that never began or have been committed, with their staged
@@ -216,8 +249,10 @@ fn sweep(place: &Place) -> Result<()> {
     }
     disk::remove_dir_if_empty(&place.transactions())
         .map_err(|error| failed(&place.transactions(), &error))?;
-    let temporary = temporary_journal(place);
-    disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
+    for temporary in temporary_files(place)? {
+        disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
+    }
+    let _ = disk::remove_dir_if_empty(&place.backups());
     drop_unreferenced_all(place)
 }
 
@@ -235,8 +270,15 @@ fn outside_files(place: &Place, id: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn temporary_journal(place: &Place) -> PathBuf {
-    place.own().join("journal.tmp")
+/// Files that were being written when a run ended: the journal, a backup, the index of backups.
+fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for dir in [place.own(), place.backups()] {
+        files.extend(
+            disk::list(&dir)?.iter().filter(|name| name.ends_with(".tmp")).map(|name| dir.join(name)),
+        );
+    }
+    Ok(files)
 }
 
 /// Removes a pristine copy unless the record or a backup may still need it.

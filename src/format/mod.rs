@@ -3,6 +3,7 @@
 
 pub mod dotenv;
 pub mod litellm;
+pub mod merge;
 pub mod rc;
 pub mod settings;
 pub mod yaml;

@@ -63,3 +63,8 @@ pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>
     }
     Err(io::Error::other("the lock file is replaced again and again"))
 }
+
+/// Who wrote the lock file last, whether or not they still hold it.
+pub fn holder(path: &Path) -> Option<Holder> {
+    fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok())
+}

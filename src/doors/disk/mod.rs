@@ -8,7 +8,7 @@ mod lock;
 mod look;
 
 pub use change::*;
-pub use lock::{Holder, Lock, hold};
+pub use lock::{Holder, Lock, hold, holder};
 pub use look::*;
 
 use std::io;

@@ -59,7 +59,11 @@ fn home(common: &Common) -> Result<PathBuf> {
         if !disk::is_dir(&dir) {
             return Err(Error::usage(format!("--home: there is no directory {}", dir.display())));
         }
-        return real(&dir);
+        let dir = real(&dir)?;
+        if let Some((user, group)) = disk::owner(&dir).filter(|(user, _)| *user != 0 && system::is_root()) {
+            system::become_user(user, group)?;
+        }
+        return Ok(dir);
     }
     let home = match system::path_variable("HOME") {
         Some(home) => checked("HOME", &home)?,

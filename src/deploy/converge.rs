@@ -75,11 +75,9 @@ pub struct Held {
 
 /// Takes the lock; waits up to `wait` seconds for another run.
 pub fn lock(place: &Place, operation: &str, wait: u64) -> Result<Held> {
+    refuse_foreign_home(place)?;
     let own = place.own();
     let made = disk::create_dirs(&own).map_err(|error| disk::failure("create", &own, &error))?;
-    if place.staged || system::is_root() {
-        give_to_owner(place, &made)?;
-    }
     let me = disk::Holder { pid: system::pid(), command: operation.to_owned(), since: system::now() };
     let watch = system::Stopwatch::start();
     loop {
@@ -112,25 +110,20 @@ fn busy(place: &Place, holder: Option<disk::Holder>) -> Error {
     .hint("wait for it, for example with: --lock-wait 30")
 }
 
-/// Owner of what root makes in somebody's home.
-fn owner(place: &Place) -> Option<(u32, u32)> {
-    let base = if disk::is_dir(&place.config_dir) { &place.config_dir } else { &place.home };
-    disk::owner(&disk::nearest_existing(base)).filter(|_| system::is_root()).filter(|owner| owner.0 != 0)
-}
-
-fn give_to_owner(place: &Place, made: &[PathBuf]) -> Result<()> {
-    let Some(owner) = made
-        .first()
-        .and_then(|first| first.parent())
-        .and_then(disk::owner)
-        .filter(|owner| owner.0 != 0 && system::is_root())
-    else {
+/// Root working in somebody's home would leave files there that their owner cannot change.
+fn refuse_foreign_home(place: &Place) -> Result<()> {
+    let owner = disk::owner(&place.home).map_or(0, |(user, _)| user);
+    if !system::is_root() || owner == 0 {
         return Ok(());
-    };
-    let _ = place;
-    made.iter().try_for_each(|dir| {
-        disk::set_owner(dir, owner).map_err(|error| disk::failure("give its owner to", dir, &error))
-    })
+    }
+    Err(Error::usage(format!(
+        "{} belongs to another user, and root would leave files there that they cannot change",
+        place.home.display()
+    ))
+    .hint(format!(
+        "run it as that user, without sudo; to stage for an image: gwinstall --home {}",
+        place.home.display()
+    )))
 }
 
 fn remove_made(made: &[PathBuf]) {
@@ -160,7 +153,14 @@ pub fn apply(
 ) -> Result<Outcome> {
     let watch = system::Stopwatch::start();
     let held = lock(place, manner.operation, manner.lock_wait)?;
-    let mut run = Run { place, manner, now: system::now(), outcome: Outcome::default(), backup: None };
+    let mut run = Run {
+        place,
+        manner,
+        made: &held.made,
+        now: system::now(),
+        outcome: Outcome::default(),
+        backup: None,
+    };
     run.outcome.states = vec![State::Created, State::Validating];
     let result = again().and_then(|draft| run.change(agreed, draft));
     run.outcome.duration_ms = watch.milliseconds();
@@ -183,6 +183,7 @@ pub fn apply(
 struct Run<'a> {
     place: &'a Place,
     manner: &'a Manner<'a>,
+    made: &'a [PathBuf],
     now: Instant,
     outcome: Outcome,
     /// The backup made in this run.
@@ -241,7 +242,7 @@ impl Run<'_> {
             pristine: &draft.pristine,
             now: self.now,
             pid: system::pid(),
-            owner: owner(place),
+            made: self.made,
         };
         let judged = std::cell::RefCell::new(Checks::default());
         let config = order.steps.iter().position(|step| step.name == files::CONFIG && step.post.is_some());
@@ -328,9 +329,6 @@ impl Run<'_> {
         });
         // The operation itself is done or undone; a log that cannot be written changes nothing about that.
         let _ = store::log(self.place, &line);
-        if let Some(owner) = owner(self.place) {
-            let _ = disk::set_owner(&self.place.log(), owner);
-        }
     }
 }
 

@@ -136,7 +136,7 @@ fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
         .filter(|(path, file)| file.class.keeps_pristine() && shipped(path, file.stamp.sha256));
     let mut copies: BTreeMap<Sha256, Vec<u8>> =
         kept.map(|(_, file)| (file.stamp.sha256, file.bytes.clone())).collect();
-    copies.retain(|sha256, _| !disk::exists(&store::pristine_path(place, *sha256)));
+    copies.retain(|sha256, _| store::pristine(place, *sha256).is_none());
     copies
         .into_iter()
         .map(|(sha256, bytes)| Pristine { path: store::pristine_path(place, sha256), bytes })

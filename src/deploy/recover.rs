@@ -203,15 +203,22 @@ pub fn with_leftovers(error: Error, leftovers: &[String]) -> Error {
 /// Removes the staged files of one transaction, and directories that it emptied. Failures are left for the next run:
 /// nothing depends on it.
 pub fn clean(place: &Place, journal: &Journal) {
-    for dir in emptied_directories(place, journal).iter().rev() {
+    let emptied = emptied_directories(place, journal);
+    for dir in emptied.iter().rev() {
         let _ = disk::remove_dir_if_empty(dir);
     }
-    for index in 0..journal.steps.len() {
-        let _ = disk::remove(&journal.staged(place, index));
-        let _ = disk::remove(&journal.displaced(place, index));
+    if !emptied.is_empty() {
+        let _ = disk::flush_dir(&place.target);
     }
     let dir = journal.directory(place);
-    let _ = disk::remove(&dir.join(COMMITTED));
+    // Last of all the mark of the commit: until then a later run knows what to finish.
+    let own = disk::list(&dir).unwrap_or_default();
+    let own = own.iter().filter(|name| *name != COMMITTED).map(|name| dir.join(name));
+    let outside = (0..journal.steps.len()).filter(|index| journal.steps[*index].path.is_absolute());
+    let outside = outside.flat_map(|index| [journal.staged(place, index), journal.displaced(place, index)]);
+    for path in own.chain(outside).chain([dir.join(COMMITTED)]) {
+        let _ = disk::remove(&path);
+    }
     let _ = disk::remove_dir_if_empty(&dir);
     let _ = disk::remove_dir_if_empty(&place.transactions());
 }
@@ -238,9 +245,6 @@ fn sweep(place: &Place) -> Result<()> {
         if let Some(journal) = committed {
             clean(place, &journal);
         }
-        for outside in outside_files(place, &id)? {
-            disk::remove(&outside).map_err(|error| failed(&outside, &error))?;
-        }
         for name in disk::list(&dir)? {
             let path = dir.join(name);
             disk::remove(&path).map_err(|error| failed(&path, &error))?;
@@ -256,26 +260,21 @@ fn sweep(place: &Place) -> Result<()> {
     drop_unreferenced_all(place)
 }
 
-/// Staged files of transaction `id` beside settings.json and beside the pointer.
-fn outside_files(place: &Place, id: &str) -> Result<Vec<PathBuf>> {
-    let ending = format!(".gwinstall-{id}");
-    let mut files = Vec::new();
-    let settings = disk::real_file(&place.settings()).unwrap_or_else(|_| place.settings());
-    for near in [settings, place.pointer()] {
-        let Some(dir) = near.parent() else { continue };
-        let names = disk::list(dir)?;
-        let ours = |name: &&String| name.ends_with(&ending) || name.ends_with(&format!("{ending}.old"));
-        files.extend(names.iter().filter(ours).map(|name| dir.join(name)));
-    }
-    Ok(files)
-}
-
-/// Files that were being written when a run ended: the journal, a backup, the index of backups.
+/// Files that were being written when a run ended: the journal, a backup, the index of backups, and staged files beside
+/// settings.json and the pointer. Under the lock and without a journal, nobody needs them.
 fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for dir in [place.own(), place.backups()] {
         files.extend(
             disk::list(&dir)?.iter().filter(|name| name.ends_with(".tmp")).map(|name| dir.join(name)),
+        );
+    }
+    let settings = disk::real_file(&place.settings()).unwrap_or_else(|_| place.settings());
+    for target in [settings, place.pointer()] {
+        let (Some(dir), Some(name)) = (target.parent(), target.file_name()) else { continue };
+        let start = format!(".{}.gwinstall-", name.to_string_lossy());
+        files.extend(
+            disk::list(dir)?.iter().filter(|name| name.starts_with(&start)).map(|name| dir.join(name)),
         );
     }
     Ok(files)

@@ -20,7 +20,8 @@ use super::recover;
 /// Files whose data is made durable together; bounds the open descriptors of a large bundle.
 const BATCH: usize = 64;
 
-/// A file of ours that is no step: written once under its hash, removed when nothing refers to it.
+/// A file of ours that is no step: written once under its hash, checked by it whenever it is read, removed when nothing
+/// refers to it.
 pub struct Pristine {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
@@ -34,8 +35,8 @@ pub struct Order<'a> {
     pub pristine: &'a [Pristine],
     pub now: Instant,
     pub pid: u32,
-    /// Owner of what is created, where that is not this process's user.
-    pub owner: Option<(u32, u32)>,
+    /// Directories that were made for this transaction before it began.
+    pub made: &'a [PathBuf],
 }
 
 /// How a transaction ended well.
@@ -74,15 +75,11 @@ pub fn carry_out(
 
 fn prepare(order: &Order<'_>) -> Journal {
     let place = order.place;
-    let missing: BTreeSet<PathBuf> = order
-        .steps
-        .iter()
-        .filter(|step| step.post.is_some())
-        .filter_map(|step| step.path.parent())
-        .flat_map(Path::ancestors)
-        .filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir))
-        .map(Path::to_path_buf)
-        .collect();
+    let parents: BTreeSet<&Path> =
+        order.steps.iter().filter(|step| step.post.is_some()).filter_map(|step| step.path.parent()).collect();
+    let ancestors: BTreeSet<&Path> = parents.into_iter().flat_map(Path::ancestors).collect();
+    let missing = ancestors.into_iter().filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir));
+    let directories = missing.map(Path::to_path_buf).collect();
     Journal {
         schema: SCHEMA,
         id: format!("{}-{}", order.now.compact(), order.pid),
@@ -91,7 +88,7 @@ fn prepare(order: &Order<'_>) -> Journal {
         started: order.now,
         operation: order.operation.to_owned(),
         steps: order.steps.iter().map(|step| Journal::entry(place, step)).collect(),
-        directories: missing.into_iter().collect(),
+        directories,
     }
 }
 
@@ -123,7 +120,6 @@ impl Work<'_> {
             };
             let file = disk::create(&staged, bytes, post.mode)
                 .map_err(|error| disk::failure("write", &staged, &error))?;
-            self.give_to_owner(&staged, &step.path)?;
             open.push(file);
             flush_batch(&mut open, BATCH)?;
             signals::check()?;
@@ -133,7 +129,9 @@ impl Work<'_> {
         let dirs: BTreeSet<PathBuf> = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
-            .chain([dir, self.place.transactions()])
+            .chain([dir, self.place.transactions(), self.place.own()])
+            // A new directory is durable only by its entry in the one above it.
+            .chain(self.order.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf))
             .collect();
         dirs.iter().try_for_each(|dir| flush_dir(dir))
     }
@@ -144,7 +142,9 @@ impl Work<'_> {
         }
         let dir = self.place.pristine();
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        for copy in self.order.pristine.iter().filter(|copy| !disk::exists(&copy.path)) {
+        for copy in self.order.pristine {
+            // One that is there and yet ordered did not hold what its name says.
+            disk::remove(&copy.path).map_err(|error| disk::failure("remove", &copy.path, &error))?;
             open.push(
                 disk::create(&copy.path, &copy.bytes, 0o600)
                     .map_err(|error| disk::failure("write", &copy.path, &error))?,
@@ -160,16 +160,6 @@ impl Work<'_> {
         disk::create_dirs(dir).map(drop).map_err(|error| disk::failure("create", dir, &error))
     }
 
-    /// Root working in somebody's home leaves nothing of root's there.
-    fn give_to_owner(&self, staged: &Path, target: &Path) -> Result<()> {
-        let owner = disk::owner(target).filter(|_| disk::exists(target)).or(self.order.owner);
-        match owner.filter(|owner| self.order.owner.is_some() && disk::owner(staged) != Some(*owner)) {
-            Some(owner) => disk::set_owner(staged, owner)
-                .map_err(|error| disk::failure("give its owner to", staged, &error)),
-            None => Ok(()),
-        }
-    }
-
     fn write_journal(&self) -> Result<()> {
         if cfg!(feature = "fault-no-journal") {
             return Ok(());
@@ -182,10 +172,6 @@ impl Work<'_> {
     fn exchange_and_judge(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
         for dir in &self.journal.directories {
             disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
-            if let Some(owner) = self.order.owner {
-                disk::set_owner(dir, owner)
-                    .map_err(|error| disk::failure("give its owner to", dir, &error))?;
-            }
         }
         for index in 0..self.journal.steps.len() {
             self.exchange(index)?;

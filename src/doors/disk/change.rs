@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -126,10 +126,6 @@ pub fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-pub fn set_owner(path: &Path, owner: (u32, u32)) -> io::Result<()> {
-    chown(path, Some(owner.0), Some(owner.1))
 }
 
 /// Appends one line in a single write, so that lines of two processes never mix.

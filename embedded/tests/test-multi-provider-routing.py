@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A model that fails is followed by one that can answer, at another provider where the configuration has several.
 
-Without an option only files are read. --ask makes the running gateway fail each model on purpose (LiteLLM's mock_testing_fallbacks), so
-that its fallback answers; that costs a few tokens.
+Without an option only files are read. --ask sends a short message to each model that has fallbacks and to each of these, which costs a few
+tokens. Where general_settings.dangerously_allow_mock_testing_request_params is true (never in production: every client may then ask for
+failures), the model is made to fail on purpose.
 
 exit status: 0 all good or nothing to test, 1 something is wrong, 2 wrong usage
 """
@@ -62,19 +63,44 @@ def check_chains(report, config, served):
     return following
 
 
-def ask(report, following):
+def failed_on_purpose(report, ask_one, model):
+    """LiteLLM makes the model fail, where the configuration allows a client to ask for that."""
+    status, headers = ask_one(model, mock_testing_fallbacks=True)
+    tried = headers.get("x-litellm-attempted-fallbacks", "0")
+    if status == 200 and tried not in ("0", "None", ""):
+        report.ok(f"{model} failed on purpose and a fallback answered")
+    elif status == 200:
+        report.fail(f"{model} was to fail on purpose and answered itself")
+    else:
+        report.fail(f"{model} failed on purpose and nobody answered ({status})")
+
+
+def ask(report, following, on_purpose):
+    """Each model that has fallbacks is asked, and each of these by itself: one that does not answer alone is no fallback."""
     module = availability()
     url, key = module.where(gateway.HERE)
-    for model in following:
-        body = {"model": model, "max_tokens": 16, "mock_testing_fallbacks": True, "messages": [{"role": "user", "content": "Say hi."}]}
+
+    def ask_one(model, **more):
+        body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say hi."}], **more}
         status, _, headers = module.ask(url, key, "/v1/chat/completions", body)
-        tried = headers.get("x-litellm-attempted-fallbacks", "0")
-        if status == 200 and tried not in ("0", "None", ""):
-            report.ok(f"{model} failed on purpose and {tried} fallback answered")
-        elif status == 200:
-            report.fail(f"{model} answered, but not by its fallback")
+        return status, headers
+
+    for model, others in following.items():
+        if on_purpose:
+            failed_on_purpose(report, ask_one, model)
         else:
-            report.fail(f"{model} failed on purpose and nobody answered ({status})")
+            status, headers = ask_one(model)
+            replaced = headers.get("x-litellm-attempted-fallbacks", "0") not in ("0", "None", "")
+            if status == 200:
+                report.ok(f"{model} was answered by {'its fallback' if replaced else 'itself'}")
+            else:
+                report.fail(f"{model} and its fallbacks do not answer ({status})")
+        for other in others:
+            status, _ = ask_one(other)
+            if status == 200:
+                report.ok(f"{other} can stand in for {model}")
+            else:
+                report.fail(f"{other} cannot stand in for {model}: it does not answer ({status})")
 
 
 def main():
@@ -90,7 +116,8 @@ def main():
     if not following:
         report.line("SKIP", "no fallbacks are configured")
     elif options.ask:
-        ask(report, following)
+        general = config.get("general_settings") or {}
+        ask(report, following, general.get("dangerously_allow_mock_testing_request_params") is True)
     return report.end()
 
 

@@ -340,9 +340,15 @@ class DeployedTests(Place):
         config.write_text(good.replace("- claude-haiku-5-5: [claude-haiku-5-5-vertex]", "- claude-haiku-5-5: [claude-haiku-5-5]"))
         self.expect(1, "lead back", "tests/test-multi-provider-routing.py")
         config.write_text(good)
-        self.gateway("no fallback")
+        self.gateway("retired")
         self.set_env()
-        self.expect(1, "not by its fallback", "tests/test-multi-provider-routing.py", "--ask")
+        self.expect(1, "cannot stand in for claude-sonnet-5-5", "tests/test-multi-provider-routing.py", "--ask")
+        self.gateway("no fallback")
+        config.write_text(good + "  dangerously_allow_mock_testing_request_params: true\n")
+        self.expect(1, "was to fail on purpose and answered itself", "tests/test-multi-provider-routing.py", "--ask")
+        self.gateway()
+        self.expect(0, "failed on purpose and a fallback answered", "tests/test-multi-provider-routing.py", "--ask")
+        self.gateway("retired")
         self.expect(1, "failed:", "tests/run-all-tests.sh", "--ask")
 
     def test_the_proxy_test_notices_a_start_script_that_forgets(self):

@@ -277,10 +277,13 @@ class Library(Place):
             self.assertEqual(self.call('usage_error wrong', shell), (2, "wrong\n"))
 
     def test_a_secret_is_never_an_argument(self):
-        self.program("curl", f'#!/bin/sh\nprintf "%s\\n" "$@" >"{self.plain_path(self.dir / ".env")}.args"\nprintf "\\n200"\n')
-        noted = self.call('http_status http://127.0.0.1:1/ Authorization "Bearer " "$(gateway_key)"; echo "$http_code"', "sh")
-        self.assertEqual(noted, (0, "200\n"))
-        self.assertNotIn(KEY, (self.bin / "curl").read_text())
+        """The stand-in for curl notes what it is given; the key is on its standard input and nowhere else."""
+        self.program("curl", '#!/bin/sh\nprintf "%s\\n" "$@" >"$HOME/arguments"\ncat >"$HOME/input"\nprintf "\\n200"\n')
+        for shell in SHELLS:
+            noted = self.call('http_status http://127.0.0.1:1/ Authorization "Bearer " "$(gateway_key)"; echo "$http_code"', shell)
+            self.assertEqual(noted, (0, "200\n"))
+            self.assertNotIn(KEY, (self.home / "arguments").read_text())
+            self.assertIn(f'header = "Authorization: Bearer {KEY}"', (self.home / "input").read_text())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Looks for what a gateway needs and people miss: the right Python, LiteLLM with its Google and database parts, a free port, a key that
-# is not a placeholder, NO_PROXY beside a proxy. Where gwinstall is installed, `gwinstall doctor` does this and more.
+# is not a placeholder, NO_PROXY beside a proxy. Where gwinstall is installed, its doctor looks at the deployment as well.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 usage='usage: check-prerequisites.sh [--standalone]
 
   --standalone  do not call gwinstall doctor
 
-exit status: 0 ready, 1 something is missing, 2 wrong usage; that of gwinstall doctor where it is called'
+exit status: 0 ready, 1 something is missing, 2 wrong usage'
 standalone=
 case ${1-} in
 '') ;;
@@ -18,7 +18,6 @@ esac
 set --
 # shellcheck source-path=SCRIPTDIR source=troubleshooting-utils.sh disable=SC1091
 . "$here/troubleshooting-utils.sh"
-if [ -z "$standalone" ] && have gwinstall; then exec gwinstall doctor --target-dir "$gateway_dir"; fi
 
 install_line="python3 -m venv $(quoted "$gateway_dir/venv") && $(quoted "$gateway_dir/venv/bin/pip") install 'litellm[proxy,google]' prisma"
 
@@ -124,4 +123,8 @@ print_header "Values"
 check_values
 free=$(df -Pk "$gateway_dir" | awk 'NR == 2 { print int($4 / 1024) }')
 if [ "$free" -lt 50 ]; then print_error "only $free MB are free at $gateway_dir"; else print_success "$free MB are free"; fi
+if [ -z "$standalone" ] && have gwinstall; then
+	print_header "Deployment"
+	if ! gwinstall doctor --target-dir "$gateway_dir"; then print_error "gwinstall doctor found something" "gwinstall doctor --repair"; fi
+fi
 finish

@@ -3,7 +3,7 @@
 //! Text in, text out, so that every comment of base and fragments survives. Only deployed models are named.
 
 use crate::bundle::Bundle;
-use crate::bundle::catalog::Tier;
+use crate::bundle::catalog::{Model, Tier};
 use crate::domain::{Error, Result};
 
 use super::Choice;
@@ -77,13 +77,18 @@ fn aliases(choice: &Choice<'_>) -> Vec<String> {
         .collect()
 }
 
-/// A deployed retired model falls back to its deployed successor.
+/// A deployed retired model falls back to its deployed successor, any other to the deployed ones that its catalog entry names.
 fn fallbacks(choice: &Choice<'_>) -> Vec<String> {
-    let successor = |id: &String| choice.models.iter().any(|model| model.id == *id);
-    choice
-        .retired()
-        .into_iter()
-        .filter_map(|model| Some((model, model.successor.as_ref().filter(|id| successor(id))?)))
-        .map(|(model, successor)| format!("- {}: [{successor}]", model.id))
-        .collect()
+    let deployed = |id: &&str| choice.models.iter().any(|model| model.id == **id);
+    let next = |model: &Model| after(choice, model).into_iter().filter(deployed).collect::<Vec<_>>().join(", ");
+    let named = choice.models.iter().map(|model| (&model.id, next(model)));
+    named.filter(|(_, next)| !next.is_empty()).map(|(id, next)| format!("- {id}: [{next}]")).collect()
+}
+
+/// The models that may answer in place of this one, deployed or not.
+fn after<'m>(choice: &Choice<'_>, model: &'m Model) -> Vec<&'m str> {
+    match &model.successor {
+        Some(successor) if choice.catalog.is_retired(model) => vec![successor],
+        _ => model.fallbacks.iter().map(String::as_str).collect(),
+    }
 }

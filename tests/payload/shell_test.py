@@ -131,10 +131,12 @@ class Prerequisites(Place):
         self.set_env(HTTPS_PROXY="http://proxy.example.com:8080", NO_PROXY="localhost,127.0.0.1")
         self.expect(0, "PASS NO_PROXY", self.name)
 
-    def test_gwinstall_does_it_where_it_is(self):
-        self.program("gwinstall", '#!/bin/sh\necho "called $*"\nexit 3\n')
-        self.expect(3, f"called doctor --target-dir {self.dir}", self.name)
-        self.expect(1, "litellm was not found", self.name, "--standalone")
+    def test_the_doctor_is_asked_as_well_where_gwinstall_is(self):
+        self.python_behind()
+        self.program("gwinstall", '#!/bin/sh\necho "called $*"\nexit ${DOCTOR:-0}\n')
+        self.expect(0, [f"called doctor --target-dir {self.dir}", "0 failed"], self.name)
+        self.expect(1, ["gwinstall doctor found something", "1 failed"], self.name, DOCTOR="3")
+        self.assertNotIn("called", self.expect(0, "0 failed", self.name, "--standalone", DOCTOR="3"))
 
 
 class ProxyConnectivity(Place):

@@ -1,6 +1,7 @@
 //! The doors: the only modules with effects. Everything else computes.
 //!
 //! - `disk`: files and directories, and the few system calls a transaction stands on
+//! - `exe`: executables of ours: trying one, running one, becoming one
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
 //! - `signals`: Ctrl-C and friends, as a flag
@@ -11,6 +12,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod disk;
+pub mod exe;
 pub mod loopback;
 pub mod net;
 pub mod signals;

@@ -419,6 +419,18 @@ impl BundleFacts {
     }
 }
 
+/// The keys version that an unverified channel document, or an unverified `keys.json`, speaks of. It only decides how
+/// far the chain of keys is followed; each step of that is verified for itself.
+pub fn unverified_keys_version(bytes: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Versions {
+        version: Option<serde_json::Value>,
+        keys_version: Option<u64>,
+    }
+    let versions: Versions = strict::read("document", bytes, KEYS_CAP).ok()?;
+    versions.keys_version.or_else(|| versions.version?.as_u64())
+}
+
 fn release_statement(
     kind: &str,
     [product, channel, version]: [&Name; 3],

@@ -83,6 +83,16 @@ impl Memory {
         serde_json::to_string_pretty(self).map(|text| text + "\n").unwrap_or_default()
     }
 
+    /// Older keys than those seen before would revive what they revoked.
+    pub fn demand_keys(&self, keys: &TrustedKeys) -> Result<()> {
+        if keys.version() >= self.keys_version {
+            return Ok(());
+        }
+        Err(Error::unverified(format!("keys.{}.json is missing", self.keys_version))
+            .because(format!("it was seen before, and only version {} is at hand now", keys.version()))
+            .hint("ask an origin that has it: gwinstall self-update --check"))
+    }
+
     pub fn saw_keys(&mut self, keys: &TrustedKeys) {
         self.keys_version = self.keys_version.max(keys.version());
     }

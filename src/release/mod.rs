@@ -7,10 +7,16 @@
 //!
 //! Promise: no flag, variable or file skips a verification; overrides name one exact version, seq or hash.
 
+pub mod bundles;
 pub mod documents;
+pub mod list;
 pub mod memory;
 pub mod minisig;
 pub mod order;
+pub mod origin;
 pub mod policy;
+pub mod replace;
+pub mod state;
 pub mod strict;
 pub mod trust;
+pub mod update;

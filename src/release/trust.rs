@@ -86,6 +86,17 @@ impl TrustedKeys {
         Ok(trusted)
     }
 
+    /// Walks as far as the source goes.
+    pub fn walk_to_end(self, source: &mut dyn KeySource) -> Result<Self> {
+        let mut trusted = self;
+        for _ in 0..MAX_STEPS {
+            let version = trusted.version() + 1;
+            let Some(bytes) = source.document(version)? else { return Ok(trusted) };
+            trusted = trusted.step(&bytes, &mut |id| source.signature(version, id))?;
+        }
+        Ok(trusted)
+    }
+
     /// A manifest that a release key signed while it was allowed to.
     pub fn verify_manifest(&self, bytes: &[u8], minisig: &[u8]) -> Result<Verified<Manifest>> {
         let keys = self.keys.release.iter().chain(&self.keys.retired);

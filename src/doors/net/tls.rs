@@ -83,7 +83,7 @@ impl Authorities {
 
     /// Adds what a PEM file holds; returns why nothing was added.
     pub fn add_file(&mut self, name: String, path: &Path) -> Option<String> {
-        let (count, trouble) = match disk::read(path, STORE_CAP) {
+        let (count, trouble) = match disk::real_file(path).and_then(|path| disk::read(&path, STORE_CAP)) {
             Err(error) => (0, Some(error.to_string())),
             Ok(pem) => match self.add_pem(&pem) {
                 0 => (0, Some("it holds no usable certificate".to_owned())),

@@ -1,0 +1,217 @@
+//! Bundles that were fetched: kept as they were signed, verified whenever one is used.
+//!
+//! `bundles/<seq>/` holds a manifest, its signature and the archive; the newest two are kept. Promise: a bundle is
+//! handed out only if the signature holds today, no rule forbids it today, and the archive's files are exactly
+//! those of the manifest, both ways.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::documents::{BundleFile, Manifest};
+use super::memory::Memory;
+use super::origin::{self, DOCUMENT_CAP, Origin};
+use super::policy::Pin;
+use super::state::State;
+use super::trust::{TrustedKeys, Verified};
+use super::update::Candidate;
+use crate::bundle::ustar::{self, EntryKind, Limits};
+use crate::bundle::{Bundle, Provenance};
+use crate::domain::hash::Hasher;
+use crate::domain::{Error, Result, Sha256};
+use crate::doors::disk;
+
+const KEEP: usize = 2;
+const MANIFEST: &str = "manifest.json";
+const SIGNATURE: &str = "manifest.json.minisig";
+const ARCHIVE: &str = "bundle.tar.gz";
+
+/// The manifest of a release that was taken, if it was kept.
+pub fn manifest(state: State<'_>, keys: &TrustedKeys, seq: u64) -> Result<Option<Verified<Manifest>>> {
+    let (bytes, minisig) = (state.read(&name(seq, MANIFEST))?, state.read(&name(seq, SIGNATURE))?);
+    match (bytes, minisig) {
+        (Some(bytes), Some(minisig)) => keys.verify_manifest(&bytes, &minisig).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Keeps a manifest and its signature, so that `verify` can name who signed what runs.
+pub fn keep_manifest(state: State<'_>, candidate: &Candidate) -> Result<()> {
+    let seq = candidate.manifest.facts().seq;
+    state.keep(&name(seq, SIGNATURE), &candidate.minisig)?;
+    state.keep(&name(seq, MANIFEST), &candidate.bytes)
+}
+
+/// 6: fetches the bundle of a release, checks it whole and keeps it. The archive is renamed into place last: a
+/// directory without it is no bundle.
+pub fn fetch(
+    state: State<'_>,
+    origin: &Origin,
+    candidate: &Candidate,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Bundle> {
+    let facts = candidate.manifest.facts();
+    let artifact = super::order::artifact(&candidate.manifest, "bundle", "any")?;
+    keep_manifest(state, candidate)?;
+    let path = state.path(&name(facts.seq, ARCHIVE));
+    let part = path.with_extension("gz.part");
+    origin.artifact(&facts.version, artifact, &part, progress)?;
+    let opened = disk::reader(&part).and_then(|(file, _)| open(file, &candidate.manifest, "release", None));
+    let bundle = opened.inspect_err(|_| {
+        // It is not what its manifest says: of no use to anybody.
+        let _ = disk::remove(&part);
+    })?;
+    disk::rename(&part, &path).map_err(|error| disk::failure("rename", &part, &error))?;
+    prune(state)?;
+    Ok(bundle)
+}
+
+/// The newest bundle that was fetched and is newer than `than`, if today's rules allow it.
+pub fn newest(
+    state: State<'_>,
+    keys: &TrustedKeys,
+    memory: &Memory,
+    pins: &[Pin],
+    than: u64,
+) -> Result<Option<Bundle>> {
+    for seq in kept(state)?.into_iter().rev().filter(|seq| *seq > than) {
+        let Some(manifest) = manifest(state, keys, seq)? else { continue };
+        let facts = manifest.facts();
+        let denied = memory.denied.contains_key(facts.version.as_str()) || seq < memory.floor_seq;
+        if denied || pins.iter().any(|pin| !pin.matches(&manifest)) {
+            continue;
+        }
+        let (file, _) = disk::reader(&state.path(&name(seq, ARCHIVE)))?;
+        return open(file, &manifest, "release", None).map(Some);
+    }
+    Ok(None)
+}
+
+/// `--bundle FILE`: an offline archive, or an archive beside its manifest and signature.
+pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Manifest>)> {
+    let given = disk::real_file(path)?;
+    let shown = path.display().to_string();
+    let under = |error: Error| error.under(format!("cannot use --bundle {shown}"));
+    let (mut file, _) = disk::reader(&given).map_err(under)?;
+    let mut magic = [0; 2];
+    let gzipped = file.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
+    let origin =
+        Origin::open(&given.to_string_lossy(), || Err(Error::usage("a bundle is a file"))).map_err(under)?;
+    let manifest = origin.require(super::origin::Shelf::Newest, MANIFEST).map_err(under)?;
+    let minisig = origin.require(super::origin::Shelf::Newest, SIGNATURE).map_err(under)?;
+    let manifest = keys.verify_manifest(&manifest, &minisig).map_err(under)?;
+    let archive = if gzipped {
+        disk::read(&given, Limits::BUNDLE.unpacked).map_err(under)?
+    } else {
+        inside(&given, &manifest).map_err(under)?
+    };
+    let artifact = super::order::artifact(&manifest, "bundle", "any").map_err(under)?;
+    origin::matches_manifest(artifact, Sha256::of(&archive), archive.len() as u64).map_err(under)?;
+    let bundle = open(&archive[..], &manifest, "file", Some(shown.clone())).map_err(under)?;
+    Ok((bundle, manifest))
+}
+
+/// The bundle archive inside an offline archive.
+fn inside(path: &Path, manifest: &Verified<Manifest>) -> Result<Vec<u8>> {
+    let artifact = super::order::artifact(manifest, "bundle", "any")?;
+    let (file, _) = disk::reader(path)?;
+    let mut found = None;
+    ustar::read_tar(std::io::BufReader::new(file), &Limits::OFFLINE, &mut |entry, body| {
+        if entry.path == artifact.name.as_str() && entry.size == artifact.len {
+            found = Some(ustar::whole(entry, body)?);
+        }
+        Ok(())
+    })?;
+    found.ok_or_else(|| Error::unverified(format!("it does not hold {}", artifact.name)))
+}
+
+/// Unpacks an archive against its manifest: exactly these paths, lengths and hashes, both ways. The first name that
+/// is not listed ends it.
+pub fn open(
+    archive: impl Read,
+    manifest: &Verified<Manifest>,
+    origin: &str,
+    path: Option<String>,
+) -> Result<Bundle> {
+    let facts = manifest.facts();
+    let mut missing: BTreeMap<&str, &BundleFile> =
+        facts.bundle.files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut files = BTreeMap::new();
+    ustar::read(archive, &Limits::BUNDLE, &mut |entry, body| {
+        if entry.kind == EntryKind::Directory {
+            let above = format!("{}/", entry.path);
+            let known = facts.bundle.files.iter().any(|file| file.path.starts_with(&above));
+            return if known {
+                Ok(())
+            } else {
+                Err(Error::unverified(format!("{} is not in the manifest", entry.path)))
+            };
+        }
+        let Some(file) = missing.remove(entry.path.as_str()) else {
+            return Err(Error::unverified(format!("{} is not in the manifest", entry.path)));
+        };
+        if entry.size != file.len {
+            return Err(Error::unverified(format!(
+                "{} has {} bytes, {} were signed",
+                entry.path, entry.size, file.len
+            )));
+        }
+        let bytes = ustar::whole(entry, body)?;
+        if Sha256::of(&bytes) != file.sha256 {
+            return Err(Error::unverified(format!("{} is not what was signed", entry.path)));
+        }
+        files.insert(entry.path.clone(), bytes);
+        Ok(())
+    })
+    .map_err(|error| error.under(format!("the bundle {} is refused", facts.bundle.version)))?;
+    if let Some(path) = missing.keys().next() {
+        return Err(Error::unverified(format!("the bundle {} is refused", facts.bundle.version))
+            .because(format!("{path} is missing")));
+    }
+    Bundle::new(files, &Provenance { version: facts.bundle.version.as_str(), seq: facts.seq, origin, path })
+}
+
+/// The sha256 of a file on disk, streamed.
+pub fn hash_file(path: &Path) -> Result<(Sha256, u64)> {
+    let (mut file, _) = disk::reader(path)?;
+    let mut hasher = Hasher::default();
+    std::io::copy(&mut file, &mut hasher).map_err(|error| disk::failure("read", path, &error))?;
+    Ok(hasher.finish())
+}
+
+/// Numbers of the releases of which something is kept, lowest first.
+fn kept(state: State<'_>) -> Result<Vec<u64>> {
+    let names = disk::list(&state.path("bundles"))?;
+    let mut seqs: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    seqs.sort_unstable();
+    let whole = |seq: &u64| disk::exists(&state.path(&name(*seq, ARCHIVE)));
+    Ok(seqs.into_iter().filter(whole).collect())
+}
+
+/// Keeps the newest archives; the small manifests of older ones go with them.
+fn prune(state: State<'_>) -> Result<()> {
+    let kept = kept(state)?;
+    for seq in kept.iter().rev().skip(KEEP) {
+        for file in [ARCHIVE, MANIFEST, SIGNATURE] {
+            let path = state.path(&name(*seq, file));
+            disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+        }
+        let dir: PathBuf = state.path(&format!("bundles/{seq}"));
+        disk::remove_dir_if_empty(&dir).map_err(|error| disk::failure("remove", &dir, &error))?;
+    }
+    Ok(())
+}
+
+fn name(seq: u64, file: &str) -> String {
+    format!("bundles/{seq}/{file}")
+}
+
+/// Reads a manifest file for `bundle inspect`, verified or not at all.
+pub fn manifest_beside(keys: &TrustedKeys, dir: &Path) -> Result<Option<Verified<Manifest>>> {
+    let bytes = disk::read_maybe(&dir.join(MANIFEST), DOCUMENT_CAP)?;
+    let minisig = disk::read_maybe(&dir.join(SIGNATURE), DOCUMENT_CAP)?;
+    match (bytes, minisig) {
+        (Some(bytes), Some(minisig)) => keys.verify_manifest(&bytes, &minisig).map(Some),
+        _ => Ok(None),
+    }
+}

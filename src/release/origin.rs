@@ -1,0 +1,322 @@
+//! Where releases come from: an https mirror or GitHub, a directory, an offline archive, an executable beside its
+//! manifest. An origin hands out bytes; nothing it says is believed.
+//!
+//! Layout: `BASE/<name>` is the newest release, the keys and the channels, `BASE/v<version>/<name>` every release.
+//! GitHub keeps them under its own paths. An offline archive and a directory copied from one are flat.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::documents::{Artifact, Name};
+use crate::bundle::ustar::{self, EntryKind, Limits};
+use crate::domain::hash::Hasher;
+use crate::domain::name::printable;
+use crate::domain::{Error, Kind, Result, Sha256};
+use crate::doors::disk;
+use crate::doors::net::{Address, Answer, Client};
+
+/// No signed document or signature is larger.
+pub const DOCUMENT_CAP: u64 = 256 << 10;
+
+/// Which part of the layout a name belongs to.
+#[derive(Debug, Clone, Copy)]
+pub enum Shelf<'a> {
+    /// The newest release.
+    Newest,
+    /// Keys and channels.
+    Shared,
+    /// One release.
+    Version(&'a Name),
+}
+
+/// One place that releases come from.
+pub enum Origin {
+    Web {
+        client: Client,
+        base: String,
+        layout: Layout,
+    },
+    Directory(PathBuf),
+    /// The documents of an offline archive; its artifacts are read when they are wanted.
+    Archive {
+        path: PathBuf,
+        documents: BTreeMap<String, Vec<u8>>,
+    },
+}
+
+/// How a web origin arranges its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    Plain,
+    GitHub,
+}
+
+impl Origin {
+    /// The releases of `owner/name` on GitHub, without its rate-limited API.
+    pub fn github(repo: &str, client: Client) -> Self {
+        Self::Web { client, base: format!("https://github.com/{repo}/releases"), layout: Layout::GitHub }
+    }
+
+    /// What a person wrote: an https or file URL, a directory, an offline archive, a newer executable. The client
+    /// is made only when the network is meant.
+    pub fn open(text: &str, client: impl FnOnce() -> Result<Client>) -> Result<Self> {
+        if text.starts_with("https://") || text.starts_with("http://") {
+            let base = text.trim_end_matches('/').to_owned();
+            Address::parse(&base)?;
+            return Ok(Self::Web { client: client()?, base, layout: Layout::Plain });
+        }
+        let path = match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            Some(_) => {
+                return Err(Error::usage(format!("{} is no file URL", printable(text)))
+                    .hint("file:///path/to/directory"));
+            }
+            None => PathBuf::from(text),
+        };
+        if disk::is_dir(&path) {
+            return Ok(Self::Directory(path));
+        }
+        Self::open_file(&path)
+    }
+
+    fn open_file(path: &Path) -> Result<Self> {
+        let shown = printable(&path.to_string_lossy());
+        let path = &disk::real_file(path)?;
+        let (mut file, _) = disk::reader(path).map_err(|error| error.of_kind(Kind::Usage))?;
+        let mut start = [0; 512];
+        let mut filled = 0;
+        while let Ok(read @ 1..) = file.read(&mut start[filled..]) {
+            filled += read;
+        }
+        if &start[257..262] == b"ustar" {
+            return Self::open_archive(path)
+                .map_err(|error| error.under(format!("{shown} is no offline archive of ours")));
+        }
+        let executable =
+            start.starts_with(b"\x7fELF") || matches!(start[..4], [0xcf | 0xce, 0xfa, 0xed, 0xfe]);
+        let bundle = start.starts_with(&[0x1f, 0x8b]);
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if (executable || bundle) && disk::exists(&dir.join("manifest.json")) {
+            return Ok(Self::Directory(dir.to_owned()));
+        }
+        let error = Error::usage(format!("{shown} is nothing to update from"));
+        Err(if executable || bundle {
+            error.because("it is not signed itself: its manifest.json and manifest.json.minisig must lie beside it").hint(
+                "copy the three files together, or use the offline archive gwinstall-offline-<version>.tar",
+            )
+        } else {
+            error.hint("give an https URL, a directory with releases, or gwinstall-offline-<version>.tar")
+        })
+    }
+
+    fn open_archive(path: &Path) -> Result<Self> {
+        let (file, _) = disk::reader(path)?;
+        let mut documents = BTreeMap::new();
+        ustar::read_tar(std::io::BufReader::new(file), &Limits::OFFLINE, &mut |entry, body| {
+            let wanted = entry.path.ends_with(".json") || entry.path.ends_with(".minisig");
+            if wanted && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
+                documents.insert(entry.path.clone(), ustar::whole(entry, body)?);
+            }
+            Ok(())
+        })?;
+        Ok(Self::Archive { path: path.to_owned(), documents })
+    }
+
+    /// Whether the origin can prove that what it has is the newest.
+    pub fn is_online(&self) -> bool {
+        matches!(self, Self::Web { .. })
+    }
+
+    /// For messages and records.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Web { base, .. } => base.clone(),
+            Self::Directory(path) | Self::Archive { path, .. } => printable(&path.to_string_lossy()),
+        }
+    }
+
+    /// A small file; `None` if the origin does not have it.
+    pub fn document(&self, shelf: Shelf<'_>, name: &str) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Web { client, .. } => match client.document(&self.url(shelf, name), DOCUMENT_CAP, None)? {
+                Answer::Document { bytes, .. } => Ok(Some(bytes)),
+                Answer::NotModified | Answer::Missing => Ok(None),
+            },
+            Self::Directory(dir) => {
+                let path = on_disk(dir, shelf, name);
+                if disk::exists(&path) {
+                    disk::read(&disk::real_file(&path)?, DOCUMENT_CAP).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
+            Self::Archive { documents, .. } => Ok(documents.get(name).cloned()),
+        }
+    }
+
+    /// A small file that must be there.
+    pub fn require(&self, shelf: Shelf<'_>, name: &str) -> Result<Vec<u8>> {
+        self.document(shelf, name)?.ok_or_else(|| self.lacks(name))
+    }
+
+    /// A small file, only if it changed since `etag`. Origins that know no ETags answer in full.
+    pub fn document_since(&self, shelf: Shelf<'_>, name: &str, etag: Option<&str>) -> Result<Answer> {
+        match self {
+            Self::Web { client, .. } => client.document(&self.url(shelf, name), DOCUMENT_CAP, etag),
+            _ => Ok(match self.document(shelf, name)? {
+                Some(bytes) => Answer::Document { bytes, etag: None },
+                None => Answer::Missing,
+            }),
+        }
+    }
+
+    /// Fetches an artifact into a new file, private to us, and compares length and sha256. Whatever fails, no file
+    /// stays.
+    pub fn artifact(
+        &self,
+        version: &Name,
+        artifact: &Artifact,
+        into: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        disk::remove(into).map_err(|error| disk::failure("remove", into, &error))?;
+        let outcome =
+            self.receive(version, artifact, into, progress).and_then(|received| received.check(artifact));
+        if outcome.is_err() {
+            // Reporting that would hide why.
+            let _ = disk::remove(into);
+        }
+        outcome
+    }
+
+    fn receive(
+        &self,
+        version: &Name,
+        artifact: &Artifact,
+        into: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Received> {
+        let (name, shelf) = (artifact.name.as_str(), Shelf::Version(version));
+        match self {
+            Self::Web { client, .. } => {
+                let mut open = || {
+                    disk::remove(into).map_err(|error| disk::failure("remove", into, &error))?;
+                    Received::create(into)
+                };
+                client.download(&self.url(shelf, name), artifact.len, &mut open, progress)
+            }
+            Self::Directory(dir) => {
+                let path = on_disk(dir, shelf, name);
+                if !disk::exists(&path) {
+                    return Err(self.lacks(name));
+                }
+                let (mut source, _) = disk::reader(&disk::real_file(&path)?)?;
+                Received::create(into)?.copy(&mut source, artifact.len, progress)
+            }
+            Self::Archive { path, .. } => {
+                let (source, _) = disk::reader(path)?;
+                let (mut received, mut sink) = (None, Some(Received::create(into)?));
+                ustar::read_tar(std::io::BufReader::new(source), &Limits::OFFLINE, &mut |entry, body| {
+                    if entry.path == name
+                        && let Some(sink) = sink.take()
+                    {
+                        received = Some(sink.copy(body, artifact.len, progress)?);
+                    }
+                    Ok(())
+                })?;
+                received.ok_or_else(|| self.lacks(name))
+            }
+        }
+    }
+
+    fn lacks(&self, name: &str) -> Error {
+        let kind = if self.is_online() { Kind::Network } else { Kind::Usage };
+        Error::new(kind, format!("{} has no {name}", self.shown()))
+            .because("the release may be incomplete, or this is no place of releases")
+            .hint("try again later, or another place: gwinstall self-update --from URL")
+    }
+
+    fn url(&self, shelf: Shelf<'_>, name: &str) -> String {
+        let Self::Web { base, layout, .. } = self else { return String::new() };
+        match (layout, shelf) {
+            (Layout::Plain, Shelf::Newest | Shelf::Shared) => format!("{base}/{name}"),
+            (Layout::Plain, Shelf::Version(version)) => format!("{base}/v{version}/{name}"),
+            (Layout::GitHub, Shelf::Newest) => format!("{base}/latest/download/{name}"),
+            (Layout::GitHub, Shelf::Shared) => format!("{base}/download/channel/{name}"),
+            (Layout::GitHub, Shelf::Version(version)) => format!("{base}/download/v{version}/{name}"),
+        }
+    }
+}
+
+/// In a directory a version has its own folder, unless it was copied flat.
+fn on_disk(dir: &Path, shelf: Shelf<'_>, name: &str) -> PathBuf {
+    match shelf {
+        Shelf::Version(version) => {
+            let own = dir.join(format!("v{version}"));
+            if disk::is_dir(&own) { own.join(name) } else { dir.join(name) }
+        }
+        Shelf::Newest | Shelf::Shared => dir.join(name),
+    }
+}
+
+/// A file that is being received: what is written is hashed as it passes.
+struct Received {
+    file: File,
+    hasher: Hasher,
+    path: PathBuf,
+}
+
+impl Received {
+    fn create(path: &Path) -> Result<Self> {
+        let file = disk::create(path, b"", 0o600).map_err(|error| disk::failure("create", path, &error))?;
+        Ok(Self { file, hasher: Hasher::default(), path: path.to_owned() })
+    }
+
+    /// Copies at most one byte more than expected.
+    fn copy(mut self, source: &mut dyn Read, len: u64, progress: &mut dyn FnMut(u64)) -> Result<Self> {
+        let mut source = source.take(len + 1);
+        let (mut chunk, mut arrived) = (vec![0; 64 << 10], 0);
+        loop {
+            let read = source
+                .read(&mut chunk)
+                .map_err(|error| Error::failed("cannot read the release").because(disk::reason(&error)))?;
+            if read == 0 {
+                return Ok(self);
+            }
+            self.write_all(&chunk[..read]).map_err(|error| disk::failure("write", &self.path, &error))?;
+            arrived += read as u64;
+            progress(arrived);
+        }
+    }
+
+    fn check(self, artifact: &Artifact) -> Result<()> {
+        disk::flush(&[self.file]).map_err(|error| disk::failure("write", &self.path, &error))?;
+        let (sha256, len) = self.hasher.finish();
+        matches_manifest(artifact, sha256, len)
+    }
+}
+
+impl Write for Received {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.write_all(&bytes[..written])?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// S18: both must be right; one of them alone proves nothing.
+pub fn matches_manifest(artifact: &Artifact, sha256: Sha256, len: u64) -> Result<()> {
+    if (len, sha256) == (artifact.len, artifact.sha256) {
+        return Ok(());
+    }
+    Err(Error::unverified(format!("{} is not what was signed", artifact.name))
+        .because(format!("signed:  {} bytes, sha256 {}", artifact.len, artifact.sha256))
+        .because(format!("arrived: {len} bytes, sha256 {sha256}"))
+        .hint("it was changed or decoded on the way; try another network or origin (--from)"))
+}

@@ -1,0 +1,193 @@
+//! What is kept between runs, in the state directory:
+//!
+//! - `trust.json`: what was seen (`memory`)
+//! - `keys/`: the keys documents after the compiled-in one, with their signatures; verified again at each use
+//! - `channel-<name>.json`, `.minisig`, `last-check.json`: the last answer of a check, for ETags and `status`
+//! - `bundles/<seq>/`: manifest, signature and, where it was fetched, archive of a release
+//! - `self-update.lock`, `self-update.journal`, `previous.json`: see `replace`
+//!
+//! Never: anything that a rollback or a backup touches.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::memory::{self, Memory};
+use super::minisig::KeyId;
+use super::origin::{DOCUMENT_CAP, Origin, Shelf};
+use super::trust::{KeySource, TrustedKeys};
+use crate::domain::{Error, Kind, Result};
+use crate::doors::disk::{self, Holder, Lock};
+use crate::doors::{exe, signals, system};
+
+/// The state directory.
+#[derive(Debug, Clone, Copy)]
+pub struct State<'a> {
+    pub dir: &'a Path,
+}
+
+impl<'a> State<'a> {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub fn memory(&self) -> Result<Memory> {
+        match disk::read_maybe(&self.path(memory::FILE), disk::TEXT_CAP)? {
+            Some(text) => Memory::parse(&text),
+            None => Ok(Memory::default()),
+        }
+    }
+
+    pub fn remember(&self, memory: &Memory) -> Result<()> {
+        self.keep(memory::FILE, memory.text().as_bytes())
+    }
+
+    /// Writes a small file of ours: old content or new, 0600.
+    pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path(name);
+        let parent = path.parent().unwrap_or(self.dir);
+        disk::create_dirs(parent).map_err(|error| disk::failure("create", parent, &error))?;
+        disk::write_atomically(&path, bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))
+    }
+
+    pub fn keep_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_vec_pretty(value)
+            .map_err(|error| Error::failed(format!("cannot write {name}")).because(error))?;
+        self.keep(name, &text)
+    }
+
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        disk::read_maybe(&self.path(name), DOCUMENT_CAP)
+    }
+
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(text) = self.read(name)? else { return Ok(None) };
+        let broken =
+            |error| Error::failed(format!("{} cannot be read", self.path(name).display())).because(error);
+        serde_json::from_slice(&text).map(Some).map_err(broken)
+    }
+
+    pub fn forget(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+        if disk::is_dir(self.dir) {
+            disk::flush_dir(self.dir).map_err(|error| disk::failure("write", self.dir, &error))?;
+        }
+        Ok(())
+    }
+
+    /// The keys that are trusted now: the compiled-in ones, walked along what was kept. They may be older than what
+    /// was seen; see `learn_keys` and `Memory::demand_keys`.
+    pub fn keys(&self, embedded: &[u8]) -> Result<TrustedKeys> {
+        if embedded.is_empty() {
+            return Err(Error::new(Kind::Refused, "this gwinstall cannot verify releases")
+                .because("it was built from source, without the keys of a publisher")
+                .hint("install a release with its install.sh, or build with GWINSTALL_KEYS=keys.json"));
+        }
+        let mut keys = TrustedKeys::embedded(embedded)?;
+        // What was kept and does not verify is as good as gone: it is fetched again.
+        while let Ok(next) = keys.clone().walk(keys.version() + 1, &mut Kept(*self)) {
+            keys = next;
+        }
+        Ok(keys)
+    }
+
+    /// Follows the origin's keys as far as `goal` (or as they go), and keeps what was learnt.
+    pub fn learn_keys(&self, keys: TrustedKeys, origin: &Origin, goal: Option<u64>) -> Result<TrustedKeys> {
+        let mut source = Fetched { origin, files: BTreeMap::new() };
+        let keys = match goal {
+            Some(goal) => keys.walk(goal, &mut source)?,
+            None => keys.walk_to_end(&mut source)?,
+        };
+        // Signatures sort behind their document and go first, so that no document is kept without them.
+        for (name, bytes) in source.files.into_iter().rev() {
+            self.keep(&format!("keys/{name}"), &bytes)?;
+        }
+        Ok(keys)
+    }
+
+    /// One self-update at a time. The command that a self-update runs itself finds its parent in the lock.
+    pub fn lock(&self, command: &str, wait: u64) -> Result<Lock> {
+        disk::create_dirs(self.dir).map_err(|error| disk::failure("create", self.dir, &error))?;
+        let path = self.path("self-update.lock");
+        let me = Holder { pid: system::pid(), command: command.to_owned(), since: system::now() };
+        for second in 0..=wait {
+            match disk::hold(&path, &me).map_err(|error| disk::failure("lock", &path, &error))? {
+                Ok(lock) => return Ok(lock),
+                Err(holder) if second == wait => return Err(busy(holder)),
+                Err(_) => system::sleep(Duration::from_secs(1)),
+            }
+            signals::check()?;
+        }
+        Err(busy(None))
+    }
+
+    /// Whether a running self-update started this very process.
+    pub fn is_its_child(&self) -> bool {
+        let holder = disk::read_maybe(&self.path("self-update.lock"), disk::TEXT_CAP).ok().flatten();
+        let holder = holder.and_then(|text| serde_json::from_slice::<Holder>(&text).ok());
+        holder.is_some_and(|holder| exe::parent() == Some(holder.pid))
+    }
+}
+
+fn busy(holder: Option<Holder>) -> Error {
+    let error = Error::new(Kind::Busy, "another self-update is running");
+    let error = match holder {
+        Some(holder) => error.because(format!("process {} since {}", holder.pid, holder.since)),
+        None => error,
+    };
+    error.hint("wait for it with --lock-wait 60")
+}
+
+pub fn keys_name(version: u64) -> String {
+    format!("keys.{version}.json")
+}
+
+pub fn keys_signature_name(version: u64, id: KeyId) -> String {
+    format!("keys.{version}.json.{id}.minisig")
+}
+
+/// The chain that was kept.
+struct Kept<'a>(State<'a>);
+
+impl KeySource for Kept<'_> {
+    fn document(&mut self, version: u64) -> Result<Option<Vec<u8>>> {
+        self.0.read(&format!("keys/{}", keys_name(version)))
+    }
+
+    fn signature(&mut self, version: u64, id: KeyId) -> Result<Option<Vec<u8>>> {
+        self.0.read(&format!("keys/{}", keys_signature_name(version, id)))
+    }
+}
+
+/// The chain of an origin, with everything that was fetched.
+struct Fetched<'a> {
+    origin: &'a Origin,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Fetched<'_> {
+    fn fetch(&mut self, name: String) -> Result<Option<Vec<u8>>> {
+        if let Some(bytes) = self.files.get(&name) {
+            return Ok(Some(bytes.clone()));
+        }
+        let bytes = self.origin.document(Shelf::Shared, &name)?;
+        if let Some(bytes) = &bytes {
+            self.files.insert(name, bytes.clone());
+        }
+        Ok(bytes)
+    }
+}
+
+impl KeySource for Fetched<'_> {
+    fn document(&mut self, version: u64) -> Result<Option<Vec<u8>>> {
+        self.fetch(keys_name(version))
+    }
+
+    fn signature(&mut self, version: u64, id: KeyId) -> Result<Option<Vec<u8>>> {
+        self.fetch(keys_signature_name(version, id))
+    }
+}

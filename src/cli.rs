@@ -101,6 +101,14 @@ pub enum Command {
     Logs(LogsArgs),
     /// Ask the running gateway how it is, without asking a model
     Health,
+    /// Take a newer gwinstall and its configuration, together
+    SelfUpdate(SelfUpdateArgs),
+    /// Look into a signed bundle, or verify it
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Whether this executable is complete; run by self-update before it is put in place
+    #[command(hide = true)]
+    SelfCheck,
     /// Print a completion script
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -366,6 +374,50 @@ pub struct LogsArgs {
     /// Go on as the log grows
     #[arg(long, short)]
     pub follow: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SelfUpdateArgs {
+    /// Only tell whether there is something newer: exit 3 if so
+    #[arg(long, conflicts_with_all = ["rollback", "list"])]
+    pub check: bool,
+    /// Take this version
+    #[arg(long, value_name = "X")]
+    pub version: Option<String>,
+    /// Follow this channel [default: stable]
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
+    /// Take them from here: an https URL, a directory, an offline archive, an executable beside its manifest
+    #[arg(long, value_name = "FILE|DIR|URL")]
+    pub from: Option<String>,
+    /// Leave the deployed configuration as it is
+    #[arg(long, conflicts_with = "bundle_only")]
+    pub binary_only: bool,
+    /// Take only the configuration
+    #[arg(long)]
+    pub bundle_only: bool,
+    /// Allow going back to exactly this version
+    #[arg(long, value_name = "X")]
+    pub allow_downgrade: Option<String>,
+    /// Allow exactly this release, although it is too old to be safe
+    #[arg(long, value_name = "SEQ")]
+    pub accept_below_floor: Option<u64>,
+    /// Go back to the gwinstall and the configuration before the last self-update
+    #[arg(long, conflicts_with_all = ["version", "from", "list", "bundle_only", "binary_only"])]
+    pub rollback: bool,
+    /// List the releases of a forge; --from names owner/name or a URL of a GitHub Enterprise or Gitea
+    #[arg(long)]
+    pub list: bool,
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BundleCommand {
+    /// What a bundle holds and who signed it
+    Inspect { file: PathBuf },
+    /// Check signature, lengths and hashes of everything in it
+    Verify { file: PathBuf },
 }
 
 #[derive(Debug, Clone, Args)]

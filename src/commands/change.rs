@@ -113,7 +113,9 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
 
 /// Recovers and says so; a leftover stops the command with exit 7.
 pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<()> {
-    let Some(recovered) = converge::recover_first(place, operation, wait)? else { return Ok(()) };
+    let Some(recovered) = converge::recover_first(place, operation, wait)? else {
+        return super::releases::recover(place, wait);
+    };
     match &recovered.undone {
         Some(undone) => {
             term::talk(&format!("An earlier {undone} was interrupted; its changes were taken back."))
@@ -125,7 +127,7 @@ pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result
         let _ = gateway::run_script(place, "reload");
     }
     if recovered.leftovers.is_empty() {
-        return Ok(());
+        return super::releases::recover(place, wait);
     }
     let error = Error::new(Kind::Leftovers, "an earlier run was taken back, and something is left for you");
     let error = recovered.leftovers.iter().fold(error, |error, leftover| error.because(leftover));

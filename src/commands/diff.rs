@@ -20,7 +20,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let last = store::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install --dry-run"))?;
     let request = Request { source: source(&args.bundle), ..Request::default() };
-    let bundle = super::bundle(&request.source)?;
+    let bundle = super::bundle(place, &request.source)?;
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
     let values = values::gather(place, &choice, &request)?;
     let wish = Wish {

@@ -66,7 +66,7 @@ pub(super) struct Options {
 pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) -> Result<Answer> {
     change.recover()?;
     let place = change.place;
-    let bundle = super::bundle(&request.source)?;
+    let bundle = super::bundle(place, &request.source)?;
     let last = store::record(place)?;
     let choice = render::choose(&bundle.catalog, request, last.as_ref().map(|last| &last.request))?;
     let values = values::gather(place, &choice, request)?;

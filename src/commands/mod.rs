@@ -7,16 +7,19 @@ mod doctor;
 mod history;
 mod install;
 mod place;
+mod releases;
 mod report;
 mod rollback;
+mod self_update;
+mod signed;
 mod status;
 mod switch;
 mod uninstall;
 
 use crate::bundle::Bundle;
 use crate::cli::{BundleArgs, Cli, Color, Command, Common};
-use crate::domain::Result;
 use crate::domain::request::Source;
+use crate::domain::{Place, Result};
 use crate::doors::{system, term};
 
 use answer::Answer;
@@ -48,6 +51,10 @@ pub fn verb(cli: &Cli) -> &'static str {
         Some(Command::Diff(_)) => "diff",
         Some(Command::History(_)) => "history",
         Some(Command::Doctor(_)) => "doctor",
+        Some(Command::SelfUpdate(_)) => "self-update",
+        Some(Command::Bundle(_)) => "bundle",
+        Some(Command::SelfCheck) => "self-check",
+        Some(Command::Verify(_)) => "verify",
         _ => "other",
     }
 }
@@ -55,6 +62,10 @@ pub fn verb(cli: &Cli) -> &'static str {
 /// Runs one command.
 pub fn run(cli: &Cli) -> Result<Answer> {
     let common = &cli.common;
+    // Before any question about a home: a new executable is tried with nothing around it.
+    if matches!(cli.command, Some(Command::SelfCheck)) {
+        return signed::self_check();
+    }
     let place = place::resolve(common)?;
     match &cli.command {
         None => status::overview(&place),
@@ -68,6 +79,9 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Diff(args)) => diff::run(&place, args),
         Some(Command::History(args)) => history::run(&place, args),
         Some(Command::Doctor(args)) => doctor::run(&place, common, args),
+        Some(Command::SelfUpdate(args)) => self_update::run(&place, common, args),
+        Some(Command::Bundle(command)) => signed::bundle(&place, command),
+        Some(Command::Verify(args)) => signed::verify(&place, args),
         _ => Err(crate::domain::Error::usage("not wired yet")),
     }
 }
@@ -83,9 +97,11 @@ fn source(args: &BundleArgs) -> Source {
 }
 
 /// Reads the bundle of a source.
-fn bundle(source: &Source) -> Result<Bundle> {
+fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     match source {
-        Source::Directory(dir) => Bundle::from_directory(dir),
-        Source::Newest | Source::Embedded | Source::File(_) => crate::bundle::embedded(),
+        Source::Directory(dir) => releases::directory(dir),
+        Source::File(file) => releases::bundle_file(place, file),
+        Source::Newest => releases::newest_bundle(place),
+        Source::Embedded => crate::bundle::embedded(),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - `disk`: files and directories, and the few system calls a transaction stands on
 //! - `exe`: executables of ours: trying one, running one, becoming one
+//! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
 //! - `signals`: Ctrl-C and friends, as a flag
@@ -15,6 +16,7 @@ pub mod disk;
 pub mod exe;
 pub mod loopback;
 pub mod net;
+pub mod progress;
 pub mod signals;
 pub mod system;
 pub mod term;

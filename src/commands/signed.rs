@@ -1,0 +1,254 @@
+//! What can be proved: `verify` of the executable and the deployed files, `bundle inspect` and `bundle verify` of a
+//! file, and the check that a new executable makes of itself. All of it offline.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bundle::{self, build};
+use crate::cli::{BundleCommand, VerifyArgs};
+use crate::deploy::store;
+use crate::domain::name::{count, shell_word};
+use crate::domain::record::Record;
+use crate::domain::tree::Found;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{disk, system};
+use crate::release::bundles::{self, hash_file};
+use crate::release::documents::{Keys, Manifest};
+use crate::release::order;
+use crate::release::state::State;
+use crate::release::trust::{TrustedKeys, Verified};
+
+use super::answer::Answer;
+use super::releases;
+
+/// `self-check`: the embedded bundle and keys are whole. Needs no home, no environment, nothing of the machine.
+pub(super) fn self_check() -> Result<Answer> {
+    let bundle = bundle::embedded()?;
+    if !build::KEYS.is_empty() {
+        TrustedKeys::embedded(build::KEYS)?;
+    }
+    let text = format!("gwinstall {} for {} is complete.", build::VERSION, build::TARGET);
+    Ok(Answer::new("complete").text(text).data(json!({
+        "version": build::VERSION,
+        "seq": build::seq(),
+        "target": build::TARGET,
+        "bundle": bundle.id.version,
+        "files": bundle.files().len(),
+    })))
+}
+
+/// `bundle inspect FILE` and `bundle verify FILE`: the same checks, more or less told.
+pub(super) fn bundle(place: &Place, command: &BundleCommand) -> Result<Answer> {
+    let (file, inspect) = match command {
+        BundleCommand::Inspect { file } => (file, true),
+        BundleCommand::Verify { file } => (file, false),
+    };
+    let state = State { dir: &place.state_dir };
+    let keys = state.keys(build::KEYS)?;
+    let (bundle, manifest) = bundles::from_file(&keys, file)?;
+    let facts = manifest.facts();
+    let mut lines =
+        vec![format!("{} is a bundle of gwinstall {}, whole and signed.", file.display(), facts.version)];
+    lines.extend(provenance(&keys, &manifest));
+    if inspect {
+        lines.push(String::new());
+        for file in &facts.bundle.files {
+            lines.push(format!("  {:o} {:>8}  {}", file.mode.bits(), file.len, file.path));
+        }
+        let presets: Vec<&str> = bundle.catalog.presets.iter().map(|preset| preset.name.as_str()).collect();
+        lines.push(format!("\n  Presets: {}", presets.join(", ")));
+        lines.push(format!("  Models:  {}", count(bundle.catalog.models.len(), "model")));
+    }
+    let data = json!({
+        "version": facts.version,
+        "seq": facts.seq,
+        "commit": facts.commit,
+        "released": facts.released,
+        "key": manifest.signer(),
+        "manifest_sha256": manifest.sha256(),
+        "files": facts.bundle.files,
+    });
+    Ok(Answer::new(format!("verified bundle {}", facts.version)).text(lines.join("\n")).data(data))
+}
+
+/// Who signed a release, and when: the lines that every verdict shows.
+fn provenance(keys: &TrustedKeys, manifest: &Verified<Manifest>) -> Vec<String> {
+    let facts = manifest.facts();
+    let mut lines = vec![
+        format!(
+            "  Release:  seq {}, {}, of {} ({})",
+            facts.seq,
+            facts.channel,
+            facts.released.date(),
+            order::ago(system::now(), facts.released)
+        ),
+        format!("  Commit:   {}", facts.commit),
+        format!("  Key:      {} (keys.json version {})", manifest.signer(), keys.version()),
+        format!("  Manifest: sha256 {}", manifest.sha256()),
+    ];
+    lines.extend(keys.remark(manifest.signer()).map(|note| format!("  note: {note}")));
+    lines
+}
+
+/// What became of one thing that was looked at.
+struct Verdict {
+    lines: Vec<String>,
+    /// Files that differ from the record.
+    drifted: Vec<String>,
+    /// Signed things that are not what was signed.
+    forged: Vec<String>,
+    data: Value,
+}
+
+/// `verify`: exit 8 for what was signed and is something else, 3 for what you changed, 0 otherwise.
+pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
+    let state = State { dir: &place.state_dir };
+    let executable =
+        system::executable().ok_or_else(|| Error::failed("cannot tell where this executable is"))?;
+    let mut verdict = Verdict { lines: Vec::new(), drifted: Vec::new(), forged: Vec::new(), data: json!({}) };
+    let keys = state.keys(build::KEYS).ok();
+    let manifest = match &keys {
+        Some(keys) => bundles::manifest(state, keys, build::seq())?,
+        None => None,
+    };
+    the_executable(&mut verdict, &executable, keys.as_ref(), manifest.as_ref())?;
+    match store::record(place)? {
+        Some(record) => the_deployment(&mut verdict, place, &record)?,
+        None => verdict.lines.push("Nothing is deployed.".to_owned()),
+    }
+    if args.explain {
+        verdict.lines.extend(explain(
+            &executable,
+            place,
+            keys.as_ref().map(TrustedKeys::facts),
+            manifest.as_ref(),
+        ));
+    }
+    let text = verdict.lines.join("\n");
+    if !verdict.forged.is_empty() {
+        let error = Error::new(
+            Kind::Unverified,
+            format!("{} not what was signed", count(verdict.forged.len(), "file")),
+        );
+        return Err(verdict
+            .forged
+            .iter()
+            .fold(error, |error, name| error.because(name))
+            .hint("install it anew: sh install.sh"));
+    }
+    let answer = if verdict.drifted.is_empty() {
+        Answer::new("everything is as recorded")
+    } else {
+        Answer::new(format!("{} not as recorded", count(verdict.drifted.len(), "file"))).exit(Kind::Pending)
+    };
+    Ok(answer.text(text).data(verdict.data))
+}
+
+/// The executable against the manifest of its release, where that was kept; the executable cannot vouch for itself.
+fn the_executable(
+    verdict: &mut Verdict,
+    path: &Path,
+    keys: Option<&TrustedKeys>,
+    manifest: Option<&Verified<Manifest>>,
+) -> Result<()> {
+    let (sha256, len) = hash_file(path)?;
+    verdict.data["executable"] =
+        json!({ "path": path.display().to_string(), "sha256": sha256, "signed": Value::Null });
+    let (Some(keys), Some(manifest)) = (keys, manifest) else {
+        verdict.lines.push(format!("Executable {}: sha256 {sha256}", path.display()));
+        verdict
+            .lines
+            .push("  No manifest of its release is kept here, so nothing signed speaks of it.".to_owned());
+        return Ok(());
+    };
+    let signed = order::artifact(manifest, "binary", build::TARGET)?;
+    let same = (signed.sha256, signed.len) == (sha256, len);
+    verdict.data["executable"]["signed"] = json!(same);
+    verdict.data["release"] = json!({
+        "seq": manifest.facts().seq,
+        "commit": manifest.facts().commit,
+        "key": manifest.signer(),
+        "released": manifest.facts().released,
+    });
+    if same {
+        verdict.lines.push(format!(
+            "Executable {}: as signed, gwinstall {}",
+            path.display(),
+            manifest.facts().version
+        ));
+    } else {
+        verdict.forged.push(format!("{} has sha256 {sha256}, signed is {}", path.display(), signed.sha256));
+    }
+    verdict.lines.extend(provenance(keys, manifest));
+    Ok(())
+}
+
+/// The deployed files against the record, and the record's bundle against the bundle it names.
+fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Result<()> {
+    for (path, known) in &record.files {
+        let as_recorded = match disk::find(&place.file(path))? {
+            Found::File(stamp) => stamp.sha256 == known.sha256,
+            Found::Absent => known.deleted,
+            Found::Other(_) => false,
+        };
+        if !as_recorded {
+            verdict.drifted.push(path.clone());
+        }
+    }
+    let known = [bundle::embedded().ok(), releases::newest_bundle(place).ok()];
+    let named = known
+        .iter()
+        .flatten()
+        .find(|bundle| bundle.id.seq == record.bundle.seq && bundle.id.version == record.bundle.version);
+    let source = match (record.bundle.origin.as_str(), named) {
+        ("directory", _) => "unsigned, from a directory",
+        (_, Some(bundle)) if bundle.id.sha256 == record.bundle.sha256 => {
+            "that bundle is at hand and is the same"
+        }
+        (_, Some(_)) => "another bundle of that number is at hand",
+        (_, None) => "that bundle is not at hand any more",
+    };
+    verdict.lines.push(format!(
+        "Deployment {}: {} of bundle {} ({source})",
+        place.show(&place.target),
+        count(record.files.len(), "file"),
+        record.bundle.version
+    ));
+    for path in &verdict.drifted {
+        verdict.lines.push(format!("  changed since: {path}"));
+    }
+    verdict.data["files"] = json!({ "count": record.files.len(), "drifted": verdict.drifted });
+    verdict.data["bundle"] = json!(record.bundle);
+    Ok(())
+}
+
+/// Commands of other people's programs that say the same.
+fn explain(
+    path: &Path,
+    place: &Place,
+    keys: Option<&Keys>,
+    manifest: Option<&Verified<Manifest>>,
+) -> Vec<String> {
+    let mut lines = vec![String::new(), "The same without gwinstall:".to_owned()];
+    let executable = shell_word(&path.to_string_lossy());
+    if let (Some(keys), Some(manifest)) = (keys, manifest) {
+        let dir = place.state_dir.join(format!("bundles/{}", manifest.facts().seq));
+        let document = shell_word(&dir.join("manifest.json").to_string_lossy());
+        let ranged = keys.release.iter().chain(&keys.retired).find(|key| key.id == manifest.signer());
+        if let Some(key) = ranged {
+            lines.push(format!("  minisign -VHm {document} -P {}", key.key.as_str()));
+        }
+        if let Some(signed) = manifest.facts().artifact("binary", build::TARGET) {
+            lines.push(format!("  echo '{}  '{executable} | sha256sum -c", signed.sha256));
+        }
+        let archive = dir.join("bundle.tar.gz");
+        if disk::exists(&archive) {
+            lines.push(format!("  tar -tzvf {}", shell_word(&archive.to_string_lossy())));
+        }
+    } else {
+        lines.push(format!("  sha256sum {executable}    # compare with manifest.json of the release"));
+        lines.push("  minisign -VHm manifest.json -P KEY".to_owned());
+    }
+    lines
+}

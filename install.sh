@@ -540,7 +540,11 @@ download() {
         if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then set -- "$1" "$2" "--ca-certificate=$GWINSTALL_CA_BUNDLE"; fi
         wget -nv --tries=1 --timeout=20 --max-redirect=5 -O "$2" ${3+"$3"} "$1"
     elif have wget; then
-        # busybox: it has no choice of authorities, and often checks none. The sha256 does not depend on it.
+        # busybox leaves TLS to openssl where that is here, else it checks no certificate. The sha256 needs none.
+        if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then
+            SSL_CERT_FILE=$GWINSTALL_CA_BUNDLE
+            export SSL_CERT_FILE
+        fi
         wget -q -T 20 -O "$2" "$1" && return 0
         # Some builds of busybox crash over -T.
         [ $? -eq 139 ] && wget -q -O "$2" "$1"

@@ -516,7 +516,7 @@ fetch() {
         if [ "$pause" != 0 ]; then sleep "$pause"; fi
     done
     # Both curl and wget end a complaint about certificates with advice; the fact comes first.
-    reason=$(grep -E 'curl: |wget: |ERROR|ailed|neither' "$staging/log" | head -n 1)
+    reason=$(grep -E 'curl: |wget: |ERROR|ailed|neither' "$staging/log" | grep -v ': note:' | head -n 1)
     die 10 "cannot fetch $url: ${reason:-the connection broke, or the answer is longer than any release}" \
         "check the address, your network and HTTPS_PROXY, then run this again"
 }

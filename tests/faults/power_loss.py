@@ -21,7 +21,7 @@ from pathlib import Path
 from calls import Point
 from replay import CALLS, OPTIONS, Recorder, after_the_cut
 from scenario import OLD_FS, SCENARIOS, Stage, stage_directory
-from sweep import Broken, Task, after_a_crash
+from sweep import Broken, Task, after_a_crash, kinds_of_bad
 from tree import materialise
 
 SEED = 20261121
@@ -79,16 +79,16 @@ def attempt(number):
         name, ground, model, shot, made, chance = state(number)
         materialise(after_the_cut(shot.before, shot.operations, made, model, chance), stage.home)
         task = Task("power-loss", name, Point("state", number), ground=ground, rerun=number % 7 == 6)
-        said = f"state {number}: {name} {ground} {model}, {made} of {len(shot.operations)} operations"
+        said = f"{number}  # {name} {ground} {model}, {made} of {len(shot.operations)} operations"
         try:
             verdict = after_a_crash(stage, task)
             if made == len(shot.operations) and verdict not in ("new", "old=new", "rerun"):
                 raise Broken(f"exit 0 was given, and after the cut the tree is {verdict}")
         except Broken as wrong:
-            return number, model, "bad", f"{said}: {wrong}"
-        return number, model, verdict, said
+            return model, "bad", said, str(wrong)
+        return model, verdict, said, ""
     except SystemExit as error:
-        return number, "-", "bad", f"state {number}: the harness stops: {error}"
+        return "-", "bad", str(number), f"the harness stops: {error}"
 
 
 def open_stage(binary, parent, number):
@@ -117,17 +117,19 @@ def main(arguments):
     with tempfile.TemporaryDirectory(prefix="gwinstall-power-", dir=stage_directory()) as parent:
         number = multiprocessing.Value("i", 0)
         with multiprocessing.Pool(os.cpu_count(), open_stage, (binary, parent, number)) as pool:
-            for _, model, word, said in pool.imap_unordered(attempt, numbers, chunksize=5):
+            for model, word, said, wrong in pool.imap_unordered(attempt, numbers, chunksize=5):
                 counts[model, word] += 1
                 if word == "bad":
-                    bad.append(said)
+                    bad.append((said, wrong))
     for (model, word), n in sorted(counts.items()):
         print(f"  {model:8} {word:8} {n}")
-    for said in sorted(bad)[:25]:
-        print(f"BAD {said}")
+    for wrong, tasks in kinds_of_bad(bad)[:25]:
+        print(f"BAD {len(tasks)} × {wrong}")
+        for task in tasks[:3]:
+            print(f"    tests/faults/power_loss.py one {task}")
     print(f"power-loss: {len(numbers)} states, {len(bad)} bad, {time.monotonic() - since:.0f} s")
     if mode == "control":
-        broken = [said for said in bad if "the harness stops" not in said]
+        broken = [wrong for _, wrong in bad if "the harness stops" not in wrong]
         print(f"negative control: {'found out' if broken else 'NOT found out: the replay proves nothing'}")
         return 0 if broken else 1
     return 1 if bad else 0

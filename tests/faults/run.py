@@ -13,7 +13,6 @@ Prints what it counted and ends with `faults: N points, B bad`. Exit status 1: s
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from pathlib import Path
 import behaviour
 from calls import Point
 from scenario import BIND_MOUNT, OLD_FS, SCENARIOS, Stage, mounts_possible, stage_directory
-from sweep import SIGNAL_CODES, Task, judge, recovery_points
+from sweep import SIGNAL_CODES, Task, judge, kinds_of_bad, recovery_points
 
 SEED = 20261121
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT")
@@ -142,19 +141,12 @@ class Tally:
         if word == "bad":
             self.bad.append((str(task), wrong))
 
-    def kinds_of_bad(self):
-        """What is wrong, numbers aside, with the tasks that showed it; the most frequent first."""
-        kinds = {}
-        for task, wrong in self.bad:
-            kinds.setdefault(re.sub(r"\d+", "N", wrong), (wrong, []))[1].append(task)
-        return sorted(kinds.values(), key=lambda kind: -len(kind[1]))
-
     def show(self, since):
         kinds = sorted({kind for kind, _ in self.counts})
         for kind in kinds:
             words = {word: n for (k, word), n in sorted(self.counts.items()) if k == kind}
             print(f"  {kind:18} {sum(words.values()):6}  " + ", ".join(f"{word} {n}" for word, n in words.items()))
-        for wrong, tasks in self.kinds_of_bad()[:SHOWN]:
+        for wrong, tasks in kinds_of_bad(self.bad)[:SHOWN]:
             print(f"BAD {len(tasks)} × {wrong}")
             for task in tasks[:3]:
                 print(f"    tests/faults/run.py one {task}")

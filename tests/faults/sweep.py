@@ -4,6 +4,7 @@ Kinds of task: `kill` at a point of the command; `error` once, `from-on` at a po
 and then a kill at a point of its recovery. Every kind can run on another ground (scenario.py).
 """
 
+import re
 import shutil
 from dataclasses import dataclass
 
@@ -59,6 +60,14 @@ def judge(stage, task):
         ](stage, task), ""
     except Broken as wrong:
         return "bad", str(wrong)
+
+
+def kinds_of_bad(bad):
+    """What is wrong, numbers and temporary names aside, with the tasks that showed it; the most frequent first."""
+    kinds = {}
+    for task, wrong in bad:
+        kinds.setdefault(re.sub(r"[0-9a-f]{64}|\d+", "N", wrong), (wrong, []))[1].append(task)
+    return sorted(kinds.values(), key=lambda kind: -len(kind[1]))
 
 
 def disturbed(stage, task, arguments, inject):

@@ -233,7 +233,7 @@ mod tests {
             assert!(policy_at(&path).unwrap_err().to_string().contains("others than root"), "{mode:o}");
         }
         disk::set_mode(&path, 0o644).unwrap();
-        disk::set_owner(&path, (1000, 0)).unwrap();
+        std::os::unix::fs::chown(&path, Some(1000), Some(0)).unwrap();
         assert!(policy_at(&path).unwrap_err().to_string().contains("belong to root"));
     }
 }

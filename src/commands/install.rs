@@ -22,7 +22,7 @@ use crate::render;
 
 use super::answer::Answer;
 use super::change::{self, Change};
-use super::report;
+use super::{releases, report};
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -90,6 +90,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         })
     };
     let prepared = prepare(last.as_ref())?;
+    releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
     let checks = pre_checks(place, &bundle, &prepared, options);
     let again = || {
         let last = store::record(place)?;

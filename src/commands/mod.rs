@@ -18,6 +18,7 @@ mod uninstall;
 
 use crate::bundle::Bundle;
 use crate::cli::{BundleArgs, Cli, Color, Command, Common};
+use crate::domain::record::Record;
 use crate::domain::request::Source;
 use crate::domain::{Place, Result};
 use crate::doors::{system, term};
@@ -103,5 +104,13 @@ fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         Source::File(file) => releases::bundle_file(place, file),
         Source::Newest => releases::newest_bundle(place),
         Source::Embedded => crate::bundle::embedded(),
+    }
+}
+
+/// The bundle that knows what is deployed: the directory it came from, else the newest.
+fn bundle_of(place: &Place, record: &Record) -> Result<Bundle> {
+    match (record.bundle.origin.as_str(), &record.bundle.path) {
+        ("directory", Some(path)) => bundle(place, &Source::Directory(path.into())),
+        _ => bundle(place, &Source::Newest),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::{self, Bundle, build};
 use crate::deploy::{backup, store};
 use crate::domain::name::printable;
+use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Instant, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::{disk, exe, system, term};
@@ -92,6 +93,13 @@ fn policy_at(path: &Path) -> Result<Policy> {
         return Err(refuse("others than root may write it"));
     }
     Policy::parse(std::str::from_utf8(&text).map_err(|_| refuse("it is not text"))?)
+}
+
+/// Whether this machine's policy lets somebody deploy this.
+pub(super) fn permit(preset: &str, url: &HttpUrl) -> Result<()> {
+    let policy = policy_at(Path::new(policy::PATH))?;
+    policy.permit_preset(preset)?;
+    policy.permit_gateway_url(url)
 }
 
 /// The bundle to deploy when nobody names one: the embedded one, or a newer one that was fetched.

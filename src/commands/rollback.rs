@@ -1,12 +1,15 @@
 //! `rollback`: back to a backup, with a safety backup of what is left behind.
 
+use std::collections::BTreeMap;
+
 use crate::cli::{Common, RollbackArgs};
 use crate::deploy::draft::draft;
 use crate::deploy::{backup, goals, store, values};
+use crate::domain::record::Record;
 use crate::domain::request::Request;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::term;
-use crate::render;
+use crate::render::{self, Value};
 
 use super::answer::Answer;
 use super::change::{self, Change};
@@ -22,15 +25,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
     // A secret that is nowhere any more is looked for again, as an install would.
-    let found = {
-        let backup = backup::open(&path, expected)?;
-        let bundle = crate::bundle::embedded()?;
-        let request = Request::default();
-        render::choose(&bundle.catalog, &request, Some(&backup.record.request))
-            .and_then(|choice| values::gather(place, &choice, &request))
-            .map(|values| values.found)
-            .unwrap_or_default()
-    };
+    let found = values_for(place, &backup::open(&path, expected)?.record).unwrap_or_default();
     let work_out = || {
         let last = store::record(place)?;
         let backup = backup::open(&path, expected)?;
@@ -64,4 +59,12 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         "\n  Secrets in .env stayed as they are. A running gateway takes it over with: gwinstall reload",
     );
     Ok(Answer::new(format!("back at {filename}")).text(text).data(change::data(&drafted, Some(&outcome))))
+}
+
+/// What a gathering of an install of that record would find; without its bundle nothing, and values stay missing.
+fn values_for(place: &Place, record: &Record) -> Result<BTreeMap<String, Value>> {
+    let bundle = super::bundle_of(place, record)?;
+    let request = Request::default();
+    let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
+    values::gather(place, &choice, &request).map(|values| values.found)
 }

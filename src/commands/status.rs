@@ -79,7 +79,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
             .map(|path| format!("  ! {path}  has a version of ours beside it: gwinstall resolve {path}")),
     );
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
-    lines.extend(retired(&record));
+    lines.extend(retired(place, &record));
     if let Some(found) = &interrupted {
         lines.push(interruption(found));
     }
@@ -186,8 +186,8 @@ pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
     found
 }
 
-fn retired(record: &Record) -> Vec<String> {
-    let Ok(bundle) = crate::bundle::embedded() else { return Vec::new() };
+fn retired(place: &Place, record: &Record) -> Vec<String> {
+    let Ok(bundle) = super::bundle_of(place, record) else { return Vec::new() };
     let past = past_retirement(&bundle, record);
     if past.is_empty() {
         Vec::new()

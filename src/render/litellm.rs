@@ -80,7 +80,8 @@ fn aliases(choice: &Choice<'_>) -> Vec<String> {
 /// A deployed retired model falls back to its deployed successor, any other to the deployed ones that its catalog entry names.
 fn fallbacks(choice: &Choice<'_>) -> Vec<String> {
     let deployed = |id: &&str| choice.models.iter().any(|model| model.id == **id);
-    let next = |model: &Model| after(choice, model).into_iter().filter(deployed).collect::<Vec<_>>().join(", ");
+    let next =
+        |model: &Model| after(choice, model).into_iter().filter(deployed).collect::<Vec<_>>().join(", ");
     let named = choice.models.iter().map(|model| (&model.id, next(model)));
     named.filter(|(_, next)| !next.is_empty()).map(|(id, next)| format!("- {id}: [{next}]")).collect()
 }

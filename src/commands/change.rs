@@ -124,7 +124,7 @@ pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result
     }
     if recovered.config_changed && matches!(checks::running(place, 0), Running::Ours(_)) {
         // The gateway may have loaded the configuration that was just taken back.
-        let _ = gateway::run_script(place, "reload");
+        let _ = gateway::run_script(place, gateway::Verb::Reload);
     }
     if recovered.leftovers.is_empty() {
         return super::releases::recover(place, wait);

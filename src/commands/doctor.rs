@@ -8,12 +8,11 @@ use crate::deploy::checks::{self, Checks};
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::store;
 use crate::domain::check::{Finding, Status};
-use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, term};
 
 use super::answer::Answer;
-use super::{change, report, status};
+use super::{change, conflicts, prerequisites, report, status};
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
     if args.repair {
@@ -79,19 +78,10 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
             Finding::fail("the record of earlier settings cannot be read").hint("gwinstall rollback")
         }
     });
+    prerequisites::examine(checks, place, record.as_ref())?;
+    conflicts::examine(checks, place, record.as_ref())?;
     let Some(record) = record else { return Ok(()) };
     checks::live(checks, place, &record);
-    checks.run("settings_effective", || {
-        let overrides = status::overrides(place, &record);
-        match overrides.first() {
-            None => Finding::pass("no other settings file wins over ours"),
-            Some(first) => Finding::warn(first.clone()).details(json!({ "overrides": overrides })),
-        }
-    });
-    if record.files.contains_key(files::CONFIG) && !place.staged {
-        let port = record.gateway_url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(4000);
-        checks.run("no_litellm_running", || checks::no_litellm_running(place, port, true));
-    }
     checks.run("directory_private", || match disk::mode(&place.target) {
         Some(mode) if mode & 0o077 == 0 => {
             Finding::pass(format!("{} has mode {mode:04o}", place.show(&place.target)))

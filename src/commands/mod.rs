@@ -1,27 +1,45 @@
 //! One file a verb: build a request, call the engine, say what happened.
 
 pub mod answer;
+mod backup;
+mod backup_diff;
 mod change;
+mod conflicts;
 mod diff;
 mod doctor;
+mod env;
+mod env_set;
+mod gateway;
 mod history;
 mod install;
+mod manual;
+mod models;
+mod models_check;
 mod place;
+mod prerequisites;
+mod presets;
 mod releases;
 mod report;
+mod resolve;
 mod rollback;
 mod self_update;
 mod signed;
 mod status;
 mod switch;
+mod table;
 mod uninstall;
+mod validate;
 
 use crate::bundle::Bundle;
-use crate::cli::{BundleArgs, Cli, Color, Command, Common};
+use crate::cli::{
+    BackupCommand, BundleArgs, Cli, Color, Command, Common, ConfirmArgs, EnvCommand, ModelsCommand,
+    PresetsCommand,
+};
 use crate::domain::record::Record;
 use crate::domain::request::Source;
-use crate::domain::{Place, Result};
+use crate::domain::{Error, Place, Result};
 use crate::doors::{system, term};
+use crate::gateway::Verb;
 
 use answer::Answer;
 
@@ -55,36 +73,89 @@ pub fn verb(cli: &Cli) -> &'static str {
         Some(Command::SelfUpdate(_)) => "self-update",
         Some(Command::Bundle(_)) => "bundle",
         Some(Command::SelfCheck) => "self-check",
+        Some(Command::Validate(_)) => "validate",
         Some(Command::Verify(_)) => "verify",
-        _ => "other",
+        Some(Command::Backup(command)) => match command {
+            BackupCommand::List => "backup-list",
+            BackupCommand::Create { .. } => "backup-create",
+            BackupCommand::Verify { .. } => "backup-verify",
+            BackupCommand::Pin { .. } => "backup-pin",
+            BackupCommand::Unpin { .. } => "backup-unpin",
+            BackupCommand::Prune { .. } => "backup-prune",
+            BackupCommand::Diff { .. } => "backup-diff",
+            BackupCommand::Export { .. } => "backup-export",
+            BackupCommand::Import { .. } => "backup-import",
+        },
+        Some(Command::Resolve(_)) => "resolve",
+        Some(Command::Models(command)) => match command {
+            ModelsCommand::List => "models-list",
+            ModelsCommand::Add { .. } => "models-add",
+            ModelsCommand::Remove { .. } => "models-remove",
+            ModelsCommand::Check { .. } => "models-check",
+        },
+        Some(Command::Presets(PresetsCommand::List)) => "presets-list",
+        Some(Command::Presets(PresetsCommand::Show { .. })) => "presets-show",
+        Some(Command::Env(command)) => match command {
+            EnvCommand::List => "env-list",
+            EnvCommand::Check => "env-check",
+            EnvCommand::Set { .. } => "env-set",
+        },
+        Some(Command::Start) => "start",
+        Some(Command::Stop) => "stop",
+        Some(Command::Restart) => "restart",
+        Some(Command::Reload) => "reload",
+        Some(Command::Logs(_)) => "logs",
+        Some(Command::Health) => "health",
+        Some(Command::Completions(_)) => "completions",
+        Some(Command::Man) => "man",
     }
 }
 
 /// Runs one command.
 pub fn run(cli: &Cli) -> Result<Answer> {
     let common = &cli.common;
-    // Before any question about a home: a new executable is tried with nothing around it.
-    if matches!(cli.command, Some(Command::SelfCheck)) {
-        return signed::self_check();
-    }
-    let place = place::resolve(common)?;
+    // What is said about the program itself needs no home.
+    let place = || place::resolve(common);
     match &cli.command {
-        None => status::overview(&place),
-        Some(Command::Status) => status::run(&place),
-        Some(Command::Install(args)) => install::run(&place, common, args),
-        Some(Command::Update(args)) => install::update(&place, common, args),
-        Some(Command::Rollback(args)) => rollback::run(&place, common, args),
-        Some(Command::Uninstall(args)) => uninstall::run(&place, common, args),
-        Some(Command::Off(args)) => switch::run(&place, common, args, true),
-        Some(Command::On(args)) => switch::run(&place, common, args, false),
-        Some(Command::Diff(args)) => diff::run(&place, args),
-        Some(Command::History(args)) => history::run(&place, args),
-        Some(Command::Doctor(args)) => doctor::run(&place, common, args),
-        Some(Command::SelfUpdate(args)) => self_update::run(&place, common, args),
-        Some(Command::Bundle(command)) => signed::bundle(&place, command),
-        Some(Command::Verify(args)) => signed::verify(&place, args),
-        _ => Err(crate::domain::Error::usage("not wired yet")),
+        None => status::overview(&place()?),
+        Some(Command::Status) => status::run(&place()?),
+        Some(Command::Install(args)) => install::run(&place()?, common, args),
+        Some(Command::Update(args)) => install::update(&place()?, common, args),
+        Some(Command::Rollback(args)) => rollback::run(&place()?, common, args),
+        Some(Command::Uninstall(args)) => uninstall::run(&place()?, common, args),
+        Some(Command::Off(args)) => switch::run(&place()?, common, args, true),
+        Some(Command::On(args)) => switch::run(&place()?, common, args, false),
+        Some(Command::Diff(args)) => diff::run(&place()?, args),
+        Some(Command::History(args)) => history::run(&place()?, args),
+        Some(Command::Doctor(args)) => doctor::run(&place()?, common, args),
+        Some(Command::Validate(args)) => validate::run(&place()?, args),
+        Some(Command::Verify(args)) => signed::verify(&place()?, args),
+        Some(Command::SelfUpdate(args)) => self_update::run(&place()?, common, args),
+        Some(Command::Bundle(command)) => signed::bundle(&place()?, command),
+        Some(Command::SelfCheck) => signed::self_check(),
+        Some(Command::Backup(command)) => backup::run(&place()?, common, command),
+        Some(Command::Resolve(args)) => resolve::run(&place()?, common, args),
+        Some(Command::Models(command)) => models::run(&place()?, common, command),
+        Some(Command::Presets(command)) => presets::run(&place()?, command),
+        Some(Command::Env(command)) => env::run(&place()?, common, command),
+        Some(Command::Start) => gateway::run(&place()?, Verb::Start),
+        Some(Command::Stop) => gateway::run(&place()?, Verb::Stop),
+        Some(Command::Restart) => gateway::run(&place()?, Verb::Restart),
+        Some(Command::Reload) => gateway::run(&place()?, Verb::Reload),
+        Some(Command::Logs(args)) => gateway::logs(&place()?, args),
+        Some(Command::Health) => gateway::health(&place()?),
+        Some(Command::Completions(args)) => manual::completions(args),
+        Some(Command::Man) => manual::man(),
     }
+}
+
+/// Without a terminal a change needs `--yes`; `command` is what to type.
+fn demand_consent(confirm: &ConfirmArgs, command: &str) -> Result<()> {
+    if confirm.yes || term::is_interactive() {
+        return Ok(());
+    }
+    Err(Error::usage("this changes files, and there is no terminal to ask on")
+        .hint(format!("{command} --yes (or --dry-run to see what it would do)")))
 }
 
 /// The source that the flags name.
@@ -107,10 +178,14 @@ fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     }
 }
 
-/// The bundle that knows what is deployed: the directory it came from, else the newest.
-fn bundle_of(place: &Place, record: &Record) -> Result<Bundle> {
-    match (record.bundle.origin.as_str(), &record.bundle.path) {
-        ("directory", Some(path)) => bundle(place, &Source::Directory(path.into())),
-        _ => bundle(place, &Source::Newest),
-    }
+/// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.
+fn source_of(last: Option<&Record>) -> Source {
+    let directory =
+        last.filter(|last| last.bundle.origin == "directory").and_then(|last| last.bundle.path.as_ref());
+    directory.map_or(Source::Newest, |dir| Source::Directory(dir.into()))
+}
+
+/// The bundle that knows what is deployed; the embedded one where that source is gone.
+fn bundle_of(place: &Place, last: Option<&Record>) -> Result<Bundle> {
+    bundle(place, &source_of(last)).or_else(|_| crate::bundle::embedded())
 }

@@ -63,7 +63,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
 
 /// What a gathering of an install of that record would find; without its bundle nothing, and values stay missing.
 fn values_for(place: &Place, record: &Record) -> Result<BTreeMap<String, Value>> {
-    let bundle = super::bundle_of(place, record)?;
+    let bundle = super::bundle_of(place, Some(record))?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     values::gather(place, &choice, &request).map(|values| values.found)

@@ -187,7 +187,7 @@ pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
 }
 
 fn retired(place: &Place, record: &Record) -> Vec<String> {
-    let Ok(bundle) = super::bundle_of(place, record) else { return Vec::new() };
+    let Ok(bundle) = super::bundle_of(place, Some(record)) else { return Vec::new() };
     let past = past_retirement(&bundle, record);
     if past.is_empty() {
         Vec::new()

@@ -18,7 +18,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
     change.recover()?;
     let last = store::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
-    let bundle = super::bundle_of(place, &last)?;
+    let bundle = super::bundle_of(place, Some(&last))?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
     let values = values::gather(place, &choice, &request)?;

@@ -15,7 +15,7 @@ use crate::domain::record::Record;
 use crate::domain::tree::{Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
 use crate::doors::disk;
-use crate::format::dotenv::DotEnv;
+use crate::format::dotenv::{DotEnv, is_placeholder};
 
 use super::store;
 
@@ -24,7 +24,7 @@ const ROOT: &str = "gateway/";
 const INDEX: &str = "metadata.json";
 /// Backups that are kept when nothing else is said.
 pub const KEEP: usize = 5;
-const ARCHIVE_CAP: u64 = 64 << 20;
+pub const ARCHIVE_CAP: u64 = 64 << 20;
 
 /// What is known about one archive; the seeds call it BackupMetadata.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -254,7 +254,7 @@ fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
         is_valid: backup.is_ok(),
         pinned: false,
         safety: false,
-        secrets: false,
+        secrets: backup.as_ref().is_ok_and(holds_secrets),
         before: String::new(),
         pristine: backup.map_or_else(
             |_| Vec::new(),
@@ -265,6 +265,50 @@ fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
             },
         ),
     })
+}
+
+/// Whether an archive's `.env` holds values that its record does not call public.
+fn holds_secrets(backup: &Backup) -> bool {
+    let public =
+        |name: &str| backup.record.environment_variables.get(name).is_some_and(|known| !known.secret);
+    DotEnv::parse(&backup.env).entries().any(|entry| !is_placeholder(entry.value) && !public(entry.key))
+}
+
+/// Takes an archive from elsewhere among the backups, under its own name where that is one of a backup. Everything in
+/// it is checked before a byte is written.
+pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
+    let refused = |error: Error| error.under(format!("cannot import {}", from.display()));
+    let bytes = disk::read(from, ARCHIVE_CAP)?;
+    parse(&bytes).map_err(|why| refused(Error::unverified("it is no backup of a gateway").because(why)))?;
+    let dir = place.backups();
+    disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
+    let entries = list(place)?;
+    let sum = Sha256::of(&bytes);
+    if let Some(known) = entries.iter().find(|entry| entry.sha256_checksum == sum) {
+        return Err(refused(Error::usage(format!("it is here already, as {}", known.filename))));
+    }
+    let own = from.file_name().and_then(|name| name.to_str()).filter(|name| is_backup_name(name));
+    let own = own.filter(|name| !disk::exists(&dir.join(name))).map(str::to_owned);
+    let filename = own.unwrap_or_else(|| free_name(&dir, now));
+    let path = dir.join(&filename);
+    disk::write_atomically(&path, &bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))?;
+    let entry = rebuilt(&dir, &filename)?;
+    save(place, &list(place)?)?;
+    Ok(entry)
+}
+
+/// Keeps a backup from being pruned, or lets it be pruned again; says whether that changed anything.
+pub fn pin(place: &Place, filename: &str, pinned: bool) -> Result<bool> {
+    let mut entries = list(place)?;
+    let Some(entry) = entries.iter_mut().find(|entry| entry.filename == filename) else {
+        return Err(Error::usage(format!("there is no backup {filename}")).hint("gwinstall backup list"));
+    };
+    if entry.pinned == pinned {
+        return Ok(false);
+    }
+    entry.pinned = pinned;
+    save(place, &entries)?;
+    Ok(true)
 }
 
 /// Writes the index; without backups there is none.

@@ -9,6 +9,7 @@ pub mod goals;
 pub mod journal;
 pub mod plan;
 pub mod recover;
+pub mod resolve;
 pub mod store;
 pub mod transaction;
 pub mod values;

@@ -176,3 +176,49 @@ pub fn become_user(user: u32, group: u32) -> Result<()> {
             .because(super::disk::reason(&std::io::Error::last_os_error())))
     }
 }
+
+/// Runs a program without input, in `/`, and gives its first 64 KiB of stdout if it ends well in time; else why not, in
+/// words. What it leaves running is ended.
+pub fn listen_to(
+    program: &std::path::Path,
+    arguments: &[&str],
+    timeout: Duration,
+) -> std::result::Result<String, String> {
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+    let shown = program.display();
+    let mut child = Command::new(program)
+        .args(arguments)
+        // A file of the current directory must not become part of somebody else's program.
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("{shown} does not run: {}", super::disk::reason(&error)))?;
+    let stdout = child.stdout.take();
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(stdout) = stdout {
+            let _ = stdout.take(1 << 16).read_to_end(&mut text);
+        }
+        text
+    });
+    let started = std::time::Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if started.elapsed() < timeout => sleep(Duration::from_millis(5)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("{shown} did not answer within {} s", timeout.as_secs()));
+            }
+        }
+    };
+    if !status.success() {
+        return Err(format!("{shown} ended with {}", status.code().unwrap_or(-1)));
+    }
+    let text = reader.join().unwrap_or_default();
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}

@@ -40,6 +40,19 @@ pub fn raw(bytes: &[u8]) {
     let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
+/// Bytes of data as they are; `false` when nobody reads them any more. Without bytes it only looks.
+pub fn raw_while_read(bytes: &[u8]) -> bool {
+    let out = io::stdout();
+    let mut poll = [rustix::event::PollFd::new(&out, rustix::event::PollFlags::empty())];
+    let gone = rustix::event::PollFlags::ERR | rustix::event::PollFlags::HUP | rustix::event::PollFlags::NVAL;
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    if rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().intersects(gone) {
+        return false;
+    }
+    let mut out = out.lock();
+    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+}
+
 /// A line of talk: progress, warnings, questions.
 pub fn talk(text: &str) {
     if !manner().quiet && !manner().json {

@@ -1,19 +1,59 @@
-//! The running gateway: started, stopped and asked through the deployed script, which is what a person without us
-//! would use too.
+//! The running gateway: started and stopped through the deployed script, which is what a person without us would use
+//! too, and asked over HTTP.
+
+pub mod ask;
+pub mod health;
 
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, system};
+use crate::doors::{disk, signals, system};
 
-/// Runs `start-gateway.sh VERB` and passes its words on. Its exit status is ours.
-pub fn run_script(place: &Place, verb: &str) -> Result<u8> {
+/// What the script is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+}
+
+impl Verb {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+        }
+    }
+
+    fn failure(self) -> &'static str {
+        match self {
+            Self::Start => "the gateway did not start",
+            Self::Stop => "the gateway did not stop",
+            Self::Restart => "the gateway did not restart",
+            Self::Reload => "the gateway did not take over its configuration",
+        }
+    }
+}
+
+/// Runs `start-gateway.sh VERB` and passes its words on. It is the script that knows what is safe to signal.
+pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
         return Err(Error::usage(format!("there is no {}", place.show(&script)))
             .because("nothing is deployed, or its preset runs no gateway on this machine")
             .hint("gwinstall status"));
     }
-    system::run(&script, &[verb], &[])
+    let code = system::run(&script, &[verb.word()], &[])?;
+    // A Ctrl-C reaches the script too; its end then is ours.
+    signals::check()?;
+    if code == 0 {
+        return Ok(());
+    }
+    Err(Error::failed(verb.failure())
+        .because(format!("{} ended with {code}, and said why above", place.show(&script)))
+        .hint("gwinstall logs; gwinstall doctor"))
 }
 
 /// Starts, or reloads, the gateway while the transaction that deployed it is still open.

@@ -109,6 +109,21 @@ pub fn tail(path: &Path, bytes: u64) -> Result<Vec<u8>> {
     read().map_err(|error| failure("read", path, &error))
 }
 
+/// Up to `cap` bytes of a growing file from `offset` on; absent or shorter is empty.
+pub fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
+    use std::io::Seek;
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(error) if absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(failure("read", path, &error)),
+    };
+    let mut bytes = Vec::new();
+    file.seek(io::SeekFrom::Start(offset))
+        .and_then(|_| file.take(cap).read_to_end(&mut bytes))
+        .map_err(|error| failure("read", path, &error))?;
+    Ok(bytes)
+}
+
 /// Names in a directory, sorted; absent is empty. Names that are not UTF-8 are none of ours and left out.
 pub fn list(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
@@ -152,6 +167,11 @@ pub fn walk(root: &Path) -> Result<Vec<String>> {
 
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether `path` is a file that this process may run, links followed.
+pub fn is_program(path: &Path) -> bool {
+    path.is_file() && rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 pub fn is_dir(path: &Path) -> bool {

@@ -1,0 +1,296 @@
+//! `backup`: list, make, check, pin, prune, compare, copy out and copy in. What changes the backups does so under the
+//! lock of the deployment. Never removes the newest, a pinned one, or the one that was last gone back to.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
+use crate::deploy::backup::{self, Entry, Making};
+use crate::deploy::{converge, recover, store};
+use crate::domain::name::{count, printable};
+use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::doors::{disk, signals, system, term};
+
+use super::answer::Answer;
+use super::table::columns;
+use super::{backup_diff, change};
+
+pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Result<Answer> {
+    let wait = common.lock_wait;
+    match command {
+        BackupCommand::List => list(place),
+        BackupCommand::Create { include_secrets } => create(place, wait, *include_secrets),
+        BackupCommand::Verify { backup } => verify(place, backup.as_deref()),
+        BackupCommand::Pin { backup } => pin(place, wait, backup, true),
+        BackupCommand::Unpin { backup } => pin(place, wait, backup, false),
+        BackupCommand::Prune { keep, confirm } => prune(place, wait, keep, confirm),
+        BackupCommand::Diff { backup } => backup_diff::run(place, backup),
+        BackupCommand::Export { backup, to } => export(place, backup, to),
+        BackupCommand::Import { from } => import(place, wait, from),
+    }
+}
+
+/// Does `work` under the lock, after an interrupted run was taken back.
+fn locked<T>(place: &Place, wait: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    change::recover_first(place, "backup", wait)?;
+    let held = converge::lock(place, "backup", wait)?;
+    let done = signals::check().and_then(|()| work());
+    recover::leave_no_trace(place);
+    drop(held);
+    done
+}
+
+/// What `rollback N` counts: states from the newest on, without safety backups.
+fn numbers(entries: &[Entry]) -> Vec<Option<usize>> {
+    let mut next = 0;
+    let mut numbers: Vec<Option<usize>> = entries
+        .iter()
+        .rev()
+        .map(|entry| {
+            next += usize::from(!entry.safety);
+            (!entry.safety).then_some(next)
+        })
+        .collect();
+    numbers.reverse();
+    numbers
+}
+
+fn list(place: &Place) -> Result<Answer> {
+    let entries = backup::list(place)?;
+    if entries.is_empty() {
+        return Ok(Answer::new("there is no backup")
+            .text("There is no backup yet. One is made before every change; now: gwinstall backup create")
+            .data(json!({ "backups": [] })));
+    }
+    let numbers = numbers(&entries);
+    let mut rows = vec![["N", "BACKUP", "SIZE", "BEFORE", "PRESET", ""].map(str::to_owned).to_vec()];
+    for (entry, number) in entries.iter().zip(&numbers).rev() {
+        let preset = entry.deployment_config.get("preset").and_then(Value::as_str).unwrap_or("-");
+        let before = if entry.before.is_empty() { "-" } else { &entry.before };
+        rows.push(vec![
+            number.map_or_else(|| "-".to_owned(), |n| n.to_string()),
+            printable(&entry.filename),
+            size(entry.size_bytes),
+            printable(before),
+            printable(preset),
+            traits(entry),
+        ]);
+    }
+    let mut text = columns(&rows, &[0, 2]);
+    text.push_str("\nTo go back to one: gwinstall rollback N, or its file name.");
+    let data: Vec<Value> = entries
+        .iter()
+        .zip(&numbers)
+        .rev()
+        .map(|(entry, number)| {
+            let mut value = json!(entry);
+            value["number"] = json!(number);
+            value
+        })
+        .collect();
+    Ok(Answer::new(count(entries.len(), "backup")).text(text).data(json!({ "backups": data })))
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
+        _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
+    }
+}
+
+fn traits(entry: &Entry) -> String {
+    let words = [
+        (!entry.is_valid, "damaged"),
+        (entry.pinned, "pinned"),
+        (entry.safety, "safety"),
+        (entry.secrets, "holds secrets"),
+    ];
+    let words: Vec<&str> =
+        words.into_iter().filter(|(true_of_it, _)| *true_of_it).map(|(_, word)| word).collect();
+    words.join(", ")
+}
+
+fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
+    let entry = locked(place, wait, || {
+        let record = store::record(place)?.ok_or_else(|| {
+            Error::usage("nothing is deployed, so there is nothing to back up").hint("gwinstall install")
+        })?;
+        let now = system::now();
+        let making = Making { before: "create", now, safety: false, include_secrets };
+        backup::create(place, &record, &making)
+    })?;
+    let mut text = format!("Made {} ({}).", entry.filename, size(entry.size_bytes));
+    if entry.secrets {
+        text.push_str("\n  It holds secret values: keep it private.");
+    }
+    text.push_str(&format!("\n  To keep it for good: gwinstall backup pin {}", entry.filename));
+    Ok(Answer::new(format!("made {}", entry.filename)).text(text).data(json!({ "backup": entry })))
+}
+
+/// The backups that `which` means; all of them when it is absent.
+fn chosen(place: &Place, which: Option<&str>) -> Result<Vec<(PathBuf, Option<Entry>)>> {
+    match which {
+        Some(which) => backup::choose(place, Some(which), None).map(|one| vec![one]),
+        None => {
+            let entries = backup::list(place)?;
+            Ok(entries
+                .into_iter()
+                .map(|entry| (place.backups().join(&entry.filename), Some(entry)))
+                .collect())
+        }
+    }
+}
+
+fn verify(place: &Place, which: Option<&str>) -> Result<Answer> {
+    let mut lines = Vec::new();
+    let mut results = Vec::new();
+    let mut damaged = 0;
+    for (path, entry) in chosen(place, which)?.iter().rev() {
+        signals::check()?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
+        match backup::open(path, expected) {
+            Ok(backup) => {
+                // Its files, its .env and its record.
+                let files = backup.files.len() + 2;
+                lines.push(format!(
+                    "{} {name}: {} whole",
+                    term::paint("PASS", term::Style::Green),
+                    count(files, "file")
+                ));
+                results.push(json!({ "filename": name, "valid": true, "files": files }));
+            }
+            Err(error) => {
+                damaged += 1;
+                let why = error.causes().join(": ");
+                lines.push(format!("{} {name}: {why}", term::paint("FAIL", term::Style::Red)));
+                results.push(json!({ "filename": name, "valid": false, "why": why }));
+            }
+        }
+    }
+    if results.is_empty() {
+        return Ok(Answer::new("there is no backup")
+            .text("There is no backup to check.")
+            .data(json!({ "backups": [] })));
+    }
+    let data = json!({ "backups": results, "damaged": damaged });
+    if damaged == 0 {
+        return Ok(Answer::new("every backup is whole").text(lines.join("\n")).data(data));
+    }
+    lines
+        .push("A damaged backup cannot be gone back to. To see the others: gwinstall backup list".to_owned());
+    let message = format!("{} damaged", count(damaged, "backup"));
+    Ok(Answer::new(message).text(lines.join("\n")).data(data).exit(Kind::Unverified))
+}
+
+fn pin(place: &Place, wait: u64, which: &str, pinned: bool) -> Result<Answer> {
+    let name = own(place, which)?;
+    let changed = locked(place, wait, || backup::pin(place, &name, pinned))?;
+    let state = match (pinned, changed) {
+        (true, true) => "is pinned: it is never removed by pruning",
+        (true, false) => "was pinned already",
+        (false, true) => "may be pruned again",
+        (false, false) => "was not pinned",
+    };
+    let data = json!({ "filename": name, "pinned": pinned, "changed": changed });
+    Ok(Answer::new(format!("{name} {state}")).text(format!("{name} {state}.")).data(data))
+}
+
+/// The file name of one of our own backups; a path elsewhere has no place in the index.
+fn own(place: &Place, which: &str) -> Result<String> {
+    match backup::choose(place, Some(which), None)? {
+        (_, Some(entry)) => Ok(entry.filename),
+        (path, None) => Err(Error::usage(format!("{} is not among the backups here", path.display()))
+            .hint(format!("gwinstall backup import {}", place.paste(&path)))),
+    }
+}
+
+/// What pruning would take: never the newest, the newest whole one, the one last gone back to, or a pinned one.
+fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
+    let entries = backup::list(place)?;
+    let record = store::record(place)?;
+    let mut in_use: Vec<&str> = record.iter().filter_map(|record| record.restored_from.as_deref()).collect();
+    in_use.extend(entries.iter().rev().find(|entry| entry.is_valid).map(|entry| entry.filename.as_str()));
+    Ok(backup::prunable(&entries, keep.keep, keep.max_age, system::now(), &in_use))
+}
+
+fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Result<Answer> {
+    let planned = prunable(place, keep)?;
+    if planned.is_empty() {
+        return Ok(Answer::new("nothing to prune")
+            .text("Nothing to do: no backup is surplus.")
+            .data(json!({ "pruned": [] })));
+    }
+    let summary: Vec<String> =
+        planned.iter().map(|name| format!("  {} {name}", term::paint("-", term::Style::Red))).collect();
+    let summary = format!("Remove {}\n{}", count(planned.len(), "backup"), summary.join("\n"));
+    if confirm.dry_run {
+        let text = format!("{summary}\nThis was a dry run: nothing was changed.");
+        return Ok(Answer::new("dry run: nothing was changed")
+            .text(text)
+            .data(json!({ "would_prune": planned })));
+    }
+    super::demand_consent(confirm, "gwinstall backup prune")?;
+    term::talk(&summary);
+    if !confirm.yes && !term::confirm("Go ahead?", false)? {
+        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+    }
+    let pruned = locked(place, wait, || {
+        // Only what was shown, and only what still may go.
+        let still: Vec<String> =
+            prunable(place, keep)?.into_iter().filter(|name| planned.contains(name)).collect();
+        still.iter().try_for_each(|name| backup::remove(place, name))?;
+        let _ = recover::drop_unreferenced_all(place);
+        Ok(still)
+    })?;
+    Ok(Answer::new(format!("removed {}", count(pruned.len(), "backup")))
+        .text(format!("Removed {}.", count(pruned.len(), "backup")))
+        .data(json!({ "pruned": pruned })))
+}
+
+fn export(place: &Place, which: &str, to: &Path) -> Result<Answer> {
+    let (path, entry) = backup::choose(place, Some(which), None)?;
+    backup::open(&path, entry.as_ref().map(|entry| entry.sha256_checksum))?;
+    let to = if disk::is_dir(to) { to.join(path.file_name().unwrap_or_default()) } else { to.to_path_buf() };
+    if disk::exists(&to) {
+        return Err(Error::usage(format!("{} is there already", to.display()))
+            .because("an export never overwrites a file")
+            .hint("give another name"));
+    }
+    let bytes = disk::read(&path, backup::ARCHIVE_CAP)?;
+    let written = disk::create(&to, &bytes, 0o600).and_then(|file| disk::flush(&[file]));
+    if let Err(error) = written {
+        // A refusal to create left nothing of ours; anything later left a part of a file.
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            let _ = disk::remove(&to);
+        }
+        return Err(disk::failure("write", &to, &error));
+    }
+    let sum = Sha256::of(&bytes);
+    let secrets = entry.as_ref().is_some_and(|entry| entry.secrets);
+    let mut text = format!("Copied to {}\n  sha256 {sum}", to.display());
+    if secrets {
+        text.push_str("\n  It holds secret values: keep it private.");
+    }
+    let data = json!({ "to": to, "sha256": sum, "secrets": secrets });
+    Ok(Answer::new(format!("copied to {}", to.display())).text(text).data(data))
+}
+
+fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
+    if !disk::exists(from) {
+        return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
+    }
+    let real = disk::real_file(from)?;
+    let entry = locked(place, wait, || backup::adopt(place, &real, system::now()))?;
+    let mut text = format!("Imported as {}", entry.filename);
+    if entry.secrets {
+        text.push_str("\n  It holds secret values.");
+    }
+    text.push_str(&format!(
+        "\n  To go back to it: gwinstall rollback {0}\n  To keep it for good: gwinstall backup pin {0}",
+        entry.filename
+    ));
+    Ok(Answer::new(format!("imported as {}", entry.filename)).text(text).data(json!({ "backup": entry })))
+}

@@ -1,0 +1,208 @@
+//! `models`: what the catalog knows, what is deployed, and another list of them. Adding and removing is an install with
+//! another list; asking the gateway is done only when told.
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+use crate::bundle::catalog::{Catalog, Model};
+use crate::cli::{Common, ConfirmArgs, ModelsCommand};
+use crate::deploy::store;
+use crate::domain::name::{closest, count, list, printable};
+use crate::domain::record::Record;
+use crate::domain::request::Request;
+use crate::domain::{Error, Place, Result};
+use crate::doors::{system, term};
+use crate::render;
+
+use super::answer::Answer;
+use super::change::Change;
+use super::install::{self, Options};
+use super::models_check;
+use super::table::columns;
+
+pub(super) fn run(place: &Place, common: &Common, command: &ModelsCommand) -> Result<Answer> {
+    match command {
+        ModelsCommand::List => show(place),
+        ModelsCommand::Add { models, confirm } => change(place, common, confirm, models, Verb::Add),
+        ModelsCommand::Remove { models, confirm } => change(place, common, confirm, models, Verb::Remove),
+        ModelsCommand::Check { call } => models_check::run(place, *call),
+    }
+}
+
+fn show(place: &Place) -> Result<Answer> {
+    let last = store::record(place)?;
+    let bundle = super::bundle_of(place, last.as_ref())?;
+    let deployed = last.map(|last| last.models).unwrap_or_default();
+    let today = system::now().date();
+    let head = ["MODEL", "TIER", "IN", "OUT", "CONTEXT", "ANSWER", "RETIRES", "SUCCESSOR", "DEPLOYED"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut data = Vec::new();
+    for model in &bundle.catalog.models {
+        let past = is_past(model, &today);
+        let is_deployed = deployed.contains(&model.id);
+        rows.push(row(model, past, is_deployed));
+        let mut value = json!(model);
+        value["deployed"] = json!(is_deployed);
+        value["past_retirement"] = json!(past);
+        data.push(value);
+    }
+    let foreign: Vec<&String> = deployed.iter().filter(|id| bundle.catalog.model(id).is_none()).collect();
+    let mut text = columns(&rows, &[2, 3, 4, 5]);
+    text.push_str("\nPrices are US dollars per million tokens, limits are tokens, of ");
+    text.push_str(&bundle.catalog.as_of);
+    text.push('.');
+    if rows.iter().any(|row| row[6].ends_with('!')) {
+        text.push_str(
+            "\n! The date has passed: the provider may refuse the model; its successor takes over.",
+        );
+    }
+    if !foreign.is_empty() {
+        let names: Vec<String> = foreign.iter().map(|id| printable(id)).collect();
+        text.push_str(&format!("\nAlso deployed, by names that the catalog does not know: {}", list(&names)));
+    }
+    Ok(Answer::new(format!("{} known, {} deployed", count(data.len(), "model"), deployed.len()))
+        .text(text)
+        .data(json!({ "models": data, "deployed": deployed, "as_of": bundle.catalog.as_of })))
+}
+
+/// Whether the first day on which it may be gone has come, by the clock.
+fn is_past(model: &Model, today: &str) -> bool {
+    model.retires.as_deref().is_some_and(|day| day <= today)
+}
+
+fn row(model: &Model, past: bool, deployed: bool) -> Vec<String> {
+    let tier = json!(model.tier);
+    let retires = model.retires.as_deref().unwrap_or("-");
+    vec![
+        model.id.clone(),
+        tier.as_str().unwrap_or_default().to_owned(),
+        format!("{:.2}", model.price_in),
+        format!("{:.2}", model.price_out),
+        model.context_tokens.to_string(),
+        model.output_tokens.to_string(),
+        if past { format!("{retires} !") } else { retires.to_owned() },
+        model.successor.clone().unwrap_or_else(|| "-".to_owned()),
+        if deployed { "yes".to_owned() } else { "-".to_owned() },
+    ]
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Add,
+    Remove,
+}
+
+fn change(
+    place: &Place,
+    common: &Common,
+    confirm: &ConfirmArgs,
+    typed: &[String],
+    verb: Verb,
+) -> Result<Answer> {
+    let change = Change::new(place, common, confirm, "models");
+    change.recover()?;
+    let last = store::record(place)?.ok_or_else(|| {
+        Error::usage("nothing is deployed yet")
+            .hint(format!("gwinstall install --models {}", typed.join(",")))
+    })?;
+    let source = super::source_of(Some(&last));
+    let bundle = super::bundle(change.place, &source)?;
+    let typed: Vec<String> = typed.iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
+    demand_litellm(&bundle, &last)?;
+    let models = match verb {
+        Verb::Add => added(&bundle.catalog, &last, &typed)?,
+        Verb::Remove => removed(&bundle, &last, &typed)?,
+    };
+    let Some(models) = models else {
+        let text = format!("Nothing to do: {} deployed already.", are(&typed));
+        return Ok(Answer::new("nothing to do").text(text).data(json!({ "models": last.models })));
+    };
+    if !confirm.dry_run {
+        let word = if verb == Verb::Add { "add" } else { "remove" };
+        super::demand_consent(confirm, &format!("gwinstall models {word} {}", typed.join(" ")))?;
+    }
+    for model in
+        models.iter().filter_map(|id| bundle.catalog.model(id)).filter(|model| typed.contains(&model.id))
+    {
+        if is_past(model, &system::now().date()) {
+            term::talk(&format!(
+                "note: {} is past its retirement date; its successor comes with it",
+                model.id
+            ));
+        }
+    }
+    let request = Request { models: Some(models), source, ..Request::default() };
+    install::deploy(&change, &request, &Options { force: false, start: false, strict: false })
+}
+
+fn are(names: &[String]) -> String {
+    format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
+}
+
+/// Elsewhere the list is three names in a fixed order, for the three sizes that Claude Code knows.
+fn demand_litellm(bundle: &Bundle, last: &Record) -> Result<()> {
+    if bundle.catalog.preset(&last.preset).is_some_and(|preset| preset.base.is_some()) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("the preset {} runs no LiteLLM here, so it has no list of models", last.preset))
+        .because("which models there are is up to the gateway")
+        .hint("to name the three that Claude Code asks for: gwinstall install --models OPUS,SONNET,HAIKU"))
+}
+
+/// The deployed models and further ones; `None` when they are all there.
+fn added(catalog: &Catalog, last: &Record, typed: &[String]) -> Result<Option<Vec<String>>> {
+    let mut models = last.models.clone();
+    for name in typed {
+        if catalog.model(name).is_none() {
+            return Err(unknown(
+                name,
+                catalog.models.iter().map(|model| model.id.as_str()).collect(),
+                "known",
+            ));
+        }
+        if !models.contains(name) {
+            models.push(name.clone());
+        }
+    }
+    Ok((models.len() > last.models.len()).then_some(models))
+}
+
+/// The deployed models without some of them.
+fn removed(bundle: &Bundle, last: &Record, typed: &[String]) -> Result<Option<Vec<String>>> {
+    if let Some(name) = typed.iter().find(|name| !last.models.contains(name)) {
+        return Err(unknown(name, last.models.iter().map(String::as_str).collect(), "deployed"));
+    }
+    let left: Vec<String> = last.models.iter().filter(|id| !typed.contains(id)).cloned().collect();
+    if left.is_empty() {
+        return Err(Error::usage(format!("{} the last of the gateway, and it needs one", are(typed))).hint(
+            "to take everything out: gwinstall uninstall; to deploy others first: gwinstall models add NAME",
+        ));
+    }
+    let request = Request { models: Some(left.clone()), ..Request::default() };
+    let again = render::choose(&bundle.catalog, &request, Some(&last.request))?.model_names();
+    if let Some(back) = typed.iter().find(|name| again.contains(name)) {
+        let retired: Vec<&str> = bundle
+            .catalog
+            .models
+            .iter()
+            .filter(|model| model.successor.as_ref() == Some(back) && again.contains(&model.id))
+            .map(|model| model.id.as_str())
+            .collect();
+        return Err(Error::usage(format!("{back} cannot go alone"))
+            .because(format!(
+                "it is the successor of {}, which has retired and falls back to it",
+                list(&retired)
+            ))
+            .hint(format!("gwinstall models remove {back} {}", retired.join(" "))));
+    }
+    Ok(Some(left))
+}
+
+fn unknown(name: &str, known: Vec<&str>, what: &str) -> Error {
+    let error = Error::usage(format!("there is no model {:?}", printable(name)))
+        .because(format!("{what}: {}", known.join(", ")));
+    match closest(name, known).as_slice() {
+        [] => error.hint("gwinstall models list"),
+        near => error.hint(format!("the closest: {}", near.join(", "))),
+    }
+}

@@ -1,0 +1,126 @@
+//! `presets`: what the bundle offers, and what one of them deploys.
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+use crate::bundle::catalog::Preset;
+use crate::cli::PresetsCommand;
+use crate::deploy::store;
+use crate::domain::name::{closest, count, list, printable};
+use crate::domain::place::files;
+use crate::domain::request::Request;
+use crate::domain::tree::{Class, Wanted};
+use crate::domain::{Error, Place, Result};
+use crate::render;
+
+use super::answer::Answer;
+use super::table::columns;
+
+pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
+    let last = store::record(place)?;
+    let bundle = super::bundle_of(place, last.as_ref())?;
+    let deployed = last.map(|last| last.preset);
+    match command {
+        PresetsCommand::List => Ok(all(&bundle, deployed.as_deref())),
+        PresetsCommand::Show { preset } => one(&bundle, deployed.as_deref(), preset),
+    }
+}
+
+fn all(bundle: &Bundle, deployed: Option<&str>) -> Answer {
+    let mut rows = vec![["PRESET", "GATEWAY", "MODELS", "DEPLOYED", ""].map(str::to_owned).to_vec()];
+    let mut data = Vec::new();
+    for preset in &bundle.catalog.presets {
+        let is_deployed = deployed == Some(&preset.name);
+        rows.push(vec![
+            preset.name.clone(),
+            preset.gateway_types.join(", "),
+            if preset.base.is_some() { preset.default_models.len().to_string() } else { "-".to_owned() },
+            if is_deployed { "yes" } else { "-" }.to_owned(),
+            preset.description.clone(),
+        ]);
+        data.push(json!({
+            "name": preset.name,
+            "description": preset.description,
+            "gateway_types": preset.gateway_types,
+            "default_models": preset.default_models,
+            "runs_litellm": preset.base.is_some(),
+            "deployed": is_deployed,
+        }));
+    }
+    let mut text = columns(&rows, &[2]);
+    text.push_str("\nMore about one: gwinstall presets show NAME");
+    Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data }))
+}
+
+fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {
+    let catalog = &bundle.catalog;
+    let names: Vec<&str> = catalog.presets.iter().map(|preset| preset.name.as_str()).collect();
+    let Some(preset) = catalog.preset(typed) else {
+        let error = Error::usage(format!("there is no preset {:?}", printable(typed)))
+            .because(format!("the presets are {}", list(&names)));
+        return Err(match closest(typed, names.iter().copied()).first() {
+            Some(near) => error.hint(format!("gwinstall presets show {near}")),
+            None => error.hint("gwinstall presets list"),
+        });
+    };
+    let request = Request { preset: Some(preset.name.clone()), ..Request::default() };
+    let choice = render::choose(catalog, &request, None)?;
+    let wanted = render::files_of(bundle, &choice)?;
+    let models: Vec<String> = choice.models.iter().map(|model| model.id.clone()).collect();
+    let data = json!({
+        "name": preset.name,
+        "description": preset.description,
+        "gateway_types": preset.gateway_types,
+        "template_file": preset.template_file,
+        "models": models,
+        "required": preset.required_env_vars,
+        "optional": preset.optional_env_vars,
+        "runs_litellm": preset.base.is_some(),
+        "deployed": deployed == Some(&preset.name),
+        "files": wanted.iter().map(|(path, file)| json!({ "path": path, "class": file.class })).collect::<Vec<Value>>(),
+    });
+    Ok(Answer::new(format!("preset {}", preset.name)).text(text(preset, &models, &wanted)).data(data))
+}
+
+fn text(preset: &Preset, models: &[String], wanted: &Wanted) -> String {
+    let mut rows = vec![
+        ("Gateway:", list(&preset.gateway_types)),
+        (
+            "Runs:",
+            if preset.base.is_some() { "LiteLLM on this machine" } else { "nothing on this machine" }
+                .to_owned(),
+        ),
+        ("Reference:", preset.template_file.clone()),
+    ];
+    if !models.is_empty() {
+        rows.push(("Models:", models.join(", ")));
+    }
+    rows.push(("Required:", preset.required_env_vars.join(", ")));
+    if !preset.optional_env_vars.is_empty() {
+        rows.push(("Optional:", preset.optional_env_vars.join(", ")));
+    }
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, text)| vec![format!("  {name}"), text]).collect();
+    let mut lines = vec![format!("{}: {}", preset.name, preset.description), columns(&rows, &[])];
+    lines.push(format!("  It deploys {}:", count(wanted.len(), "file")));
+    for (class, noun) in [
+        (Class::Config, "configuration"),
+        (Class::Script, "scripts"),
+        (Class::Template, "templates"),
+        (Class::Doc, "docs"),
+        (Class::Example, "examples"),
+        (Class::Test, "tests"),
+    ] {
+        let paths: Vec<&str> =
+            wanted.iter().filter(|(_, file)| file.class == class).map(|(path, _)| path.as_str()).collect();
+        match paths.as_slice() {
+            [] => {}
+            [only] => lines.push(format!("    {noun}: {only}")),
+            several => lines.push(format!("    {noun}: {}", several.len())),
+        }
+    }
+    lines.push(format!("  and {} (values), with our keys in Claude Code's settings.", files::ENV));
+    lines
+        .push(format!("To see every change: gwinstall install --preset {} --dry-run --verbose", preset.name));
+    lines.join("\n")
+}

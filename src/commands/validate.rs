@@ -1,0 +1,90 @@
+//! `validate`: a configuration held against what LiteLLM really does with it, more strictly than LiteLLM's own check.
+//! Every finding comes with file, line, column, the line itself with a caret, and what to write instead.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::ValidateArgs;
+use crate::deploy::goals;
+use crate::domain::name::{count, printable};
+use crate::domain::place::files;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{disk, system};
+use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::format::litellm::{Context, Finding, Severity, check, references};
+
+use super::answer::Answer;
+
+pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
+    let (path, shown) = which(place, args.file.as_deref())?;
+    let bytes = disk::read(&disk::real_file(&path)?, disk::TEXT_CAP)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::failed(format!("{shown}:{line}: this is not UTF-8"))
+            .hint(format!("look at it: sed -n {line}p {} | od -c", place.paste(&path)))
+    })?;
+    let known = known_variables(place, &references(&text))?;
+    let findings = check(&text, &Context { known_env: Some(&known), unset_is_error: true });
+    Ok(told(&shown, &text, &findings))
+}
+
+/// The file that was named, else the deployed configuration.
+fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
+    if let Some(path) = named {
+        let shown = printable(&path.to_string_lossy());
+        if !disk::exists(path) {
+            return Err(Error::failed(format!("there is no file {shown}")));
+        }
+        return Ok((path.to_path_buf(), shown));
+    }
+    let path = place.file(files::CONFIG);
+    if disk::exists(&path) {
+        let shown = place.show(&path);
+        return Ok((path, shown));
+    }
+    Err(Error::usage(format!("there is no {}", place.show(&path)))
+        .because("nothing is deployed, or its preset runs no LiteLLM on this machine")
+        .hint("name a file: gwinstall validate FILE"))
+}
+
+/// Of the variables that the text refers to, those that LiteLLM will find: in `gateway/.env`, which it is started with,
+/// or in the environment.
+fn known_variables(place: &Place, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let env = DotEnv::parse(&goals::env_text(place)?);
+    let set = |name: &&String| {
+        let in_file = env.get(name).is_some_and(|value| !is_placeholder(value));
+        in_file || (!place.staged && system::variable(name).is_some())
+    };
+    Ok(wanted.iter().filter(set).cloned().collect())
+}
+
+fn told(shown: &str, text: &str, findings: &[Finding]) -> Answer {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let warnings = findings.len() - errors;
+    let data = json!({
+        "file": shown,
+        "errors": errors,
+        "warnings": warnings,
+        "findings": findings.iter().map(|finding| json!({
+            "severity": finding.severity.to_string(),
+            "line": finding.line,
+            "column": finding.column,
+            "rule": finding.rule,
+            "message": finding.message,
+            "hint": finding.hint,
+        })).collect::<Vec<Value>>(),
+    });
+    let mut parts: Vec<String> = findings.iter().map(|finding| finding.report(shown, text)).collect();
+    let summary = match (errors, warnings) {
+        (0, 0) => format!("{shown} is valid"),
+        (0, _) => format!("{shown} is valid, with {}", count(warnings, "warning")),
+        (_, 0) => format!("{shown} is not valid: {}", count(errors, "error")),
+        _ => format!("{shown} is not valid: {} and {}", count(errors, "error"), count(warnings, "warning")),
+    };
+    parts.push(format!("{summary}."));
+    let answer = Answer::new(summary).text(parts.join("\n")).data(data);
+    if errors == 0 { answer } else { answer.exit(Kind::Failed) }
+}

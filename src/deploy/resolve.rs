@@ -1,0 +1,155 @@
+//! Conflicts that an earlier change left: the user's version in place, ours beside it. Deciding one is a change like any
+//! other: a draft for the one transaction, with a backup before it.
+
+use crate::domain::place::files;
+use crate::domain::plan::{Action, Plan, Step};
+use crate::domain::record::Record;
+use crate::domain::tree::{Class, Found, Stamp};
+use crate::domain::{Error, Place, Result, Sha256};
+use crate::doors::disk;
+
+use super::draft::Draft;
+use super::plan::OFFER;
+use super::store;
+
+/// Whose version stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Mine,
+    Theirs,
+}
+
+/// Paths of the record that have a version of ours beside them.
+pub fn open_conflicts(record: &Record) -> Vec<&str> {
+    record.files.iter().filter(|(_, file)| file.offered.is_some()).map(|(path, _)| path.as_str()).collect()
+}
+
+/// Our version of a conflict: the file beside the user's, else the kept copy, else what `shipped` gives. A file that
+/// somebody edited is not ours any more.
+pub fn offered(
+    place: &Place,
+    path: &str,
+    sum: Sha256,
+    shipped: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let beside = place.file(&format!("{path}{OFFER}"));
+    if let Found::File(stamp) = disk::find(&beside)? {
+        if stamp.sha256 == sum {
+            return disk::read(&beside, disk::TEXT_CAP);
+        }
+        return Err(edited(place, path));
+    }
+    store::pristine(place, sum).or_else(|| shipped(path).filter(|bytes| Sha256::of(bytes) == sum)).ok_or_else(
+        || {
+            Error::failed(format!("our version of {path} is gone"))
+                .because(format!("{} is not there, and this bundle has another one", place.show(&beside)))
+                .hint(format!("keep yours: gwinstall resolve {path} --mine"))
+        },
+    )
+}
+
+fn edited(place: &Place, path: &str) -> Error {
+    let (live, beside) = (place.file(path), place.file(&format!("{path}{OFFER}")));
+    Error::failed(format!("{} was changed after we wrote it", place.show(&beside)))
+        .because("it may hold a merge of yours, so it is neither taken nor removed")
+        .hint(format!(
+            "if it is what you want: mv {1} {0} && gwinstall resolve {path} --mine",
+            place.paste(&live),
+            place.paste(&beside)
+        ))
+}
+
+/// The draft that decides one conflict. `ours` is our version, as `offered` gave it.
+pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) -> Result<Draft> {
+    let mut record = last.clone();
+    record.operation = "resolve".to_owned();
+    record.flags_used = Vec::new();
+    record.restored_from = None;
+    let mut steps = Vec::new();
+    if let Some(known) = record.files.get_mut(path) {
+        let sum = known.offered.take();
+        if side == Side::Theirs {
+            let step = take_ours(place, path, known.class, known.mode, ours)?;
+            let post = step.post.unwrap_or(Stamp { sha256: known.sha256, mode: known.mode });
+            (known.sha256, known.mode, known.deleted) = (post.sha256, post.mode, false);
+            steps.push(step);
+        }
+        steps.extend(withdraw(place, path, sum)?);
+    }
+    steps.push(record_step(place, &record)?);
+    let plan = Plan { steps };
+    let id = plan.id(&format!("{path} {side:?}"));
+    Ok(Draft {
+        id,
+        record: Some(record),
+        pristine: Vec::new(),
+        kept_keys: Vec::new(),
+        changed_keys: Vec::new(),
+        plan,
+    })
+}
+
+fn take_ours(place: &Place, path: &str, class: Class, mode: u32, ours: &[u8]) -> Result<Step> {
+    let target = place.file(path);
+    let found = disk::find(&target)?;
+    if let Found::Other(what) = found {
+        return Err(Error::failed(format!("cannot replace {}", place.show(&target)))
+            .because(format!("it is {what}"))
+            .hint(format!("look at it: ls -ld {}", place.paste(&target))));
+    }
+    let pre = found.stamp();
+    let post = Stamp { sha256: Sha256::of(ours), mode: pre.map_or(mode, |pre| pre.mode) };
+    let action = match pre {
+        None => Action::Create,
+        Some(pre) if pre == post => Action::Same,
+        Some(_) => Action::Replace,
+    };
+    Ok(Step {
+        name: path.to_owned(),
+        path: target,
+        class,
+        action,
+        rule: 7,
+        reason: "our version, as you decided",
+        pre,
+        post: Some(post),
+        bytes: (action != Action::Same).then(|| ours.to_vec()),
+    })
+}
+
+/// Our version beside the user's goes, if it still is ours.
+fn withdraw(place: &Place, path: &str, sum: Option<Sha256>) -> Result<Option<Step>> {
+    let name = format!("{path}{OFFER}");
+    let beside = place.file(&name);
+    match disk::find(&beside)? {
+        Found::Absent => Ok(None),
+        Found::File(stamp) if Some(stamp.sha256) == sum => Ok(Some(Step {
+            name,
+            path: beside,
+            class: Class::Doc,
+            action: Action::Remove,
+            rule: 7,
+            reason: "the conflict is over",
+            pre: Some(stamp),
+            post: None,
+            bytes: None,
+        })),
+        _ => Err(edited(place, path)),
+    }
+}
+
+fn record_step(place: &Place, record: &Record) -> Result<Step> {
+    let path = place.file(files::RECORD);
+    let bytes = store::record_bytes(record);
+    Ok(Step {
+        name: files::RECORD.to_owned(),
+        pre: disk::find(&path)?.stamp(),
+        path,
+        class: Class::Record,
+        action: Action::Replace,
+        rule: 4,
+        reason: "kept up to date",
+        post: Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 }),
+        bytes: Some(bytes),
+    })
+}

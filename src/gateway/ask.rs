@@ -1,0 +1,142 @@
+//! Asks a gateway over HTTP: is it there, is it ready, which models does it serve. A model is called only by `call`, and
+//! only when the user asked for it, because providers charge for that.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::deploy::goals;
+use crate::deploy::values::{AUTH_TOKEN, MASTER_KEY};
+use crate::domain::name::printable;
+use crate::domain::place::files;
+use crate::domain::record::Record;
+use crate::domain::url::HttpUrl;
+use crate::domain::{Error, Place, Result, Secret};
+use crate::doors::loopback::{self, Question, Reply};
+use crate::format::dotenv::{DotEnv, is_placeholder};
+
+const SHORT: Duration = Duration::from_secs(5);
+/// A model may think before it answers.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A deployed gateway, where it answers and the key it takes.
+pub struct Gateway {
+    pub url: String,
+    pub key: Option<Secret>,
+    /// Name of the variable that holds the key.
+    pub key_name: &'static str,
+    /// Whether LiteLLM runs on this machine; else the gateway is somebody else's.
+    pub local: bool,
+}
+
+impl Gateway {
+    /// The gateway of a deployment, with the key of its `.env`.
+    pub fn of(place: &Place, record: &Record) -> Result<Self> {
+        let local = record.files.contains_key(files::CONFIG);
+        let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
+        let text = goals::env_text(place)?;
+        let key = DotEnv::parse(&text).get(key_name).filter(|value| !is_placeholder(value)).map(Secret::new);
+        let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
+        Ok(Self { url: url.as_str().to_owned(), key, key_name, local })
+    }
+
+    pub fn get(&self, path: &str, with_key: bool) -> std::result::Result<Reply, String> {
+        self.ask(path, None, with_key, SHORT)
+    }
+
+    fn ask(
+        &self,
+        path: &str,
+        body: Option<&str>,
+        with_key: bool,
+        timeout: Duration,
+    ) -> std::result::Result<Reply, String> {
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let key = self.key.as_ref().filter(|_| with_key);
+        let question = Question { url: &url, key, body, proxied: !self.local, timeout };
+        loopback::ask(&question).map_err(|why| self.without_key(&why))
+    }
+
+    /// The names that `/v1/models` lists.
+    pub fn models(&self) -> Result<Vec<String>> {
+        let failed = |why: String| {
+            let error = Error::failed(format!("{} does not tell its models", self.url)).because(why);
+            if self.local { error.hint("gwinstall health") } else { error }
+        };
+        if self.key.is_none() {
+            return Err(failed(format!("{} has no value", self.key_name))
+                .hint(format!("gwinstall env set {}", self.key_name)));
+        }
+        let reply = self.get("/v1/models", true).map_err(failed)?;
+        if reply.status != 200 {
+            return Err(failed(format!("it answers /v1/models with {}", self.said(&reply))));
+        }
+        model_names(&reply.body).ok_or_else(|| failed("its answer is no list of models".to_owned()))
+    }
+
+    /// Sends one model a request of a few tokens; an error says in words what came back.
+    pub fn call(&self, model: &str) -> std::result::Result<(), String> {
+        let body = json!({
+            "model": model,
+            "max_tokens": 16,
+            "messages": [{ "role": "user", "content": "Say ok." }],
+        });
+        let reply = self.ask("/v1/messages", Some(&body.to_string()), true, LONG)?;
+        if reply.status == 200 { Ok(()) } else { Err(self.said(&reply)) }
+    }
+
+    /// Status and reason of a reply that is not the wanted one, safe to print.
+    pub fn said(&self, reply: &Reply) -> String {
+        let message = serde_json::from_str::<Value>(&reply.body).ok().and_then(|body| {
+            let error = body.get("error").unwrap_or(&body);
+            error.get("message").or(body.get("detail")).and_then(Value::as_str).map(str::to_owned)
+        });
+        let message = message.unwrap_or_default();
+        match message.lines().find(|line| !line.trim().is_empty()) {
+            Some(line) => self.without_key(&format!("{} ({})", reply.status, printable(line.trim()))),
+            None => reply.status.to_string(),
+        }
+    }
+
+    /// A gateway may repeat the key that it was shown; nothing of it is printed.
+    fn without_key(&self, text: &str) -> String {
+        match &self.key {
+            Some(key) => text.replace(key.expose(), "****"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// The ids of an OpenAI- or Anthropic-shaped list.
+fn model_names(body: &str) -> Option<Vec<String>> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let list = body.get("data")?.as_array()?;
+    Some(list.iter().filter_map(|model| model.get("id")?.as_str()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway() -> Gateway {
+        let key = Some(Secret::new("sk-canary"));
+        Gateway { url: "http://127.0.0.1:4000".to_owned(), key, key_name: MASTER_KEY, local: true }
+    }
+
+    #[test]
+    fn a_reply_is_told_without_the_key_that_it_repeats() {
+        let body = r#"{"error": {"message": "bad key sk-canary\nstack", "code": "401"}}"#.to_owned();
+        assert_eq!(gateway().said(&Reply { status: 401, body }), "401 (bad key ****)");
+        assert_eq!(gateway().said(&Reply { status: 502, body: "<html>".to_owned() }), "502");
+    }
+
+    #[test]
+    fn both_shapes_of_the_list_are_read() {
+        assert_eq!(
+            model_names(r#"{"data": [{"id": "a"}, {"id": "b"}], "object": "list"}"#).unwrap(),
+            ["a", "b"]
+        );
+        assert_eq!(model_names(r#"{"error": "x"}"#), None);
+        assert_eq!(model_names("x"), None);
+    }
+}

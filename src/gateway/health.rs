@@ -1,0 +1,131 @@
+//! The runtime checks: does the gateway answer, is it ready, does it serve what is deployed, does it ask for the key.
+//! Never calls a model: LiteLLM's own `/health` would call every one of them, for money.
+
+use serde_json::{Value, json};
+
+use crate::deploy::checks::Checks;
+use crate::domain::check::Finding;
+use crate::domain::name::{count, list};
+use crate::domain::record::Record;
+
+use super::ask::Gateway;
+
+/// Runs the four checks; a later one is skipped where an earlier one leaves it nothing to ask.
+pub fn examine(checks: &mut Checks, gateway: &Gateway, record: &Record) {
+    let mut reachable = false;
+    checks.run("gateway_endpoint_reachable", || {
+        let (finding, answers) = reach(gateway);
+        reachable = answers;
+        finding
+    });
+    let skipped = || Finding::skip("the gateway does not answer");
+    checks.run("gateway_health_check", || if reachable { ready(gateway) } else { skipped() });
+    checks.run("models_endpoint_accessible", || if reachable { models(gateway, record) } else { skipped() });
+    checks.run("authentication_successful", || if reachable { authentication(gateway) } else { skipped() });
+}
+
+fn reach(gateway: &Gateway) -> (Finding, bool) {
+    let url = &gateway.url;
+    let path = if gateway.local { "/health/liveliness" } else { "/v1/models" };
+    match gateway.get(path, !gateway.local) {
+        Err(why) => {
+            let finding =
+                Finding::fail(format!("{url} does not answer: {why}")).details(json!({ "url": url }));
+            let hint = if gateway.local {
+                "gwinstall start"
+            } else {
+                "check the address and the proxy: gwinstall env check"
+            };
+            (finding.hint(hint), false)
+        }
+        Ok(reply) if gateway.local && (reply.status != 200 || !reply.body.contains("alive")) => {
+            let finding = Finding::fail(format!("{url} answers, but not as LiteLLM does ({})", reply.status))
+                .details(json!({ "url": url, "status": reply.status }))
+                .hint("another program listens there: gwinstall doctor");
+            (finding, false)
+        }
+        Ok(reply) => (
+            Finding::pass(format!("{url} answers")).details(json!({ "url": url, "status": reply.status })),
+            true,
+        ),
+    }
+}
+
+fn ready(gateway: &Gateway) -> Finding {
+    if !gateway.local {
+        return Finding::skip("how a gateway elsewhere tells its health is its own affair");
+    }
+    match gateway.get("/health/readiness", false) {
+        Err(why) => Finding::fail(format!("/health/readiness does not answer: {why}")).hint("gwinstall logs"),
+        Ok(reply) => {
+            let body: Value = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
+            let word = body.get("status").and_then(Value::as_str).unwrap_or("unknown");
+            let details = json!({ "status": reply.status, "health": word });
+            // Older LiteLLM says `connected`.
+            if reply.status == 200 && matches!(word, "healthy" | "connected") {
+                Finding::pass(format!("LiteLLM is ready ({word})")).details(details)
+            } else {
+                Finding::fail(format!("LiteLLM is not ready: {}", gateway.said(&reply)))
+                    .details(details)
+                    .hint("gwinstall logs")
+            }
+        }
+    }
+}
+
+fn models(gateway: &Gateway, record: &Record) -> Finding {
+    let served = match gateway.models() {
+        Ok(served) => served,
+        Err(error) => {
+            let finding = Finding::fail(error.to_string());
+            return match error.advice().filter(|advice| *advice != "gwinstall health") {
+                Some(advice) => finding.hint(advice),
+                None => finding,
+            };
+        }
+    };
+    let missing: Vec<&str> =
+        record.models.iter().filter(|model| !served.contains(model)).map(String::as_str).collect();
+    let details = json!({ "served": served.len(), "missing": missing });
+    if missing.is_empty() {
+        return Finding::pass(format!(
+            "{} served, every deployed model among them",
+            count(served.len(), "name")
+        ))
+        .details(details);
+    }
+    let hint = if gateway.local { "gwinstall reload" } else { "gwinstall models check" };
+    Finding::fail(format!("not served: {}", list(&missing))).details(details).hint(hint)
+}
+
+/// With the key it must answer, without one it must refuse: an open gateway spends somebody's money.
+fn authentication(gateway: &Gateway) -> Finding {
+    let name = gateway.key_name;
+    if gateway.key.is_none() {
+        return Finding::fail(format!("{name} has no value")).hint(format!("gwinstall env set {name}"));
+    }
+    let with = match gateway.get("/v1/models", true) {
+        Ok(reply) => reply,
+        Err(why) => return Finding::fail(why),
+    };
+    if with.status != 200 {
+        let finding = Finding::fail(format!("the key of {name} is refused: {}", gateway.said(&with)));
+        let hint = if gateway.local {
+            "the running gateway may still have an older key: gwinstall restart".to_owned()
+        } else {
+            format!("gwinstall env set {name}")
+        };
+        return finding.details(json!({ "with_key": with.status })).hint(hint);
+    }
+    // Without a database LiteLLM refuses with 400 or 500, not only with 401.
+    match gateway.get("/v1/models", false).map(|reply| reply.status) {
+        Ok(200) if gateway.local => {
+            Finding::fail("the gateway answers without a key: anybody on this machine can use it")
+                .details(json!({ "with_key": 200, "without_key": 200 }))
+                .hint("general_settings needs master_key: gwinstall validate")
+        }
+        Ok(without) => Finding::pass("the key is accepted, and no key is refused")
+            .details(json!({ "with_key": 200, "without_key": without })),
+        Err(why) => Finding::warn(format!("the key is accepted; without one there was no answer: {why}")),
+    }
+}

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 GATEWAY = ".claude/gateway"
 RECORD = f"{GATEWAY}/deployment-manifest.json"
 LOG = f"{GATEWAY}/deployment.log"
+LOCK = f"{GATEWAY}/.gwinstall/lock"
 BOOKKEEPING = re.compile(
     rf"^(?:\.claude|\.local|\.local/state|\.local/state/gwinstall|{re.escape(GATEWAY)}"
     rf"(?:/deployment\.log|/backups|/backups/gateway-backup-\d{{8}}-\d{{6}}(?:-\d+)?\.tar\.gz|/backups/metadata\.json"

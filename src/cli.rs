@@ -34,6 +34,9 @@ pub struct Common {
     /// Say more: every file, every check, the time of each step
     #[arg(long, short, global = true)]
     pub verbose: bool,
+    /// Ask line by line, for screen readers and simple terminals
+    #[arg(long, global = true)]
+    pub plain: bool,
     /// When to use color
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,

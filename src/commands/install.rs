@@ -22,7 +22,7 @@ use crate::render;
 
 use super::answer::Answer;
 use super::change::{self, Change};
-use super::{releases, report};
+use super::{interactive, releases, report};
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -32,7 +32,20 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
         keep: args.keep.clone(),
         ..Change::new(place, common, &args.confirm, "install")
     };
-    deploy(&change, &request, &Options { force: args.force, start: args.start, strict: args.strict })
+    change.recover()?;
+    let asked =
+        request.flags.is_empty() && !args.confirm.yes && !args.confirm.dry_run && term::is_interactive();
+    let request = if asked {
+        let bundle = super::bundle(place, &request.source)?;
+        interactive::complete(place, &bundle.catalog, store::record(place)?.as_ref())?
+    } else {
+        request
+    };
+    deploy(
+        &change,
+        &request,
+        &Options { force: args.force, start: args.start, strict: args.strict, show_values: asked },
+    )
 }
 
 /// `gwinstall update`: the recorded request with the newest bundle.
@@ -53,13 +66,15 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
         )
         .hint(format!("gwinstall update --source-dir {dir}, or --embedded for the files inside gwinstall")));
     }
-    deploy(&change, &request, &Options { force: args.force, start: false, strict: false })
+    deploy(&change, &request, &Options { force: args.force, start: false, strict: false, show_values: false })
 }
 
 pub(super) struct Options {
     pub force: bool,
     pub start: bool,
     pub strict: bool,
+    /// Name the values that were found, for somebody who was asked.
+    pub show_values: bool,
 }
 
 /// The request of `models add` and `models remove` is an install with another list.
@@ -72,6 +87,10 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     let values = values::gather(place, &choice, request)?;
     for note in &values.notes {
         term::talk(&format!("note: {note}"));
+    }
+    if options.show_values {
+        let found: Vec<_> = values.found.iter().filter(|(_, value)| value.source != "generated").collect();
+        interactive::show_found(&found, &|name| bundle.catalog.is_secret(name));
     }
     // `update` leaves Claude Code pointed wherever it is; `install` points it here.
     let off = change.operation != "install" && last.as_ref().is_some_and(|last| last.request.off);

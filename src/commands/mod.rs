@@ -12,6 +12,7 @@ mod env_set;
 mod gateway;
 mod history;
 mod install;
+mod interactive;
 mod manual;
 mod models;
 mod models_check;
@@ -54,7 +55,15 @@ pub fn set_manner(common: &Common) {
                 && system::variable("TERM").is_none_or(|term| term != "dumb")
         }
     };
-    term::set_manner(term::Manner { quiet: common.quiet, verbose: common.verbose, color, json: common.json });
+    let dumb = system::variable("TERM").is_none_or(|term| term == "dumb");
+    let plain = common.plain || dumb || system::variable("ACCESSIBLE").is_some();
+    term::set_manner(term::Manner {
+        quiet: common.quiet,
+        verbose: common.verbose,
+        color,
+        json: common.json,
+        plain,
+    });
 }
 
 /// The name of a command in `--json`.

@@ -132,7 +132,11 @@ fn change(
         }
     }
     let request = Request { models: Some(models), source, ..Request::default() };
-    install::deploy(&change, &request, &Options { force: false, start: false, strict: false })
+    install::deploy(
+        &change,
+        &request,
+        &Options { force: false, start: false, strict: false, show_values: false },
+    )
 }
 
 fn are(names: &[String]) -> String {

@@ -5,6 +5,7 @@
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
+//! - `prompt`: questions with a choice
 //! - `signals`: Ctrl-C and friends, as a flag
 //! - `loopback`: plain HTTP to this machine
 //! - `net`: HTTPS to everywhere else, and only where a command announced it
@@ -17,6 +18,7 @@ pub mod exe;
 pub mod loopback;
 pub mod net;
 pub mod progress;
+pub mod prompt;
 pub mod signals;
 pub mod system;
 pub mod term;

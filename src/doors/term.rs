@@ -16,6 +16,8 @@ pub struct Manner {
     pub color: bool,
     /// Machine-readable output: talk is left out.
     pub json: bool,
+    /// Questions as numbered lines, without moving the cursor.
+    pub plain: bool,
 }
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
@@ -75,6 +77,11 @@ pub fn detail(text: &str) {
 
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal() && !manner().json
+}
+
+/// Whether questions are asked line by line.
+pub fn is_plain() -> bool {
+    manner().plain
 }
 
 pub fn stdout_is_terminal() -> bool {

@@ -1,0 +1,144 @@
+//! Questions on a terminal: what a person did not say with flags. Ends in the same request as flags would.
+//!
+//! Nothing is written while questions are open; giving up at any of them leaves everything as it was.
+
+use crate::bundle::Catalog;
+use crate::bundle::catalog::{Model, Preset};
+use crate::domain::name::{count, mask_or_show};
+use crate::domain::record::Record;
+use crate::domain::request::{self, Request};
+use crate::domain::url::HttpUrl;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::{prompt, system, term};
+use crate::render::Value;
+
+/// Asks for everything that an install needs. `last` is what is deployed.
+pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) -> Result<Request> {
+    let mut request = Request::default();
+    if let Some(last) = last
+        && !choose_again(place, last)?
+    {
+        return Ok(request);
+    }
+    let preset = preset(catalog, last)?;
+    request.preset = Some(preset.name.clone());
+    if preset.base.is_none() {
+        gateway(preset, &mut request)?;
+        return Ok(request);
+    }
+    if preset.required_env_vars.iter().any(|name| name == "HTTPS_PROXY") {
+        proxy(&mut request)?;
+    }
+    request.models = Some(models(catalog, preset, last)?);
+    Ok(request)
+}
+
+/// Shows which values were found, before the plan.
+pub(super) fn show_found(values: &[(&String, &Value)], secret: &dyn Fn(&str) -> bool) {
+    if values.is_empty() {
+        return;
+    }
+    term::talk("Found:");
+    for (name, value) in values {
+        term::talk(&format!(
+            "  {name} = {} (from {})",
+            mask_or_show(value.text.expose(), secret(name)),
+            value.source
+        ));
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::Failed, "stopped by you, and nothing was changed")
+}
+
+/// Whether the user wants to choose anew; `false` keeps the choice and takes newer files.
+fn choose_again(place: &Place, last: &Record) -> Result<bool> {
+    term::talk(&format!(
+        "Found preset {} in {}, deployed {} with {}.",
+        last.preset,
+        place.show(&place.target),
+        last.timestamp.date(),
+        count(last.models.len(), "model")
+    ));
+    let items = ["Update, keep my choices", "Choose again (backup first)", "Cancel"].map(str::to_owned);
+    match prompt::choose("What now?", &items, 0)? {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        _ => Err(stopped()),
+    }
+}
+
+fn preset<'a>(catalog: &'a Catalog, last: Option<&Record>) -> Result<&'a Preset> {
+    for preset in &catalog.presets {
+        term::talk(&format!("  {:<15} {}", preset.name, preset.description));
+    }
+    let names: Vec<String> = catalog.presets.iter().map(|preset| preset.name.clone()).collect();
+    let default = last.and_then(|last| names.iter().position(|name| *name == last.preset)).unwrap_or(0);
+    let chosen = prompt::choose("Preset", &names, default)?.ok_or_else(stopped)?;
+    Ok(&catalog.presets[chosen])
+}
+
+/// Address and token of a gateway that somebody else runs.
+fn gateway(preset: &Preset, request: &mut Request) -> Result<()> {
+    let kinds = &preset.gateway_types;
+    let kind = prompt::choose("Gateway type", kinds, 0)?.ok_or_else(stopped)?;
+    request.gateway_type = Some(kinds[kind].clone());
+    let known = system::variable("ANTHROPIC_BASE_URL");
+    let check = |text: &str| HttpUrl::parse("the URL", text).map(drop);
+    let url = prompt::ask("Gateway URL", known.as_deref(), &check)?.ok_or_else(stopped)?;
+    request.gateway_url = Some(HttpUrl::parse("--gateway-url", &url)?);
+    let token = prompt::ask_secret("Token (empty: from the environment)")?;
+    if !token.expose().is_empty() {
+        request.auth_token = Some(request::token("the token", token.expose())?);
+    }
+    Ok(())
+}
+
+fn proxy(request: &mut Request) -> Result<()> {
+    let known = system::variable("HTTPS_PROXY").or_else(|| system::variable("https_proxy"));
+    if known.as_ref().is_some_and(|known| known.contains('@')) {
+        term::talk("The proxy comes from HTTPS_PROXY in the environment.");
+        return Ok(());
+    }
+    let check = |text: &str| HttpUrl::parse("the URL", text).map(drop);
+    let url = prompt::ask("Proxy URL", known.as_deref(), &check)?.ok_or_else(stopped)?;
+    request.proxy = Some(request::proxy(&url, None)?);
+    Ok(())
+}
+
+/// The models, with what they cost and until when they are served.
+fn models(catalog: &Catalog, preset: &Preset, last: Option<&Record>) -> Result<Vec<String>> {
+    let last = last.filter(|last| last.preset == preset.name);
+    let offered = offered(catalog, preset);
+    let on: Vec<bool> = offered
+        .iter()
+        .map(|model| match last {
+            Some(last) => last.models.contains(&model.id),
+            None => preset.default_models.contains(&model.id),
+        })
+        .collect();
+    let today = system::now().date();
+    let items: Vec<String> = offered.iter().map(|model| line(model, &today)).collect();
+    let chosen = prompt::choose_several("Models", &items, &on)?.ok_or_else(stopped)?;
+    if chosen.is_empty() {
+        return Err(Error::usage("no model was chosen, and a gateway needs one").hint("gwinstall install"));
+    }
+    Ok(chosen.into_iter().map(|index| offered[index].id.clone()).collect())
+}
+
+/// Models whose variables this preset provides.
+fn offered<'a>(catalog: &'a Catalog, preset: &Preset) -> Vec<&'a Model> {
+    let known =
+        |name: &String| preset.required_env_vars.contains(name) || preset.optional_env_vars.contains(name);
+    catalog.models.iter().filter(|model| model.env.iter().all(known)).collect()
+}
+
+fn line(model: &Model, today: &str) -> String {
+    let price = format!("${}/{}", model.price_in, model.price_out);
+    match &model.retires {
+        Some(day) if day.as_str() <= today => format!("{} {price}, gone {day}", model.id),
+        Some(day) => format!("{} {price}, to {day}", model.id),
+        None => format!("{} {price}", model.id),
+    }
+}

@@ -628,7 +628,8 @@ choose_toolchain() {
     if have rustup && [ -n "$channel" ]; then
         if ! rustup run "$channel" cargo --version >/dev/null 2>&1; then
             say "installing Rust $channel, which this source is pinned to"
-            rustup toolchain install "$channel" --profile minimal >&2 || die 1 "rustup could not install Rust $channel"
+            rustup toolchain install "$channel" --profile minimal --no-self-update >&2 ||
+                die 1 "rustup could not install Rust $channel"
         fi
         # Says it to every cargo and rustc below, and keeps rustup from adding the developers' components.
         RUSTUP_TOOLCHAIN=$channel

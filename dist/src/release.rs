@@ -75,11 +75,15 @@ pub fn publish(request: &Request, keys: &KeyDir, say: &mut dyn FnMut(String)) ->
     };
     say(format!("release {seq}, version {version}, into {}", request.out.display()));
 
-    stage_files(request, keys, &facts, &stage, say)?;
-    stage_channel(request, keys, &stage)?;
-    stage_offline(version, &stage)?;
-    proof::prove(&stage, version, keys, say)?;
-
+    let staged = stage_files(request, keys, &facts, &stage, say)
+        .and_then(|()| stage_channel(request, keys, &stage))
+        .and_then(|()| stage_offline(version, &stage))
+        .and_then(|()| proof::prove(&stage, version, keys, say));
+    if let Err(error) = staged {
+        // A served directory shall not keep what was refused.
+        fs::remove_dir_all(&stage).map_err(|e| files::cannot("remove", &stage, e))?;
+        return Err(error);
+    }
     fs::rename(&stage, &home).map_err(|e| files::cannot("rename", &stage, e))?;
     point_layout_at(&request.out, &home, request.channel.as_str())?;
     Ok(home)

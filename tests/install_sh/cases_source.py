@@ -87,7 +87,7 @@ def everything_is_set_up_and_built(world, check):
         check.that(said, f"{shell}: says that it builds", str(result))
         wanted = [
             f"rustup run {CHANNEL} cargo --version",
-            f"rustup toolchain install {CHANNEL} --profile minimal",
+            f"rustup toolchain install {CHANNEL} --profile minimal --no-self-update",
             f"rustup target list --installed --toolchain {CHANNEL}",
             f"rustup target add --toolchain {CHANNEL} {TARGET}",
             f"cargo build --release --locked --package gwinstall --bin gwinstall --target {TARGET} [{CHANNEL}]",

@@ -1,0 +1,154 @@
+//! Signals, closed pipes, missing descriptors: the state is the previous one or the new one, and the exit code tells which.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::exits::kill;
+use crate::home::{Run, TestHome};
+use crate::tree::Tree;
+
+/// Everything but what an operation is free to leave: its log line and backups.
+fn state(home: &TestHome) -> Tree {
+    home.tree().without(|path| {
+        path.ends_with("deployment.log") || path.contains("/backups") || path.contains("/.gwinstall") || path.ends_with("deployment-manifest.json")
+    })
+}
+
+/// D-025, D-199. At many moments: every tree is the old or the new one, and a stopped run says so with its code.
+#[test]
+fn a_signal_at_any_moment_leaves_the_old_state_or_the_new() {
+    let home = TestHome::deployed();
+    let old = state(&home);
+    home.run("install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1").exits(0);
+    let new = state(&home);
+    let mut stopped = 0;
+    for (n, (signal, code)) in [("INT", 130), ("TERM", 143), ("HUP", 129)].iter().cycle().take(24).enumerate() {
+        home.run("install --yes --preset basic --models gemini-3.5-flash,glm-5.2").exits(0);
+        assert_eq!(old.changes(&state(&home)), [""; 0]);
+        let mut child = home
+            .command("install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        sleep(Duration::from_micros(3000 + 2500 * n as u64));
+        // It may have ended already; a process that was not waited for can still be signalled.
+        kill(child.id(), signal);
+        let status = child.wait().unwrap();
+        let now = state(&home);
+        if status.code() == Some(0) {
+            assert_eq!(new.changes(&now), [""; 0]);
+        } else {
+            stopped += 1;
+            assert_eq!(status.code(), Some(*code), "SIG{signal}: {status}");
+            let left = old.changes(&now);
+            if !left.is_empty() {
+                home.run("status").exits(3);
+                home.run("doctor --repair --yes").exits(0);
+                assert_eq!(old.changes(&state(&home)), [""; 0]);
+            }
+        }
+        home.run("status").exits(0);
+    }
+    assert!(stopped > 0, "no run was ever stopped: the moments are wrong");
+}
+
+/// A reader that leaves early is no failure of ours.
+#[test]
+fn a_closed_stdout_changes_nothing_about_the_work() {
+    for arguments in ["install --yes", "install --yes --verbose --json", "install --yes --verbose"] {
+        let home = TestHome::new();
+        let script = format!("{{ \"$GW\" {arguments}; echo $? >\"$HOME/code\"; }} 2>&1 | head -n 1 >/dev/null; cat \"$HOME/code\"");
+        let run = Run::of(&mut home.shell(&script));
+        assert_eq!(run.stdout.trim(), "0", "{arguments}: {}", run.all());
+        home.run("status").exits(0);
+    }
+    let home = TestHome::deployed();
+    for arguments in ["status", "status --json", "diff", "history", "--help", "doctor", "rollback --yes --verbose", "uninstall --yes --verbose"] {
+        let script = format!("{{ \"$GW\" {arguments}; echo $? >\"$HOME/code\"; }} 2>&1 | true; cat \"$HOME/code\"");
+        let run = Run::of(&mut home.shell(&script));
+        assert!(["0", "1"].contains(&run.stdout.trim()), "{arguments}: {}", run.all());
+        assert!(!run.all().contains("panick"), "{}", run.all());
+    }
+}
+
+/// stdout on a full disk.
+#[test]
+fn a_full_stdout_changes_nothing_about_the_work() {
+    let home = TestHome::new();
+    let run = Run::of(&mut home.shell("exec \"$GW\" install --yes --verbose >/dev/full 2>/dev/full"));
+    run.exits(0);
+    home.run("status").exits(0);
+}
+
+/// H07. A program that finds descriptor 1 free would write its messages into the first file that it opens.
+#[test]
+fn closed_descriptors_write_into_no_file() {
+    let usual = TestHome::new();
+    usual.run("install --yes --models glm-5.2").exits(0);
+    for closing in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"] {
+        let home = TestHome::new();
+        let run = Run::of(&mut home.shell(&format!("exec \"$GW\" install --yes --models glm-5.2 {closing}")));
+        run.exits(0);
+        let same = |tree: Tree| tree.without(|path| path == ".env");
+        assert_eq!(same(usual.deployment()).changes(&same(home.deployment())), [""; 0], "{closing}");
+        home.run("status").exits(0);
+        Run::of(&mut home.shell(&format!("exec \"$GW\" uninstall --yes --purge {closing}"))).exits(0);
+        assert!(!home.gateway("").exists());
+    }
+}
+
+/// Nothing is asked without a terminal.
+#[test]
+fn a_closed_stdin_is_no_answer() {
+    let home = TestHome::new();
+    for script in ["exec \"$GW\" install <&-", "exec \"$GW\" install </dev/null", "yes | \"$GW\" install"] {
+        home.refused(&mut home.shell(script), 2).says(&["--yes"]);
+    }
+    home.refused(&mut home.shell("exec \"$GW\" install --yes --auth-token-file - <&-"), 2);
+}
+
+/// Ctrl-C at the question.
+#[test]
+fn ctrl_c_at_the_question_is_130_and_changes_nothing() {
+    let home = TestHome::new();
+    let script = "( sleep 0.5; printf '\\003' ) | script -qec '\"$GW\" install' /dev/null";
+    home.refused(&mut home.shell(script), 130).says(&["Go ahead?"]);
+}
+
+/// D-025. A run that was killed is reported by what only looks, and taken back by the next change, which says so.
+#[test]
+fn a_killed_run_is_reported_and_taken_back() {
+    let home = TestHome::deployed();
+    let old = state(&home);
+    let mut caught = 0;
+    for n in 0..40_u64 {
+        let mut child = home
+            .command("install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        sleep(Duration::from_micros(4000 + 1500 * n));
+        kill(child.id(), "KILL");
+        let _ = child.wait();
+        let status = home.run("status");
+        if status.code == 3 {
+            caught += 1;
+            status.says(&["interrupted", "gwinstall doctor --repair --yes"]);
+            home.touches_nothing("status").exits(3);
+            home.touches_nothing("doctor").exits(3);
+            home.refused(&mut home.command("doctor --repair"), 2);
+            home.run("doctor --repair --yes").exits(0);
+        }
+        if home.record()["preset"] == "proxy" {
+            home.run("install --yes --preset basic --models gemini-3.5-flash,glm-5.2").exits(0);
+        }
+        assert_eq!(old.changes(&state(&home)), [""; 0], "after a kill at step {n}");
+        if caught >= 3 {
+            return;
+        }
+    }
+    assert!(caught > 0, "no run was ever caught in the middle: the moments are wrong");
+}

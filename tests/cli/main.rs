@@ -1,0 +1,33 @@
+//! The binary as a person or a script meets it: every test has a home of its own, runs the real program in it and looks
+//! at what came back and at what is on disk. Nothing here reaches into the crate; what the tests know is what the manual says.
+//!
+//! `GWINSTALL_BIN=path cargo test --test cli` runs all of it against another binary, for example the release.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    unreachable_pub,
+    reason = "tests touch the disk and the clock, stop where they fail, and keep their tables in one place"
+)]
+
+mod backups;
+mod bundle;
+mod canary;
+mod exits;
+mod foreign;
+mod home;
+mod homes;
+mod interrupted;
+mod json;
+mod leftover_values;
+mod messages;
+mod messages_of_errors;
+mod no_change;
+mod rollback;
+mod rules;
+mod settings;
+mod settings_places;
+mod sources;
+mod targets;
+mod tree;
+mod usage;

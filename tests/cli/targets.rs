@@ -1,0 +1,100 @@
+//! `--target-dir`: one deployment per configuration directory, in any sane place, and remembered.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::home::{Run, TestHome};
+
+/// D-007, D-196.
+#[test]
+fn a_target_of_ones_own_is_remembered() {
+    let home = TestHome::new();
+    let target = home.path("srv/my gateway");
+    Run::of(home.command("install --yes --target-dir").arg(&target)).exits(0);
+    assert!(target.join("config/litellm.yaml").exists());
+    assert!(!home.gateway("").exists());
+    home.run("status").exits(0).says(&["~/srv/my gateway"]);
+    home.touches_nothing("install --yes").exits(0);
+    home.run("install --yes --models glm-5.2").exits(0);
+    home.run("rollback --yes").exits(0);
+    let helper = home.json(".claude/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
+    assert!(Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0).stdout.starts_with("sk-"));
+    home.run("uninstall --yes --purge").exits(0);
+    assert!(!target.exists());
+    home.run("status").exits(0).says(&["No gateway is deployed"]);
+}
+
+/// D-196.
+#[test]
+fn a_second_target_is_exit_2_and_names_the_first() {
+    let home = TestHome::deployed();
+    let run = home.refused(home.command("install --yes --target-dir").arg(home.path("other")), 2);
+    run.says(&["~/.claude/gateway", "gwinstall uninstall"]);
+    let run = home.refused(home.command("install --yes").env("GWINSTALL_TARGET_DIR", home.path("other")), 2);
+    run.says(&["~/.claude/gateway"]);
+    // The same directory, also by another name, is no second one.
+    symlink(home.gateway(""), home.path("link")).unwrap();
+    for same in [home.gateway(""), home.path("link"), home.path(".claude/./gateway/")] {
+        Run::of(home.command("install --yes --target-dir").arg(same)).exits(0);
+    }
+}
+
+#[test]
+fn the_variable_names_a_target_too_and_the_flag_wins() {
+    let base = TestHome::new();
+    let (by_variable, by_flag) = (base.path("by-variable"), base.path("by-flag"));
+    let home = base.with("GWINSTALL_TARGET_DIR", &by_variable);
+    Run::of(home.command("install --yes --dry-run --target-dir").arg(&by_flag)).exits(0).says(&["~/by-flag"]);
+    home.run("install --yes").exits(0);
+    assert!(by_variable.join(".env").exists());
+}
+
+/// D-156.
+#[test]
+fn a_path_that_is_no_place_is_exit_2() {
+    let home = TestHome::new();
+    home.write("file", "x");
+    let base = home.home().display();
+    for (target, says) in [
+        (String::new(), "empty"),
+        (format!("{base}/a/../b"), ".."),
+        ("../gateway".to_owned(), ".."),
+        ("~/gateway".to_owned(), "$HOME"),
+        ("~root/gateway".to_owned(), "~"),
+        (format!("{base}/a\nb"), "control character"),
+        (format!("{base}/a\u{1b}[2J"), "control character"),
+        ("/".to_owned(), "own directory"),
+        (format!("{base}"), "own directory"),
+        (format!("{base}/.claude"), "own directory"),
+        (format!("/{}", "x".repeat(4000)), "too long"),
+    ] {
+        let run = home.refused(home.command("install --yes --target-dir").arg(&target), 2);
+        run.says(&[says]).never_says("\u{1b}");
+    }
+    let run = home.refused(home.command("install --yes --target-dir").arg(home.path("file/gateway")), 1);
+    run.says(&["not a directory"]);
+}
+
+#[test]
+fn a_relative_target_is_taken_from_the_current_directory() {
+    let home = TestHome::new();
+    home.run("install --yes --target-dir ./here").exits(0);
+    assert!(home.root().join("here/config/litellm.yaml").exists());
+    Run::of(home.command("status").current_dir("/")).exits(0);
+}
+
+/// A link to another disk: staging happens beside the real target.
+#[test]
+fn a_linked_target_on_another_file_system_works() {
+    let home = TestHome::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    symlink(elsewhere.path(), home.gateway("")).unwrap();
+    home.run("install --yes").exits(0);
+    assert!(elsewhere.path().join("config/litellm.yaml").exists());
+    home.touches_nothing("install --yes").exits(0);
+    home.run("install --yes --preset proxy").exits(0);
+    home.run("rollback --yes").exits(0);
+    home.run("uninstall --yes --purge").exits(0);
+    assert!(home.gateway("").is_symlink(), "the link is the user's");
+}

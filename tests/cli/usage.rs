@@ -1,0 +1,186 @@
+//! Wrong input: what is said, that nothing changed, and that the way out is named.
+
+use crate::home::{Run, TestHome};
+
+/// D-004, D-153. P-244, D-009, D-157.
+#[test]
+fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
+    let home = TestHome::new();
+    let cases: [(&[&str], &[&str]); 38] = [
+        (&["--preset", "fancy"], &["basic", "enterprise", "multi-provider", "proxy"]),
+        (&["--preset", "basc"], &["basic", "did you mean --preset basic?"]),
+        (&["--preset", "BASIC"], &["basic", "enterprise", "multi-provider", "proxy"]),
+        (&["--preset", ""], &["basic", "proxy"]),
+        (&["--preset", "\u{1b}[2Jbasic"], &["basic"]),
+        (&["--models", "gemini-2.5-falsh"], &["gemini-2.5-flash", "glm-5.2", "closest"]),
+        (&["--models", "no-such-thing"], &["gemini-2.5-flash", "glm-5.2", "codestral"]),
+        (&["--models", "gemini-2.5-pro,,glm-5.2"], &["--models"]),
+        (&["--models", ""], &["--models"]),
+        (&["--models", "../x"], &["--models", "letters, digits"]),
+        (&["--models", "a\"b"], &["--models"]),
+        (&["--models", "a\nb"], &["--models"]),
+        (&["--models", "{{7*7}}"], &["--models"]),
+        (&["--models", "${X}"], &["--models"]),
+        (&["--models", "!!python/object"], &["--models"]),
+        (&["--models", "a\u{202e}b"], &["--models"]),
+        (&["--gateway-type", "lokal"], &["local", "truefoundry", "zuplo", "custom", "did you mean"]),
+        (&["--gateway-url", "ftp://x"], &["http://", "https://"]),
+        (&["--gateway-url", "file:///etc/passwd"], &["http://"]),
+        (&["--gateway-url", "javascript:alert(1)"], &["http://"]),
+        (&["--gateway-url", "http://"], &["host"]),
+        (&["--gateway-url", "http://127.0.0.1:0"], &["port"]),
+        (&["--gateway-url", "http://127.0.0.1:65536"], &["port"]),
+        (&["--gateway-url", "http://127.0.0.1:80"], &["1024"]),
+        (&["--gateway-url", "http://127.0.0.1:4000/v1"], &["/v1", "http://127.0.0.1:4000"]),
+        (&["--gateway-url", "http://user@127.0.0.1:4000"], &["password"]),
+        (&["--gateway-url", "https://gw.example.com"], &["--preset enterprise"]),
+        (&["--gateway-url", "http://a b"], &["--gateway-url"]),
+        (&["--gateway-url", "http://a\nb"], &["--gateway-url"]),
+        (&["--preset", "enterprise", "--gateway-url", "http://gw.example.com", "--auth-token", "t0ken"], &["unencrypted", "https://gw.example.com"]),
+        (&["--preset", "enterprise", "--gateway-url", "http://169.254.169.254", "--auth-token", "t0ken"], &["link-local"]),
+        (&["--preset", "enterprise", "--gateway-url", "https://gw.exämple.com", "--auth-token", "t0ken"], &["--gateway-url"]),
+        (&["--preset", "enterprise", "--gateway-url", "https://[::1", "--auth-token", "t0ken"], &["--gateway-url"]),
+        (&["--preset", "enterprise", "--gateway-url", "https://gw.example.com/a/../b", "--auth-token", "t0ken"], &[".."]),
+        (&["--preset", "proxy", "--proxy-url", "proxy:3128"], &["--proxy-url", "http://"]),
+        (&["--preset", "proxy", "--proxy-url", "socks5://proxy:1080"], &["--proxy-url"]),
+        (&["--preset", "proxy", "--proxy-url", "http://p:1", "--proxy-auth", "nocolon"], &["user:password"]),
+        (&["--proxy-auth", "a:b"], &["--proxy-url"]),
+    ];
+    for (arguments, texts) in cases {
+        let run = home.refused(home.command("install --yes").args(arguments), 2);
+        run.says(texts).never_says("\u{1b}").never_says("\u{202e}");
+        home.refused(home.command("install --dry-run").args(arguments), 2);
+    }
+    assert_eq!(home.tree().0.len(), 1);
+}
+
+/// D-008. Which gateway type goes with which preset.
+#[test]
+fn illegal_pairs_of_type_and_preset_are_exit_2() {
+    let home = TestHome::new();
+    let external = ["truefoundry", "zuplo", "custom"];
+    for preset in ["basic", "multi-provider", "proxy"] {
+        for kind in external {
+            let mut command = home.command(&format!("install --yes --preset {preset} --gateway-type {kind}"));
+            home.refused(&mut command, 2).says(&[kind, preset, "local"]);
+        }
+    }
+    home.refused(&mut home.command("install --yes --preset enterprise --gateway-type local"), 2).says(&external);
+    let enterprise = "--gateway-url https://gw.example.com --auth-token t0ken-0123456789";
+    for kind in external {
+        let run = home.run(&format!("install --dry-run --json --gateway-type {kind} {enterprise}")).exits(0);
+        assert_eq!(run.json()["data"]["preset"], "enterprise", "the type alone implies the preset");
+    }
+    home.run(&format!("install --yes --preset enterprise {enterprise}")).exits(0);
+    assert_eq!(home.record()["gateway_type"], "custom");
+}
+
+/// D-047. Pointing Claude Code at nothing would only break it.
+#[test]
+fn enterprise_without_url_or_token_is_exit_2() {
+    let home = TestHome::new();
+    for (arguments, missing) in [
+        ("", "--gateway-url"),
+        ("--auth-token t0ken-0123456789", "--gateway-url"),
+        ("--gateway-url https://gw.example.com", "--auth-token-file"),
+        ("--gateway-type zuplo", "--gateway-url"),
+    ] {
+        let mut command = home.command(&format!("install --yes --preset enterprise {arguments}"));
+        home.refused(&mut command, 2).says(&[missing]);
+    }
+    let home = home.with("ANTHROPIC_BASE_URL", "https://gw.example.com").with("ANTHROPIC_AUTH_TOKEN", "t0ken-0123456789");
+    home.run("install --yes --preset enterprise").exits(0);
+    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"], "https://gw.example.com");
+}
+
+/// Every changing command without a terminal.
+#[test]
+fn a_missing_yes_is_exit_2() {
+    let home = TestHome::new();
+    home.refused(&mut home.command("install"), 2).says(&["no terminal", "gwinstall install --yes"]);
+    let home = TestHome::deployed();
+    home.run("install --yes --models glm-5.2").exits(0);
+    for (arguments, verb) in
+        [("install --preset proxy", "install"), ("rollback", "rollback"), ("uninstall", "uninstall"), ("uninstall --purge", "uninstall"), ("off", "off")]
+    {
+        home.refused(&mut home.command(arguments), 2).says(&[&format!("gwinstall {verb} --yes")]);
+        // Force is no answer to the question.
+        if verb == "install" {
+            home.refused(&mut home.command(&format!("{arguments} --force")), 2);
+        }
+    }
+    home.run("off --yes").exits(0);
+    home.refused(&mut home.command("on"), 2).says(&["gwinstall on --yes"]);
+}
+
+/// D-006, D-155, D-104.
+#[test]
+fn a_wrong_source_directory_is_named() {
+    let home = TestHome::new();
+    let missing = home.path("missing");
+    home.refused(home.command("install --yes --source-dir").arg(missing), 2).says(&["--source-dir", "missing"]);
+    let empty = home.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    home.refused(home.command("install --yes --source-dir").arg(&empty), 1).says(&["catalog.yaml"]);
+    let source = crate::bundle::SourceDir::new(&home);
+    std::fs::remove_file(source.path().join("docs/faq.md")).unwrap();
+    home.refused(&mut home.command(&source.install()), 1).says(&["docs/faq.md"]);
+    let source = crate::bundle::SourceDir::new(&home).replaces("catalog.yaml", "presets: [");
+    home.refused(&mut home.command(&source.install()), 1).says(&["catalog.yaml"]);
+    let source = crate::bundle::SourceDir::new(&home);
+    std::os::unix::fs::symlink("/etc/passwd", source.path().join("docs/link.md")).unwrap();
+    home.refused(&mut home.command(&source.install()), 1).says(&["docs/link.md", "symbolic link"]);
+}
+
+/// A source directory has to be named again.
+#[test]
+fn update_after_a_source_directory_asks_for_it() {
+    let home = TestHome::new();
+    let source = crate::bundle::SourceDir::new(&home);
+    home.run(&source.install()).exits(0);
+    home.refused(&mut home.command("update --yes"), 2).says(&["--source-dir", "--embedded"]);
+    home.run(&source.install().replace("install", "update")).exits(0);
+    home.run("update --yes --embedded").exits(0);
+    assert_eq!(home.record()["bundle"]["origin"], "embedded");
+    home.run("update --yes").exits(0);
+}
+
+/// D-158. Spaces and doubles do not matter; the order is the catalog's.
+#[test]
+fn a_list_of_models_is_read_kindly() {
+    let home = TestHome::new();
+    Run::of(home.command("install --yes --models").arg(" glm-5.2 , gemini-3.5-flash,glm-5.2")).exits(0);
+    let record = home.record();
+    let mut models: Vec<_> = record["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()).collect();
+    models.sort_unstable();
+    assert_eq!(models, ["gemini-3.5-flash", "glm-5.2"]);
+    // What is not given comes from the record; another preset brings its own models.
+    home.run("install --yes --gateway-url http://127.0.0.1:4555").exits(0);
+    assert_eq!(home.record()["models"].as_array().unwrap().len(), 2);
+    assert_eq!(home.record()["gateway_url"], "http://127.0.0.1:4555");
+    home.run("install --yes --preset proxy").exits(0);
+    assert!(home.record()["models"].as_array().unwrap().len() > 8);
+}
+
+/// What cannot be a path or a token.
+#[test]
+fn a_wrong_token_file_is_exit_2() {
+    let home = TestHome::new();
+    let empty = home.write("empty", "");
+    let binary = home.write("binary", b"\xff\xfe");
+    for path in [home.path("missing"), home.home().to_path_buf(), empty, binary, "/dev/zero".into()] {
+        let run = home.refused(home.command("install --yes --auth-token-file").arg(&path), 2);
+        assert!(!run.stderr.is_empty());
+    }
+    home.refused(home.command("install --yes --auth-token").arg(""), 2);
+}
+
+/// A misspelt command or flag names the right one.
+#[test]
+fn a_misspelt_command_is_corrected() {
+    let home = TestHome::new();
+    home.run("instal --yes").exits(2).says(&["install"]);
+    home.run("install --presett basic").exits(2).says(&["--preset"]);
+    let run = home.run("instal --json").exits(2);
+    assert_eq!((&run.json()["ok"], &run.json()["exit"]), (&false.into(), &2.into()));
+}

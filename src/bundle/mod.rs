@@ -6,6 +6,7 @@
 pub mod build;
 pub mod catalog;
 mod embedded;
+mod overlay;
 pub mod pack;
 pub mod ustar;
 

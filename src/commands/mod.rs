@@ -177,14 +177,21 @@ fn source(args: &BundleArgs) -> Source {
     }
 }
 
-/// Reads the bundle of a source.
+/// Reads the bundle of a source, with the user's own presets laid over it.
 fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
-    match source {
+    let bundle = match source {
         Source::Directory(dir) => releases::directory(dir),
         Source::File(file) => releases::bundle_file(place, file),
         Source::Newest => releases::newest_bundle(place),
         Source::Embedded => crate::bundle::embedded(),
+    }?;
+    let own = place.config_dir.join("presets");
+    if crate::doors::disk::list(&own)?.is_empty() {
+        return Ok(bundle);
     }
+    // Unsigned like a source directory, and under the same rule of a managed machine.
+    releases::permit_unsigned()?;
+    bundle.with_presets_of(&own)
 }
 
 /// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.

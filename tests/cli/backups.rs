@@ -47,11 +47,22 @@ fn an_archive_holds_the_deployment_and_its_metadata_says_so() {
     let name = home.backups().pop().unwrap();
     let members = archive(&home, &name);
     assert!(members.keys().all(|path| path.starts_with("gateway/")), "{:?}", members.keys());
-    for path in ["gateway/.env", "gateway/config/litellm.yaml", "gateway/deployment-manifest.json", "gateway/start-gateway.sh", "gateway/docs/faq.md"] {
+    for path in [
+        "gateway/.env",
+        "gateway/config/litellm.yaml",
+        "gateway/deployment-manifest.json",
+        "gateway/start-gateway.sh",
+        "gateway/docs/faq.md",
+    ] {
         assert!(members.contains_key(path), "{path}");
     }
-    for never in ["backups/", ".gwinstall", "deployment.log", "settings.json", "litellm.log", "litellm.pid", "venv"] {
-        assert!(!members.keys().any(|path| path.contains(never) && !path.contains("claude-code-settings")), "{never}");
+    for never in
+        ["backups/", ".gwinstall", "deployment.log", "settings.json", "litellm.log", "litellm.pid", "venv"]
+    {
+        assert!(
+            !members.keys().any(|path| path.contains(never) && !path.contains("claude-code-settings")),
+            "{never}"
+        );
     }
     let env = String::from_utf8(members["gateway/.env"].1.clone()).unwrap();
     assert!(env.contains("LITELLM_MASTER_KEY") && env.contains("VERTEXAI_LOCATION=us-central1"), "{env}");
@@ -64,7 +75,10 @@ fn an_archive_holds_the_deployment_and_its_metadata_says_so() {
     assert_eq!(entry["filepath"], path.to_str().unwrap());
     assert_eq!(entry["size_bytes"], fs::metadata(&path).unwrap().len());
     assert_eq!(entry["deployment_config"]["preset"], "basic");
-    assert_eq!((&entry["is_valid"], &entry["pinned"], &entry["safety"]), (&true.into(), &false.into(), &false.into()));
+    assert_eq!(
+        (&entry["is_valid"], &entry["pinned"], &entry["safety"]),
+        (&true.into(), &false.into(), &false.into())
+    );
     assert_eq!(entry["sha256_checksum"].as_str().unwrap().len(), 64);
     assert_eq!(entry["created_at"].as_str().unwrap().len(), "2026-01-01T00:00:00Z".len());
     assert_eq!(home.mode(".claude/gateway/backups"), 0o700);
@@ -125,7 +139,8 @@ fn a_damaged_backup_is_refused_with_the_live_tree_untouched() {
             if !with_index {
                 let _ = fs::remove_file(home.gateway("backups/metadata.json"));
             }
-            home.refused(&mut home.command("rollback --yes"), 8).says(&["cannot be used", "gwinstall backup list"]);
+            home.refused(&mut home.command("rollback --yes"), 8)
+                .says(&["cannot be used", "gwinstall backup list"]);
         }
     }
     fs::write(&path, good).unwrap();
@@ -200,7 +215,8 @@ fn forged_backups_are_refused() {
         value["files"][path] = value["files"]["docs/faq.md"].clone();
         value.to_string().into_bytes()
     };
-    let (escape, own, backup) = (naming("../../evil"), naming(".gwinstall/journal"), naming("backups/x.tar.gz"));
+    let (escape, own, backup) =
+        (naming("../../evil"), naming(".gwinstall/journal"), naming("backups/x.tar.gz"));
     let newer = record.replacen("\"schema\": 1", "\"schema\": 999", 1).into_bytes();
     assert_ne!(newer, record.as_bytes());
     let manifest = "gateway/deployment-manifest.json";
@@ -209,15 +225,31 @@ fn forged_backups_are_refused() {
         ("settings", &[], vec![file("gateway/settings.json", b"{}")]),
         ("outside of gateway/", &[], vec![file("elsewhere/x", b"x")]),
         ("..", &[], vec![file("gateway/../../evil", b"x")]),
-        (".. named by the record", &[manifest], vec![file(manifest, &escape), file("gateway/../../evil", b"x")]),
+        (
+            ".. named by the record",
+            &[manifest],
+            vec![file(manifest, &escape), file("gateway/../../evil", b"x")],
+        ),
         ("our journal", &[manifest], vec![file(manifest, &own), file("gateway/.gwinstall/journal", b"x")]),
-        ("another backup", &[manifest], vec![file(manifest, &backup), file("gateway/backups/x.tar.gz", b"x")]),
+        (
+            "another backup",
+            &[manifest],
+            vec![file(manifest, &backup), file("gateway/backups/x.tar.gz", b"x")],
+        ),
         ("absolute", &[], vec![file("/etc/evil", b"x")]),
         ("a link in place of .env", &["gateway/.env"], vec![link("gateway/.env", "/etc/shadow")]),
         ("a link", &[], vec![link("gateway/link", "/etc")]),
-        ("a hard link", &[], vec![Member { kind: tar::EntryType::Link, ..link("gateway/hard", "gateway/.env") }]),
+        (
+            "a hard link",
+            &[],
+            vec![Member { kind: tar::EntryType::Link, ..link("gateway/hard", "gateway/.env") }],
+        ),
         ("a device", &[], vec![Member { kind: tar::EntryType::Char, ..file("gateway/null", b"") }]),
-        ("setuid", &["gateway/docs/faq.md"], vec![Member { mode: 0o4755, ..file("gateway/docs/faq.md", b"x") }]),
+        (
+            "setuid",
+            &["gateway/docs/faq.md"],
+            vec![Member { mode: 0o4755, ..file("gateway/docs/faq.md", b"x") }],
+        ),
         ("twice", &[], vec![file("gateway/docs/faq.md", b"x")]),
         ("no .env", &["gateway/.env"], vec![]),
         ("no configuration", &["gateway/config/litellm.yaml"], vec![]),
@@ -252,7 +284,8 @@ fn an_archive_that_explodes_is_refused_early() {
         encoder.write_all(&zeros).unwrap();
     }
     home.write(&format!(".claude/gateway/backups/{FORGED}"), encoder.finish().unwrap());
-    let mut command = home.shell(&format!("ulimit -v 300000; exec timeout 20 \"$GW\" rollback {FORGED} --yes"));
+    let mut command =
+        home.shell(&format!("ulimit -v 300000; exec timeout 20 \"$GW\" rollback {FORGED} --yes"));
     home.refused(&mut command, 8);
 }
 

@@ -15,7 +15,13 @@ fn forms() -> Vec<String> {
     let bytes = SECRET.as_bytes();
     let percent: String = SECRET
         .bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b == b'-' {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect();
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     let json = serde_json::to_string(SECRET).unwrap().trim_matches('"').to_owned();
@@ -33,7 +39,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let word = u32::from_be_bytes([0, group[0], *group.get(1).unwrap_or(&0), *group.get(2).unwrap_or(&0)]);
+        let word =
+            u32::from_be_bytes([0, group[0], *group.get(1).unwrap_or(&0), *group.get(2).unwrap_or(&0)]);
         for shift in [18, 12, 6, 0] {
             text.push(char::from(ALPHABET[(word >> shift) as usize & 63]));
         }
@@ -101,7 +108,13 @@ const LOCAL: &str = "install --yes --verbose";
 const ENTERPRISE: &str = "install --yes --verbose --preset enterprise --gateway-url https://gw.example.com";
 
 fn ways() -> Vec<Way> {
-    let way = |name, arguments, prepare: fn(TestHome) -> TestHome, stdin, sources| Way { name, arguments, prepare, stdin, sources };
+    let way = |name, arguments, prepare: fn(TestHome) -> TestHome, stdin, sources| Way {
+        name,
+        arguments,
+        prepare,
+        stdin,
+        sources,
+    };
     vec![
         way("environment", LOCAL, |home| home.with("LITELLM_MASTER_KEY", SECRET), false, &[]),
         way("environment, token", ENTERPRISE, |home| home.with("ANTHROPIC_AUTH_TOKEN", SECRET), false, &[]),
@@ -179,7 +192,11 @@ fn a_secret_given_as_flag_or_file_stays_in_the_env_file() {
             command.args(["--auth-token", SECRET]);
         }
         let run = silent(Run::of(&mut command)).exits(0);
-        assert_eq!(run.stderr.contains("visible to every process"), !by_file, "a warning on the plain form only");
+        assert_eq!(
+            run.stderr.contains("visible to every process"),
+            !by_file,
+            "a warning on the plain form only"
+        );
         assert_eq!(leaks(&home), [".claude/gateway/.env"]);
         assert_eq!(home.env_value("LITELLM_MASTER_KEY").unwrap(), SECRET);
         live_with_it(&home);
@@ -204,10 +221,15 @@ fn a_foreign_helper_puts_the_token_into_settings_and_nowhere_else() {
 fn a_proxy_password_stays_in_the_env_file() {
     let home = TestHome::new();
     let login = format!("me:{SECRET}");
-    let mut command = home.command("install --yes --verbose --preset proxy --proxy-url http://proxy.example:3128 --proxy-auth");
+    let mut command = home
+        .command("install --yes --verbose --preset proxy --proxy-url http://proxy.example:3128 --proxy-auth");
     silent(Run::of(command.arg(login))).exits(0);
     assert_eq!(leaks(&home), [".claude/gateway/.env"]);
-    assert!(home.env_value("HTTPS_PROXY").unwrap().starts_with("http://me:sk-Cn4ry%2B%2F%3D%25%24%26%22%23%21%5C"));
+    assert!(
+        home.env_value("HTTPS_PROXY")
+            .unwrap()
+            .starts_with("http://me:sk-Cn4ry%2B%2F%3D%25%24%26%22%23%21%5C")
+    );
     live_with_it(&home);
     assert_eq!(leaks(&home), [".claude/gateway/.env"]);
 }
@@ -236,7 +258,9 @@ fn errors_about_a_secret_do_not_show_it() {
     }
     let bad = home.write("token", format!("{SECRET}\nsecond line\n"));
     silent(home.refused(home.command("install --yes --auth-token-file").arg(bad), 2));
-    silent(Run::fed(&mut home.command("install --yes --auth-token-file -"), &format!("{SECRET} x\n")).exits(2));
+    silent(
+        Run::fed(&mut home.command("install --yes --auth-token-file -"), &format!("{SECRET} x\n")).exits(2),
+    );
 }
 
 /// `--include-secrets` is the one way into a backup: private, and said so.
@@ -265,7 +289,8 @@ fn no_command_line_holds_the_secret() {
         .with("VERTEXAI_PROJECT", "p");
     let bin = home.root().join("bin");
     fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("litellm"), "#!/bin/sh\ncase \"$*\" in *--validate_config*) exit 0 ;; esac\nexit 1\n").unwrap();
+    fs::write(bin.join("litellm"), "#!/bin/sh\ncase \"$*\" in *--validate_config*) exit 0 ;; esac\nexit 1\n")
+        .unwrap();
     let script = format!(
         "chmod +x '{0}/litellm'; PATH='{0}':$PATH; exec strace -f -s 10000 -e trace=execve -o '{0}/trace' \"$GW\" install --yes --start \
          --gateway-url http://127.0.0.1:{1}",

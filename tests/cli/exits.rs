@@ -33,7 +33,17 @@ pub fn free_port() -> u16 {
 #[test]
 fn exit_0_done_or_nothing_to_do() {
     let home = TestHome::new();
-    for arguments in ["", "--version", "--help", "status", "install --yes", "install --yes", "status", "uninstall --yes", "uninstall --yes"] {
+    for arguments in [
+        "",
+        "--version",
+        "--help",
+        "status",
+        "install --yes",
+        "install --yes",
+        "status",
+        "uninstall --yes",
+        "uninstall --yes",
+    ] {
         home.run(arguments).exits(0);
     }
 }
@@ -50,9 +60,11 @@ fn exit_1_failed_and_nothing_changed() {
 #[test]
 fn exit_1_a_check_before_the_change_failed() {
     let home = TestHome::new();
-    home
-        .refused(&mut home.command("install --yes --strict"), 1)
-        .says(&["required_env_vars_present", "GOOGLE_APPLICATION_CREDENTIALS", "gwinstall env set"]);
+    home.refused(&mut home.command("install --yes --strict"), 1).says(&[
+        "required_env_vars_present",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "gwinstall env set",
+    ]);
 }
 
 /// D-007, D-105, D-156.
@@ -74,7 +86,8 @@ fn exit_1_another_program_on_the_port_when_it_must_be_free() {
     let port = taken.local_addr().unwrap().port();
     let home = with_litellm(TestHome::new(), "exit 1");
     let install = format!("install --yes --gateway-url http://127.0.0.1:{port}");
-    home.refused(&mut home.command(&format!("{install} --start")), 1).says(&["no_litellm_running", &port.to_string()]);
+    home.refused(&mut home.command(&format!("{install} --start")), 1)
+        .says(&["no_litellm_running", &port.to_string()]);
     home.run(&install).exits(0).says(&["WARN no_litellm_running"]);
 }
 
@@ -82,9 +95,16 @@ fn exit_1_another_program_on_the_port_when_it_must_be_free() {
 #[test]
 fn exit_2_wrong_usage() {
     let home = TestHome::new();
-    for arguments in
-        ["--no-such-flag", "no-such-command", "install --preset", "install --preset fancy --yes", "install --yes --models nothing", "install", "update --yes", "off --yes"]
-    {
+    for arguments in [
+        "--no-such-flag",
+        "no-such-command",
+        "install --preset",
+        "install --preset fancy --yes",
+        "install --yes --models nothing",
+        "install",
+        "update --yes",
+        "off --yes",
+    ] {
         home.refused(&mut home.command(arguments), 2);
     }
 }
@@ -95,7 +115,9 @@ fn exit_3_something_to_do() {
     home.write(".claude/gateway/docs/faq.md", "mine\n");
     home.touches_nothing("status").exits(3).says(&["M docs/faq.md"]);
     let source = SourceDir::new(&home).ships("docs/operations.md", "next");
-    home.touches_nothing(&format!("diff --source-dir {}", source.path().display())).exits(3).says(&["docs/operations.md", "+next"]);
+    home.touches_nothing(&format!("diff --source-dir {}", source.path().display()))
+        .exits(3)
+        .says(&["docs/operations.md", "+next"]);
     // A stopped gateway, warnings and retired models are no reason.
     let other = TestHome::new();
     other.run("install --yes").exits(0).says(&["WARN", "retirement"]);
@@ -212,7 +234,8 @@ fn exit_130_and_143_stopped_by_a_signal() {
             .unwrap();
         sleep(Duration::from_millis(200));
         kill(child.id(), signal);
-        let run = Run::from(format!("install and SIG{signal}"), &child.wait_with_output().unwrap()).exits(code);
+        let run =
+            Run::from(format!("install and SIG{signal}"), &child.wait_with_output().unwrap()).exits(code);
         run.says(&["stopped by"]);
         assert_eq!(before.changes(&home.live()), [""; 0]);
     }

@@ -16,11 +16,17 @@ fn other_gateway() -> String {
 fn another_gateway_is_exit_2_with_the_names_of_its_keys_and_no_values() {
     let home = TestHome::new();
     home.write(".claude/settings.json", other_gateway());
-    for arguments in ["install --yes", "install --yes --json", "install --dry-run", "install --yes --verbose"] {
+    for arguments in ["install --yes", "install --yes --json", "install --dry-run", "install --yes --verbose"]
+    {
         let run = home.refused(&mut home.command(arguments), 2);
-        run.says(&["env.ANTHROPIC_BASE_URL", "env.ANTHROPIC_AUTH_TOKEN", "env.CLAUDE_CODE_USE_BEDROCK", "--force"])
-            .never_says(CANARY)
-            .never_says("gw.example.com");
+        run.says(&[
+            "env.ANTHROPIC_BASE_URL",
+            "env.ANTHROPIC_AUTH_TOKEN",
+            "env.CLAUDE_CODE_USE_BEDROCK",
+            "--force",
+        ])
+        .never_says(CANARY)
+        .never_says("gw.example.com");
     }
 }
 
@@ -64,7 +70,11 @@ fn a_foreign_helper_stays_and_the_token_goes_to_private_settings() {
     let mine = "{\n  \"apiKeyHelper\": \"/usr/local/bin/mine\"\n}\n";
     home.write(".claude/settings.json", mine);
     home.chmod(".claude/settings.json", 0o644);
-    home.run("install --yes").exits(0).says(&["apiKeyHelper", "not ours", "token is written to settings.json"]);
+    home.run("install --yes").exits(0).says(&[
+        "apiKeyHelper",
+        "not ours",
+        "token is written to settings.json",
+    ]);
     let key = home.env_value("LITELLM_MASTER_KEY").unwrap();
     let settings = home.json(".claude/settings.json");
     assert_eq!(settings["apiKeyHelper"], "/usr/local/bin/mine");
@@ -98,7 +108,10 @@ fn an_enterprise_gateway_has_no_secret_in_settings() {
     let home = TestHome::new();
     let token = home.root().join("token");
     fs::write(&token, format!("{CANARY}\n")).unwrap();
-    let arguments = format!("install --yes --preset enterprise --gateway-url https://gw.example.com/llm --auth-token-file {}", token.display());
+    let arguments = format!(
+        "install --yes --preset enterprise --gateway-url https://gw.example.com/llm --auth-token-file {}",
+        token.display()
+    );
     home.run(&arguments).exits(0).never_says(CANARY);
     assert_eq!(home.tree().holding(CANARY), [".claude/gateway/.env"]);
     let settings = home.json(".claude/settings.json");
@@ -107,6 +120,7 @@ fn an_enterprise_gateway_has_no_secret_in_settings() {
     for absent in ["config/litellm.yaml", "start-gateway.sh", "stop-gateway.sh", "tests"] {
         assert!(!home.gateway(absent).exists(), "{absent}");
     }
-    let printed = home.shell("sh -c \"$HOME/.claude/gateway/scripts/print-gateway-key.sh\"").output().unwrap();
+    let printed =
+        home.shell("sh -c \"$HOME/.claude/gateway/scripts/print-gateway-key.sh\"").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&printed.stdout).trim_end(), CANARY);
 }

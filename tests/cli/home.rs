@@ -155,7 +155,9 @@ impl TestHome {
     /// Only what was deployed: no log, no backups, nothing private.
     pub fn deployment(&self) -> Tree {
         Tree::of(&self.gateway("")).without(|path| {
-            ["", ".gwinstall", "backups"].iter().any(|dir| path == *dir || path.starts_with(&format!("{dir}/")))
+            ["", ".gwinstall", "backups"]
+                .iter()
+                .any(|dir| path == *dir || path.starts_with(&format!("{dir}/")))
                 || path == "deployment.log"
                 || path == "deployment-manifest.json"
         })

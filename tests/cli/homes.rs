@@ -10,7 +10,20 @@ use crate::home::{Run, TestHome, is_root};
 /// Scripts, links, JSON and the helper have to survive these.
 #[test]
 fn any_name_of_a_home_works() {
-    for name in ["a home", "o'home", "a\"home", "$HOME", "`home`", "$(touch canary)", "hömé 日本", "-rf", "a;b&c", "~", "%s{}[]*?", "#home"] {
+    for name in [
+        "a home",
+        "o'home",
+        "a\"home",
+        "$HOME",
+        "`home`",
+        "$(touch canary)",
+        "hömé 日本",
+        "-rf",
+        "a;b&c",
+        "~",
+        "%s{}[]*?",
+        "#home",
+    ] {
         let home = TestHome::named(name);
         home.run("install --yes").exits(0);
         home.touches_nothing("install --yes").exits(0);
@@ -19,7 +32,9 @@ fn any_name_of_a_home_works() {
         let helper = home.json(".claude/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
         let run = Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0);
         assert_eq!(run.stdout.trim_end(), home.env_value("LITELLM_MASTER_KEY").unwrap(), "{name}");
-        let run = Run::of(home.shell("sh \"$HOME/.claude/gateway/start-gateway.sh\" status").env("PATH", "/usr/bin:/bin"));
+        let run = Run::of(
+            home.shell("sh \"$HOME/.claude/gateway/start-gateway.sh\" status").env("PATH", "/usr/bin:/bin"),
+        );
         run.exits(3).says(&["does not run"]);
         home.run("install --yes --preset proxy").exits(0);
         home.run("rollback --yes").exits(0);
@@ -77,7 +92,8 @@ fn without_home_the_password_database_is_asked() {
     let home = TestHome::new();
     let passwd = home.root().join("passwd");
     fs::write(&passwd, format!("root:x:0:0:root:{}:/bin/sh\n", home.home().display())).unwrap();
-    let script = format!("mount --bind '{}' /etc/passwd; unset HOME; exec \"$GW\" install --yes", passwd.display());
+    let script =
+        format!("mount --bind '{}' /etc/passwd; unset HOME; exec \"$GW\" install --yes", passwd.display());
     let Some(mut command) = home.unshared(&script) else { return };
     Run::of(&mut command).exits(0).says(&["~/.claude/gateway"]);
     assert!(home.gateway("config/litellm.yaml").exists());
@@ -88,11 +104,18 @@ fn without_home_the_password_database_is_asked() {
 fn two_images_hold_no_key_and_make_different_ones() {
     let mut keys = Vec::new();
     for _ in 0..2 {
-        let home = TestHome::new().with("LITELLM_MASTER_KEY", "sk-of-the-builder").with("HOME", "/nonexistent").as_nobody();
+        let home = TestHome::new()
+            .with("LITELLM_MASTER_KEY", "sk-of-the-builder")
+            .with("HOME", "/nonexistent")
+            .as_nobody();
         let mut command = home.command("install --yes --home");
         if is_root() {
             command = std::process::Command::new(crate::home::binary());
-            command.env_clear().env("PATH", "/usr/bin:/bin").env("LITELLM_MASTER_KEY", "sk-of-the-builder").args(["install", "--yes", "--home"]);
+            command
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin")
+                .env("LITELLM_MASTER_KEY", "sk-of-the-builder")
+                .args(["install", "--yes", "--home"]);
         }
         Run::of(command.arg(home.home())).exits(0).never_says("does not run yet");
         assert_eq!(home.env_value("LITELLM_MASTER_KEY").as_deref(), Some(""));
@@ -140,7 +163,8 @@ fn claude_config_dir_is_followed() {
     home.run("install --yes").exits(0);
     assert!(dir.join("gateway/config/litellm.yaml").exists() && dir.join("settings.json").exists());
     assert!(!home.path(".claude").exists());
-    let helper = home.json("elsewhere/claude config/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
+    let helper =
+        home.json("elsewhere/claude config/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
     let run = Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0);
     assert!(run.stdout.starts_with("sk-"), "the helper is found with the space in its path");
     home.touches_nothing("install --yes").exits(0);
@@ -158,7 +182,10 @@ fn any_umask_gives_the_same_modes() {
         let home = TestHome::new();
         Run::of(&mut home.shell(&format!("umask {umask}; exec \"$GW\" install --yes"))).exits(0);
         let all = home.tree().0.into_iter().filter(|(path, _)| path.starts_with(".claude/gateway"));
-        let modes: Vec<_> = all.map(|(path, _)| (home.mode(&path), path)).filter(|(_, path)| !path.contains("pristine/")).collect();
+        let modes: Vec<_> = all
+            .map(|(path, _)| (home.mode(&path), path))
+            .filter(|(_, path)| !path.contains("pristine/"))
+            .collect();
         modes
     };
     let usual = deployed("022");
@@ -168,6 +195,12 @@ fn any_umask_gives_the_same_modes() {
         assert!(odd.is_empty() && usual.len() == other.len(), "umask {umask}: {odd:?}");
     }
     let of = |path: &str| usual.iter().find(|(_, known)| known.ends_with(path)).unwrap().0;
-    assert_eq!((of("gateway"), of("gateway/.env"), of("config/litellm.yaml"), of("start-gateway.sh")), (0o700, 0o600, 0o644, 0o755));
-    assert_eq!((of("deployment-manifest.json"), of("deployment.log"), of(".gwinstall")), (0o600, 0o600, 0o700));
+    assert_eq!(
+        (of("gateway"), of("gateway/.env"), of("config/litellm.yaml"), of("start-gateway.sh")),
+        (0o700, 0o600, 0o644, 0o755)
+    );
+    assert_eq!(
+        (of("deployment-manifest.json"), of("deployment.log"), of(".gwinstall")),
+        (0o600, 0o600, 0o700)
+    );
 }

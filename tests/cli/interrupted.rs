@@ -11,7 +11,10 @@ use crate::tree::Tree;
 /// Everything but what an operation is free to leave: its log line and backups.
 fn state(home: &TestHome) -> Tree {
     home.tree().without(|path| {
-        path.ends_with("deployment.log") || path.contains("/backups") || path.contains("/.gwinstall") || path.ends_with("deployment-manifest.json")
+        path.ends_with("deployment.log")
+            || path.contains("/backups")
+            || path.contains("/.gwinstall")
+            || path.ends_with("deployment-manifest.json")
     })
 }
 
@@ -23,7 +26,8 @@ fn a_signal_at_any_moment_leaves_the_old_state_or_the_new() {
     home.run("install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1").exits(0);
     let new = state(&home);
     let mut stopped = 0;
-    for (n, (signal, code)) in [("INT", 130), ("TERM", 143), ("HUP", 129)].iter().cycle().take(24).enumerate() {
+    for (n, (signal, code)) in [("INT", 130), ("TERM", 143), ("HUP", 129)].iter().cycle().take(24).enumerate()
+    {
         home.run("install --yes --preset basic --models gemini-3.5-flash,glm-5.2").exits(0);
         assert_eq!(old.changes(&state(&home)), [""; 0]);
         let mut child = home
@@ -59,14 +63,26 @@ fn a_signal_at_any_moment_leaves_the_old_state_or_the_new() {
 fn a_closed_stdout_changes_nothing_about_the_work() {
     for arguments in ["install --yes", "install --yes --verbose --json", "install --yes --verbose"] {
         let home = TestHome::new();
-        let script = format!("{{ \"$GW\" {arguments}; echo $? >\"$HOME/code\"; }} 2>&1 | head -n 1 >/dev/null; cat \"$HOME/code\"");
+        let script = format!(
+            "{{ \"$GW\" {arguments}; echo $? >\"$HOME/code\"; }} 2>&1 | head -n 1 >/dev/null; cat \"$HOME/code\""
+        );
         let run = Run::of(&mut home.shell(&script));
         assert_eq!(run.stdout.trim(), "0", "{arguments}: {}", run.all());
         home.run("status").exits(0);
     }
     let home = TestHome::deployed();
-    for arguments in ["status", "status --json", "diff", "history", "--help", "doctor", "rollback --yes --verbose", "uninstall --yes --verbose"] {
-        let script = format!("{{ \"$GW\" {arguments}; echo $? >\"$HOME/code\"; }} 2>&1 | true; cat \"$HOME/code\"");
+    for arguments in [
+        "status",
+        "status --json",
+        "diff",
+        "history",
+        "--help",
+        "doctor",
+        "rollback --yes --verbose",
+        "uninstall --yes --verbose",
+    ] {
+        let script =
+            format!("{{ \"$GW\" {arguments}; echo $? >\"$HOME/code\"; }} 2>&1 | true; cat \"$HOME/code\"");
         let run = Run::of(&mut home.shell(&script));
         assert!(["0", "1"].contains(&run.stdout.trim()), "{arguments}: {}", run.all());
         assert!(!run.all().contains("panick"), "{}", run.all());

@@ -11,8 +11,18 @@ fn has(value: &Value, keys: &[&str]) {
     }
 }
 
-const CHANGE: [&str; 10] =
-    ["plan_id", "steps", "settings_keys", "states", "changed", "backup", "pruned", "checks", "conflicts", "duration_ms"];
+const CHANGE: [&str; 10] = [
+    "plan_id",
+    "steps",
+    "settings_keys",
+    "states",
+    "changed",
+    "backup",
+    "pruned",
+    "checks",
+    "conflicts",
+    "duration_ms",
+];
 
 /// Every command: one document on stdout, nothing else there, and the code in it is the code of the process.
 #[test]
@@ -25,7 +35,12 @@ fn every_command_has_an_envelope() {
         ("doctor", "doctor", 0, &["checks"]),
         ("rollback --yes", "rollback", 1, &["causes"]),
         ("diff", "diff", 2, &["causes"]),
-        ("install --dry-run", "install", 0, &["plan_id", "steps", "preset", "models", "pre_checks", "missing"]),
+        (
+            "install --dry-run",
+            "install",
+            0,
+            &["plan_id", "steps", "preset", "models", "pre_checks", "missing"],
+        ),
         ("install", "install", 2, &["causes"]),
         ("install --preset fancy --yes", "install", 2, &["causes"]),
         ("install --yes --models glm-5.2", "install", 0, &CHANGE),
@@ -33,7 +48,12 @@ fn every_command_has_an_envelope() {
         ("install --yes --preset proxy", "install", 0, &CHANGE),
         ("update --yes", "update", 0, &["plan_id", "steps"]),
         ("diff", "diff", 0, &["steps"]),
-        ("status", "status", 0, &["deployed", "record", "drift", "yours", "conflicts", "interrupted", "running", "version"]),
+        (
+            "status",
+            "status",
+            0,
+            &["deployed", "record", "drift", "yours", "conflicts", "interrupted", "running", "version"],
+        ),
         ("off --yes", "off", 0, &CHANGE),
         ("on --dry-run", "on", 0, &["plan_id", "steps"]),
         ("on --yes", "on", 0, &CHANGE),
@@ -75,8 +95,21 @@ fn checks_have_the_fields_and_names_of_the_data_model() {
             })
             .collect()
     };
-    let pre = ["source_directory_exists", "source_structure_valid", "target_directory_writable", "disk_space_sufficient", "no_litellm_running", "required_env_vars_present"];
-    let post = ["files_copied_count", "yaml_config_valid", "env_file_permissions", "scripts_executable", "startup_script_generated"];
+    let pre = [
+        "source_directory_exists",
+        "source_structure_valid",
+        "target_directory_writable",
+        "disk_space_sufficient",
+        "no_litellm_running",
+        "required_env_vars_present",
+    ];
+    let post = [
+        "files_copied_count",
+        "yaml_config_valid",
+        "env_file_permissions",
+        "scripts_executable",
+        "startup_script_generated",
+    ];
     assert_eq!(names("pre_checks"), pre);
     assert_eq!(names("checks"), post);
 }
@@ -86,11 +119,21 @@ fn checks_have_the_fields_and_names_of_the_data_model() {
 fn an_operation_goes_through_its_states() {
     let home = TestHome::new();
     let first = home.run("install --yes --json").exits(0).json();
-    assert_eq!(first["data"]["states"], serde_json::json!(["CREATED", "VALIDATING", "DEPLOYING", "VALIDATING_POST", "COMPLETED"]));
+    assert_eq!(
+        first["data"]["states"],
+        serde_json::json!(["CREATED", "VALIDATING", "DEPLOYING", "VALIDATING_POST", "COMPLETED"])
+    );
     let second = home.run("install --yes --json --preset proxy").exits(0).json();
     assert_eq!(
         second["data"]["states"],
-        serde_json::json!(["CREATED", "VALIDATING", "BACKING_UP", "DEPLOYING", "VALIDATING_POST", "COMPLETED"])
+        serde_json::json!([
+            "CREATED",
+            "VALIDATING",
+            "BACKING_UP",
+            "DEPLOYING",
+            "VALIDATING_POST",
+            "COMPLETED"
+        ])
     );
 }
 
@@ -99,7 +142,9 @@ fn an_operation_goes_through_its_states() {
 fn the_log_has_a_line_for_each_operation() {
     let home = TestHome::new();
     let first = home.run("install --yes --json").exits(0).json();
-    for arguments in ["install --yes --preset proxy", "off --yes", "rollback --yes", "install --yes", "uninstall --yes"] {
+    for arguments in
+        ["install --yes --preset proxy", "off --yes", "rollback --yes", "install --yes", "uninstall --yes"]
+    {
         home.run(arguments).exits(0);
     }
     let log = home.log();
@@ -109,8 +154,20 @@ fn the_log_has_a_line_for_each_operation() {
         has(
             line,
             &[
-                "schema", "operation", "timestamp", "duration_seconds", "duration_ms", "status", "preset", "models_deployed", "files_copied",
-                "backup_created", "error_message", "user", "hostname", "deployment_id",
+                "schema",
+                "operation",
+                "timestamp",
+                "duration_seconds",
+                "duration_ms",
+                "status",
+                "preset",
+                "models_deployed",
+                "files_copied",
+                "backup_created",
+                "error_message",
+                "user",
+                "hostname",
+                "deployment_id",
             ],
         );
         assert_eq!((&line["status"], &line["error_message"]), (&"success".into(), &Value::Null));
@@ -124,7 +181,8 @@ fn the_log_has_a_line_for_each_operation() {
     assert!(log[1]["backup_created"].as_str().unwrap().starts_with("gateway-backup-"));
     assert_eq!(home.mode(".claude/gateway/deployment.log"), 0o600);
     let history = home.run("history --limit 2 --json").exits(0).json();
-    let shown: Vec<_> = history["data"]["operations"].as_array().unwrap().iter().map(|line| &line["operation"]).collect();
+    let shown: Vec<_> =
+        history["data"]["operations"].as_array().unwrap().iter().map(|line| &line["operation"]).collect();
     assert_eq!(shown, ["uninstall", "install"], "newest first");
 }
 
@@ -155,8 +213,23 @@ fn the_record_has_the_fields_of_the_manifest() {
     has(
         &record,
         &[
-            "schema", "version", "deployment_id", "timestamp", "source_spec", "deployed_by", "bundle", "preset", "gateway_type", "gateway_url",
-            "models", "request", "files", "environment_variables", "settings", "backup_path", "flags_used",
+            "schema",
+            "version",
+            "deployment_id",
+            "timestamp",
+            "source_spec",
+            "deployed_by",
+            "bundle",
+            "preset",
+            "gateway_type",
+            "gateway_url",
+            "models",
+            "request",
+            "files",
+            "environment_variables",
+            "settings",
+            "backup_path",
+            "flags_used",
         ],
     );
     assert_eq!(record["source_spec"], "001-llm-gateway-config");

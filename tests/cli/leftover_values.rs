@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::home::TestHome;
 
 const BASIC: &str = "install --yes --preset basic";
-const PROXY: &str = "install --yes --preset proxy --proxy-url http://proxy.example:3128 --proxy-auth me:secret-word";
-const ENTERPRISE: &str = "install --yes --preset enterprise --gateway-url https://gw.example.com --auth-token t0ken-0123456789";
+const PROXY: &str =
+    "install --yes --preset proxy --proxy-url http://proxy.example:3128 --proxy-auth me:secret-word";
+const ENTERPRISE: &str =
+    "install --yes --preset enterprise --gateway-url https://gw.example.com --auth-token t0ken-0123456789";
 const MULTI: &str = "install --yes --preset multi-provider";
 
 fn settings_env(home: &TestHome, name: &str) -> Option<String> {
@@ -100,7 +102,9 @@ fn rollback_across_presets_is_exact() {
             let after = home.deployment().without(|path| path == ".env");
             assert_eq!(before.changes(&after), [""; 0], "{from} → {to}");
             assert_eq!(settings, home.read(".claude/settings.json"), "{from} → {to}");
-            for fact in ["preset", "gateway_type", "gateway_url", "models", "request", "files", "settings", "bundle"] {
+            for fact in
+                ["preset", "gateway_type", "gateway_url", "models", "request", "files", "settings", "bundle"]
+            {
                 assert_eq!(record[fact], home.record()[fact], "{fact} of {from} → {to}");
             }
             home.run("status").exits(0);

@@ -45,7 +45,9 @@ pub fn expect(home: &TestHome, name: &str, run: &Run) {
 }
 
 fn regex_of(path: &str) -> String {
-    path.chars().map(|c| if c.is_alphanumeric() || c == '/' { c.to_string() } else { format!("\\{c}") }).collect()
+    path.chars()
+        .map(|c| if c.is_alphanumeric() || c == '/' { c.to_string() } else { format!("\\{c}") })
+        .collect()
 }
 
 /// A home whose gateway has a port that nothing listens on.
@@ -93,12 +95,19 @@ fn install_from_nothing_to_uninstalled() {
 fn install_of_each_preset() {
     for (name, arguments) in [
         ("install_basic_with_retired_models", "--models gemini-2.5-flash"),
-        ("install_proxy", "--preset proxy --models glm-5.2 --proxy-url http://proxy.example:3128 --proxy-auth me:word"),
+        (
+            "install_proxy",
+            "--preset proxy --models glm-5.2 --proxy-url http://proxy.example:3128 --proxy-auth me:word",
+        ),
         ("install_multi_provider", "--preset multi-provider --models claude-opus-5-5,glm-5.2"),
     ] {
         let home = TestHome::new();
         let port = crate::exits::free_port();
-        expect(&home, name, &home.run(&format!("install --yes {arguments} --gateway-url http://127.0.0.1:{port}")));
+        expect(
+            &home,
+            name,
+            &home.run(&format!("install --yes {arguments} --gateway-url http://127.0.0.1:{port}")),
+        );
     }
     let home = TestHome::new();
     let enterprise = "install --yes --gateway-type zuplo --gateway-url https://gw.example.com --auth-token t0ken-0123456789";
@@ -128,7 +137,11 @@ fn changes_of_preset_and_what_they_leave() {
     home.run("rollback --yes").exits(0);
     let text = home.read(".claude/gateway/.env").replace("proxy.example", "mine.example");
     home.write(".claude/gateway/.env", text);
-    expect(&home, "proxy_to_basic_with_own_values", &home.run("install --yes --preset basic --models glm-5.2"));
+    expect(
+        &home,
+        "proxy_to_basic_with_own_values",
+        &home.run("install --yes --preset basic --models glm-5.2"),
+    );
 }
 
 #[test]
@@ -162,7 +175,10 @@ fn an_interrupted_run() {
 #[test]
 fn settings_of_others() {
     let (home, install) = on_a_free_port();
-    home.write(".claude/settings.json", "{\"apiKeyHelper\": \"mine\", \"env\": {\"ANTHROPIC_BASE_URL\": \"https://gw.example\"}}");
+    home.write(
+        ".claude/settings.json",
+        "{\"apiKeyHelper\": \"mine\", \"env\": {\"ANTHROPIC_BASE_URL\": \"https://gw.example\"}}",
+    );
     expect(&home, "install_over_another_gateway", &home.run(&install));
     expect(&home, "install_over_another_gateway_forced", &home.run(&format!("{install} --force")));
     let text = home.read(".claude/settings.json").replace("http://127.0.0.1", "http://127.0.0.2");

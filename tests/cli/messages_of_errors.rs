@@ -80,7 +80,11 @@ fn what_is_in_the_way() {
     home.write(".claude/gateway/docs/faq.md", "somebody's\n");
     expect(&home, "error_foreign_file", &home.run("install --yes"));
     let home = TestHome::deployed();
-    expect(&home, "error_second_target", &Run::of(home.command("status --target-dir").arg(home.path("other"))));
+    expect(
+        &home,
+        "error_second_target",
+        &Run::of(home.command("status --target-dir").arg(home.path("other"))),
+    );
     home.run("install --yes --models glm-5.2").exits(0);
     expect(&home, "error_no_such_backup", &home.run("rollback 7 --yes"));
     expect(&home, "error_env_value_exists", &home.run("install --yes --auth-token sk-another-0123456789"));

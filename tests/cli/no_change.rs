@@ -38,9 +38,15 @@ fn looking_touches_nothing() {
 #[test]
 fn looking_makes_no_directory_in_an_empty_home() {
     let home = TestHome::new();
-    for (arguments, code) in
-        [("", 0), ("status", 0), ("install --dry-run", 0), ("diff", 2), ("history", 0), ("doctor", 0), ("uninstall --yes", 0)]
-    {
+    for (arguments, code) in [
+        ("", 0),
+        ("status", 0),
+        ("install --dry-run", 0),
+        ("diff", 2),
+        ("history", 0),
+        ("doctor", 0),
+        ("uninstall --yes", 0),
+    ] {
         home.touches_nothing(arguments).exits(code);
     }
     assert_eq!(home.tree().0.len(), 1);
@@ -50,7 +56,9 @@ fn looking_makes_no_directory_in_an_empty_home() {
 #[test]
 fn a_second_install_rewrites_nothing() {
     let home = TestHome::deployed();
-    for again in [INSTALL, "install --yes", "install", "update --yes", "install --yes --force", "install --yes --json"] {
+    for again in
+        [INSTALL, "install --yes", "install", "update --yes", "install --yes --force", "install --yes --json"]
+    {
         home.touches_nothing(again).exits(0).says(&["othing to do"]);
     }
     assert!(home.backups().is_empty(), "a change that changes nothing made a backup");
@@ -74,7 +82,10 @@ fn a_dry_run_shows_the_plan_that_is_carried_out() {
     assert_eq!(dry["data"]["plan_id"], real["data"]["plan_id"]);
     assert_eq!(dry["data"]["steps"], real["data"]["steps"]);
     let rollback = home.run("rollback --dry-run --json").exits(0).json();
-    assert_eq!(rollback["data"]["plan_id"], home.run("rollback --yes --json").exits(0).json()["data"]["plan_id"]);
+    assert_eq!(
+        rollback["data"]["plan_id"],
+        home.run("rollback --yes --json").exits(0).json()["data"]["plan_id"]
+    );
 }
 
 /// D-013. Same on a medium that cannot be written: a dry run says what stands in the way, and is still a dry run.
@@ -86,7 +97,8 @@ fn looking_works_on_a_read_only_mount() {
         let Some(mut command) = home.unshared(&format!("{mount} exec \"$GW\" {arguments}")) else { return };
         Run::of(&mut command).exits(code);
     }
-    let Some(mut command) = home.unshared(&format!("{mount} exec \"$GW\" install --models glm-5.2 --yes")) else {
+    let Some(mut command) = home.unshared(&format!("{mount} exec \"$GW\" install --models glm-5.2 --yes"))
+    else {
         return;
     };
     home.refused(&mut command, 1).says(&["target_directory_writable"]);
@@ -112,7 +124,8 @@ fn a_second_install_makes_no_changing_system_call() {
         let text = std::fs::read_to_string(&trace).unwrap();
         let opens = |line: &str| line.contains(" open(") || line.contains(" openat(");
         let writes = |line: &str| ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| line.contains(flag));
-        let changing = |line: &&str| (!opens(line) || writes(line)) && !line.contains("\"/dev/") && line.contains('(');
+        let changing =
+            |line: &&str| (!opens(line) || writes(line)) && !line.contains("\"/dev/") && line.contains('(');
         text.lines().filter(changing).map(str::to_owned).collect::<Vec<_>>()
     };
     for arguments in ["install --yes", "status", "diff", "install --models glm-5.2 --dry-run"] {

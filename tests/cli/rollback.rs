@@ -22,8 +22,12 @@ fn every_byte_and_mode_comes_back() {
     home.chmod(".claude/gateway/docs/faq.md", 0o600);
     home.chmod(".claude/gateway/scripts/health-check.sh", 0o700);
     let before = (home.deployment(), home.read(".claude/settings.json"));
-    let source = SourceDir::new(&home).ships("docs/operations.md", "next").ships("start-gateway.sh", "# next").drops("docs/routing-strategies.md");
-    home.run(&(source.install() + " --preset proxy --models glm-5.2 --gateway-url http://127.0.0.1:4555")).exits(0);
+    let source = SourceDir::new(&home)
+        .ships("docs/operations.md", "next")
+        .ships("start-gateway.sh", "# next")
+        .drops("docs/routing-strategies.md");
+    home.run(&(source.install() + " --preset proxy --models glm-5.2 --gateway-url http://127.0.0.1:4555"))
+        .exits(0);
     assert!(before.0.changes(&home.deployment()).len() > 4);
     home.run("rollback --yes").exits(0);
     assert_eq!(before.0.changes(&home.deployment()), [""; 0]);
@@ -38,7 +42,9 @@ fn a_rollback_can_be_rolled_back() {
     let home = TestHome::deployed();
     home.run("install --yes --models glm-5.2").exits(0);
     let after = home.deployment();
-    home.run("rollback --yes").exits(0).says(&["What was here before is kept: gwinstall rollback gateway-backup-"]);
+    home.run("rollback --yes")
+        .exits(0)
+        .says(&["What was here before is kept: gwinstall rollback gateway-backup-"]);
     assert_eq!(models(&home), ["gemini-3.5-flash", "glm-5.2"]);
     let safety = home.backups().pop().unwrap();
     let index = home.json(".claude/gateway/backups/metadata.json");
@@ -104,7 +110,9 @@ fn other_values_return_unless_the_user_changed_them() {
     home.run("install --yes --preset basic").exits(0);
     home.run("rollback --yes").exits(0);
     assert_eq!(home.env_value("HTTPS_PROXY").as_deref(), Some("http://one.example:1"));
-    let text = home.read(".claude/gateway/.env").replace("VERTEXAI_LOCATION=us-central1", "VERTEXAI_LOCATION=europe-west4");
+    let text = home
+        .read(".claude/gateway/.env")
+        .replace("VERTEXAI_LOCATION=us-central1", "VERTEXAI_LOCATION=europe-west4");
     home.write(".claude/gateway/.env", text);
     home.run("install --yes --models glm-5.2").exits(0);
     home.run("rollback --yes").exits(0);
@@ -167,7 +175,9 @@ fn off_survives_where_the_backup_has_it() {
 fn root_leaves_no_files_of_its_own_in_a_home_of_another() {
     let home = TestHome::new().as_nobody();
     let owner = fs::metadata(home.home()).unwrap().uid();
-    for arguments in ["install --yes", "install --yes --preset proxy", "rollback --yes", "off --yes", "on --yes"] {
+    for arguments in
+        ["install --yes", "install --yes --preset proxy", "rollback --yes", "off --yes", "on --yes"]
+    {
         let mut command = std::process::Command::new(crate::home::binary());
         command.env_clear().env("HOME", home.home()).env("PATH", "/usr/bin:/bin").args(arguments.split(' '));
         crate::home::Run::of(&mut command).exits(0);

@@ -179,7 +179,8 @@ fn rule_7_a_conflict_is_over_when_the_user_takes_our_version() {
 fn rule_8_what_is_optional_stays_deleted_and_what_is_needed_comes_back() {
     let home = TestHome::new();
     home.run(INSTALL).exits(0);
-    let all = [DOC, "templates/env-vars-reference.md", "examples/us1-quickstart-basic.md", SCRIPT, CONFIG, START];
+    let all =
+        [DOC, "templates/env-vars-reference.md", "examples/us1-quickstart-basic.md", SCRIPT, CONFIG, START];
     for path in all {
         fs::remove_file(home.gateway(path)).unwrap();
     }
@@ -269,11 +270,17 @@ fn rule_13_a_script_is_executable_and_an_env_file_private_again() {
 #[test]
 fn files_of_others_inside_the_deployment_stay_through_everything() {
     let home = TestHome::new();
-    let mine = [".claude/gateway/notes.txt", ".claude/gateway/docs/my-notes.md", ".claude/gateway/venv/bin/litellm"];
+    let mine =
+        [".claude/gateway/notes.txt", ".claude/gateway/docs/my-notes.md", ".claude/gateway/venv/bin/litellm"];
     for path in mine {
         home.write(path, "mine\n");
     }
-    for arguments in ["install --yes", "install --preset enterprise --gateway-url https://gw.example --auth-token t0ken-t0ken --yes", "rollback --yes", "uninstall --purge --yes"] {
+    for arguments in [
+        "install --yes",
+        "install --preset enterprise --gateway-url https://gw.example --auth-token t0ken-t0ken --yes",
+        "rollback --yes",
+        "uninstall --purge --yes",
+    ] {
         home.run(arguments).exits(0);
         for path in mine {
             assert_eq!(home.read(path), "mine\n", "{path} after {arguments}");

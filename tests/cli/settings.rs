@@ -38,7 +38,11 @@ const REFUSED: [(&str, &[u8], &[&str]); 17] = [
     ("text", b"\"x\"", &["line 1, column 1", "object"]),
     ("number", b"42", &["line 1, column 1", "object"]),
     ("duplicate key", b"{\n  \"model\": 1,\n  \"model\": 2\n}\n", &["line 3", "line 2", "model"]),
-    ("duplicate key inside env", b"{\"env\": {\n \"A\": \"1\",\n \"A\": \"2\"}}", &["line 3", "line 2", "\"A\""]),
+    (
+        "duplicate key inside env",
+        b"{\"env\": {\n \"A\": \"1\",\n \"A\": \"2\"}}",
+        &["line 3", "line 2", "\"A\""],
+    ),
     ("null env", b"{\n  \"env\": null\n}\n", &["line 2", "env"]),
     ("array env", b"{\"env\": []}", &["line 1", "env"]),
     ("cut off", b"{\n  \"env\": {\n", &["line "]),
@@ -107,7 +111,10 @@ fn what_cannot_be_edited_is_named_and_not_touched() {
 #[test]
 fn the_keys_of_a_local_gateway() {
     let home = TestHome::new();
-    home.write(".claude/settings.json", "{\"permissions\": {\"allow\": [\"Bash\"]}, \"env\": {\"FOO\": \"1\"}}");
+    home.write(
+        ".claude/settings.json",
+        "{\"permissions\": {\"allow\": [\"Bash\"]}, \"env\": {\"FOO\": \"1\"}}",
+    );
     home.run("install --yes --models gemini-3.5-flash,glm-5.2 --gateway-url http://127.0.0.1:4123").exits(0);
     let settings = home.json(".claude/settings.json");
     assert_eq!(settings["permissions"]["allow"][0], "Bash");
@@ -117,7 +124,12 @@ fn the_keys_of_a_local_gateway() {
     assert_eq!(env("ANTHROPIC_BASE_URL"), Some("http://127.0.0.1:4123"));
     assert_eq!(env("ANTHROPIC_API_KEY"), Some(""));
     assert_eq!(env("ANTHROPIC_AUTH_TOKEN"), None, "the key is printed by the helper");
-    for name in ["ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL"] {
+    for name in [
+        "ANTHROPIC_MODEL",
+        "ANTHROPIC_DEFAULT_OPUS_MODEL",
+        "ANTHROPIC_DEFAULT_SONNET_MODEL",
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    ] {
         assert!(["gemini-3.5-flash", "glm-5.2"].contains(&env(name).unwrap()), "{name}");
     }
 }
@@ -148,9 +160,12 @@ fn a_key_that_the_user_changed_since_is_kept_by_uninstall() {
 #[test]
 fn values_added_later_survive_off_on_and_uninstall() {
     let home = TestHome::deployed();
-    let text = home.read(".claude/settings.json").replacen("\"env\": {", "\"env\": {\n    \"LATER\": \"1\",", 1);
+    let text =
+        home.read(".claude/settings.json").replacen("\"env\": {", "\"env\": {\n    \"LATER\": \"1\",", 1);
     home.write(".claude/settings.json", text);
-    for arguments in ["off --yes", "on --yes", "install --yes --models glm-5.2", "rollback --yes", "uninstall --yes"] {
+    for arguments in
+        ["off --yes", "on --yes", "install --yes --models glm-5.2", "rollback --yes", "uninstall --yes"]
+    {
         home.run(arguments).exits(0);
         assert_eq!(home.json(".claude/settings.json")["env"]["LATER"], "1", "{arguments}");
     }

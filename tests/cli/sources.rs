@@ -18,7 +18,10 @@ fn found(home: &TestHome, name: &str) -> (String, String) {
 
 fn is_missing(home: &TestHome) {
     assert_eq!(found(home, NAME).1, "missing");
-    assert!(home.read(".claude/gateway/.env").contains(&format!("#{NAME}=CHANGE-ME-{NAME}")), "its line is a comment");
+    assert!(
+        home.read(".claude/gateway/.env").contains(&format!("#{NAME}=CHANGE-ME-{NAME}")),
+        "its line is a comment"
+    );
 }
 
 /// D-129, E01. What counts as a value in `~/.claude/.env`.
@@ -77,7 +80,13 @@ fn dialects_of_a_dotenv_file_that_are_reported_with_their_line() {
 /// An empty value and a placeholder are no values, and need no report.
 #[test]
 fn an_empty_value_and_a_placeholder_count_as_missing() {
-    for line in ["VERTEXAI_PROJECT=", "VERTEXAI_PROJECT=\"\"", "VERTEXAI_PROJECT=CHANGE-ME-VERTEXAI_PROJECT", "#VERTEXAI_PROJECT=commented", ""] {
+    for line in [
+        "VERTEXAI_PROJECT=",
+        "VERTEXAI_PROJECT=\"\"",
+        "VERTEXAI_PROJECT=CHANGE-ME-VERTEXAI_PROJECT",
+        "#VERTEXAI_PROJECT=commented",
+        "",
+    ] {
         let home = TestHome::new();
         home.write(".claude/.env", format!("{line}\n"));
         is_missing(&home);
@@ -129,7 +138,9 @@ fn dialects_of_shell_files() {
         home.write("other.sh", "export VERTEXAI_PROJECT=sourced\n");
         home.write(file, format!("{text}\n"));
         match value {
-            Some(value) => assert_eq!(found(&home, NAME), ("rc".to_owned(), value.to_owned()), "{file}: {text}"),
+            Some(value) => {
+                assert_eq!(found(&home, NAME), ("rc".to_owned(), value.to_owned()), "{file}: {text}")
+            }
             None => is_missing(&home),
         }
     }
@@ -162,7 +173,12 @@ fn a_computed_value_in_a_shell_file_is_reported_and_never_run() {
 #[test]
 fn odd_files_in_the_place_of_shell_files_are_skipped() {
     let home = TestHome::new();
-    assert!(home.shell("mkfifo \"$HOME/.bashrc\"; mkdir -p \"$HOME/.claude\"; mkfifo \"$HOME/.claude/.env\"").status().unwrap().success());
+    assert!(
+        home.shell("mkfifo \"$HOME/.bashrc\"; mkdir -p \"$HOME/.claude\"; mkfifo \"$HOME/.claude/.env\"")
+            .status()
+            .unwrap()
+            .success()
+    );
     symlink("/dev/zero", home.path(".zshrc")).unwrap();
     symlink(".profile", home.path(".profile")).unwrap();
     symlink("nowhere", home.path(".bash_profile")).unwrap();
@@ -171,7 +187,12 @@ fn odd_files_in_the_place_of_shell_files_are_skipped() {
     fs::File::options().write(true).open(big).unwrap().set_len(1 << 30).unwrap();
     let started = Instant::now();
     let run = Run::of(&mut home.shell("ulimit -v 150000; exec timeout 20 \"$GW\" install --yes")).exits(0);
-    run.says(&["~/.bashrc was not read", "~/.zshrc was not read", "~/.claude/.env was not read", "config.fish was not read"]);
+    run.says(&[
+        "~/.bashrc was not read",
+        "~/.zshrc was not read",
+        "~/.claude/.env was not read",
+        "config.fish was not read",
+    ]);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
@@ -183,7 +204,10 @@ fn sources_have_an_order() {
     home.write(".config/gcloud/application_default_credentials.json", login);
     assert_eq!(found(&home, NAME), ("gcloud".into(), "of-gcloud".into()));
     let path = home.path(".config/gcloud/application_default_credentials.json");
-    assert_eq!(found(&home, "GOOGLE_APPLICATION_CREDENTIALS"), ("gcloud".into(), path.to_str().unwrap().into()));
+    assert_eq!(
+        found(&home, "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("gcloud".into(), path.to_str().unwrap().into())
+    );
     assert_eq!(found(&home, "VERTEXAI_LOCATION").0, "default");
     let fresh = |home: &TestHome| home.run("uninstall --purge --yes").exits(0);
     fresh(&home);
@@ -197,7 +221,8 @@ fn sources_have_an_order() {
     home = home.with(NAME, "of-environment");
     assert_eq!(found(&home, NAME), ("environment".into(), "of-environment".into()));
     fresh(&home);
-    let home = home.with("LITELLM_MASTER_KEY", "sk-of-environment").with("HTTPS_PROXY", "http://of-environment:1");
+    let home =
+        home.with("LITELLM_MASTER_KEY", "sk-of-environment").with("HTTPS_PROXY", "http://of-environment:1");
     home.run("install --yes --preset proxy --proxy-url http://of-flag.example:3128 --auth-token sk-of-flag-0123456789").exits(0);
     assert_eq!(home.env_value("HTTPS_PROXY").unwrap(), "http://of-flag.example:3128");
     assert_eq!(home.env_value("LITELLM_MASTER_KEY").unwrap(), "sk-of-flag-0123456789");
@@ -216,7 +241,9 @@ fn an_existing_env_file_keeps_every_byte_of_the_user() {
     assert!(now.starts_with(mine), "{now:?}");
     assert_eq!(home.mode(".claude/gateway/.env"), 0o600, "what others could read is tightened");
     let run = home.refused(&mut home.command("install --yes --auth-token sk-another-0123456789"), 2);
-    run.says(&["LITELLM_MASTER_KEY", "gwinstall env set LITELLM_MASTER_KEY"]).never_says("my own key").never_says("another");
+    run.says(&["LITELLM_MASTER_KEY", "gwinstall env set LITELLM_MASTER_KEY"])
+        .never_says("my own key")
+        .never_says("another");
     home.run("uninstall --yes").exits(0);
     assert!(home.read(".claude/gateway/.env").starts_with(mine));
 }
@@ -241,11 +268,25 @@ fn a_master_key_is_generated_and_known_ones_are_ignored() {
 /// What `.env` says is read alike by a shell that sources it and by docker compose's rules. E09.
 #[test]
 fn values_survive_a_shell() {
-    for value in ["plain", "with space", "dollar$HOME", "back`tick`", "hash # x", "back\\slash", "quote\"s", "percent%41", "exclam!", "a=b", "semi;colon&"] {
+    for value in [
+        "plain",
+        "with space",
+        "dollar$HOME",
+        "back`tick`",
+        "hash # x",
+        "back\\slash",
+        "quote\"s",
+        "percent%41",
+        "exclam!",
+        "a=b",
+        "semi;colon&",
+    ] {
         let home = TestHome::new().with(NAME, value);
         home.run("install --yes").exits(0);
         for shell in ["dash", "bash"] {
-            let script = format!("exec {shell} -c '. \"$HOME/.claude/gateway/.env\"; printf %s \"$VERTEXAI_PROJECT\"'");
+            let script = format!(
+                "exec {shell} -c '. \"$HOME/.claude/gateway/.env\"; printf %s \"$VERTEXAI_PROJECT\"'"
+            );
             let run = Run::of(&mut home.shell(&script).env_remove(NAME)).exits(0);
             assert_eq!(run.stdout, value, "{shell}");
         }

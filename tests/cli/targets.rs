@@ -18,7 +18,9 @@ fn a_target_of_ones_own_is_remembered() {
     home.run("install --yes --models glm-5.2").exits(0);
     home.run("rollback --yes").exits(0);
     let helper = home.json(".claude/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
-    assert!(Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0).stdout.starts_with("sk-"));
+    assert!(
+        Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0).stdout.starts_with("sk-")
+    );
     home.run("uninstall --yes --purge").exits(0);
     assert!(!target.exists());
     home.run("status").exits(0).says(&["No gateway is deployed"]);

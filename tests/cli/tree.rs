@@ -67,7 +67,9 @@ impl Tree {
                 Some(_) => changes.push(format!("~ {path}")),
             }
         }
-        changes.extend(after.0.keys().filter(|path| !self.0.contains_key(*path)).map(|path| format!("+ {path}")));
+        changes.extend(
+            after.0.keys().filter(|path| !self.0.contains_key(*path)).map(|path| format!("+ {path}")),
+        );
         changes
     }
 

@@ -36,11 +36,33 @@ fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
         (&["--gateway-url", "https://gw.example.com"], &["--preset enterprise"]),
         (&["--gateway-url", "http://a b"], &["--gateway-url"]),
         (&["--gateway-url", "http://a\nb"], &["--gateway-url"]),
-        (&["--preset", "enterprise", "--gateway-url", "http://gw.example.com", "--auth-token", "t0ken"], &["unencrypted", "https://gw.example.com"]),
-        (&["--preset", "enterprise", "--gateway-url", "http://169.254.169.254", "--auth-token", "t0ken"], &["link-local"]),
-        (&["--preset", "enterprise", "--gateway-url", "https://gw.exämple.com", "--auth-token", "t0ken"], &["--gateway-url"]),
-        (&["--preset", "enterprise", "--gateway-url", "https://[::1", "--auth-token", "t0ken"], &["--gateway-url"]),
-        (&["--preset", "enterprise", "--gateway-url", "https://gw.example.com/a/../b", "--auth-token", "t0ken"], &[".."]),
+        (
+            &["--preset", "enterprise", "--gateway-url", "http://gw.example.com", "--auth-token", "t0ken"],
+            &["unencrypted", "https://gw.example.com"],
+        ),
+        (
+            &["--preset", "enterprise", "--gateway-url", "http://169.254.169.254", "--auth-token", "t0ken"],
+            &["link-local"],
+        ),
+        (
+            &["--preset", "enterprise", "--gateway-url", "https://gw.exämple.com", "--auth-token", "t0ken"],
+            &["--gateway-url"],
+        ),
+        (
+            &["--preset", "enterprise", "--gateway-url", "https://[::1", "--auth-token", "t0ken"],
+            &["--gateway-url"],
+        ),
+        (
+            &[
+                "--preset",
+                "enterprise",
+                "--gateway-url",
+                "https://gw.example.com/a/../b",
+                "--auth-token",
+                "t0ken",
+            ],
+            &[".."],
+        ),
         (&["--preset", "proxy", "--proxy-url", "proxy:3128"], &["--proxy-url", "http://"]),
         (&["--preset", "proxy", "--proxy-url", "socks5://proxy:1080"], &["--proxy-url"]),
         (&["--preset", "proxy", "--proxy-url", "http://p:1", "--proxy-auth", "nocolon"], &["user:password"]),
@@ -65,7 +87,8 @@ fn illegal_pairs_of_type_and_preset_are_exit_2() {
             home.refused(&mut command, 2).says(&[kind, preset, "local"]);
         }
     }
-    home.refused(&mut home.command("install --yes --preset enterprise --gateway-type local"), 2).says(&external);
+    home.refused(&mut home.command("install --yes --preset enterprise --gateway-type local"), 2)
+        .says(&external);
     let enterprise = "--gateway-url https://gw.example.com --auth-token t0ken-0123456789";
     for kind in external {
         let run = home.run(&format!("install --dry-run --json --gateway-type {kind} {enterprise}")).exits(0);
@@ -88,7 +111,9 @@ fn enterprise_without_url_or_token_is_exit_2() {
         let mut command = home.command(&format!("install --yes --preset enterprise {arguments}"));
         home.refused(&mut command, 2).says(&[missing]);
     }
-    let home = home.with("ANTHROPIC_BASE_URL", "https://gw.example.com").with("ANTHROPIC_AUTH_TOKEN", "t0ken-0123456789");
+    let home = home
+        .with("ANTHROPIC_BASE_URL", "https://gw.example.com")
+        .with("ANTHROPIC_AUTH_TOKEN", "t0ken-0123456789");
     home.run("install --yes --preset enterprise").exits(0);
     assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"], "https://gw.example.com");
 }
@@ -100,9 +125,13 @@ fn a_missing_yes_is_exit_2() {
     home.refused(&mut home.command("install"), 2).says(&["no terminal", "gwinstall install --yes"]);
     let home = TestHome::deployed();
     home.run("install --yes --models glm-5.2").exits(0);
-    for (arguments, verb) in
-        [("install --preset proxy", "install"), ("rollback", "rollback"), ("uninstall", "uninstall"), ("uninstall --purge", "uninstall"), ("off", "off")]
-    {
+    for (arguments, verb) in [
+        ("install --preset proxy", "install"),
+        ("rollback", "rollback"),
+        ("uninstall", "uninstall"),
+        ("uninstall --purge", "uninstall"),
+        ("off", "off"),
+    ] {
         home.refused(&mut home.command(arguments), 2).says(&[&format!("gwinstall {verb} --yes")]);
         // Force is no answer to the question.
         if verb == "install" {
@@ -118,7 +147,8 @@ fn a_missing_yes_is_exit_2() {
 fn a_wrong_source_directory_is_named() {
     let home = TestHome::new();
     let missing = home.path("missing");
-    home.refused(home.command("install --yes --source-dir").arg(missing), 2).says(&["--source-dir", "missing"]);
+    home.refused(home.command("install --yes --source-dir").arg(missing), 2)
+        .says(&["--source-dir", "missing"]);
     let empty = home.path("empty");
     std::fs::create_dir(&empty).unwrap();
     home.refused(home.command("install --yes --source-dir").arg(&empty), 1).says(&["catalog.yaml"]);
@@ -151,7 +181,8 @@ fn a_list_of_models_is_read_kindly() {
     let home = TestHome::new();
     Run::of(home.command("install --yes --models").arg(" glm-5.2 , gemini-3.5-flash,glm-5.2")).exits(0);
     let record = home.record();
-    let mut models: Vec<_> = record["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()).collect();
+    let mut models: Vec<_> =
+        record["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()).collect();
     models.sort_unstable();
     assert_eq!(models, ["gemini-3.5-flash", "glm-5.2"]);
     // What is not given comes from the record; another preset brings its own models.

@@ -1,0 +1,151 @@
+//! Presets of one's own: `~/.claude/presets/NAME/preset.yaml` and the files beside it, laid over a bundle.
+//!
+//! ```yaml
+//! schema: 1
+//! preset: {name: team, description: …, template_file: templates/team.yaml, base: templates/litellm-base.yaml, …}
+//! models: []        # further models, as in catalog.yaml
+//! environment: []   # further variables
+//! files: []         # the files beside this one that are deployed
+//! ```
+//!
+//! Promise: what is laid over can add, never replace: a name that the bundle has already is refused, so that a file in
+//! a home directory cannot change what a signed bundle means. The result passes the same checks as any bundle.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::catalog::{EnvVar, FileEntry, Model, Preset};
+use super::{Bundle, CATALOG, pack, ustar};
+use crate::domain::{Error, Result};
+use crate::doors::disk;
+
+const FILE: &str = "preset.yaml";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Overlay {
+    schema: u32,
+    preset: Preset,
+    #[serde(default)]
+    models: Vec<Model>,
+    #[serde(default)]
+    environment: Vec<EnvVar>,
+    #[serde(default)]
+    files: Vec<FileEntry>,
+}
+
+impl Bundle {
+    /// The bundle with every preset in `dir` laid over it; without such a directory it is the bundle itself.
+    pub fn with_presets_of(mut self, dir: &Path) -> Result<Self> {
+        for name in disk::list(dir)? {
+            let own = dir.join(&name);
+            if disk::exists(&own.join(FILE)) {
+                self.lay(&own)?;
+            }
+        }
+        Ok(self)
+    }
+
+    fn lay(&mut self, dir: &Path) -> Result<()> {
+        let path = dir.join(FILE);
+        let wrong = |why: String| {
+            Error::failed(format!("the preset {} cannot be used", path.display())).because(why).hint(format!(
+                "mend it, or move it away: mv {0} {0}.off",
+                crate::domain::name::shell_word(&dir.display().to_string())
+            ))
+        };
+        let text = String::from_utf8(disk::read(&path, disk::TEXT_CAP)?)
+            .map_err(|_| wrong("it is not UTF-8".into()))?;
+        let overlay: Overlay = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if overlay.schema != 1 {
+            return Err(wrong(format!(
+                "its schema is {}, this version of gwinstall knows 1",
+                overlay.schema
+            )));
+        }
+        for file in &overlay.files {
+            pack::check_path(file.path.as_bytes())
+                .map_err(|why| wrong(format!("file {}: {why}", file.path)))?;
+            if self.files.contains_key(&file.path) || file.path == CATALOG || file.path == FILE {
+                return Err(wrong(format!("file {}: the bundle has a file of this name", file.path)));
+            }
+            let bytes = disk::read(&dir.join(&file.path), ustar::Limits::BUNDLE.unpacked)?;
+            self.files.insert(file.path.clone(), bytes);
+        }
+        self.catalog.presets.push(overlay.preset);
+        self.catalog.models.extend(overlay.models);
+        self.catalog.environment.extend(overlay.environment);
+        self.catalog.files.extend(overlay.files);
+        self.catalog.check(&self.files).map_err(wrong)?;
+        self.id.sha256 = super::digest(&self.files);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::bundle::Provenance;
+
+    fn bundle() -> Bundle {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("embedded");
+        let files: BTreeMap<String, Vec<u8>> = disk::walk(&root)
+            .unwrap()
+            .into_iter()
+            .map(|path| (path.clone(), disk::read(&root.join(&path), 1 << 20).unwrap()))
+            .collect();
+        Bundle::new(files, &Provenance { version: "1", seq: 0, origin: "directory", path: None }).unwrap()
+    }
+
+    fn team(dir: &Path, preset: &str) {
+        let own = dir.join("team");
+        disk::create_dirs(&own.join("templates")).unwrap();
+        disk::create(&own.join("preset.yaml"), preset.as_bytes(), 0o600).unwrap();
+        disk::create(&own.join("templates/team.yaml"), b"model_list: []\n", 0o600).unwrap();
+    }
+
+    const GOOD: &str = "schema: 1
+preset:
+  name: team
+  description: Our own
+  template_file: templates/team.yaml
+  base: templates/litellm-base.yaml
+  default_models: [gpt-oss-120b]
+  gateway_types: [local]
+  required_env_vars: [LITELLM_MASTER_KEY]
+  deploy_tests: false
+  deploy_examples: false
+files:
+  - {path: templates/team.yaml, class: template, presets: [team]}
+";
+
+    #[test]
+    fn a_preset_of_ones_own_is_laid_over_the_bundle() {
+        let home = tempfile::tempdir().unwrap();
+        team(home.path(), GOOD);
+        let bundle = bundle().with_presets_of(home.path()).unwrap();
+        assert_eq!(bundle.catalog.preset("team").unwrap().default_models, ["gpt-oss-120b"]);
+        assert!(bundle.file("templates/team.yaml").is_some());
+    }
+
+    #[test]
+    fn it_can_add_but_never_replace_and_mistakes_have_a_line() {
+        for (preset, why) in [
+            (GOOD.replace("name: team", "name: basic"), "preset basic is listed twice"),
+            (
+                GOOD.replace("templates/team.yaml, class", "templates/litellm-base.yaml, class"),
+                "the bundle has a file of this name",
+            ),
+            (GOOD.replace("gpt-oss-120b", "gpt-6"), "there is no model gpt-6"),
+            (GOOD.replace("  description: Our own\n", "  descripton: Our own\n"), "line 4"),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            team(home.path(), &preset);
+            let error = bundle().with_presets_of(home.path()).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod tests;
 mod value;
 
 pub use excerpt::excerpt;
+pub(super) use excerpt::names_a_secret;
 pub use resolve::Scalar;
 pub use value::Value;
 
@@ -205,11 +206,19 @@ impl<'d> Node<'d> {
         own.iter().map(move |(key, value)| (self.child(*key), self.child(*value)))
     }
 
+    /// The values of its merge keys.
+    pub fn merges(self) -> impl Iterator<Item = Self> + use<'d> {
+        let merges: &[usize] = match &self.data().kind {
+            Kind::Map { merges, .. } => merges,
+            _ => &[],
+        };
+        merges.iter().map(move |id| self.child(*id))
+    }
+
     /// Like `entries`, after those that merge keys bring in; of equal keys the last one holds.
     pub fn merged_entries(self) -> Vec<(Self, Self)> {
-        let Kind::Map { merges, .. } = &self.data().kind else { return Vec::new() };
         let mut all = Vec::new();
-        for merge in merges.iter().map(|id| self.child(*id)) {
+        for merge in self.merges() {
             match merge.seq() {
                 // Of a list of mappings the first one wins.
                 Some(items) => all.extend(items.rev().flat_map(Self::merged_entries)),

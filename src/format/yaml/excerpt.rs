@@ -18,10 +18,14 @@ pub fn excerpt(text: &str, line: usize, column: usize, len: usize) -> String {
     let at = column.saturating_sub(1).min(shown.len());
     let widths = |chars: &[char]| chars.iter().map(|c| width(*c)).sum::<usize>();
     let room = WIDTH - GUTTER;
+    let end = (at + len.max(1)).min(shown.len());
     let mut from = 0;
-    if widths(&shown) > room && widths(&shown[..at]) > room / 2 {
+    if widths(&shown) > room && widths(&shown[..end]) >= room {
         from = at;
-        while from > 0 && widths(&shown[from - 1..at]) <= BEFORE {
+        // As much of what stands before as leaves the marked part whole, or a few columns where that is long.
+        while from > 0
+            && (widths(&shown[from - 1..end]) <= room - 2 || widths(&shown[from - 1..at]) <= BEFORE)
+        {
             from -= 1;
         }
     }
@@ -40,7 +44,7 @@ pub fn excerpt(text: &str, line: usize, column: usize, len: usize) -> String {
     let (head, tail) = (cut(from > 0), cut(to < shown.len()));
     let body: String = shown[from..to].iter().collect();
     let pad = " ".repeat(usize::from(from > 0) + widths(&shown[from..at]));
-    let end = (at + len.max(1)).min(to);
+    let end = end.min(to);
     let carets = "^".repeat(if end > at { widths(&shown[at..end]).max(1) } else { 1 });
     format!("{line:>5} | {head}{body}{tail}\n      | {pad}{carets}")
 }
@@ -92,6 +96,9 @@ pub(in crate::format) fn names_a_secret(key: &str) -> bool {
 /// References to the environment stay readable.
 fn without_secrets(line: &str) -> String {
     let mut chars: Vec<char> = line.chars().collect();
+    for password in passwords(&chars) {
+        chars[password].fill('*');
+    }
     let mut star = |from: usize, to: usize| chars[from..to].iter_mut().for_each(|c| *c = '*');
     let original: Vec<char> = line.chars().collect();
     let text_of = |from: usize, to: usize| original[from..to].iter().collect::<String>();
@@ -119,7 +126,8 @@ fn without_secrets(line: &str) -> String {
             };
             let start = value + usize::from(quote.is_some());
             let stop = start + original[start..].iter().take_while(|c| !stop(c)).count();
-            if !text_of(start, stop).starts_with("os.environ/") {
+            let value = text_of(start, stop);
+            if !value.starts_with("os.environ") && !value.starts_with("${") {
                 star(start, stop);
             }
             at = stop;
@@ -128,6 +136,20 @@ fn without_secrets(line: &str) -> String {
         at = end;
     }
     chars.into_iter().collect()
+}
+
+/// Where passwords stand in URLs: `://user:password@`.
+fn passwords(line: &[char]) -> Vec<std::ops::Range<usize>> {
+    let starts =
+        line.windows(3).enumerate().filter(|(_, window)| **window == [':', '/', '/']).map(|(at, _)| at + 3);
+    let found = starts.filter_map(|start| {
+        let len = line[start..].iter().take_while(|c| !c.is_whitespace() && !"/\"'?#,".contains(**c)).count();
+        let authority = &line[start..start + len];
+        let at = authority.iter().rposition(|c| *c == '@')?;
+        let colon = authority[..at].iter().position(|c| *c == ':')?;
+        Some(start + colon + 1..start + at)
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -172,6 +194,7 @@ mod tests {
             ("  max_tokens: 8192", "  max_tokens: 8192"),
             ("  \"redis_password\": 'p w'", "  \"redis_password\": '***'"),
             ("  auth_token:", "  auth_token:"),
+            ("  database_url: postgresql://u:p:w@h/d", "  database_url: postgresql://u:***@h/d"),
         ];
         for (line, shown) in rows {
             assert_eq!(without_secrets(line), shown);

@@ -33,7 +33,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     };
     let drafted = work_out()?;
     let preset = drafted.record.as_ref().map(|record| record.preset.clone()).unwrap_or_default();
-    if drafted.plan.changes().all(|step| step.class == crate::domain::tree::Class::Record) {
+    // Two releases may have the same files; which of them is deployed is still a fact to restore.
+    let same_bundle =
+        last.as_ref().map(|last| &last.bundle) == drafted.record.as_ref().map(|record| &record.bundle);
+    if same_bundle && drafted.plan.changes().all(|step| step.class == crate::domain::tree::Class::Record) {
         let text = format!("Nothing to do: everything is as in {filename}.");
         return Ok(Answer::new("nothing to do").text(text).data(change::data(&drafted, None)));
     }

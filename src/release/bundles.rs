@@ -19,7 +19,7 @@ use crate::bundle::ustar::{self, EntryKind, Limits};
 use crate::bundle::{Bundle, Provenance};
 use crate::domain::hash::Hasher;
 use crate::domain::{Error, Result, Sha256};
-use crate::doors::disk;
+use crate::doors::{disk, system};
 
 const KEEP: usize = 2;
 const MANIFEST: &str = "manifest.json";
@@ -89,7 +89,8 @@ pub fn newest(
 
 /// `--bundle FILE`: an offline archive, or an archive beside its manifest and signature.
 pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Manifest>)> {
-    let given = disk::real_file(path)?;
+    let given = if path.is_absolute() { path.to_path_buf() } else { system::current_dir()?.join(path) };
+    let given = disk::real_file(&given)?;
     let shown = path.display().to_string();
     let under = |error: Error| error.under(format!("cannot use --bundle {shown}"));
     let (mut file, _) = disk::reader(&given).map_err(under)?;

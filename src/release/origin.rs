@@ -14,8 +14,8 @@ use crate::bundle::ustar::{self, EntryKind, Limits};
 use crate::domain::hash::Hasher;
 use crate::domain::name::printable;
 use crate::domain::{Error, Kind, Result, Sha256};
-use crate::doors::disk;
 use crate::doors::net::{Address, Answer, Client};
+use crate::doors::{disk, system};
 
 /// No signed document or signature is larger.
 pub const DOCUMENT_CAP: u64 = 256 << 10;
@@ -75,6 +75,7 @@ impl Origin {
             }
             None => PathBuf::from(text),
         };
+        let path = if path.is_absolute() { path } else { system::current_dir()?.join(path) };
         if disk::is_dir(&path) {
             return Ok(Self::Directory(path));
         }

@@ -70,16 +70,20 @@ impl Inquiry<'_> {
         let keys = self.state.keys(self.embedded_keys)?;
         let exact = self.asked.is_some() || !self.pins.is_empty();
         let found = if exact && !newest { None } else { self.fetch_channel(&memory)? };
-        let goal = match &found {
-            Some(found) => documents::unverified_keys_version(&found.bytes),
-            None if self.origin.is_online() => self.newest_keys()?,
-            None => None,
-        };
-        let keys = match goal {
-            Some(goal) if goal > keys.version() => self.state.learn_keys(keys, self.origin, Some(goal))?,
-            // Without a channel nobody says how far the chain goes; it goes as far as it goes.
-            None if !self.origin.is_online() => self.state.learn_keys(keys, self.origin, None)?,
-            _ => keys,
+        let keys = if self.origin.is_online() {
+            let goal = match &found {
+                Some(found) => documents::unverified_keys_version(&found.bytes),
+                None => self.newest_keys()?,
+            };
+            match goal {
+                Some(goal) if goal > keys.version() => {
+                    self.state.learn_keys(keys, self.origin, Some(goal))?
+                }
+                _ => keys,
+            }
+        } else {
+            // What was carried here goes as far as it goes.
+            self.state.learn_keys(keys, self.origin, None)?
         };
         memory.demand_keys(&keys)?;
         memory.saw_keys(&keys);

@@ -83,7 +83,7 @@ impl Authorities {
 
     /// Adds what a PEM file holds; returns why nothing was added.
     pub fn add_file(&mut self, name: String, path: &Path) -> Option<String> {
-        let (count, trouble) = match disk::real_file(path).and_then(|path| disk::read(&path, STORE_CAP)) {
+        let (count, trouble) = match real_path(path).and_then(|path| disk::read(&path, STORE_CAP)) {
             Err(error) => (0, Some(error.to_string())),
             Ok(pem) => match self.add_pem(&pem) {
                 0 => (0, Some("it holds no usable certificate".to_owned())),
@@ -98,6 +98,12 @@ impl Authorities {
         let certificates = CertificateDer::pem_slice_iter(pem).filter_map(std::result::Result::ok);
         self.store.add_parsable_certificates(certificates).0
     }
+}
+
+/// Stores are links on many systems, and a variable may hold a relative path.
+fn real_path(path: &Path) -> Result<PathBuf> {
+    let path = if path.is_absolute() { path.to_path_buf() } else { system::current_dir()?.join(path) };
+    disk::real_file(&path)
 }
 
 fn unusable(path: &PathBuf, why: &str) -> Error {

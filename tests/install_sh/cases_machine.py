@@ -164,6 +164,34 @@ def noexec_places(world, check):
 
 
 @case
+@needs_root
+def a_policy_file_pins(world, check):
+    """A managed machine: the pin of /etc/gwinstall/policy.yaml holds where GWINSTALL_PIN is not set."""
+    for line, version, code in (
+        ("pin: 1.0.0", None, 0),
+        ('pin: "1.0.0"  # the tested one', None, 0),
+        ("pin: 1.0.0", "1.1.0", 9),
+        (f"pin: 'sha256:{'0' * 64}'", "1.1.0", 9),
+        ("updates: off", "1.0.0", 0),
+    ):
+        home, etc = world.home(), world.home("etc")
+        asked = f"GWINSTALL_VERSION={version}" if version else ""
+        script = (
+            f"cp -a /etc/. {etc} && mkdir {etc}/gwinstall && cat >{etc}/gwinstall/policy.yaml && mount --bind {etc} /etc && "
+            f"env HOME={home} PATH={world.box('curl', 'openssl')} GWINSTALL_BASE_URL={world.site} {asked} sh {world.script} x"
+        )
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script], input=f"channel: stable\n{line}\n",
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        name = f"{line}, asked for {version}: {done.returncode} {done.stdout}{done.stderr}"
+        if code:
+            check.that(done.returncode == code and "policy.yaml pins" in done.stderr, "the pin refuses", name)
+        else:
+            check.that((done.returncode, done.stdout) == (0, "ran 1.0.0: [install] [x]\n"), "the pin chooses", name)
+
+
+@case
 def a_temporary_directory_that_is_not_there(world, check):
     for shell in world.shells:
         check.installed(world.install("x", shell=shell, TMPDIR="/nonexistent"), "1.1.0", shell)

@@ -165,17 +165,29 @@ impl<'a> Scene<'a> {
         }))
     }
 
+    /// Before a deployment there is no .env to write to: the next installation looks around.
+    fn required(&self, missing: &[String]) -> Finding {
+        let finding = checks::required_env_vars(missing, true);
+        let Some(first) = missing.first() else { return finding };
+        let hint = match self.record {
+            Some(_) => {
+                missing.iter().map(|name| format!("gwinstall env set {name}")).collect::<Vec<_>>().join("; ")
+            }
+            None => format!("export {first}=…, or write it to ~/.claude/.env; then: gwinstall install"),
+        };
+        Finding { hint: Some(hint), ..finding }
+    }
+
     fn check(&self) -> Result<Answer> {
         let missing = self.missing();
         let mut checks = Checks::default();
-        checks.run("required_env_vars_present", || checks::required_env_vars(&missing, true));
+        checks.run("required_env_vars_present", || self.required(&missing));
         if self.record.is_some() {
             checks.run("env_file_permissions", || checks::private(self.place, files::ENV));
             checks.run("env_file_readable", || readable(self.file));
         }
         conflicts::examine(&mut checks, self.place, self.record)?;
-        let mut lines: Vec<String> = checks.0.iter().map(report::check_line).collect();
-        lines.extend(missing.iter().skip(1).map(|name| format!("     try: gwinstall env set {name}")));
+        let lines: Vec<String> = checks.0.iter().map(report::check_line).collect();
         let failed = checks.failed().len();
         let warned = checks.0.iter().filter(|check| check.status == Status::Warn).count();
         let summary = match (failed, warned) {

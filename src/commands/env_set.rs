@@ -34,7 +34,7 @@ pub(super) fn run(
     confirm: &ConfirmArgs,
 ) -> Result<Answer> {
     demand_name(name)?;
-    let change = Change { prune: false, ..Change::new(place, common, confirm, "env set") };
+    let change = Change::new(place, common, confirm, "env set");
     change.recover()?;
     let last = store::record(place)?.ok_or_else(|| {
         Error::usage("nothing is deployed yet, so there is no .env to write to")

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::net::{Address, Client};
 use crate::domain::Secret;
 
 /// An answer: status and at most 1 MiB of body.
@@ -20,7 +21,7 @@ pub fn is_listening(port: u16) -> bool {
 
 /// GET of a URL, with a bearer key when one is given. Redirects are answers, not followed.
 pub fn get(url: &str, key: Option<&Secret>, timeout: Duration) -> std::result::Result<Reply, String> {
-    ask(&Question { url, key, body: None, proxied: false, timeout })
+    ask(&Question { url, key, body: None, elsewhere: false, timeout })
 }
 
 /// One request to a gateway.
@@ -29,26 +30,28 @@ pub struct Question<'a> {
     pub key: Option<&'a Secret>,
     /// JSON to POST; absent is a GET.
     pub body: Option<&'a str>,
-    /// Through the proxy that the environment names. Only for a gateway that is not on this machine, and only when the
-    /// user asked for it.
-    pub proxied: bool,
+    /// The gateway is not on this machine: proxy and authorities are those of the environment. Only when the user asked
+    /// for it.
+    pub elsewhere: bool,
     pub timeout: Duration,
 }
 
 /// Asks, and gives what came back whatever its status. An error says why there was no answer; it holds no key.
 pub fn ask(question: &Question<'_>) -> std::result::Result<Reply, String> {
-    let proxy = if question.proxied { ureq::Proxy::try_from_env() } else { None };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(question.timeout))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(proxy)
-        .build()
-        .into();
+    if !question.elsewhere {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
+        return ask_through(&config.build().into(), question);
+    }
+    let client = Client::from_environment().map_err(|error| error.to_string())?;
+    let address = Address::parse(question.url).map_err(|error| error.to_string())?;
+    ask_through(client.agent_for(&address), question)
+}
+
+fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Result<Reply, String> {
     let bearer = question.key.map(|key| format!("Bearer {}", key.expose()));
     let answer = match question.body {
         None => {
-            let mut request = agent.get(question.url);
+            let mut request = agent.get(question.url).config().timeout_global(Some(question.timeout)).build();
             if let Some(bearer) = &bearer {
                 request = request.header("authorization", bearer);
             }
@@ -57,6 +60,9 @@ pub fn ask(question: &Question<'_>) -> std::result::Result<Reply, String> {
         Some(body) => {
             let mut request = agent
                 .post(question.url)
+                .config()
+                .timeout_global(Some(question.timeout))
+                .build()
                 .header("content-type", "application/json")
                 .header("anthropic-version", "2023-06-01");
             if let Some(bearer) = &bearer {
@@ -65,7 +71,10 @@ pub fn ask(question: &Question<'_>) -> std::result::Result<Reply, String> {
             request.send(body)
         }
     };
-    let mut response = answer.map_err(|error| error.to_string())?;
+    let mut response = answer.map_err(|error| match error {
+        ureq::Error::Io(error) => super::disk::reason(&error),
+        error => error.to_string(),
+    })?;
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
     Ok(Reply { status, body })

@@ -53,7 +53,7 @@ impl Gateway {
     ) -> std::result::Result<Reply, String> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
         let key = self.key.as_ref().filter(|_| with_key);
-        let question = Question { url: &url, key, body, proxied: !self.local, timeout };
+        let question = Question { url: &url, key, body, elsewhere: !self.local, timeout };
         loopback::ask(&question).map_err(|why| self.without_key(&why))
     }
 

@@ -330,6 +330,9 @@ impl Facts {
     }
 
     fn done(&self, place: &Place, draft: &Draft, outcome: &Outcome, checks: &Checks) -> Answer {
+        if outcome.changed == 0 {
+            return self.unchanged(draft, checks);
+        }
         let mut lines = Vec::new();
         let running = self.runs_litellm
             && !place.staged

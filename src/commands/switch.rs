@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
             last,
             values: &values,
             extent: Extent::Settings,
-            force: false,
+            force: last.is_some_and(|last| last.request.forced),
             operation,
             off,
             env_text: None,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::{Common, UninstallArgs};
 use crate::deploy::draft::draft;
-use crate::deploy::{backup, goals, store};
+use crate::deploy::{backup, goals, recover, store};
 use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Error, Kind, Place, Result};
@@ -81,7 +81,9 @@ fn purge(place: &Place) -> Result<()> {
     for path in logs {
         disk::remove(&path).map_err(|error| failed(&path, &error))?;
     }
-    crate::deploy::recover::leave_no_trace(place);
+    // Without backups no pristine copy is needed any more.
+    recover::drop_unreferenced_all(place)?;
+    recover::leave_no_trace(place);
     for dir in [place.state_dir.join("places"), place.state_dir.clone()] {
         disk::remove_dir_if_empty(&dir).map_err(|error| failed(&dir, &error))?;
     }

@@ -200,7 +200,10 @@ impl Run<'_> {
             .hint("run the same command again to see the new plan"));
         }
         signals::check()?;
-        self.back_up()?;
+        // A note in the record alone is nothing to go back from.
+        if draft.plan.changes().any(|step| step.class != Class::Record) {
+            self.back_up()?;
+        }
         if let Some(record) = &mut draft.record {
             record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
             record.timestamp = self.now;

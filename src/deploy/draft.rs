@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
@@ -230,7 +230,7 @@ fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
 }
 
 /// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.
-fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> BTreeMap<String, Value> {
+fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> Map<String, Value> {
     let ours = wishes.iter().filter(|wish| !kept.contains(&wish.path));
     ours.map(|wish| {
         let shown = match &wish.value {

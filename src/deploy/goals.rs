@@ -89,6 +89,7 @@ pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
         if wish.off { Vec::new() } else { render::wishes(&choice, &gateway_url, &helper, no_proxy, headers) };
     let mut facts = choice.facts.clone();
     facts.off = wish.off;
+    facts.forced |= wish.force;
     let record = Record {
         schema: SCHEMA,
         version: build::VERSION.to_owned(),
@@ -358,7 +359,7 @@ fn restore_env(
             && value.as_ref().is_none_or(|value| {
                 if known.secret { untouched } else { known.sha256 == Some(Sha256::of(value.as_bytes())) }
             });
-        if ours {
+        if ours || value.is_none() {
             file.remove(name);
         }
     }

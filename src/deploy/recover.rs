@@ -110,6 +110,10 @@ pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
             touched.extend(journal.target(place, index).parent().map(Path::to_path_buf));
         }
     }
+    for dir in journal.directories.iter().rev() {
+        disk::remove_dir_if_empty(dir).map_err(|error| disk::failure("remove", dir, &error))?;
+        touched.extend(dir.parent().map(Path::to_path_buf));
+    }
     for dir in touched.iter().filter(|dir| disk::is_dir(dir)) {
         disk::flush_dir(dir).map_err(|error| disk::failure("make durable", dir, &error))?;
     }
@@ -117,9 +121,6 @@ pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
     disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
     if disk::is_dir(&place.own()) {
         disk::flush_dir(&place.own()).map_err(|error| disk::failure("make durable", &place.own(), &error))?;
-    }
-    for dir in journal.directories.iter().rev() {
-        disk::remove_dir_if_empty(dir).map_err(|error| disk::failure("remove", dir, &error))?;
     }
     Ok(leftovers)
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::tree::{Class, octal};
 use super::{Instant, Sha256};
@@ -75,6 +75,9 @@ pub struct RequestFacts {
     /// Whether Claude Code's settings are left alone (`off`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub off: bool,
+    /// Values of others were taken over, as `on` does again after `off`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
 }
 
 /// One deployed file.
@@ -124,8 +127,8 @@ pub struct EnvRecord {
 pub struct SettingsRecord {
     /// The real file, behind any links.
     pub path: String,
-    /// Dotted key path → the value we set; `"secret"` for secrets, `null` for a key that we took out.
-    pub keys: BTreeMap<String, Value>,
+    /// In the order in which they stand: dotted key path → the value we set; `"secret"` for secrets, `null` for a key that we took out.
+    pub keys: Map<String, Value>,
 }
 
 impl Record {

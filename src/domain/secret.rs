@@ -32,8 +32,8 @@ pub fn mask(value: &str) -> String {
 /// Hides `user:password@` in a URL that is about to be shown.
 pub fn mask_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    match authority.rfind('@') {
+    // Up to the last @ of all: a password that was not percent-encoded may hold a slash.
+    match rest.rfind('@') {
         Some(at) => format!("{scheme}://****@{}", &rest[at + 1..]),
         None => url.to_owned(),
     }
@@ -50,5 +50,6 @@ mod tests {
         assert_eq!(mask(secret.expose()), "sk-ant-****");
         assert_eq!(mask("hunter2"), "****");
         assert_eq!(mask_userinfo("http://me:p@ss@proxy:3128/x"), "http://****@proxy:3128/x");
+        assert_eq!(mask_userinfo("http://me:pa/s#s@proxy:3128"), "http://****@proxy:3128");
     }
 }

@@ -52,6 +52,7 @@ pub fn choose<'a>(
         models: named.clone().filter(|names| !is_all(names)),
         gateway_url: url.as_ref().map(|url| url.as_str().to_owned()),
         off: last.is_some_and(|last| last.off),
+        forced: last.is_some_and(|last| last.forced),
     };
     let named = named.filter(|names| !is_all(names));
     let (models, foreign_models) = if preset.base.is_some() {

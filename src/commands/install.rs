@@ -337,7 +337,9 @@ impl Facts {
         let running = self.runs_litellm
             && !place.staged
             && matches!(checks::running(place, self.port), Running::Ours(_));
-        if self.runs_litellm && !running {
+        if self.runs_litellm && place.staged {
+            lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
+        } else if self.runs_litellm && !running {
             lines.push(term::paint(
                 "Claude Code now waits for a gateway that does not run yet.",
                 term::Style::Yellow,

@@ -69,6 +69,8 @@ pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> 
         } else {
             last.map(|last| last.files.clone()).unwrap_or_default()
         };
+        // `on` takes over again what `off` gave back.
+        record.request.forced |= settings.as_ref().is_some_and(|settings| settings.took_over);
         record.settings = match (&settings, &goal.wishes) {
             (Some(settings), Some(wishes)) => SettingsRecord {
                 path: settings.path.display().to_string(),
@@ -272,6 +274,8 @@ struct SettingsEdit {
     foreign: Vec<KeyPath>,
     kept: Vec<KeyPath>,
     changed: Vec<KeyPath>,
+    /// A value of somebody else gives way.
+    took_over: bool,
 }
 
 impl SettingsEdit {
@@ -290,6 +294,7 @@ impl SettingsEdit {
                 foreign: Vec::new(),
                 kept: Vec::new(),
                 changed: Vec::new(),
+                took_over: false,
             });
         }
         let settings = match &bytes {
@@ -302,6 +307,8 @@ impl SettingsEdit {
             })?,
         };
         let secret = wishes.iter().any(|wish| wish.secret && wish.value.is_some());
+        let always: Vec<KeyPath> =
+            wishes.iter().filter(|wish| wish.always).map(|wish| wish.path.clone()).collect();
         let wishes: Vec<Wish> = wishes
             .iter()
             .map(|wish| Wish {
@@ -314,16 +321,19 @@ impl SettingsEdit {
         let mut foreign = settings.foreign(&wishes, &ledger);
         foreign.retain(|path| {
             let was_ours = ledger.paths().any(|ours| ours == path);
-            let taken_over = wishes.iter().any(|wish| wish.path == *path && wish.take_over);
-            stance != Stance::Restore && !was_ours && !taken_over
+            stance != Stance::Restore && !was_ours && !always.contains(path)
         });
+        let took_over = force && !foreign.is_empty();
+        if force {
+            foreign.clear();
+        }
         let converged = settings.converge(&wishes, &ledger).map_err(|problem| {
             Error::failed(format!("cannot edit {}", place.show(&named))).because(problem)
         })?;
         let secret = secret && !converged.ledger.is_empty();
         let step = settings_step(&path, &converged, bytes.is_some(), secret)?;
         let Converged { ledger, changed, kept, .. } = converged;
-        Ok(Self { path, step: Some(step), ledger, foreign, kept, changed })
+        Ok(Self { path, step: Some(step), ledger, foreign, kept, changed, took_over })
     }
 
     /// Previous values of keys live in a private file of ours, and nowhere else.

@@ -89,7 +89,6 @@ pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
         if wish.off { Vec::new() } else { render::wishes(&choice, &gateway_url, &helper, no_proxy, headers) };
     let mut facts = choice.facts.clone();
     facts.off = wish.off;
-    facts.forced |= wish.force;
     let record = Record {
         schema: SCHEMA,
         version: build::VERSION.to_owned(),

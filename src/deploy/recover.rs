@@ -310,9 +310,7 @@ pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
 
 /// After recovery of a place where nothing is deployed: our private directory goes, and empty directories with it.
 pub fn leave_no_trace(place: &Place) {
-    if store::record(place).is_ok_and(|record| record.is_none())
-        && look(place).is_ok_and(|found| found.is_none())
-    {
+    if store::record(place).is_ok_and(|record| record.is_none()) && !disk::exists(&place.journal()) {
         let _ = disk::remove(&place.lock());
         for dir in [place.pristine(), place.transactions(), place.own(), place.target.clone()] {
             let _ = disk::remove_dir_if_empty(&dir);

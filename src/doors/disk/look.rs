@@ -50,7 +50,8 @@ fn absent(error: &io::Error) -> bool {
 fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok(file) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
 }
 
 /// The whole file, which must be regular and at most `cap` bytes.
@@ -81,7 +82,7 @@ pub fn read_maybe(path: &Path, cap: u64) -> Result<Option<Vec<u8>>> {
 
 fn too_large(path: &Path, len: u64, cap: u64) -> Error {
     Error::new(Kind::Failed, format!("cannot read {}", path.display()))
-        .because(format!("it is too large: {len} bytes, at most {cap} are read"))
+        .because(format!("it is too large: {len} bytes, at most {} MiB are read", cap >> 20))
 }
 
 /// A regular file opened for streaming, and its length.

@@ -1,3 +1,5 @@
+//! The file read, edited and written, one promise a test.
+
 use super::*;
 
 /// What one line gives: a value, or the reason why not.

@@ -1,3 +1,5 @@
+//! What is refused, what style new members take, and what undoing gives back.
+
 use super::*;
 use serde_json::json;
 

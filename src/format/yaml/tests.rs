@@ -1,3 +1,5 @@
+//! Places, merge keys, limits, and the words in which a text is refused.
+
 use super::*;
 
 fn refused(text: &str) -> YamlError {

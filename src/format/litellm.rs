@@ -117,6 +117,11 @@ pub fn references(text: &str) -> BTreeSet<String> {
     names
 }
 
+/// Text out of the file as a terminal may have it: escapes in quotes can spell control codes.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 /// Collects the findings of one file.
 struct Report<'c> {
     context: Context<'c>,
@@ -163,7 +168,8 @@ impl Report<'_> {
         if self.findings.iter().any(|known| (known.line, known.column, known.rule) == (line, column, rule)) {
             return;
         }
-        self.findings.push(Finding { severity, line, column, len, rule, message: message.into(), hint });
+        let (message, hint) = (printable(&message.into()), hint.as_deref().map(printable));
+        self.findings.push(Finding { severity, line, column, len, rule, message, hint });
     }
 
     /// The name that a scalar stands for, where only a string makes sense; one that YAML takes for something else is

@@ -112,3 +112,14 @@ fn findings_come_in_the_order_of_the_lines_and_end_somewhere() {
     assert_eq!(findings.len(), FINDING_LIMIT);
     assert!(findings.is_sorted_by_key(|finding| finding.line));
 }
+
+#[test]
+fn no_message_carries_a_control_code() {
+    let text = "model_list:\n  - {model_name: a, litellm_params: {model: \"x\\e[2Jy\"}}\n\"\\e[2J\": 1\n";
+    let findings = check(text, &Context::default());
+    assert_eq!(findings.len(), 2);
+    for finding in findings {
+        let report = finding.report("x", text);
+        assert!(!report.contains(|c: char| c.is_control() && c != '\n'), "{report:?}");
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Promises: nothing in the file is evaluated; a line that is not touched keeps its bytes; what is accepted means the
 //! same to bash and dash (`set -a; . ./.env`), to a `while read` loop that strips one pair of single quotes, and to
-//! docker compose. A form on which these disagree is not guessed at: it counts as absent and is reported with its line.
+//! docker compose (whose older versions cut `v#c` at the `#`; a value of ours with `#` is written in quotes). A form on
+//! which these disagree is not guessed at: it counts as absent and is reported with its line.
 //!
 //! | line | read as |
 //! |---|---|

@@ -249,12 +249,20 @@ pub struct HistoryArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
+    /// net: what lies between this machine and the releases [default: the deployment]
+    #[arg(conflicts_with = "repair")]
+    pub topic: Option<DoctorTopic>,
     /// Recover an interrupted run
     #[arg(long)]
     pub repair: bool,
     /// Do not ask for confirmation
     #[arg(long, short, requires = "repair")]
     pub yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DoctorTopic {
+    Net,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,5 @@
 //! The writer against GNU tar (the same bytes), against itself (the same bytes twice) and against the reader.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod archive_forge;
 

@@ -307,7 +307,7 @@ fn pins() {
     let judge =
         |pins: &[Pin]| Standpoint { pins, ..scene.stand() }.judge_manifest(&scene.keys(), &next, None);
     let (version, exact) = (Pin::parse("1.1.0").unwrap(), Pin::Manifest(next.sha256()));
-    judge(&[version.clone()]).unwrap();
+    judge(std::slice::from_ref(&version)).unwrap();
     judge(&[version.clone(), exact]).unwrap();
     refused(judge(&[version, Pin::parse("1.0.0").unwrap()]), Kind::Refused, "pinned to 1.0.0");
     refused(judge(&[Pin::Manifest(Sha256::of(b"x"))]), Kind::Refused, "pinned to sha256:");

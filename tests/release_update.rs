@@ -26,6 +26,9 @@ use release_server::{Server, answer};
 use serde_json::json;
 use tempfile::TempDir;
 
+/// Paths and bytes of a bundle.
+type BundleBytes = Vec<(String, Vec<u8>)>;
+
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// A world, a served directory and a client at seq 1.
@@ -166,7 +169,7 @@ fn archive() -> Vec<u8> {
     packer.finish().unwrap().finish().unwrap()
 }
 
-fn bundle_bytes() -> Vec<(String, Vec<u8>)> {
+fn bundle_bytes() -> BundleBytes {
     let root = Path::new("embedded");
     let mut files = Vec::new();
     let mut dirs = vec![root.to_path_buf()];
@@ -552,7 +555,7 @@ fn bundle_archives_must_be_the_manifests_list() {
     let scene = Scene::new();
     scene.publish(2, "1.1.0", &script("1.1.0"));
     let manifest = scene.candidate(&scene.directory()).manifest;
-    let open = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let open = |change: &dyn Fn(&mut BundleBytes)| {
         let mut files = bundle_bytes();
         change(&mut files);
         let mut packer = pack::tar_gz(Vec::new(), 1);
@@ -563,7 +566,7 @@ fn bundle_archives_must_be_the_manifests_list() {
         bundles::open(&archive[..], &manifest, "file", None).map(drop)
     };
     open(&|_| ()).unwrap();
-    let refused = |words: &str, change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let refused = |words: &str, change: &dyn Fn(&mut BundleBytes)| {
         let error = open(change).unwrap_err();
         assert_eq!(error.kind(), Kind::Unverified, "{words}");
         assert!(error.to_string().contains(words), "{error}");

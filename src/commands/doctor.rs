@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::cli::{Common, DoctorArgs};
+use crate::cli::{Common, DoctorArgs, DoctorTopic};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::store;
@@ -15,6 +15,9 @@ use super::answer::Answer;
 use super::{change, conflicts, prerequisites, report, status};
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
+    if args.topic == Some(DoctorTopic::Net) {
+        return super::doctor_net::run(place);
+    }
     if args.repair {
         return repair(place, common, args.yes);
     }

@@ -7,6 +7,7 @@ mod change;
 mod conflicts;
 mod diff;
 mod doctor;
+mod doctor_net;
 mod env;
 mod env_set;
 mod gateway;

@@ -65,6 +65,21 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// The URL that a check would ask first, where releases come from the web.
+    pub(super) fn first_url(&self) -> Result<Option<String>> {
+        let channel = self.channel(None)?;
+        let asked = system::variable("GWINSTALL_BASE_URL").or(self.policy.base_url().map(str::to_owned));
+        Ok(match (asked, build::REPO) {
+            (Some(base), _) if base.starts_with("http") => {
+                Some(format!("{}/channel-{channel}.json", base.trim_end_matches('/')))
+            }
+            (Some(_), _) | (None, None) => None,
+            (None, Some(repo)) => {
+                Some(format!("https://github.com/{repo}/releases/download/channel/channel-{channel}.json"))
+            }
+        })
+    }
+
     /// This executable among the releases.
     pub(super) fn running(&self) -> Running {
         let manifest =

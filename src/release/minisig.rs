@@ -163,7 +163,7 @@ impl Signature {
         }
         let packet = base64(first.as_bytes()).filter(|bytes| bytes.len() == 74);
         let packet = packet.ok_or_else(|| refuse("its second line is not canonical base64 of 74 bytes"))?;
-        if !base64(second.as_bytes()).is_some_and(|bytes| bytes.len() == 64) {
+        if base64(second.as_bytes()).is_none_or(|bytes| bytes.len() != 64) {
             return Err(refuse("its fourth line is not canonical base64 of 64 bytes"));
         }
         match &packet[..2] {

@@ -106,7 +106,7 @@ fn real_path(path: &Path) -> Result<PathBuf> {
     disk::real_file(&path)
 }
 
-fn unusable(path: &PathBuf, why: &str) -> Error {
+fn unusable(path: &Path, why: &str) -> Error {
     Error::usage(format!("GWINSTALL_CA_BUNDLE: {} cannot be used", path.display()))
         .because(why)
         .hint("name a PEM file with the certificates of your company's authority, or unset the variable")

@@ -106,11 +106,18 @@ fn check(inquiry: &Inquiry<'_>, running: &Running) -> Result<Answer> {
     };
     let Some(newest) = news.newer(running)? else {
         let facts = channel.facts();
-        let text = format!(
-            "gwinstall {} is the newest of {} (said on {}).",
-            running.version, facts.channel, facts.at
-        );
-        return Ok(Answer::new("up to date").text(text).data(data(false, facts)));
+        // Only an origin that answers now can prove what is newest; a directory tells what it holds.
+        let (word, text) = if inquiry.origin.is_online() {
+            let text = format!(
+                "gwinstall {} is the newest of {}, says its channel of {}.",
+                running.version, facts.channel, facts.at
+            );
+            ("up to date", text)
+        } else {
+            let place = inquiry.origin.shown();
+            ("nothing newer there", format!("{place} has nothing newer than gwinstall {}.", running.version))
+        };
+        return Ok(Answer::new(word).text(text).data(data(false, facts)));
     };
     let urgent = newest.severity == Severity::Security || running.seq < newest.min_seq;
     let why = if urgent { ", a security update" } else { "" };

@@ -20,6 +20,7 @@ WRITES = {"write", "writev", "pwrite64", "pwritev", "sendfile", "splice"}
 OPENED_TO_WRITE = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
 # With -y a descriptor is shown with what it is: a terminal, a pipe and a device are talk, not state.
 TALK = re.compile(r"^\w+\(\d+<(?:/dev/|pipe:|socket:|anon_inode:|TCP|UNIX)")
+DEVICE = re.compile(r'^\w+\((?:AT_FDCWD[^,]*, )?"/dev/(?:null|tty|full)"')
 LINE = re.compile(r"^(\d+ +)?(\w+)\(")
 
 
@@ -84,5 +85,5 @@ def points(trace):
 def changes(name, call):
     """Whether this call changes a file: reading, and talking to a pipe or a terminal, does not."""
     if name in OPENS:
-        return name == "creat" or bool(OPENED_TO_WRITE.search(call))
+        return not DEVICE.search(call) and (name == "creat" or bool(OPENED_TO_WRITE.search(call)))
     return not (name in WRITES and TALK.match(call))

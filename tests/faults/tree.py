@@ -128,9 +128,16 @@ class Oracle:
                 if path in reference and path not in found and reference[path].kind == "dir":
                     wrong.append(f"{path} is gone")
                 continue
+            if not settled and path not in reference and empty_directory(path, found):
+                continue  # the kernel refused to remove it; the next run does
             if not self.matches(path, found.get(path), reference):
                 wrong.append(difference(path, found.get(path), reference.get(path)))
         return wrong + (bookkeeping_faults(found, log_whole) if settled else [])
+
+
+def empty_directory(path, found):
+    """Whether there is no file at or below the path."""
+    return not any(there.kind != "dir" and (at == path or at.startswith(path + "/")) for at, there in found.items())
 
 
 def difference(path, found, wanted):

@@ -27,6 +27,12 @@ pub(super) fn man() -> Result<Answer> {
     let failed = |error: std::io::Error| Error::failed("cannot write the manual page").because(error);
     Man::new(program.clone()).render(&mut page).map_err(failed)?;
     let mut page = text(page)?;
+    // There is one page: what would be pages of their own are sections of it.
+    for command in program.get_subcommands() {
+        let name = command.get_name();
+        let elsewhere = format!("gwinstall\\-{}(1)", name.replace('-', "\\-"));
+        page = page.replace(&elsewhere, &format!("\\fBgwinstall {name}\\fR"));
+    }
     for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
         push_sections(&mut page, command, "gwinstall").map_err(failed)?;
     }

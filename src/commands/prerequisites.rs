@@ -241,19 +241,19 @@ impl Judge<'_> {
     }
 
     /// Packages of the interpreter next to litellm; without litellm there is nothing to ask about.
-    fn packages(&self) -> std::result::Result<&[(String, String)], Finding> {
-        let Some(_) = &self.tools.litellm else { return Err(Finding::skip("litellm was not found")) };
+    fn packages(&self) -> std::result::Result<&[(String, String)], String> {
+        let Some(_) = &self.tools.litellm else { return Err("litellm was not found".to_owned()) };
         match &self.tools.said {
             Ok(Said { packages: Some(packages), .. }) => Ok(packages),
-            Ok(_) => Err(Finding::skip("this Python is too old to tell its packages")),
-            Err(why) => Err(Finding::skip(why.clone())),
+            Ok(_) => Err("this Python is too old to tell its packages".to_owned()),
+            Err(why) => Err(why.clone()),
         }
     }
 
     fn version(&self) -> Finding {
         let packages = match self.packages() {
             Ok(packages) => packages,
-            Err(finding) => return finding,
+            Err(why) => return Finding::skip(why),
         };
         let Some((_, version)) = packages.iter().find(|(name, _)| name == "litellm") else {
             return Finding::warn(
@@ -276,7 +276,7 @@ impl Judge<'_> {
         }
         let packages = match self.packages() {
             Ok(packages) => packages,
-            Err(finding) => return finding,
+            Err(why) => return Finding::skip(why),
         };
         match packages.iter().find(|(name, _)| name == package) {
             Some((_, version)) => {

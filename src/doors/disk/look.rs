@@ -242,6 +242,8 @@ pub fn real_file(path: &Path) -> Result<PathBuf> {
 
 fn resolve_parent(path: &Path) -> Result<PathBuf> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_path_buf()) };
+    // A bare name is in the current directory.
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let dir = fs::canonicalize(dir).map_err(|error| failure("resolve", dir, &error))?;
     Ok(dir.join(name))
 }

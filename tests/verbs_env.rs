@@ -1,0 +1,142 @@
+//! `env`: every variable with its source, what is missing or in the way, and the one way to change a value.
+#![allow(clippy::disallowed_methods)]
+
+mod verbs_world;
+
+use std::fs;
+
+use verbs_world::{World, mode};
+
+const CANARY: &str = "sk-canary-0815";
+
+#[test]
+fn a_value_reaches_env_and_nothing_else() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let _ = world.run_with(&["env", "set", "LITELLM_MASTER_KEY"], CANARY).exits(2).says("--yes");
+    let before = world.snapshot();
+    let _ = world
+        .run_with(&["env", "set", "LITELLM_MASTER_KEY", "--dry-run"], CANARY)
+        .exits(0)
+        .never_says(CANARY);
+    assert_eq!(before, world.snapshot());
+    let said =
+        world.run_with(&["--json", "-v", "env", "set", "LITELLM_MASTER_KEY", "--yes"], CANARY).exits(0);
+    let _ = said.never_says(CANARY);
+    let _ =
+        world.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], CANARY).exits(0).says("Nothing to do");
+    assert_eq!(world.record()["environment_variables"]["LITELLM_MASTER_KEY"]["origin"], "user");
+    assert_eq!(world.record()["environment_variables"]["LITELLM_MASTER_KEY"]["source"], "prompt");
+    assert_eq!(mode(&world.gateway(".env")), 0o600);
+    let holders: Vec<_> = world
+        .snapshot()
+        .into_iter()
+        .filter(|(_, bytes)| bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(holders, [world.gateway(".env")]);
+    let _ = world.run(&["env", "list"]).exits(0).says("LITELLM_MASTER_KEY  sk-****").never_says(CANARY);
+    // A later installation does not take it back.
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes"]).exits(0);
+    assert!(world.read(".env").contains(CANARY));
+}
+
+#[test]
+fn a_rotated_key_follows_into_settings_only_beside_a_foreign_helper() {
+    let world = World::new();
+    fs::create_dir_all(world.home().join(".claude")).unwrap();
+    fs::write(world.home().join(".claude/settings.json"), r#"{"apiKeyHelper": "/opt/helper"}"#).unwrap();
+    let _ = world.run(&["install", "--models", "gpt-oss-120b", "--yes"]).exits(0);
+    let _ =
+        world.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], CANARY).exits(0).says("open sessions");
+    assert_eq!(world.settings()["env"]["ANTHROPIC_AUTH_TOKEN"], CANARY);
+    assert_eq!(world.settings()["apiKeyHelper"], "/opt/helper");
+}
+
+#[test]
+fn unknown_names_are_set_as_secrets_and_slips_are_refused() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    fs::write(world.home().join("value"), "a $b\n").unwrap();
+    let _ = world
+        .run(&["env", "set", "VERTEXAI_PROJEKT", "--from", "value", "--yes"])
+        .exits(0)
+        .says("did you mean VERTEXAI_PROJECT");
+    assert!(world.read(".env").contains("VERTEXAI_PROJEKT='a $b'"));
+    assert_eq!(world.record()["environment_variables"]["VERTEXAI_PROJEKT"]["secret"], true);
+    let before = world.snapshot();
+    let _ = world.run_with(&["env", "set", "X", "--yes"], "CHANGE-ME-X").exits(2).says("placeholder");
+    let _ = world.run_with(&["env", "set", "X", "--yes"], "").exits(2).says("is empty");
+    let _ = world
+        .run_with(&["env", "set", "X", "--yes"], "it's")
+        .exits(2)
+        .says("single quote")
+        .never_says("it's");
+    let _ = world
+        .run(&["env", "set", "X=canary", "--yes"])
+        .exits(2)
+        .says("gwinstall env set X")
+        .never_says("canary");
+    let _ = world.run(&["env", "set", "lower", "--yes"]).exits(2).says("capital letters");
+    let _ = world.run(&["env", "set", "X", "--from", "absent", "--yes"]).exits(2);
+    assert_eq!(before, world.snapshot());
+    let _ = World::new().run_with(&["env", "set", "X", "--yes"], "y").exits(2).says("nothing is deployed");
+}
+
+#[test]
+fn check_names_every_missing_variable_with_its_command() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let said = world.run(&["env", "check"]).exits(1);
+    let _ = said
+        .says("gwinstall env set GOOGLE_APPLICATION_CREDENTIALS")
+        .says("gwinstall env set VERTEXAI_PROJECT");
+    for name in ["GOOGLE_APPLICATION_CREDENTIALS", "VERTEXAI_PROJECT"] {
+        let _ = world.run_with(&["env", "set", name, "--yes"], "/some/value").exits(0);
+    }
+    let _ = world.run(&["env", "check"]).exits(0);
+    // What the shell has counts before an installation only: the gateway reads .env.
+    let fresh =
+        World::new().with("GOOGLE_APPLICATION_CREDENTIALS", "/x.json").with("GOOGLE_CLOUD_PROJECT", "mine");
+    let _ = fresh.run(&["env", "check"]).exits(0);
+    let _ = fresh.run(&["env", "list"]).exits(0).says("VERTEXAI_PROJECT  mine").says("from the environment");
+}
+
+#[test]
+fn check_names_what_leads_past_the_gateway() {
+    let check = |world: &World, name: &str| {
+        let data = world.run(&["--json", "env", "check"]).data();
+        let found =
+            data["checks"].as_array().unwrap().iter().find(|check| check["check_name"] == name).cloned();
+        found.unwrap()["status"].as_str().unwrap().to_owned()
+    };
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    for name in
+        ["no_other_provider_switch", "no_api_key_in_shell", "no_proxy_covers_gateway", "settings_effective"]
+    {
+        assert_eq!(check(&world, name), "PASS", "{name}");
+    }
+    let fresh = World::new()
+        .with("CLAUDE_CODE_USE_BEDROCK", "1")
+        .with("ANTHROPIC_API_KEY", CANARY)
+        .with("https_proxy", "http://me:canary@proxy:3128");
+    for name in ["no_other_provider_switch", "no_api_key_in_shell", "no_proxy_covers_gateway"] {
+        assert_eq!(check(&fresh, name), "WARN", "{name}");
+    }
+    let _ = fresh.run(&["env", "check"]).says("NO_PROXY=localhost,127.0.0.1").never_says("canary");
+    let covered =
+        World::new().with("HTTPS_PROXY", "http://proxy:3128").with("NO_PROXY", "localhost,127.0.0.1");
+    assert_eq!(check(&covered, "no_proxy_covers_gateway"), "PASS");
+    // Settings win over the shell: what ours blank is harmless.
+    let world = world.with("ANTHROPIC_API_KEY", CANARY);
+    assert_eq!(check(&world, "no_api_key_in_shell"), "PASS");
+    fs::create_dir_all(world.home().join("project/.claude")).unwrap();
+    fs::write(
+        world.home().join("project/.claude/settings.json"),
+        r#"{"env": {"ANTHROPIC_BASE_URL": "http://other"}}"#,
+    )
+    .unwrap();
+    let output = world.command(&["env", "check"]).current_dir(world.home().join("project")).output().unwrap();
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("sets env.ANTHROPIC_BASE_URL, which wins over ours")
+    );
+}

@@ -142,9 +142,13 @@ fn an_operation_goes_through_its_states() {
 fn the_log_has_a_line_for_each_operation() {
     let home = TestHome::new();
     let first = home.run("install --yes --json").exits(0).json();
-    for arguments in
-        ["install --yes --preset proxy", "off --yes", "rollback --yes", "install --yes", "uninstall --yes"]
-    {
+    for arguments in [
+        "install --yes --preset proxy",
+        "off --yes",
+        "rollback --yes",
+        "install --yes --preset basic",
+        "uninstall --yes",
+    ] {
         home.run(arguments).exits(0);
     }
     let log = home.log();

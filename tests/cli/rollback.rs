@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::bundle::SourceDir;
-use crate::home::TestHome;
+use crate::home::{Run, TestHome};
 
 fn models(home: &TestHome) -> Vec<String> {
     let record = home.record();
@@ -106,10 +106,12 @@ fn secrets_stay_as_they_are_now() {
 #[test]
 fn other_values_return_unless_the_user_changed_them() {
     let home = TestHome::new();
-    home.run("install --yes --preset proxy --proxy-url http://one.example:1").exits(0);
+    let first = "install --yes --preset proxy --proxy-url http://one.example:1";
+    Run::of(home.command(first).env("SSL_CERT_FILE", "/etc/ssl/corp.pem")).exits(0);
     home.run("install --yes --preset basic").exits(0);
+    assert_eq!(home.env_value("SSL_CERT_FILE"), None);
     home.run("rollback --yes").exits(0);
-    assert_eq!(home.env_value("HTTPS_PROXY").as_deref(), Some("http://one.example:1"));
+    assert_eq!(home.env_value("SSL_CERT_FILE").as_deref(), Some("/etc/ssl/corp.pem"));
     let text = home
         .read(".claude/gateway/.env")
         .replace("VERTEXAI_LOCATION=us-central1", "VERTEXAI_LOCATION=europe-west4");
@@ -117,6 +119,16 @@ fn other_values_return_unless_the_user_changed_them() {
     home.run("install --yes --models glm-5.2").exits(0);
     home.run("rollback --yes").exits(0);
     assert_eq!(home.env_value("VERTEXAI_LOCATION").as_deref(), Some("europe-west4"));
+}
+
+/// A secret that went with a change of preset is in no backup: what is missing now is said, with the command that helps.
+#[test]
+fn what_is_missing_after_a_rollback_is_said() {
+    let home = TestHome::new();
+    home.run("install --yes --preset proxy --proxy-url http://one.example:1 --proxy-auth me:word").exits(0);
+    home.run("install --yes --preset basic").exits(0);
+    assert!(home.tree().holding("me:word").is_empty());
+    home.run("rollback --yes").exits(0).says(&["HTTPS_PROXY", "gwinstall env set"]);
 }
 
 /// After an uninstall the backups still bring everything back.
@@ -180,7 +192,7 @@ fn root_leaves_no_files_of_its_own_in_a_home_of_another() {
     {
         let mut command = std::process::Command::new(crate::home::binary());
         command.env_clear().env("HOME", home.home()).env("PATH", "/usr/bin:/bin").args(arguments.split(' '));
-        crate::home::Run::of(&mut command).exits(0);
+        Run::of(&mut command).exits(0);
         for (path, _) in home.tree().0 {
             let uid = fs::symlink_metadata(home.path(&path)).unwrap().uid();
             assert_eq!(uid, owner, "{path} after {arguments}");

@@ -113,8 +113,9 @@ fn rule_5_a_file_that_only_the_user_changed_is_kept_and_listed() {
         let mine = home.read(&in_gateway(path)) + "# mine\n";
         home.write(&in_gateway(path), &mine);
         home.run("status").exits(3).says(&[path, "changed since"]);
-        let run = home.touches_nothing("install --yes --json").exits(0);
+        let run = home.run("install --yes --json").exits(0);
         assert_eq!(run.rule(path), decided(5, "keep"), "{path}");
+        home.touches_nothing("install --yes").exits(0).says(&[path]);
         home.run("install --yes").exits(0).says(&[path, "gwinstall diff"]);
         // Another change in the same run leaves it alone and lists it again.
         home.run("install --yes --preset proxy").exits(0).says(&[path, "rule 5"]);
@@ -245,6 +246,8 @@ fn rule_12_a_symlink_or_directory_at_a_path_of_ours_is_kept_and_not_followed() {
     let run = home.run(INSTALL).exits(0);
     assert_eq!(run.rule(DOC), decided(12, "keep"));
     assert_eq!(run.rule("docs/operations.md"), decided(12, "keep"));
+    home.touches_nothing("install --yes").exits(0).says(&[DOC]);
+    home.run("status").exits(0).says(&[DOC, "your version"]);
     home.run("uninstall --yes").exits(0);
     assert_eq!(fs::read_link(home.gateway(DOC)).unwrap(), elsewhere);
     assert_eq!(home.read("dotfiles/faq.md"), "my faq\n");

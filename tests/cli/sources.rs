@@ -240,10 +240,10 @@ fn an_existing_env_file_keeps_every_byte_of_the_user() {
     let now = home.read(".claude/gateway/.env");
     assert!(now.starts_with(mine), "{now:?}");
     assert_eq!(home.mode(".claude/gateway/.env"), 0o600, "what others could read is tightened");
-    let run = home.refused(&mut home.command("install --yes --auth-token sk-another-0123456789"), 2);
+    let run = home.refused(&mut home.command("install --yes --auth-token sk-unwelcome-0123456789"), 2);
     run.says(&["LITELLM_MASTER_KEY", "gwinstall env set LITELLM_MASTER_KEY"])
         .never_says("my own key")
-        .never_says("another");
+        .never_says("unwelcome");
     home.run("uninstall --yes").exits(0);
     assert!(home.read(".claude/gateway/.env").starts_with(mine));
 }

@@ -35,7 +35,7 @@ fn a_second_target_is_exit_2_and_names_the_first() {
     let run = home.refused(home.command("install --yes").env("GWINSTALL_TARGET_DIR", home.path("other")), 2);
     run.says(&["~/.claude/gateway"]);
     // The same directory, also by another name, is no second one.
-    symlink(home.gateway(""), home.path("link")).unwrap();
+    symlink(home.path(".claude/gateway"), home.path("link")).unwrap();
     for same in [home.gateway(""), home.path("link"), home.path(".claude/./gateway/")] {
         Run::of(home.command("install --yes --target-dir").arg(same)).exits(0);
     }
@@ -58,7 +58,7 @@ fn a_path_that_is_no_place_is_exit_2() {
     home.write("file", "x");
     let base = home.home().display();
     for (target, says) in [
-        (String::new(), "empty"),
+        (String::new(), "--target-dir"),
         (format!("{base}/a/../b"), ".."),
         ("../gateway".to_owned(), ".."),
         ("~/gateway".to_owned(), "$HOME"),
@@ -91,12 +91,13 @@ fn a_linked_target_on_another_file_system_works() {
     let home = TestHome::new();
     let elsewhere = tempfile::tempdir().unwrap();
     fs::create_dir_all(home.path(".claude")).unwrap();
-    symlink(elsewhere.path(), home.gateway("")).unwrap();
+    let link = home.path(".claude/gateway");
+    symlink(elsewhere.path(), &link).unwrap();
     home.run("install --yes").exits(0);
     assert!(elsewhere.path().join("config/litellm.yaml").exists());
     home.touches_nothing("install --yes").exits(0);
     home.run("install --yes --preset proxy").exits(0);
     home.run("rollback --yes").exits(0);
     home.run("uninstall --yes --purge").exits(0);
-    assert!(home.gateway("").is_symlink(), "the link is the user's");
+    assert!(link.is_symlink(), "the link is the user's");
 }

@@ -192,7 +192,7 @@ fn forged(good: &BTreeMap<String, (u32, Vec<u8>)>, leave_out: &[&str], add: &[Me
         bytes.extend(member.bytes);
         bytes.resize(bytes.len().next_multiple_of(512), 0);
     }
-    bytes.resize(bytes.len() + 1024, 0);
+    bytes.resize((bytes.len() + 1024).next_multiple_of(10_240), 0);
     gz(&bytes)
 }
 

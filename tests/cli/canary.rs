@@ -91,7 +91,9 @@ fn live_with_it(home: &TestHome) {
         "status",
     ] {
         let run = silent(home.run(arguments));
-        assert!([0, 3].contains(&run.code), "{arguments}: {}\n{}", run.code, run.all());
+        // What doctor finds depends on the programs of this machine.
+        let fine: &[i32] = if arguments.starts_with("doctor") { &[0, 1] } else { &[0] };
+        assert!(fine.contains(&run.code), "{arguments}: {}\n{}", run.code, run.all());
     }
 }
 

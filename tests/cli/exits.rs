@@ -15,7 +15,7 @@ fn with_values(home: TestHome) -> TestHome {
 }
 
 /// A `litellm` on PATH that accepts any configuration and then does this.
-fn with_litellm(home: TestHome, then: &str) -> TestHome {
+pub fn with_litellm(home: TestHome, then: &str) -> TestHome {
     let bin = home.root().join("bin");
     fs::create_dir(&bin).unwrap();
     let program = bin.join("litellm");
@@ -84,6 +84,8 @@ fn exit_1_the_target_cannot_be_written() {
 fn exit_1_another_program_on_the_port_when_it_must_be_free() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
+    // It hangs up on everybody.
+    std::thread::spawn(move || taken.incoming().for_each(drop));
     let home = with_litellm(TestHome::new(), "exit 1");
     let install = format!("install --yes --gateway-url http://127.0.0.1:{port}");
     home.refused(&mut home.command(&format!("{install} --start")), 1)

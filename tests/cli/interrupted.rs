@@ -1,10 +1,12 @@
 //! Signals, closed pipes, missing descriptors: the state is the previous one or the new one, and the exit code tells which.
 
-use std::process::Stdio;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::exits::kill;
+use crate::exits::{free_port, kill, wait_until, with_litellm};
 use crate::home::{Run, TestHome};
 use crate::tree::Tree;
 
@@ -133,38 +135,51 @@ fn ctrl_c_at_the_question_is_130_and_changes_nothing() {
     home.refused(&mut home.shell(script), 130).says(&["Go ahead?"]);
 }
 
-/// D-025. A run that was killed is reported by what only looks, and taken back by the next change, which says so.
+/// D-025. A run that was killed while its transaction was open is reported by what only looks, and taken back by the next
+/// change, which says so, or by `doctor --repair`.
 #[test]
 fn a_killed_run_is_reported_and_taken_back() {
-    let home = TestHome::deployed();
+    let home = with_litellm(TestHome::deployed(), "exec sleep 30");
     let old = state(&home);
-    let mut caught = 0;
-    for n in 0..40_u64 {
+    let change = format!(
+        "install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1 --gateway-url http://127.0.0.1:{} --start",
+        free_port()
+    );
+    let next = ["doctor --repair --yes", "install --yes", "update --yes", "rollback --yes", "off --yes"];
+    for next in next {
         let mut child = home
-            .command("install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1")
+            .command(&change)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
-        sleep(Duration::from_micros(4000 + 1500 * n));
+        wait_until(|| home.gateway("litellm.pid").exists());
         kill(child.id(), "KILL");
-        let _ = child.wait();
-        let status = home.run("status");
-        if status.code == 3 {
-            caught += 1;
-            status.says(&["interrupted", "gwinstall doctor --repair --yes"]);
-            home.touches_nothing("status").exits(3);
-            home.touches_nothing("doctor").exits(3);
-            home.refused(&mut home.command("doctor --repair"), 2);
-            home.run("doctor --repair --yes").exits(0);
+        child.wait().unwrap();
+        let gateway = home.read(".claude/gateway/litellm.pid");
+        Command::new("kill").args(["-9", gateway.trim()]).status().unwrap();
+        fs::remove_file(home.gateway("litellm.pid")).unwrap();
+        let interrupted = state(&home);
+        assert!(!old.changes(&interrupted).is_empty(), "the run was not in the middle");
+        home.touches_nothing("status").exits(3).says(&["interrupted", "gwinstall doctor --repair --yes"]);
+        home.touches_nothing("doctor")
+            .exits(3)
+            .says(&["no_interrupted_run", "gwinstall doctor --repair --yes"]);
+        home.touches_nothing("install --dry-run");
+        home.touches_nothing("").exits(0).says(&["interrupted"]);
+        home.refused(&mut home.command("doctor --repair"), 2).says(&["gwinstall doctor --repair --yes"]);
+        let run = home.run(next);
+        if next.starts_with("doctor") {
+            run.exits(0).says(&["Repaired"]);
+            assert_eq!(old.changes(&state(&home)), [""; 0]);
+        } else {
+            run.says(&["An earlier install was interrupted; its changes were taken back."]);
         }
-        if home.record()["preset"] == "proxy" {
-            home.run("install --yes --preset basic --models gemini-3.5-flash,glm-5.2").exits(0);
+        if next.starts_with("off") {
+            home.run("on --yes").exits(0);
         }
-        assert_eq!(old.changes(&state(&home)), [""; 0], "after a kill at step {n}");
-        if caught >= 3 {
-            return;
-        }
+        assert_eq!(old.changes(&state(&home)), [""; 0], "{next}");
+        home.run("status").exits(0);
     }
-    assert!(caught > 0, "no run was ever caught in the middle: the moments are wrong");
 }

@@ -84,16 +84,7 @@ impl Catalog {
 
     fn check_file(&self, file: &FileEntry) -> Result<(), String> {
         super::pack::check_path(file.path.as_bytes()).map_err(|why| format!("file {}: {why}", file.path))?;
-        let ours_alone = [
-            "backups/",
-            ".gwinstall/",
-            "config/",
-            ".env",
-            "deployment-manifest.json",
-            "deployment.log",
-            "litellm.",
-        ];
-        if ours_alone.iter().any(|reserved| file.path.starts_with(reserved)) {
+        if is_generated(&file.path) || file.path.starts_with("config/") {
             return Err(format!("file {}: this path is generated, a bundle cannot hold it", file.path));
         }
         if !matches!(file.class, Class::Script | Class::Template | Class::Doc | Class::Example | Class::Test)
@@ -144,6 +135,13 @@ impl Catalog {
         let unknown = preset.gateway_types.iter().find(|kind| !known.contains(&kind.as_str()));
         unknown.map_or(Ok(()), |kind| Err(format!("preset {name}: there is no gateway type {kind}")))
     }
+}
+
+/// Whether a path inside a deployment is made at run time: no bundle and no backup can bring one.
+pub fn is_generated(path: &str) -> bool {
+    let made = ["backups", ".gwinstall", ".env", "deployment-manifest.json", "deployment.log"];
+    let first = path.split('/').next().unwrap_or_default();
+    made.contains(&first) || first.starts_with("litellm.")
 }
 
 fn unique<'a>(noun: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {

@@ -108,7 +108,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     if path.is_absolute() {
         return Ok(path.to_path_buf());
     }
-    if path.starts_with("~") {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"~") {
         return Err(Error::usage(format!(
             "{} begins with ~, which your shell did not expand",
             path.display()

@@ -137,7 +137,7 @@ fn drift(place: &Place, record: &Record) -> Result<Vec<(String, Drift)>> {
         let drift = match disk::find(&place.file(path))? {
             Found::File(stamp) if stamp.sha256 == known.sha256 => continue,
             Found::File(_) => Drift::Modified,
-            Found::Absent if known.deleted => continue,
+            Found::Absent | Found::Other(_) if known.deleted => continue,
             Found::Absent => Drift::Missing,
             Found::Other(_) => Drift::NotAFile,
         };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::catalog::is_generated;
 use crate::bundle::{pack, ustar};
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -401,6 +402,9 @@ fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
     }
     let mut wanted = Wanted::new();
     for (path, (bytes, mode)) in members {
+        if is_generated(&path) {
+            return Err(format!("it holds {path}, which no backup can bring"));
+        }
         let known = record
             .files
             .get(&path)

@@ -160,6 +160,7 @@ pub fn apply(
         now: system::now(),
         outcome: Outcome::default(),
         backup: None,
+        before: None,
     };
     run.outcome.states = vec![State::Created, State::Validating];
     let result = again().and_then(|draft| run.change(agreed, draft));
@@ -188,6 +189,8 @@ struct Run<'a> {
     outcome: Outcome,
     /// The backup made in this run.
     backup: Option<Entry>,
+    /// The record as it was.
+    before: Option<Record>,
 }
 
 impl Run<'_> {
@@ -224,6 +227,7 @@ impl Run<'_> {
     /// Archives what is deployed now; before the first install there is nothing.
     fn back_up(&mut self) -> Result<()> {
         let Some(record) = store::record(self.place)? else { return Ok(()) };
+        self.before = Some(record.clone());
         self.outcome.states.push(State::BackingUp);
         let making = Making {
             before: self.manner.operation,
@@ -304,7 +308,7 @@ impl Run<'_> {
     }
 
     fn log(&self, error: Option<&Error>) {
-        let record = self.outcome.record.clone().or_else(|| store::record(self.place).ok().flatten());
+        let record = self.outcome.record.as_ref().or(self.before.as_ref());
         let status = match error.map(Error::kind) {
             None => "success",
             Some(Kind::RolledBack) => "rolled_back",
@@ -317,14 +321,14 @@ impl Run<'_> {
             "duration_seconds": self.outcome.duration_ms / 1000,
             "duration_ms": self.outcome.duration_ms,
             "status": status,
-            "preset": record.as_ref().map(|record| record.preset.clone()),
-            "models_deployed": record.as_ref().map(|record| record.models.clone()).unwrap_or_default(),
+            "preset": record.map(|record| record.preset.clone()),
+            "models_deployed": record.map(|record| record.models.clone()).unwrap_or_default(),
             "files_copied": self.outcome.changed,
             "backup_created": self.backup.as_ref().map(|entry| entry.filename.clone()),
             "error_message": error.map(ToString::to_string),
             "user": system::user_name(),
             "hostname": system::hostname(),
-            "deployment_id": record.as_ref().map(|record| record.deployment_id.clone()),
+            "deployment_id": record.map(|record| record.deployment_id.clone()),
             "states": self.outcome.states,
             "placed_by": self.outcome.placed_by,
             "conflicts": self.outcome.conflicts,

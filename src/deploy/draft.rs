@@ -72,10 +72,9 @@ pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> 
         // `on` takes over again what `off` gave back.
         record.request.forced |= settings.as_ref().is_some_and(|settings| settings.took_over);
         record.settings = match (&settings, &goal.wishes) {
-            (Some(settings), Some(wishes)) => SettingsRecord {
-                path: settings.path.display().to_string(),
-                keys: shown_keys(wishes, &settings.kept),
-            },
+            (Some(settings), Some(wishes)) => {
+                SettingsRecord { path: place.show(&settings.path), keys: shown_keys(wishes, &settings.kept) }
+            }
             _ => last.map(|last| last.settings.clone()).unwrap_or_default(),
         };
     }

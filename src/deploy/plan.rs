@@ -194,6 +194,9 @@ impl File<'_> {
             let stamp = self.found.stamp().unwrap_or(wanted.stamp);
             self.record(stamp, decided);
             self.carry_offer(decided);
+            if let (Found::Other(_), Some(record)) = (&self.found, decided.files.get_mut(self.path)) {
+                record.deleted = true;
+            }
         }
     }
 

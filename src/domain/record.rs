@@ -93,7 +93,7 @@ pub struct FileRecord {
     /// sha256 of the version offered beside a conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<Sha256>,
-    /// The user deleted it and it stays away.
+    /// The user deleted it, or put something there that is no file; it is left alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
 }

@@ -10,13 +10,14 @@ use crate::domain::{Error, Instant, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::{disk, exe, system, term};
 use crate::release::bundles;
-use crate::release::documents::Name;
+use crate::release::documents::{Name, Severity};
 use crate::release::memory::Memory;
 use crate::release::order::Running;
 use crate::release::origin::Origin;
 use crate::release::policy::{self, Pin, Policy};
 use crate::release::replace::{self, Deployed, Own, Recovered};
 use crate::release::state::State;
+use crate::release::update::{self, LastCheck};
 
 /// The rules and the memory of this machine.
 pub(super) struct Ground<'a> {
@@ -172,6 +173,32 @@ pub(super) fn directory(path: &Path) -> Result<Bundle> {
 /// Whether this machine's policy lets somebody deploy files that no release key has signed.
 pub(super) fn permit_unsigned() -> Result<()> {
     policy_at(Path::new(policy::PATH))?.permit_source_dir()
+}
+
+/// What is known about releases without asking anybody.
+pub(super) struct News {
+    pub lines: Vec<String>,
+    pub last: Option<LastCheck>,
+}
+
+/// For `status`: what the last check learned, and whether a self-update was interrupted. A file that cannot be read
+/// is the business of the commands that need it.
+pub(super) fn news(place: &Place) -> News {
+    let state = State { dir: &place.state_dir };
+    let last: Option<LastCheck> = state.read_json(update::LAST_CHECK).ok().flatten();
+    let mut lines = Vec::new();
+    if let Some(newer) = last.as_ref().filter(|last| last.seq > build::seq()) {
+        let why = if newer.severity == Severity::Security { ", a security update" } else { "" };
+        let (version, day) = (printable(&newer.version), newer.at.date());
+        lines.push(format!("gwinstall {version} was out on {day}{why}: gwinstall self-update"));
+    }
+    if let Ok(Some(journal)) = replace::interrupted(state) {
+        lines.push(format!(
+            "a self-update to {} was interrupted; the next changing command completes it or takes it back",
+            printable(&journal.to.version)
+        ));
+    }
+    News { lines, last }
 }
 
 /// The executable that runs.

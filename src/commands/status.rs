@@ -80,6 +80,8 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     );
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
     lines.extend(retired(place, &record));
+    let news = super::releases::news(place);
+    lines.extend(news.lines.iter().map(|line| format!("  note: {line}")));
     if let Some(found) = &interrupted {
         lines.push(interruption(found));
     }
@@ -95,6 +97,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         "running": matches!(running, Some(Running::Ours(_))),
         "overrides": overrides,
         "version": build::VERSION,
+        "last_check": news.last,
     }));
     Ok(if pending { answer.exit(Kind::Pending) } else { answer })
 }

@@ -81,7 +81,7 @@ fn sample() -> Files {
     let mut files: Files = names.iter().map(|name| ((*name).to_owned(), name.as_bytes().to_vec())).collect();
     files.insert("empty".into(), vec![]);
     files.insert("block".into(), vec![7; 512]);
-    files.insert("big".into(), vec![9; 100_001]);
+    files.insert("big".into(), (0..100_001_u32).map(|at| (at.wrapping_mul(at) >> 5) as u8).collect());
     files.extend([(long, b"long".to_vec()), (longest, b"longest".to_vec())]);
     files
 }

@@ -24,14 +24,9 @@ pub fn probe(program: &Path, arguments: &[&str], patience: Duration) -> Result<E
     let failed = |error: std::io::Error| {
         Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
     };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = spawn(&mut command).map_err(failed)?;
     // What is probed prints a line; a pipe holds that without being read.
     let end = Instant::now() + patience;
     let code = loop {
@@ -50,6 +45,20 @@ pub fn probe(program: &Path, arguments: &[&str], patience: Duration) -> Result<E
         pipe.take(1 << 16).read_to_string(&mut stdout).ok();
     }
     Ok(Ended { code, stdout })
+}
+
+/// Starts a program that was written a moment ago: as long as any process still holds it open for writing (one that
+/// was forked meanwhile does, until its exec), the kernel calls it busy.
+fn spawn(command: &mut Command) -> std::io::Result<std::process::Child> {
+    for _ in 0..50 {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome,
+        }
+    }
+    command.spawn()
 }
 
 /// Runs a program to its end with our environment and stderr, and keeps its stdout.

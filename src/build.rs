@@ -3,6 +3,7 @@
 //!
 //! The archive is the same format, written by the same code, as a released bundle, so that every bundle takes one
 //! code path. It also sees new files in `embedded/`, which the embedding macro alone would not.
+#![allow(clippy::disallowed_methods)]
 
 #[path = "bundle/pack.rs"]
 #[allow(dead_code, unreachable_pub)]

@@ -152,5 +152,18 @@ fn without_a_deployment_there_is_nothing_to_back_up() {
     let world = World::new();
     let _ = world.run(&["backup", "create"]).exits(2).says("gwinstall install");
     let _ = world.run(&["backup", "list"]).exits(0).says("no backup yet");
-    assert!(world.snapshot().is_empty(), "{:?}", world.snapshot());
+    assert!(!world.home().join(".claude").exists(), "a refused run leaves no directory");
+}
+
+/// A refusal, an import and an uninstall leave no lock that would look like an interrupted run.
+#[test]
+fn what_has_ended_does_not_look_interrupted() {
+    let world = world();
+    let out = world.home().join("out.tgz");
+    let _ = world.run(&["backup", "export", "1", out.to_str().unwrap()]).exits(0);
+    let other = World::new();
+    let _ = other.run(&["backup", "import", out.to_str().unwrap()]).exits(0);
+    let _ = other.run(&["status"]).exits(0);
+    let _ = world.run(&["uninstall", "--yes"]).exits(0);
+    let _ = world.run(&["status"]).exits(0);
 }

@@ -39,7 +39,10 @@ fn adding_and_removing_is_an_installation_with_another_list() {
 fn wrong_names_are_answered_with_the_closest() {
     let world = World::deployed(&["--models", "gpt-oss-20b"]);
     let before = world.snapshot();
-    let _ = world.run(&["models", "add", "gpt-oss-12b", "--yes"]).exits(2).says("the closest: gpt-oss-20b");
+    let _ = world
+        .run(&["models", "add", "gpt-oss-12b", "--yes"])
+        .exits(2)
+        .says("the closest: gpt-oss-120b, gpt-oss-20b");
     let _ = world
         .run(&["models", "remove", "glm-5.2", "--yes"])
         .exits(2)

@@ -113,10 +113,15 @@ fn traits(entry: &Entry) -> String {
 }
 
 fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
-    let entry = locked(place, wait, || {
-        let record = store::record(place)?.ok_or_else(|| {
+    let deployed = || {
+        store::record(place)?.ok_or_else(|| {
             Error::usage("nothing is deployed, so there is nothing to back up").hint("gwinstall install")
-        })?;
+        })
+    };
+    // Asked before the lock too, which would have to make its directories first.
+    deployed()?;
+    let entry = locked(place, wait, || {
+        let record = deployed()?;
         let now = system::now();
         let making = Making { before: "create", now, safety: false, include_secrets };
         backup::create(place, &record, &making)

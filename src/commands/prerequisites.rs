@@ -33,7 +33,11 @@ try:
     import importlib.metadata as metadata
     home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
     inside = os.path.exists(os.path.join(home, "pyvenv.cfg"))
-    paths = site.getsitepackages([home]) if inside else site.getsitepackages() + [site.getusersitepackages()]
+    if inside:
+        version = "python%d.%d" % sys.version_info[:2]
+        paths = [os.path.join(home, lib, version, "site-packages") for lib in ("lib", "lib64")]
+    else:
+        paths = site.getsitepackages() + [site.getusersitepackages()]
     for name in ("litellm", "google-auth", "prisma", "gunicorn"):
         for package in metadata.distributions(name=name, path=paths):
             found[name] = package.version

@@ -159,7 +159,8 @@ impl World {
         }
     }
 
-    /// Every file below the home with its bytes: what a refused run must leave alone.
+    /// Every file below the home with its bytes: what a refused run must leave alone. The lock is left out: its content is
+    /// the name of its last holder and decides nothing.
     pub fn snapshot(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         let mut todo = vec![self.home().to_path_buf()];
@@ -168,7 +169,7 @@ impl World {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     todo.push(path);
-                } else {
+                } else if !path.ends_with(".gwinstall/lock") {
                     files.push((path.clone(), fs::read(&path).unwrap_or_default()));
                 }
             }

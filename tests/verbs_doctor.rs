@@ -1,0 +1,147 @@
+//! The seven prerequisites that people miss, and `validate`: each is found, and the command that mends it is named.
+#![allow(clippy::disallowed_methods)]
+
+mod verbs_world;
+
+use std::fs;
+use std::net::TcpListener;
+
+use serde_json::Value;
+use verbs_world::{World, program};
+
+/// A `litellm` whose interpreter says this.
+fn with_python(world: World, said: &str) -> World {
+    let python = world.home().join("tools/python3");
+    program(&python, &format!("#!/bin/sh\necho '{said}'\n"));
+    let litellm = world.home().join("tools/litellm");
+    program(&litellm, &format!("#!{}\nraise SystemExit('never run')\n", python.display()));
+    world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap())
+}
+
+fn deployed() -> World {
+    World::deployed(&["--models", "gpt-oss-120b"])
+}
+
+#[track_caller]
+fn check(world: &World, name: &str) -> Value {
+    let data = world.run(&["--json", "doctor"]).data();
+    let found = data["checks"].as_array().unwrap().iter().find(|check| check["check_name"] == name).cloned();
+    found.unwrap_or_else(|| panic!("no check {name} in {data}"))
+}
+
+#[track_caller]
+fn fails(world: &World, name: &str, command: &str) {
+    let check = check(world, name);
+    assert_eq!(check["status"], "FAIL", "{check}");
+    assert!(check["hint"].as_str().unwrap().contains(command), "{check}");
+}
+
+#[test]
+fn a_package_that_is_missing_beside_litellm_is_named_with_its_pip() {
+    let all = r#"{"python": [3, 12, 1], "packages": {"litellm": "1.106.2", "google-auth": "2.0", "prisma": "0.15", "gunicorn": "23"}}"#;
+    let whole = with_python(deployed(), all);
+    for name in [
+        "python_recent_enough",
+        "litellm_installed",
+        "litellm_version_safe",
+        "google_auth_installed",
+        "prisma_installed",
+    ] {
+        assert_eq!(check(&whole, name)["status"], "PASS", "{name}");
+    }
+    let bare = with_python(deployed(), r#"{"python": [3, 12, 1], "packages": {"litellm": "1.106.2"}}"#);
+    let pip = "/tools/python3 -m pip install 'litellm[proxy,google]' prisma";
+    fails(&bare, "google_auth_installed", pip);
+    fails(&bare, "prisma_installed", pip);
+    let _ = bare.run(&["doctor"]).exits(1);
+}
+
+#[test]
+fn poisoned_versions_and_old_pythons_are_named() {
+    for version in ["1.82.7", "1.82.8"] {
+        let said = format!(r#"{{"python": [3, 12, 1], "packages": {{"litellm": "{version}"}}}}"#);
+        fails(&with_python(deployed(), &said), "litellm_version_safe", "do not start it");
+    }
+    let old = with_python(deployed(), r#"{"python": [3, 8, 10], "packages": {"litellm": "1.0"}}"#);
+    fails(&old, "python_recent_enough", "python3 -m venv");
+    let silent = with_python(deployed(), "no answer");
+    fails(&silent, "python_recent_enough", "Python 3.10");
+    let absent = deployed().with("GATEWAY_LITELLM_BIN", "/nowhere/litellm");
+    fails(&absent, "litellm_installed", "unset GATEWAY_LITELLM_BIN");
+}
+
+#[test]
+fn looking_at_a_poisoned_version_runs_nothing_of_it() {
+    let Some(python) =
+        ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| fs::metadata(path).is_ok())
+    else {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    };
+    let world = deployed();
+    let venv = world.gateway("venv");
+    let bin = venv.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    std::os::unix::fs::symlink(python, bin.join("python3")).unwrap();
+    fs::write(venv.join("pyvenv.cfg"), "home = /usr/bin\n").unwrap();
+    let version = std::process::Command::new(python)
+        .args(["-c", "import sys; print('python%d.%d' % sys.version_info[:2])"])
+        .output()
+        .unwrap();
+    let packages =
+        venv.join("lib").join(String::from_utf8(version.stdout).unwrap().trim()).join("site-packages");
+    fs::create_dir_all(packages.join("litellm-1.82.8.dist-info")).unwrap();
+    let metadata = "Metadata-Version: 2.1\nName: litellm\nVersion: 1.82.8\n";
+    fs::write(packages.join("litellm-1.82.8.dist-info/METADATA"), metadata).unwrap();
+    let mark = world.home().join("it-ran");
+    fs::write(packages.join("evil.pth"), format!("import os; open({:?}, 'w')\n", mark.to_str().unwrap()))
+        .unwrap();
+    program(&bin.join("litellm"), &format!("#!{}\n", bin.join("python3").display()));
+    fails(&world, "litellm_version_safe", "do not start it");
+    assert!(!mark.exists(), "a .pth file of the packages was run");
+    // The control: an ordinary start of that interpreter does run it.
+    let _ = std::process::Command::new(bin.join("python3")).args(["-c", ""]).status();
+    assert!(mark.exists());
+}
+
+#[test]
+fn a_busy_port_a_placeholder_and_a_proxy_in_between_are_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://127.0.0.1:{}", taken.local_addr().unwrap().port());
+    let world = World::deployed(&["--models", "gpt-oss-120b", "--gateway-url", &url]);
+    fails(&world, "no_litellm_running", "gwinstall install --gateway-url http://127.0.0.1:");
+    for placeholder in ["sk-1234", "CHANGE-ME-LITELLM_MASTER_KEY"] {
+        let env = world.read(".env");
+        let rest: String = env
+            .lines()
+            .filter(|line| !line.starts_with("LITELLM_MASTER_KEY"))
+            .fold(String::new(), |text, line| text + line + "\n");
+        world.write(".env", &format!("{rest}LITELLM_MASTER_KEY={placeholder}\n"));
+        fails(&world, "master_key_set", "gwinstall env set LITELLM_MASTER_KEY");
+    }
+    let world = world.with("HTTPS_PROXY", "http://proxy:3128");
+    let proxy = check(&world, "no_proxy_covers_gateway");
+    assert_eq!(
+        (proxy["status"].as_str(), proxy["hint"].as_str()),
+        (Some("WARN"), Some("export NO_PROXY=localhost,127.0.0.1"))
+    );
+}
+
+#[test]
+fn validate_points_at_the_place_and_exits_1() {
+    let world = deployed();
+    let _ =
+        world.run(&["validate"]).exits(1).says("VERTEXAI_PROJECT").says("gwinstall env set VERTEXAI_PROJECT");
+    let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "mine").exits(0);
+    let _ = world.run(&["validate"]).exits(0).says("is valid");
+    let text =
+        "model_list:\n  - model_name: x\n    litellm_params:\n      model: vertex_ai/x\nrouter_setings: {}\n";
+    fs::write(world.home().join("bad.yaml"), text).unwrap();
+    let said = world.run(&["validate", "bad.yaml"]).exits(1);
+    let _ = said.says("bad.yaml:5:1: error:").says("^^^^").says("router_settings");
+    let data = world.run(&["--json", "validate", "bad.yaml"]).exits(1).data();
+    assert_eq!((data["errors"].as_u64(), data["findings"][0]["line"].as_u64()), (Some(1), Some(5)));
+    fs::write(world.home().join("latin.yaml"), b"a: 1\nb: \xe9\n").unwrap();
+    let _ = world.run(&["validate", "latin.yaml"]).exits(1).says("latin.yaml:2");
+    let _ = world.run(&["validate", "absent.yaml"]).exits(1);
+}

@@ -1,6 +1,6 @@
 //! `backup`: the archives are listed, made, checked, kept and copied as the design says, and nothing refused leaves a
 //! trace.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr)]
 
 mod verbs_world;
 

@@ -1,6 +1,6 @@
 //! The gateway's own verbs and `models check`, against a small server that answers as LiteLLM was seen to: without a
 //! database a wrong key gets 400, liveliness and readiness ask for none.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr)]
 
 mod verbs_world;
 

@@ -1,6 +1,6 @@
 //! A home of its own for each test, and the program in it: nothing of the machine's environment, nobody's real files.
 //! `GWINSTALL_BIN` names the binary under test; without it, the one that cargo built.
-#![allow(clippy::disallowed_methods, dead_code, unreachable_pub)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use std::fs;
 use std::io::Write as _;

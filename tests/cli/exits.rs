@@ -193,7 +193,7 @@ fn exit_6_two_installs_at_once() {
 fn exit_6_the_files_changed_between_question_and_answer() {
     let home = TestHome::deployed();
     // The answer comes after another run changed what was shown.
-    let script = "( sleep 0.4; \"$GW\" off --yes >/dev/null 2>&1; echo y ) | script -qec '\"$GW\" install --models glm-5.2' /dev/null";
+    let script = "( sleep 0.4; \"$GW\" off --yes >/dev/null 2>&1; echo y ) | script -qec '\"$GW\" install --preset basic --models glm-5.2' /dev/null";
     let run = Run::of(&mut home.shell(script));
     assert_eq!(run.code, 6, "{}", run.all());
     assert_eq!(home.record()["models"].as_array().unwrap().len(), 2);

@@ -56,12 +56,19 @@ fn force_takes_over_and_uninstall_gives_the_identical_bytes_back() {
 #[test]
 fn a_terminal_asks_and_no_is_an_answer() {
     let home = TestHome::new();
+    let at_a_terminal = |keys: &str, arguments: &str| {
+        let script = format!("printf '{keys}' | script -qec '\"$GW\" {arguments}' /dev/null");
+        Run::of(&mut home.shell(&script))
+    };
     let before = home.live();
-    let run = Run::of(&mut home.shell("echo n | script -qec '\"$GW\" install' /dev/null")).exits(1);
-    run.says(&["Go ahead? [Y/n]", "stopped by you"]);
+    at_a_terminal("n\\n", "install --preset basic").exits(1).says(&["Go ahead? [Y/n]", "stopped by you"]);
+    at_a_terminal("what\\nn\\n", "install --preset basic").exits(1).says(&["please answer y or n"]);
+    at_a_terminal("q\\n", "install").exits(1).says(&["multi-provider", "stopped by you"]);
     assert_eq!(before.changes(&home.live()), [""; 0]);
-    Run::of(&mut home.shell("echo y | script -qec '\"$GW\" install' /dev/null")).exits(0);
+    at_a_terminal("y\\n", "install --preset basic").exits(0);
     home.run("status").exits(0);
+    at_a_terminal("n\\n", "uninstall").exits(1).says(&["stopped by you"]);
+    at_a_terminal("y\\n", "uninstall").exits(0);
 }
 
 #[test]

@@ -129,7 +129,14 @@ fn a_damaged_backup_is_refused_with_the_live_tree_untouched() {
         bytes[at] ^= 0x10;
         bytes
     };
+    // A flip may give the same bytes after unpacking (another distance inside a run of zeros): that is no damage.
+    let unpacked = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        GzDecoder::new(bytes).read_to_end(&mut out).ok().map(|_| out)
+    };
     let mut damaged: Vec<Vec<u8>> = (0..12).map(|n| flipped(n * (good.len() - 1) / 11)).collect();
+    damaged.retain(|bytes| unpacked(bytes) != unpacked(&good));
+    assert!(damaged.len() > 6);
     damaged.extend([0, 1, 10, good.len() / 2, good.len() - 1].map(|len| good[..len].to_vec()));
     damaged.push([good.clone(), b"more".to_vec()].concat());
     damaged.push(gz(b"not a tar"));

@@ -65,7 +65,7 @@ fn a_read_only_file_stops_the_installation() {
 fn a_directory_or_fifo_in_its_place_stops_the_installation() {
     let home = TestHome::new();
     fs::create_dir_all(home.settings()).unwrap();
-    home.refused(&mut home.command("install --yes"), 1).says(&["settings.json", "not a regular file"]);
+    home.refused(&mut home.command("install --yes"), 1).says(&["settings.json", "it is a directory"]);
     fs::remove_dir(home.settings()).unwrap();
     assert!(home.shell("mkfifo \"$HOME/.claude/settings.json\"").status().unwrap().success());
     home.refused(&mut home.command("install --yes"), 1).says(&["settings.json"]);
@@ -99,7 +99,7 @@ fn an_enormous_file_is_refused_without_being_read() {
     fs::File::options().write(true).open(&path).unwrap().set_len(200 << 20).unwrap();
     // The limit is on address space, which bounds what can be read into memory.
     let mut command = home.shell("ulimit -v 150000; exec \"$GW\" install --yes");
-    home.refused(&mut command, 1).says(&["settings.json", "too large", "1048576"]);
+    home.refused(&mut command, 1).says(&["settings.json", "too large", "1 MiB"]);
     assert_eq!(fs::metadata(&path).unwrap().len(), 200 << 20);
 }
 
@@ -109,7 +109,7 @@ fn one_mebibyte_is_the_limit() {
     let home = TestHome::new();
     let of_size = |size: usize| format!("{{\"a\": \"{}\"}}", "x".repeat(size - 9));
     home.write(".claude/settings.json", of_size((1 << 20) + 1));
-    home.refused(&mut home.command("install --yes"), 1).says(&["too large", "1048576"]);
+    home.refused(&mut home.command("install --yes"), 1).says(&["too large", "1 MiB"]);
     let below = of_size((1 << 20) - 4096);
     home.write(".claude/settings.json", &below);
     home.run("install --yes").exits(0);

@@ -79,6 +79,33 @@ fn exit_1_the_target_cannot_be_written() {
     home.run("install --yes").exits(0);
 }
 
+/// D-106, D-205, D-206. 50 MB must be free; below 100 there is a warning.
+#[test]
+fn exit_1_the_disk_is_too_small() {
+    let home = TestHome::new();
+    let on_a_disk_of = |size: &str| {
+        let script = format!("mount -t tmpfs -o size={size} none \"$HOME\"; cd /; \"$GW\" install --yes");
+        home.unshared(&script).map(|mut command| Run::of(&mut command))
+    };
+    let (Some(small), Some(tight), Some(enough)) =
+        (on_a_disk_of("40m"), on_a_disk_of("80m"), on_a_disk_of("200m"))
+    else {
+        return;
+    };
+    small.exits(1).says(&["FAIL disk_space_sufficient", "df -h", "nothing was changed"]);
+    tight.exits(0).says(&["WARN disk_space_sufficient"]);
+    enough.exits(0).never_says("disk_space_sufficient");
+}
+
+/// D-106. A disk may have room for bytes and none for files.
+#[test]
+fn exit_1_the_disk_takes_no_more_files() {
+    let home = TestHome::new();
+    let script = "mount -t tmpfs -o size=200m,nr_inodes=900 none \"$HOME\"; cd /; exec \"$GW\" install --yes";
+    let Some(mut command) = home.unshared(script) else { return };
+    Run::of(&mut command).exits(1).says(&["FAIL disk_space_sufficient", "more files fit", "df -i"]);
+}
+
 /// D-107.
 #[test]
 fn exit_1_another_program_on_the_port_when_it_must_be_free() {

@@ -93,7 +93,9 @@ fn what_is_in_the_way() {
     home.write(".claude/gateway/.gwinstall/journal", "{ torn");
     expect(&home, "error_torn_journal", &home.run("install --yes --preset proxy"));
     fs::remove_file(home.gateway(".gwinstall/journal")).unwrap();
-    let lock = fs::File::create(home.gateway(".gwinstall/lock")).unwrap();
+    let holder = r#"{"pid":4711,"command":"update","since":"2026-01-01T00:00:00Z"}"#;
+    let path = home.write(".claude/gateway/.gwinstall/lock", holder);
+    let lock = fs::File::open(path).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     expect(&home, "error_busy", &home.run("install --yes --models gemini-3.5-flash"));
 }

@@ -57,13 +57,11 @@ fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {
                 }
             }
             // Secrets are never shown, and the record is not news.
-            _ if matches!(step.class, Class::Record | Class::Env | Class::Settings) => {
-                if step.changes() && step.class != Class::Record {
-                    text.push_str(&format!("~ {} — {}\n", step.name, step.reason));
-                }
+            _ if !step.changes() || step.class == Class::Record => {}
+            _ if matches!(step.class, Class::Env | Class::Settings) => {
+                text.push_str(&format!("~ {} — {}\n", step.name, step.reason));
             }
-            _ if step.changes() => text.push_str(&changed(step)?),
-            _ => {}
+            _ => text.push_str(&changed(step)?),
         }
     }
     Ok(text)

@@ -268,6 +268,7 @@ pub(super) fn demand_own(own: &Own) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 

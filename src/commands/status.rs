@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::bundle::{Bundle, build};
 use crate::deploy::checks::{self, Running};
 use crate::deploy::recover::{self, Interrupted};
-use crate::deploy::{draft, store};
+use crate::deploy::{settings, store};
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -39,20 +39,7 @@ enum Drift {
 
 pub(super) fn run(place: &Place) -> Result<Answer> {
     let interrupted = recover::look(place)?;
-    let Some(record) = store::record(place)? else {
-        return Ok(match interrupted {
-            Some(found) => {
-                let text = interruption(&found);
-                Answer::new("an earlier run was interrupted")
-                    .text(text)
-                    .data(json!({ "deployed": false, "interrupted": true }))
-                    .exit(Kind::Pending)
-            }
-            None => Answer::new("nothing is deployed")
-                .text("No gateway is deployed. To deploy one: gwinstall install")
-                .data(json!({ "deployed": false })),
-        });
-    };
+    let Some(record) = store::record(place)? else { return Ok(not_deployed(interrupted)) };
     let drifted = drift(place, &record)?;
     let yours: Vec<&String> = record
         .files
@@ -100,6 +87,18 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         "last_check": news.last,
     }));
     Ok(if pending { answer.exit(Kind::Pending) } else { answer })
+}
+
+fn not_deployed(interrupted: Option<Interrupted>) -> Answer {
+    match interrupted {
+        Some(found) => Answer::new("an earlier run was interrupted")
+            .text(interruption(&found))
+            .data(json!({ "deployed": false, "interrupted": true }))
+            .exit(Kind::Pending),
+        None => Answer::new("nothing is deployed")
+            .text("No gateway is deployed. To deploy one: gwinstall install")
+            .data(json!({ "deployed": false })),
+    }
 }
 
 fn headline(place: &Place, record: &Record, running: Option<Running>) -> Vec<String> {
@@ -218,5 +217,5 @@ fn interruption(found: &Interrupted) -> String {
 
 /// Whether the ledger of settings can be read; used by `doctor`.
 pub(super) fn ledger_is_sound(place: &Place) -> bool {
-    draft::ledger(place).is_ok()
+    settings::ledger(place).is_ok()
 }

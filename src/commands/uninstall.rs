@@ -18,7 +18,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     let change = Change::new(place, common, &args.confirm, "uninstall");
     change.recover()?;
     let deployed = store::record(place)?.is_some();
-    if !deployed && !(args.purge && disk::exists(&place.target)) {
+    let leftovers = args.purge && disk::exists(&place.target);
+    if !deployed && !leftovers {
         return Ok(Answer::new("nothing is deployed")
             .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
     }

@@ -5,18 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
-use crate::domain::record::{FileRecord, Record, SettingsRecord};
+use crate::domain::record::{FileRecord, Record};
 use crate::domain::tree::{Class, Found, Stamp, Wanted};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::disk;
-use crate::format::settings::{Converged, KeyPath, Ledger, Settings, Wish};
+use crate::format::settings::KeyPath;
 use crate::render::KeyWish;
 
 use super::plan::{Decided, Stance, Trees, decide};
+use super::settings::SettingsEdit;
 use super::store;
 use super::transaction::Pristine;
 
@@ -56,8 +55,12 @@ pub struct Draft {
 pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> {
     let decided = files_of(place, last, &goal)?;
     let pristine = pristine_of(place, &goal);
-    let settings =
-        goal.wishes.as_ref().map(|wishes| SettingsEdit::work_out(place, wishes, goal.stance)).transpose()?;
+    let tightened = last.and_then(|last| last.settings.mode_before);
+    let settings = goal
+        .wishes
+        .as_ref()
+        .map(|wishes| SettingsEdit::work_out(place, wishes, goal.stance, tightened))
+        .transpose()?;
     let foreign_keys = settings.as_ref().map_or(&[][..], |settings| &settings.foreign);
     refuse_foreign(place, &decided.foreign, foreign_keys)?;
     let mut steps = decided.steps;
@@ -72,9 +75,7 @@ pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> 
         // `on` takes over again what `off` gave back.
         record.request.forced |= settings.as_ref().is_some_and(|settings| settings.took_over);
         record.settings = match (&settings, &goal.wishes) {
-            (Some(settings), Some(wishes)) => {
-                SettingsRecord { path: place.show(&settings.path), keys: shown_keys(wishes, &settings.kept) }
-            }
+            (Some(settings), Some(wishes)) => settings.record(place, wishes),
             _ => last.map(|last| last.settings.clone()).unwrap_or_default(),
         };
     }
@@ -145,7 +146,13 @@ fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
 }
 
 /// A step that brings `path` to these bytes and mode.
-fn write_step(name: &str, path: std::path::PathBuf, class: Class, bytes: Vec<u8>, mode: u32) -> Result<Step> {
+pub(super) fn write_step(
+    name: &str,
+    path: std::path::PathBuf,
+    class: Class,
+    bytes: Vec<u8>,
+    mode: u32,
+) -> Result<Step> {
     let found = disk::find(&path)?;
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot write {}", path.display()))
@@ -165,7 +172,7 @@ fn write_step(name: &str, path: std::path::PathBuf, class: Class, bytes: Vec<u8>
     Ok(Step { name: name.to_owned(), path, class, action, rule, reason: "kept up to date", pre, post, bytes })
 }
 
-fn remove_step(name: &str, path: std::path::PathBuf, class: Class) -> Result<Step> {
+pub(super) fn remove_step(name: &str, path: std::path::PathBuf, class: Class) -> Result<Step> {
     let pre = disk::find(&path)?.stamp();
     let action = if pre.is_some() { Action::Remove } else { Action::Same };
     Ok(Step {
@@ -230,20 +237,6 @@ fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
     if disk::exists(&path) { remove_step("pointer", path, Class::Record).map(Some) } else { Ok(None) }
 }
 
-/// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.
-fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> Map<String, Value> {
-    let ours = wishes.iter().filter(|wish| !kept.contains(&wish.path));
-    ours.map(|wish| {
-        let shown = match &wish.value {
-            Some(_) if wish.secret => Value::from("secret"),
-            Some(value) => value.clone(),
-            None => Value::Null,
-        };
-        (wish.path.to_string(), shown)
-    })
-    .collect()
-}
-
 /// Values of others are taken over only when told.
 fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPath]) -> Result<()> {
     if foreign_files.is_empty() && foreign_keys.is_empty() {
@@ -263,123 +256,4 @@ fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPa
         ));
     }
     Err(error.hint("to take them over, with the old ones kept for uninstall: add --force"))
-}
-
-/// The edit of settings.json, worked out.
-struct SettingsEdit {
-    path: std::path::PathBuf,
-    step: Option<Step>,
-    ledger: Ledger,
-    foreign: Vec<KeyPath>,
-    kept: Vec<KeyPath>,
-    changed: Vec<KeyPath>,
-    /// A value of somebody else gives way.
-    took_over: bool,
-}
-
-impl SettingsEdit {
-    fn work_out(place: &Place, wishes: &[KeyWish], stance: Stance) -> Result<Self> {
-        let force = stance == Stance::Deploy { force: true };
-        let named = place.settings();
-        let path = disk::real_file(&named)?;
-        let ledger = ledger(place)?.unwrap_or_default();
-        let bytes = disk::read_maybe(&path, disk::TEXT_CAP).map_err(|error| untouched(error, place))?;
-        if wishes.is_empty() && ledger.is_empty() {
-            // Nothing of ours in it and nothing wanted: not even its syntax matters.
-            return Ok(Self {
-                path,
-                step: None,
-                ledger,
-                foreign: Vec::new(),
-                kept: Vec::new(),
-                changed: Vec::new(),
-                took_over: false,
-            });
-        }
-        let settings = match &bytes {
-            None => Settings::absent(),
-            Some(bytes) => Settings::parse(bytes).map_err(|problem| {
-                untouched(
-                    Error::failed(format!("cannot edit {}", place.show(&named))).because(problem),
-                    place,
-                )
-            })?,
-        };
-        let secret = wishes.iter().any(|wish| wish.secret && wish.value.is_some());
-        let always: Vec<KeyPath> =
-            wishes.iter().filter(|wish| wish.always).map(|wish| wish.path.clone()).collect();
-        let wishes: Vec<Wish> = wishes
-            .iter()
-            .map(|wish| Wish {
-                path: wish.path.clone(),
-                value: wish.value.clone(),
-                take_over: force || wish.always,
-            })
-            .collect();
-        // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
-        let mut foreign = settings.foreign(&wishes, &ledger);
-        foreign.retain(|path| {
-            let was_ours = ledger.paths().any(|ours| ours == path);
-            stance != Stance::Restore && !was_ours && !always.contains(path)
-        });
-        let took_over = force && !foreign.is_empty();
-        if force {
-            foreign.clear();
-        }
-        let converged = settings.converge(&wishes, &ledger).map_err(|problem| {
-            Error::failed(format!("cannot edit {}", place.show(&named))).because(problem)
-        })?;
-        let secret = secret && !converged.ledger.is_empty();
-        let step = settings_step(&path, &converged, bytes.is_some(), secret)?;
-        let Converged { ledger, changed, kept, .. } = converged;
-        Ok(Self { path, step: Some(step), ledger, foreign, kept, changed, took_over })
-    }
-
-    /// Previous values of keys live in a private file of ours, and nowhere else.
-    fn ledger_step(&self, place: &Place) -> Result<Step> {
-        let path = place.file(files::SETTINGS_BEFORE);
-        if self.ledger.is_empty() {
-            return remove_step(files::SETTINGS_BEFORE, path, Class::Record);
-        }
-        write_step(files::SETTINGS_BEFORE, path, Class::Record, self.ledger.to_text().into_bytes(), 0o600)
-    }
-}
-
-fn settings_step(path: &std::path::Path, converged: &Converged, exists: bool, secret: bool) -> Result<Step> {
-    if converged.remove_file {
-        let mut step = remove_step("settings.json", path.to_path_buf(), Class::Settings)?;
-        step.reason = "made by us and empty again";
-        return Ok(step);
-    }
-    let mode = disk::find(path)?.stamp().map_or(0o600, |stamp| stamp.mode);
-    if !exists && converged.changed.is_empty() {
-        return remove_step("settings.json", path.to_path_buf(), Class::Settings);
-    }
-    if exists && mode & 0o200 == 0 && !converged.changed.is_empty() {
-        return Err(Error::failed(format!("cannot edit {}", path.display()))
-            .because("it is read-only, and that may be on purpose")
-            .hint(format!("chmod u+w {}", crate::domain::name::shell_word(&path.display().to_string()))));
-    }
-    let mode = if secret { mode & 0o700 } else { mode };
-    let mut step =
-        write_step("settings.json", path.to_path_buf(), Class::Settings, converged.bytes.clone(), mode)?;
-    step.reason = "our keys only";
-    Ok(step)
-}
-
-/// The ledger of previous values, where there is one.
-pub fn ledger(place: &Place) -> Result<Option<Ledger>> {
-    let path = place.file(files::SETTINGS_BEFORE);
-    let Some(bytes) = disk::read_maybe(&path, 8 << 20)? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&bytes);
-    Ledger::parse(&text)
-        .map(Some)
-        .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))
-}
-
-fn untouched(error: Error, place: &Place) -> Error {
-    error.hint(format!(
-        "mend the file (it was not touched), then run the same command again: {}",
-        place.paste(&place.settings())
-    ))
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::bundle::{Bundle, build};
 use crate::domain::name::shell_word;
 use crate::domain::place::files;
-use crate::domain::record::{EnvRecord, Origin, Record, SCHEMA, SettingsRecord};
+use crate::domain::record::{EnvRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord};
 use crate::domain::request::Request;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Instant, Place, Result, Sha256};
@@ -17,8 +17,9 @@ use crate::format::settings::{KeyPath, Settings};
 use crate::render::{self, Choice, EnvInput, EnvOutcome, Helper, KeyWish, Value};
 
 use super::backup::Backup;
-use super::draft::{Goal, ledger};
+use super::draft::Goal;
 use super::plan::Stance;
+use super::settings::ledger;
 use super::values::{AUTH_TOKEN, BASE_URL, MASTER_KEY, Values};
 
 /// The specification that the deployed files implement.
@@ -87,33 +88,7 @@ pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
     let headers = file.get("ANTHROPIC_CUSTOM_HEADERS").filter(|_| !choice.runs_litellm());
     let wishes =
         if wish.off { Vec::new() } else { render::wishes(&choice, &gateway_url, &helper, no_proxy, headers) };
-    let mut facts = choice.facts.clone();
-    facts.off = wish.off;
-    let record = Record {
-        schema: SCHEMA,
-        version: build::VERSION.to_owned(),
-        deployment_id: String::new(),
-        timestamp: Instant::from_unix(0),
-        operation: wish.operation.to_owned(),
-        source_spec: SOURCE_SPEC.to_owned(),
-        deployed_by: system::user_name(),
-        bundle: if wish.extent == Extent::All {
-            bundle.id.clone()
-        } else {
-            last.map_or_else(|| bundle.id.clone(), |last| last.bundle.clone())
-        },
-        preset: choice.preset.name.clone(),
-        gateway_type: choice.gateway_type.clone(),
-        gateway_url: gateway_url.clone(),
-        models: choice.model_names(),
-        request: facts,
-        files: BTreeMap::new(),
-        environment_variables: env.record,
-        settings: SettingsRecord::default(),
-        backup_path: None,
-        flags_used: request.flags.clone(),
-        restored_from: None,
-    };
+    let record = record_of(wish, &choice, &gateway_url, env.record);
     let goal = Goal {
         wanted: (wish.extent == Extent::All).then(|| render::files_of(bundle, &choice)).transpose()?,
         stance: Stance::Deploy { force: wish.force },
@@ -141,6 +116,42 @@ pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
             .map(|model| (model.id.clone(), model.successor.clone()))
             .collect(),
     })
+}
+
+/// The record of a request, without what only the plan knows.
+fn record_of(
+    wish: &Wish<'_>,
+    choice: &Choice<'_>,
+    gateway_url: &str,
+    variables: BTreeMap<String, EnvRecord>,
+) -> Record {
+    let deployed = wish.last.filter(|_| wish.extent != Extent::All).map(|last| last.bundle.clone());
+    let mut bundle = deployed.unwrap_or_else(|| wish.bundle.id.clone());
+    if wish.place.staged {
+        // A path of the machine that builds an image says nothing on the machines that run it.
+        bundle.path = None;
+    }
+    Record {
+        schema: SCHEMA,
+        version: build::VERSION.to_owned(),
+        deployment_id: String::new(),
+        timestamp: Instant::from_unix(0),
+        operation: wish.operation.to_owned(),
+        source_spec: SOURCE_SPEC.to_owned(),
+        deployed_by: system::user_name(),
+        bundle,
+        preset: choice.preset.name.clone(),
+        gateway_type: choice.gateway_type.clone(),
+        gateway_url: gateway_url.to_owned(),
+        models: choice.model_names(),
+        request: RequestFacts { off: wish.off, ..choice.facts.clone() },
+        files: BTreeMap::new(),
+        environment_variables: variables,
+        settings: SettingsRecord::default(),
+        backup_path: None,
+        flags_used: wish.request.flags.clone(),
+        restored_from: None,
+    }
 }
 
 /// `.env` as found; empty when there is none.
@@ -211,7 +222,7 @@ fn helper(place: &Place, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, 
     };
     let ours =
         ledger(place)?.is_some_and(|ledger| ledger.paths().any(|path| *path == KeyPath::top("apiKeyHelper")));
-    let foreign = existing.as_ref().is_some_and(|value| *value != Json::from(command.as_str()) && !ours);
+    let foreign = existing.as_ref().is_some_and(|value| value.as_str() != Some(&command) && !ours);
     if !foreign {
         return Ok((Helper::Command(command), false));
     }
@@ -291,7 +302,7 @@ pub fn from_backup(
 /// A key of the backup's record with its value; a secret comes from `.env` as it is now.
 fn wish_of(path: &str, shown: &Json, record: &Record, file: &DotEnv) -> KeyWish {
     let path = KeyPath::parse(path);
-    let secret = *shown == Json::from("secret");
+    let secret = shown.as_str() == Some("secret");
     let name = match &path {
         KeyPath::Env(name) if name == AUTH_TOKEN && record.gateway_type == "local" => MASTER_KEY,
         KeyPath::Env(name) | KeyPath::Top(name) => name,

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod plan;
 pub mod recover;
 pub mod resolve;
+pub mod settings;
 pub mod store;
 pub mod transaction;
 pub mod values;

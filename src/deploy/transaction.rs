@@ -47,13 +47,12 @@ pub struct Done {
     pub id: String,
 }
 
+/// Judges the staged files: it is given where the file of each step lies.
+pub type JudgeStaged<'a> = &'a dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>;
+
 /// Carries out an order under the lock of the place. `staged` sees the directory of staged files before anything
 /// live changes; `live` judges the new tree before it is final.
-pub fn carry_out(
-    order: &Order<'_>,
-    staged: &dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>,
-    live: &dyn Fn() -> Result<()>,
-) -> Result<Done> {
+pub fn carry_out(order: &Order<'_>, staged: JudgeStaged<'_>, live: &dyn Fn() -> Result<()>) -> Result<Done> {
     let journal = prepare(order);
     let mut work = Work { place: order.place, order, journal, placed_by: "exchange" };
     if let Err(error) = work.stage().and_then(|()| staged(&|index| work.journal.staged(order.place, index))) {

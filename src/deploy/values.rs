@@ -132,17 +132,17 @@ impl Sources {
             return value(text.to_owned(), "file");
         }
         self.note_problems(name, notes);
-        if let Some(text) = names().find_map(|name| self.from_rc(name, notes)).filter(|text| usable(text)) {
+        if let Some(text) = names().find_map(|name| self.in_rc(name, notes)).filter(|text| usable(text)) {
             return value(text, "rc");
         }
-        if let Some(text) = self.from_gcloud(name) {
+        if let Some(text) = self.in_gcloud(name) {
             return value(text, "gcloud");
         }
         variable.and_then(|variable| variable.default.clone()).and_then(|text| value(text, "default"))
     }
 
     /// The last export of a name over all rc files that has a plain value.
-    fn from_rc(&self, name: &str, notes: &mut Vec<String>) -> Option<String> {
+    fn in_rc(&self, name: &str, notes: &mut Vec<String>) -> Option<String> {
         self.rc.iter().find_map(|(file, text, dialect)| {
             let last = scan(text, *dialect, name).pop()?;
             if let Some(note) = last.note {
@@ -159,7 +159,7 @@ impl Sources {
         }
     }
 
-    fn from_gcloud(&self, name: &str) -> Option<String> {
+    fn in_gcloud(&self, name: &str) -> Option<String> {
         let adc = self.adc.as_ref()?;
         match name {
             "GOOGLE_APPLICATION_CREDENTIALS" => adc.path.to_str().map(str::to_owned),

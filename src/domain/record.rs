@@ -129,6 +129,9 @@ pub struct SettingsRecord {
     pub path: String,
     /// In the order in which they stand: dotted key path → the value we set; `"secret"` for secrets, `null` for a key that we took out.
     pub keys: Map<String, Value>,
+    /// The file's mode before a secret of ours made it private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode_before: Option<u32>,
 }
 
 impl Record {

@@ -32,6 +32,7 @@ pub enum Shelf<'a> {
 }
 
 /// One place that releases come from.
+#[allow(clippy::large_enum_variant)] // one exists per run
 pub enum Origin {
     Web {
         client: Client,

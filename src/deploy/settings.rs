@@ -1,0 +1,185 @@
+//! The edit of settings.json inside a draft: what our wishes and the ledger make of the file as it is.
+//!
+//! Promise: the file behind every link is the one that changes; one that does not parse is never touched; a value of
+//! somebody else gives way only when told. Reads only.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use crate::domain::name::shell_word;
+use crate::domain::place::files;
+use crate::domain::plan::Step;
+use crate::domain::record::SettingsRecord;
+use crate::domain::tree::Class;
+use crate::domain::{Error, Place, Result};
+use crate::doors::disk;
+use crate::format::settings::{Converged, KeyPath, Ledger, Problem, Settings, Wish};
+use crate::render::KeyWish;
+
+use super::draft::{remove_step, write_step};
+use super::plan::Stance;
+
+/// The edit of settings.json, worked out.
+pub(super) struct SettingsEdit {
+    path: PathBuf,
+    pub(super) step: Option<Step>,
+    ledger: Ledger,
+    /// Keys that hold somebody else's value and stand in the way.
+    pub(super) foreign: Vec<KeyPath>,
+    pub(super) kept: Vec<KeyPath>,
+    pub(super) changed: Vec<KeyPath>,
+    /// A value of somebody else gives way.
+    pub(super) took_over: bool,
+    /// The mode to give back once no secret is in the file any more.
+    mode_before: Option<u32>,
+}
+
+impl SettingsEdit {
+    /// Works out the edit that leaves exactly `wishes` as keys of ours. `tightened` is the mode that the file had before
+    /// a secret of ours made it private.
+    pub(super) fn work_out(
+        place: &Place,
+        wishes: &[KeyWish],
+        stance: Stance,
+        tightened: Option<u32>,
+    ) -> Result<Self> {
+        let path = disk::real_file(&place.settings())?;
+        let ledger = ledger(place)?.unwrap_or_default();
+        let mut edit = Self {
+            path,
+            step: None,
+            ledger,
+            foreign: Vec::new(),
+            kept: Vec::new(),
+            changed: Vec::new(),
+            took_over: false,
+            mode_before: tightened,
+        };
+        let bytes = disk::read_maybe(&edit.path, disk::TEXT_CAP).map_err(|error| untouched(error, place))?;
+        // Nothing of ours in it and nothing wanted: not even its syntax matters.
+        if !wishes.is_empty() || !edit.ledger.is_empty() {
+            edit.converge(place, bytes.as_deref(), wishes, stance)?;
+        }
+        Ok(edit)
+    }
+
+    fn converge(
+        &mut self,
+        place: &Place,
+        bytes: Option<&[u8]>,
+        wishes: &[KeyWish],
+        stance: Stance,
+    ) -> Result<()> {
+        let refused = |problem: Problem| {
+            Error::failed(format!("cannot edit {}", place.show(&place.settings()))).because(problem)
+        };
+        let settings = match bytes {
+            None => Settings::absent(),
+            Some(bytes) => Settings::parse(bytes).map_err(|problem| untouched(refused(problem), place))?,
+        };
+        let force = stance == Stance::Deploy { force: true };
+        let always = |path: &KeyPath| wishes.iter().any(|wish| wish.always && wish.path == *path);
+        let wish = |wish: &KeyWish| Wish {
+            path: wish.path.clone(),
+            value: wish.value.clone(),
+            take_over: force || wish.always,
+        };
+        let ours: Vec<Wish> = wishes.iter().map(wish).collect();
+        // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
+        self.foreign = settings.foreign(&ours, &self.ledger);
+        let known = |path: &KeyPath| self.ledger.paths().any(|ours| ours == path);
+        self.foreign.retain(|path| stance != Stance::Restore && !known(path) && !always(path));
+        if force {
+            self.took_over = !self.foreign.is_empty();
+            self.foreign.clear();
+        }
+        let converged = settings.converge(&ours, &self.ledger).map_err(refused)?;
+        let secret =
+            wishes.iter().any(|wish| wish.secret && wish.value.is_some()) && !converged.ledger.is_empty();
+        self.step = Some(self.file_step(&converged, bytes.is_some(), secret)?);
+        self.ledger = converged.ledger;
+        self.kept = converged.kept;
+        self.changed = converged.changed;
+        Ok(())
+    }
+
+    fn file_step(&mut self, converged: &Converged, exists: bool, secret: bool) -> Result<Step> {
+        let path = self.path.clone();
+        if converged.remove_file {
+            let step = remove_step("settings.json", path, Class::Settings)?;
+            return Ok(Step { reason: "made by us and empty again", ..step });
+        }
+        if !exists && converged.changed.is_empty() {
+            return remove_step("settings.json", path, Class::Settings);
+        }
+        let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode);
+        if exists && mode & 0o200 == 0 && !converged.changed.is_empty() {
+            return Err(Error::failed(format!("cannot edit {}", path.display()))
+                .because("it is read-only, and that may be on purpose")
+                .hint(format!("chmod u+w {}", shell_word(&path.display().to_string()))));
+        }
+        let mode = self.mode(mode, secret);
+        let step = write_step("settings.json", path, Class::Settings, converged.bytes.clone(), mode)?;
+        Ok(Step { reason: "our keys only", ..step })
+    }
+
+    /// A file with a secret of ours in it is private; afterwards it gets its mode back.
+    fn mode(&mut self, mode: u32, secret: bool) -> u32 {
+        let private = mode & 0o700;
+        if secret {
+            self.mode_before = self.mode_before.or((mode != private).then_some(mode));
+            return private;
+        }
+        self.mode_before.take().filter(|before| mode == before & 0o700).unwrap_or(mode)
+    }
+
+    /// What the record keeps of it.
+    pub(super) fn record(&self, place: &Place, wishes: &[KeyWish]) -> SettingsRecord {
+        SettingsRecord {
+            path: place.show(&self.path),
+            keys: shown_keys(wishes, &self.kept),
+            mode_before: self.mode_before,
+        }
+    }
+
+    /// Previous values of keys live in a private file of ours, and nowhere else.
+    pub(super) fn ledger_step(&self, place: &Place) -> Result<Step> {
+        let path = place.file(files::SETTINGS_BEFORE);
+        if self.ledger.is_empty() {
+            return remove_step(files::SETTINGS_BEFORE, path, Class::Record);
+        }
+        write_step(files::SETTINGS_BEFORE, path, Class::Record, self.ledger.to_text().into_bytes(), 0o600)
+    }
+}
+
+/// The ledger of previous values, where there is one.
+pub fn ledger(place: &Place) -> Result<Option<Ledger>> {
+    let path = place.file(files::SETTINGS_BEFORE);
+    let Some(bytes) = disk::read_maybe(&path, 8 << 20)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    Ledger::parse(&text)
+        .map(Some)
+        .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))
+}
+
+fn untouched(error: Error, place: &Place) -> Error {
+    error.hint(format!(
+        "mend the file (it was not touched), then run the same command again: {}",
+        place.paste(&place.settings())
+    ))
+}
+
+/// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.
+fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> Map<String, Value> {
+    let ours = wishes.iter().filter(|wish| !kept.contains(&wish.path));
+    ours.map(|wish| {
+        let shown = match &wish.value {
+            Some(_) if wish.secret => Value::from("secret"),
+            Some(value) => value.clone(),
+            None => Value::Null,
+        };
+        (wish.path.to_string(), shown)
+    })
+    .collect()
+}

@@ -88,16 +88,21 @@ def first_tasks(scouting, full):
                 tasks.append(Task("kill", name, point, rerun=n % 2 == 0))
         for errno in ERRORS:
             tasks += [Task("error", name, p, errno) for p in chosen(chance, points, take("error"))]
-            tasks += [Task("from-on", name, p, errno) for p in chosen(chance, points, take("from-on"))]
-        for signal in SIGNAL_CODES:
-            tasks += [Task("signal", name, p, signal) for p in chosen(chance, points, take("signal"))]
+        # The full run tries every point once in these ways too, and takes the errors and signals in turns.
+        for turn in range(1 if full else len(ERRORS)):
+            some = enumerate(chosen(chance, points, take("from-on")), turn)
+            tasks += [Task("from-on", name, point, ERRORS[n % len(ERRORS)]) for n, point in some]
+        signals = tuple(SIGNAL_CODES)
+        for turn in range(1 if full else len(signals)):
+            some = enumerate(chosen(chance, points, take("signal")), turn)
+            tasks += [Task("signal", name, point, signals[n % len(signals)]) for n, point in some]
         for ground in [OLD_FS] + [BIND_MOUNT] * (mounts and name in ON_BIND_MOUNT):
             there = scouting.points_of(name, ground)
             for n, point in enumerate(chosen(chance, there, take("kill elsewhere"))):
                 tasks.append(Task("kill", name, point, ground=ground, rerun=n % 2 == 1))
-            for errno in ERRORS:
-                few = chosen(chance, there, take("error elsewhere"))
-                tasks += [Task("error", name, point, errno, ground=ground) for point in few]
+            for turn in range(1 if full else len(ERRORS)):
+                some = enumerate(chosen(chance, there, take("error elsewhere")), turn)
+                tasks += [Task("error", name, point, ERRORS[n % len(ERRORS)], ground=ground) for n, point in some]
     return tasks
 
 

@@ -325,7 +325,7 @@ fn a_backup_of_another_home_stays_inside_this_one() {
 fn a_backup_that_cannot_be_written_stops_the_change() {
     let home = TestHome::deployed();
     fs::create_dir_all(home.gateway("backups")).unwrap();
-    let home = home.as_nobody();
+    let home = home.owned_by_nobody();
     home.chmod(".claude/gateway/backups", 0o500);
     home.refused(&mut home.command("install --yes --models glm-5.2"), 1).says(&["backup"]);
     home.chmod(".claude/gateway/backups", 0o700);

@@ -72,7 +72,7 @@ fn exit_1_a_check_before_the_change_failed() {
 fn exit_1_the_target_cannot_be_written() {
     let home = TestHome::new();
     fs::create_dir(home.path(".claude")).unwrap();
-    let home = home.as_nobody();
+    let home = home.owned_by_nobody();
     home.chmod(".claude", 0o500);
     home.refused(&mut home.command("install --yes"), 1).says(&["target_directory_writable", "~/.claude"]);
     home.chmod(".claude", 0o700);

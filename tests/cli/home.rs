@@ -65,7 +65,7 @@ impl TestHome {
 
     /// From now on the program runs as a user without privileges, who owns this home.
     #[must_use]
-    pub fn as_nobody(mut self) -> Self {
+    pub fn owned_by_nobody(mut self) -> Self {
         if is_root() {
             self.as_nobody = true;
             for (path, node) in &Tree::of(self.root()).0 {

@@ -82,7 +82,7 @@ fn without_home_the_password_database_is_asked() {
     }
     // Nobody's home is /nonexistent on Debian: the program says so instead of writing somewhere else.
     for home in [TestHome::new().without("HOME"), TestHome::new().with("HOME", "")] {
-        let home = home.as_nobody();
+        let home = home.owned_by_nobody();
         let run = home.run("install --yes");
         assert!([1, 2].contains(&run.code), "{}", run.all());
         run.says(&["/nonexistent"]);
@@ -107,7 +107,7 @@ fn two_images_hold_no_key_and_make_different_ones() {
         let home = TestHome::new()
             .with("LITELLM_MASTER_KEY", "sk-of-the-builder")
             .with("HOME", "/nonexistent")
-            .as_nobody();
+            .owned_by_nobody();
         let mut command = home.command("install --yes --home");
         if is_root() {
             command = std::process::Command::new(crate::home::binary());

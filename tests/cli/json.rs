@@ -195,7 +195,7 @@ fn the_log_has_a_line_for_each_operation() {
 fn a_failed_operation_writes_a_line() {
     let home = TestHome::deployed();
     home.chmod(".claude/gateway/docs", 0o500);
-    let home = home.as_nobody();
+    let home = home.owned_by_nobody();
     home.chmod(".claude/gateway/docs", 0o500);
     std::fs::remove_file(home.gateway("scripts/health-check.sh")).unwrap();
     let source = crate::bundle::SourceDir::new(&home).ships("docs/faq.md", "next");

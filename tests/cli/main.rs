@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::too_many_lines,
+    clippy::print_stderr,
     unreachable_pub,
     reason = "tests touch the disk and the clock, stop where they fail, and keep their tables in one place"
 )]

@@ -186,7 +186,7 @@ fn root_in_a_home_of_another_is_refused() {
         eprintln!("not checked: it takes root");
         return;
     }
-    let home = TestHome::new().as_nobody();
+    let home = TestHome::new().owned_by_nobody();
     let as_root = |arguments: &str| {
         let mut command = std::process::Command::new(crate::home::binary());
         command.env_clear().env("HOME", home.home()).env("PATH", "/usr/bin:/bin").args(arguments.split(' '));

@@ -122,7 +122,7 @@ fn one_mebibyte_is_the_limit() {
 fn ownership_of_the_file_stays() {
     let home = TestHome::new();
     home.write(".claude/settings.json", BEFORE);
-    let home = home.as_nobody();
+    let home = home.owned_by_nobody();
     let before = fs::metadata(home.settings()).unwrap();
     home.run("install --yes").exits(0);
     let after = fs::metadata(home.settings()).unwrap();

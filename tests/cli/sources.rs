@@ -287,7 +287,7 @@ fn values_survive_a_shell() {
             let script = format!(
                 "exec {shell} -c '. \"$HOME/.claude/gateway/.env\"; printf %s \"$VERTEXAI_PROJECT\"'"
             );
-            let run = Run::of(&mut home.shell(&script).env_remove(NAME)).exits(0);
+            let run = Run::of(home.shell(&script).env_remove(NAME)).exits(0);
             assert_eq!(run.stdout, value, "{shell}");
         }
     }

@@ -116,7 +116,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         draft(place, last.as_ref(), prepare(last.as_ref())?.goal)
     };
     let facts = Facts::of(&prepared, last.as_ref());
-    let drafted = draft(place, last.as_ref(), prepared.goal)?;
+    let drafted = draft(place, last.as_ref(), prepared.goal)?.without_bytes();
     if drafted.plan.is_empty() {
         return Ok(facts.unchanged(&drafted, &checks));
     }

@@ -58,6 +58,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     if let Some(safety) = &outcome.backup {
         text.push_str(&format!("\n  What was here before is kept: gwinstall rollback {}", safety.filename));
     }
+    let variables = outcome.record.iter().flat_map(|record| &record.environment_variables);
+    for (name, _) in variables.filter(|(_, known)| known.value == "missing") {
+        text.push_str(&format!("\n  {name} has no value: gwinstall env set {name}"));
+    }
     text.push_str(
         "\n  Secrets in .env stayed as they are. A running gateway takes it over with: gwinstall reload",
     );

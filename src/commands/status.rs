@@ -45,7 +45,9 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         .files
         .iter()
         .filter(|(path, file)| {
-            file.base != file.sha256 && !file.deleted && !drifted.iter().any(|(known, _)| known == *path)
+            let edited = file.base != file.sha256 && !drifted.iter().any(|(known, _)| known == *path);
+            // What stands where we had a file is the user's; what they deleted is not there to name.
+            if file.deleted { disk::exists(&place.file(path)) } else { edited }
         })
         .map(|(path, _)| path)
         .collect();

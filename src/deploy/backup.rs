@@ -83,7 +83,7 @@ pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Ent
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
     let bytes = archive(place, record, making.include_secrets)?;
-    let filename = free_name(&dir, making.now);
+    let filename = free_name(&dir, making.now)?;
     let path = dir.join(&filename);
     disk::write_atomically(&path, &bytes, 0o600).map_err(|error| {
         disk::failure("write", &path, &error).under("cannot make a backup, so nothing was changed")
@@ -133,12 +133,15 @@ fn pristine_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec<St
     kept.map(|(_, file)| file.base.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// `gateway-backup-YYYYMMDD-HHMMSS.tar.gz`, and `-2` and so on within the same second.
-fn free_name(dir: &Path, now: Instant) -> String {
+/// `gateway-backup-YYYYMMDD-HHMMSS.tar.gz`, and `-2` and so on within the same second. A number is never used again,
+/// also when a lower one has been pruned: names sort by age.
+fn free_name(dir: &Path, now: Instant) -> Result<String> {
     let stem = format!("gateway-backup-{}", now.compact());
-    let plain = format!("{stem}.tar.gz");
-    let numbered = (2..).map(|n| format!("{stem}-{n}.tar.gz"));
-    std::iter::once(plain).chain(numbered).find(|name| !disk::exists(&dir.join(name))).unwrap_or(stem)
+    let taken = disk::list(dir)?.iter().filter(|name| name.starts_with(&stem)).map(|name| number(name)).max();
+    Ok(match taken {
+        None => format!("{stem}.tar.gz"),
+        Some(last) => format!("{stem}-{}.tar.gz", last + 1),
+    })
 }
 
 fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<u8>> {
@@ -290,7 +293,10 @@ pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
     }
     let own = from.file_name().and_then(|name| name.to_str()).filter(|name| is_backup_name(name));
     let own = own.filter(|name| !disk::exists(&dir.join(name))).map(str::to_owned);
-    let filename = own.unwrap_or_else(|| free_name(&dir, now));
+    let filename = match own {
+        Some(own) => own,
+        None => free_name(&dir, now)?,
+    };
     let path = dir.join(&filename);
     disk::write_atomically(&path, &bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))?;
     let entry = rebuilt(&dir, &filename)?;

@@ -51,6 +51,16 @@ pub struct Draft {
     pub changed_keys: Vec<String>,
 }
 
+impl Draft {
+    /// Only what is needed to recognise the plan again: a second working out does not double the memory.
+    #[must_use]
+    pub fn without_bytes(mut self) -> Self {
+        self.plan.steps.iter_mut().for_each(|step| step.bytes = None);
+        self.pristine.clear();
+        self
+    }
+}
+
 /// Works out the draft for a goal, given the last record.
 pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> {
     let decided = files_of(place, last, &goal)?;

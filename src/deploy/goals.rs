@@ -369,7 +369,8 @@ fn restore_env(
             && value.as_ref().is_none_or(|value| {
                 if known.secret { untouched } else { known.sha256 == Some(Sha256::of(value.as_bytes())) }
             });
-        if ours || value.is_none() {
+        file.remove_placeholder(name);
+        if ours {
             file.remove(name);
         }
     }

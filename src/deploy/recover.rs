@@ -146,6 +146,9 @@ fn undo_step(place: &Place, journal: &Journal, index: usize, leftovers: &mut Vec
         }
         (None, _) => leftovers.push(format!("{} was edited and stays", target.display())),
         (Some(_), Some(old)) if ours || disk::find(&target)? == Found::Absent => {
+            // Its directory may have been removed because it was empty.
+            let dir = target.parent().unwrap_or(&place.target);
+            disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
             // A rename replaces in one step; the staged version is not needed any more.
             disk::rename(old, &target).map_err(|error| disk::failure("put back", &target, &error))?;
         }
@@ -201,16 +204,8 @@ pub fn with_leftovers(error: Error, leftovers: &[String]) -> Error {
     leftovers.iter().fold(error, |error, leftover| error.because(leftover)).of_kind(Kind::Leftovers)
 }
 
-/// Removes the staged files of one transaction, and directories that it emptied. Failures are left for the next run:
-/// nothing depends on it.
+/// Removes the staged files of one transaction. Failures are left for the next run: nothing depends on it.
 pub fn clean(place: &Place, journal: &Journal) {
-    let emptied = emptied_directories(place, journal);
-    for dir in emptied.iter().rev() {
-        let _ = disk::remove_dir_if_empty(dir);
-    }
-    if !emptied.is_empty() {
-        let _ = disk::flush_dir(&place.target);
-    }
     let dir = journal.directory(place);
     // Last of all the mark of the commit: until then a later run knows what to finish.
     let own = disk::list(&dir).unwrap_or_default();
@@ -222,17 +217,6 @@ pub fn clean(place: &Place, journal: &Journal) {
     }
     let _ = disk::remove_dir_if_empty(&dir);
     let _ = disk::remove_dir_if_empty(&place.transactions());
-}
-
-/// Directories of files that were removed, up to the deployment itself, which stays for its log and backups.
-fn emptied_directories(place: &Place, journal: &Journal) -> BTreeSet<PathBuf> {
-    let removed = (0..journal.steps.len())
-        .filter(|index| journal.steps[*index].post.is_none())
-        .map(|index| journal.target(place, index));
-    removed
-        .flat_map(|path| path.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>())
-        .filter(|dir| dir.starts_with(&place.target) && *dir != place.target && *dir != place.own())
-        .collect()
 }
 
 /// Removes what runs without a journal left: transactions that never began or have been committed, with their staged

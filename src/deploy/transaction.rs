@@ -186,7 +186,29 @@ impl Work<'_> {
         }
         live()?;
         // A program that had the old file open may have written to it after the exchange: those bytes count.
-        (0..self.journal.steps.len()).try_for_each(|index| self.check_displaced(index))
+        (0..self.journal.steps.len()).try_for_each(|index| self.check_displaced(index))?;
+        self.remove_emptied_directories()
+    }
+
+    /// Directories that held only what was removed, up to the deployment itself, which stays for its log and backups.
+    /// Before the commit: a failure undoes everything, and undo makes them again.
+    fn remove_emptied_directories(&self) -> Result<()> {
+        let removed = self.order.steps.iter().filter(|step| step.post.is_none());
+        let dirs: BTreeSet<&Path> = removed
+            .filter_map(|step| step.path.parent())
+            .flat_map(Path::ancestors)
+            .filter(|dir| {
+                dir.starts_with(&self.place.target)
+                    && *dir != self.place.target
+                    && !dir.starts_with(self.place.own())
+            })
+            .collect();
+        for dir in dirs.iter().rev() {
+            disk::remove_dir_if_empty(dir).map_err(|error| disk::failure("remove", dir, &error))?;
+        }
+        let parents: BTreeSet<&Path> =
+            dirs.iter().filter_map(|dir| dir.parent()).filter(|dir| disk::is_dir(dir)).collect();
+        parents.into_iter().try_for_each(flush_dir)
     }
 
     /// Puts the file of one step in place; the old one lies where the new one was staged.

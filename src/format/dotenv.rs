@@ -227,6 +227,11 @@ impl DotEnv {
         self.lines.len() != before
     }
 
+    /// Removes the comment that `placeholder` adds.
+    pub fn remove_placeholder(&mut self, key: &str) {
+        self.lines.retain(|line| !matches!(&line.kind, Kind::Placeholder { key: found } if found == key));
+    }
+
     /// Adds `#NAME=CHANGE-ME-NAME` unless the file already has a line for `key`, filled in or not.
     pub fn placeholder(&mut self, key: &str) {
         if !line::is_name(key) || self.last_of(key).is_some() || self.placeholder_after(key, None).is_some() {

@@ -109,8 +109,7 @@ fn drop_unneeded(
             continue;
         }
         let Some(value) = file.get(name) else {
-            // Only our placeholder comment can be left of it.
-            file.remove(name);
+            file.remove_placeholder(name);
             continue;
         };
         let unchanged = if recorded.secret {

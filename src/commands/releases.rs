@@ -268,7 +268,6 @@ pub(super) fn demand_own(own: &Own) -> Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -289,7 +288,7 @@ mod tests {
             assert!(policy_at(&path).unwrap_err().to_string().contains("others than root"), "{mode:o}");
         }
         disk::set_mode(&path, 0o644).unwrap();
-        std::os::unix::fs::chown(&path, Some(1000), Some(0)).unwrap();
+        disk::set_owner(&path, 1000, 0).unwrap();
         assert!(policy_at(&path).unwrap_err().to_string().contains("belong to root"));
     }
 }

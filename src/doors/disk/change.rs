@@ -128,6 +128,12 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
+/// Gives a file to somebody else; only tests of what we refuse need that.
+#[cfg(test)]
+pub fn set_owner(path: &Path, user: u32, group: u32) -> io::Result<()> {
+    std::os::unix::fs::chown(path, Some(user), Some(group))
+}
+
 /// Appends one line in a single write, so that lines of two processes never mix.
 pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()

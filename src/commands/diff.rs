@@ -17,6 +17,7 @@ use super::answer::Answer;
 use super::{change, source};
 
 pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
+    change::not_interrupted(place)?;
     let last = store::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install --dry-run"))?;
     let request = Request { source: source(&args.bundle), ..Request::default() };

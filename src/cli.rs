@@ -413,6 +413,9 @@ pub struct SelfUpdateArgs {
     /// Allow exactly this release, although it is too old to be safe
     #[arg(long, value_name = "SEQ")]
     pub accept_below_floor: Option<u64>,
+    /// Keep what arrived and was not what was signed, as <name>.rejected
+    #[arg(long)]
+    pub keep_rejected: bool,
     /// Go back to the gwinstall and the configuration before the last self-update
     #[arg(long, conflicts_with_all = ["version", "from", "list", "bundle_only", "binary_only"])]
     pub rollback: bool,

@@ -16,7 +16,7 @@ use gwinstall::release::bundles;
 use gwinstall::release::documents::Name;
 use gwinstall::release::memory::Memory;
 use gwinstall::release::order::{self, Running, Step};
-use gwinstall::release::origin::Origin;
+use gwinstall::release::origin::{Origin, Rejects};
 use gwinstall::release::policy::Pin;
 use gwinstall::release::replace::{self, Deployed, Own, Recovered, Redeployed};
 use gwinstall::release::state::State;
@@ -128,6 +128,7 @@ impl Scene {
             asked,
             allow_downgrade: None,
             accept_below_floor: None,
+            rejects: Rejects::Discard,
             now: now(),
         })
     }

@@ -19,7 +19,8 @@ use crate::release::order::{self, Running, Step};
 use crate::release::policy::Pin;
 use crate::release::replace::{self, Redeployed};
 use crate::release::update::{Candidate, Inquiry, News};
-use crate::release::{bundles, origin::Origin};
+use crate::release::bundles;
+use crate::release::origin::{Origin, Rejects};
 
 use super::answer::Answer;
 use super::change;
@@ -54,6 +55,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
         asked: wishes.asked.as_ref(),
         allow_downgrade: wishes.allow_downgrade.as_ref(),
         accept_below_floor: args.accept_below_floor,
+        rejects: if args.keep_rejected { Rejects::Keep } else { Rejects::Discard },
         now: system::now(),
     };
     if args.check {

@@ -55,12 +55,10 @@ pub fn fetch(
     keep_manifest(state, candidate)?;
     let path = state.path(&name(facts.seq, ARCHIVE));
     let part = path.with_extension("gz.part");
-    origin.artifact(&facts.version, artifact, &part, progress)?;
+    origin.artifact(&facts.version, artifact, &part, candidate.rejects, progress)?;
     let opened = disk::reader(&part).and_then(|(file, _)| open(file, &candidate.manifest, "release", None));
-    let bundle = opened.inspect_err(|_| {
-        // It is not what its manifest says: of no use to anybody.
-        let _ = disk::remove(&part);
-    })?;
+    let bundle =
+        opened.map_err(|error| candidate.rejects.file(&part, artifact.name.as_str(), error))?;
     disk::rename(&part, &path).map_err(|error| disk::failure("rename", &part, &error))?;
     prune(state)?;
     Ok(bundle)

@@ -9,6 +9,7 @@
 
 pub mod bundles;
 pub mod documents;
+mod evidence;
 pub mod list;
 pub mod memory;
 pub mod minisig;

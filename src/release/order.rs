@@ -183,17 +183,23 @@ impl Standpoint<'_> {
 
     /// One seq has one manifest. Two of them are evidence that someone is served something else.
     fn one_manifest(&self, seq: u64, sha256: Sha256) -> Result<()> {
-        let memory = self.memory;
-        let running =
-            self.running.manifest.map(|manifest_sha256| Seen { seq: self.running.seq, manifest_sha256 });
-        let known = [memory.newest, memory.told, memory.installed, running];
-        match known.iter().flatten().find(|seen| seen.seq == seq && seen.manifest_sha256 != sha256) {
+        match self.another(seq, sha256) {
             None => Ok(()),
             Some(seen) => Err(Error::unverified(format!("there are two releases with seq {seq}"))
                 .because(format!("seen before: manifest sha256 {}", seen.manifest_sha256))
                 .because(format!("served now:  manifest sha256 {sha256}"))
-                .hint("someone may be serving you another release than others get: report both numbers")),
+                .because("both are kept in the state directory, under equivocation/")
+                .hint("someone may be serving you another release than others get: report both")),
         }
+    }
+
+    /// Another manifest that was seen under this number.
+    pub fn another(&self, seq: u64, sha256: Sha256) -> Option<Seen> {
+        let memory = self.memory;
+        let running =
+            self.running.manifest.map(|manifest_sha256| Seen { seq: self.running.seq, manifest_sha256 });
+        let known = [memory.newest, memory.told, memory.installed, running];
+        known.into_iter().flatten().find(|seen| seen.seq == seq && seen.manifest_sha256 != sha256)
     }
 
     fn pinned(&self, manifest: &Verified<Manifest>) -> Result<()> {

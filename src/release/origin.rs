@@ -175,22 +175,19 @@ impl Origin {
     }
 
     /// Fetches an artifact into a new file, private to us, and compares length and sha256. Whatever fails, no file
-    /// stays.
+    /// stays, but as `rejects` says.
     pub fn artifact(
         &self,
         version: &Name,
         artifact: &Artifact,
         into: &Path,
+        rejects: Rejects,
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
         disk::remove(into).map_err(|error| disk::failure("remove", into, &error))?;
-        let outcome =
-            self.receive(version, artifact, into, progress).and_then(|received| received.check(artifact));
-        if outcome.is_err() {
-            // Reporting that would hide why.
-            let _ = disk::remove(into);
-        }
-        outcome
+        self.receive(version, artifact, into, progress)
+            .and_then(|received| received.check(artifact))
+            .map_err(|error| rejects.file(into, artifact.name.as_str(), error))
     }
 
     fn receive(
@@ -260,6 +257,30 @@ fn on_disk(dir: &Path, shelf: Shelf<'_>, name: &str) -> PathBuf {
             if disk::is_dir(&own) { own.join(name) } else { dir.join(name) }
         }
         Shelf::Newest | Shelf::Shared => dir.join(name),
+    }
+}
+
+/// What becomes of bytes that are not what was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejects {
+    Discard,
+    /// `--keep-rejected`: they stay under `<name>.rejected`, private and not executable, for whoever looks into it.
+    Keep,
+}
+
+impl Rejects {
+    /// Takes the file of `name` away, or aside, and gives the error back with what became of it.
+    pub fn file(self, path: &Path, name: &str, error: Error) -> Error {
+        let aside = path.with_file_name(format!("{name}.rejected"));
+        if self == Self::Keep && error.kind() == Kind::Unverified && disk::exists(path) {
+            let moved = disk::set_mode(path, 0o600).and_then(|()| disk::rename(path, &aside));
+            if moved.is_ok() {
+                return error.because(format!("what arrived is kept as {}", aside.display()));
+            }
+        }
+        // Reporting that would hide why.
+        let _ = disk::remove(path);
+        error
     }
 }
 

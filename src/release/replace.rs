@@ -112,7 +112,7 @@ pub fn stage(
 ) -> Result<PathBuf> {
     let staged = own.staged();
     let version = &candidate.manifest.facts().version;
-    origin.artifact(version, artifact, &staged, progress)?;
+    origin.artifact(version, artifact, &staged, candidate.rejects, progress)?;
     let tried = make_executable(&staged).and_then(|()| smoke(&staged, version.as_str()));
     tried.inspect_err(|_| {
         // The error says what is wrong with it; the file is of no use.

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::documents::{self, Channel, Manifest, Name, Severity};
+use super::evidence::{self, Served};
 use super::memory::Memory;
 use super::order::{self, Freshness, Running, Standpoint, Verdict};
-use super::origin::{Origin, Shelf};
+use super::origin::{Origin, Rejects, Shelf};
 use super::policy::Pin;
 use super::state::State;
 use super::trust::{TrustedKeys, Verified};
@@ -30,6 +31,7 @@ pub struct Inquiry<'a> {
     pub asked: Option<&'a Pin>,
     pub allow_downgrade: Option<&'a Name>,
     pub accept_below_floor: Option<u64>,
+    pub rejects: Rejects,
     pub now: Instant,
 }
 
@@ -47,6 +49,7 @@ pub struct Candidate {
     pub bytes: Vec<u8>,
     pub minisig: Vec<u8>,
     pub verdict: Verdict,
+    pub rejects: Rejects,
 }
 
 /// Facts of the last check, for `status`: nothing is decided by them.
@@ -142,18 +145,24 @@ impl Inquiry<'_> {
         memory: &mut Memory,
         found: &Found,
     ) -> Result<(Verified<Channel>, Freshness)> {
-        let channel = keys.verify_channel(&found.bytes, &found.minisig)?;
+        let (name, signature) = channel_names(self.channel);
+        let channel = keys
+            .verify_channel(&found.bytes, &found.minisig)
+            .map_err(|error| self.reject(&name, &found.bytes, &found.minisig, error))?;
         if !self.origin.is_online() {
             return Ok((channel, Freshness::NotAsked));
+        }
+        let facts = channel.facts();
+        if let Some(seen) = self.standpoint(memory).another(facts.seq, facts.manifest_sha256) {
+            let served = Served { bytes: &found.bytes, minisig: &found.minisig };
+            evidence::of_channel(self, keys, &channel, &served, seen)?;
         }
         let freshness = self.standpoint(memory).judge_channel(keys, &channel)?;
         if freshness == Freshness::Proved {
             memory.saw_channel(&channel);
         }
-        let (name, signature) = channel_names(self.channel);
         self.state.keep(&signature, &found.minisig)?;
         self.state.keep(&name, &found.bytes)?;
-        let facts = channel.facts();
         let proved = freshness == Freshness::Proved;
         let last = LastCheck {
             at: self.now,
@@ -179,15 +188,36 @@ impl Inquiry<'_> {
         let shelf = version.map_or(Shelf::Newest, Shelf::Version);
         let bytes = self.origin.require(shelf, "manifest.json")?;
         let minisig = self.origin.require(shelf, "manifest.json.minisig")?;
-        let manifest = news.keys.verify_manifest(&bytes, &minisig)?;
+        let manifest = news
+            .keys
+            .verify_manifest(&bytes, &minisig)
+            .map_err(|error| self.reject("manifest.json", &bytes, &minisig, error))?;
+        if let Some(seen) = self.standpoint(&news.memory).another(manifest.facts().seq, manifest.sha256()) {
+            evidence::of_manifest(self.state, &manifest, &Served { bytes: &bytes, minisig: &minisig }, seen)?;
+        }
         // What the channel says is held against the manifest only if the manifest was found by way of it.
         let channel = news.channel.as_ref().filter(|_| exact.is_none());
         let channel = channel.map(|(channel, freshness)| (channel, freshness.clone()));
         let verdict = self.standpoint(&news.memory).judge_manifest(&news.keys, &manifest, channel)?;
         let mut memory = news.memory.clone();
         memory.saw_manifest(&manifest);
+        evidence::keep_newest(self.state, &memory, &manifest, &Served { bytes: &bytes, minisig: &minisig })?;
         self.state.remember(&memory)?;
-        Ok(Candidate { manifest, bytes, minisig, verdict })
+        Ok(Candidate { manifest, bytes, minisig, verdict, rejects: self.rejects })
+    }
+
+    /// With `--keep-rejected`, a document whose signature does not hold stays in the state directory.
+    fn reject(&self, name: &str, bytes: &[u8], minisig: &[u8], error: Error) -> Error {
+        if self.rejects == Rejects::Discard {
+            return error;
+        }
+        let signature = format!("{name}.minisig.rejected");
+        let name = format!("{name}.rejected");
+        let kept = self.state.keep(&signature, minisig).and_then(|()| self.state.keep(&name, bytes));
+        match kept {
+            Ok(()) => error.because(format!("what arrived is kept as {}", self.state.path(&name).display())),
+            Err(_) => error,
+        }
     }
 
     fn standpoint<'b>(&'b self, memory: &'b Memory) -> Standpoint<'b> {
@@ -225,6 +255,6 @@ struct Found {
     etag: Option<String>,
 }
 
-fn channel_names(channel: &Name) -> (String, String) {
+pub(super) fn channel_names(channel: &Name) -> (String, String) {
     (format!("channel-{channel}.json"), format!("channel-{channel}.json.minisig"))
 }

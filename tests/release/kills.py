@@ -1,0 +1,2 @@
+full = False
+CASES = []

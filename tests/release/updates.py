@@ -1,0 +1,222 @@
+"""Releases that are taken: by one command from the web, offline, from a directory; and the way back."""
+
+import shutil
+import statistics
+import subprocess
+import time
+
+from builds import CHANGED, NEWS, TARGET
+from machine import KEPT, addresses, without_network
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def edits_are_kept(machine, check, names=KEPT):
+    for name in names:
+        check.that("A line of mine." in (machine.gateway / name).read_text(), f"{name} keeps what the user wrote")
+
+
+def has_news(machine, names=CHANGED):
+    return [NEWS.strip() in (machine.gateway / name).read_text() for name in names]
+
+
+def is_new(machine, check, version="1.1.0"):
+    wanted = version == "1.1.0"
+    check.that(machine.matches(version), f"executable and configuration are {version}", f"{machine.version()} {machine.seq()}")
+    check.that(set(has_news(machine)) == {wanted}, f"the guides are those of {version}", str(has_news(machine)))
+    verdict = machine.run("verify")
+    # 3: it names the files that the user edited.
+    check.that(verdict.code in (0, 3), "verify finds nothing that was not signed", str(verdict))
+
+
+@case
+def one_line_from_an_empty_home_and_back(world, check):
+    """curl | sh deploys 1.0.0; self-update brings 1.1.0 with its configuration; --rollback brings both back."""
+    machine = world.machine
+    world.serve_first()
+    machine.empty()
+    line = f"curl -fsSL --cacert '{machine.env['GWINSTALL_CA_BUNDLE']}' {world.base}/install.sh | sh -s -- --preset basic --yes"
+    check.ended(machine.shell(line), 0)
+    check.that(machine.matches("1.0.0"), "1.0.0 is deployed")
+    check.that((machine.home / ".claude/settings.json").is_file(), "Claude Code has settings")
+    check.ended(machine.run("self-update", "--check"), 0, "newest")
+    machine.edit(*KEPT)
+    world.serve_both()
+    before = machine.look()
+    check.ended(machine.run("self-update", "--check"), 3, "1.1.0 is out")
+    check.that(machine.look() == before, "a check changes nothing")
+    dry = machine.run("self-update", "--dry-run")
+    check.ended(dry, 0, "nothing was downloaded")
+    check.that(machine.look() == before, "a dry run changes nothing")
+    check.that("1.1.0 was out" in machine.run("status").out, "status shows what the check learned")
+    check.ended(machine.run("self-update", "--yes"), 0, "1.1.0 is in place")
+    is_new(machine, check)
+    edits_are_kept(machine, check)
+    check.ended(machine.run("self-update", "--yes"), 0, "up to date")
+    check.ended(machine.run("self-update", "--rollback", "--yes"), 0, "1.0.0 is back")
+    is_new(machine, check, "1.0.0")
+    edits_are_kept(machine, check)
+    after = machine.look()
+    journals = [name for name in after.keys() ^ before.keys() if "/backups/" not in name and "/.gwinstall/" not in name]
+    check.that(not journals, "no file more or less than before the update", str(journals))
+    check.ended(machine.run("self-update", "--rollback", "--yes"), 1, "no earlier gwinstall")
+
+
+@case
+def edits_in_a_file_that_changed_too(world, check):
+    """The user's file stays, the new one is put beside it, and the update says so with exit 0 or 4."""
+    machine = world.machine
+    world.serve_both()
+    machine.restore("installed")
+    machine.edit("docs/operations.md")
+    done = machine.run("self-update", "--yes")
+    check.that(done.code in (0, 4), "exit 0 or 4", str(done))
+    check.that(machine.matches("1.1.0"), "both are new", str(done))
+    edits_are_kept(machine, check, (*KEPT, "docs/operations.md"))
+    check.that(has_news(machine, ["docs/faq.md"]) == [True], "the other guide is new")
+    check.ended(machine.run("self-update", "--rollback", "--yes"), 0)
+    check.that(machine.matches("1.0.0"), "both are old")
+    edits_are_kept(machine, check, (*KEPT, "docs/operations.md"))
+
+
+@case
+def from_files_without_a_network(world, check):
+    """The offline archive, a directory, a file URL and an executable beside its manifest: all of it with no network."""
+    machine, alone = world.machine, without_network()
+    if alone is None:
+        check.skip("no network namespaces here: run with the network, and with the origin's address removed")
+        alone = []
+    carried = world.dir / "stick"
+    shutil.rmtree(carried, ignore_errors=True)
+    shutil.copytree(world.both / "v1.1.0", carried)
+    origins = {
+        "the offline archive": world.both / "gwinstall-offline-1.1.0.tar",
+        "a served directory": world.both,
+        "a file URL": f"file://{world.both}",
+        "a flat directory": carried,
+        "an executable": carried / f"gwinstall-1.1.0-{TARGET}",
+    }
+    for name, origin in origins.items():
+        machine.restore("installed")
+        check.ended(machine.run("self-update", "--check", "--from", origin, enter=alone, GWINSTALL_BASE_URL=None), 3)
+        done = machine.run("self-update", "--yes", "--from", origin, enter=alone, GWINSTALL_BASE_URL=None)
+        check.that(done.code == 0 and machine.matches("1.1.0"), name, str(done))
+        edits_are_kept(machine, check)
+    done = machine.run("self-update", "--rollback", "--yes", enter=alone, GWINSTALL_BASE_URL=None)
+    check.that(done.code == 0 and machine.matches("1.0.0"), "back without a network", str(done))
+    machine.empty()
+    offline = world.dir / "unpacked"
+    shutil.rmtree(offline, ignore_errors=True)
+    offline.mkdir()
+    subprocess.run(["tar", "-xf", world.both / "gwinstall-offline-1.1.0.tar", "-C", offline], check=True)
+    script = f"sh '{offline}/install.sh' --preset basic --yes"
+    done = machine.shell(script, enter=alone, GWINSTALL_BASE_URL=offline)
+    check.that(done.code == 0 and machine.matches("1.1.0"), "install.sh of the unpacked archive", str(done))
+
+
+@case
+def only_the_configuration(world, check):
+    """--bundle-only brings the guides and leaves the executable; what it costs is printed."""
+    machine = world.machine
+    world.serve_both()
+    machine.restore("installed")
+    with world.counted() as made:
+        check.ended(machine.run("self-update", "--bundle-only", "--yes"), 0)
+    check.that((machine.version(), machine.seq()) == ("1.0.0", 2), "the configuration alone is new")
+    check.that(has_news(machine) == [True, True], "the guides are new")
+    edits_are_kept(machine, check)
+    check.that(not any(TARGET in row[1] for row in made), "no executable was fetched", str(made))
+    check.note(f"a configuration-only update: {len(made)} requests, {sum(row[3] for row in made)} bytes")
+
+
+@case
+def only_the_executable(world, check):
+    machine = world.machine
+    world.serve_both()
+    machine.restore("installed")
+    check.ended(machine.run("self-update", "--binary-only", "--yes"), 0)
+    check.that((machine.version(), machine.seq()) == ("1.1.0", 1), "the executable alone is new")
+    check.that(has_news(machine) == [False, False], "the guides are old")
+
+
+@case
+def a_check_is_small(world, check):
+    """At most 2 KiB the first time, and an answer without a body when nothing changed."""
+    machine = world.machine
+    world.serve_both()
+    machine.restore("installed")
+    with world.counted() as made:
+        check.ended(machine.run("self-update", "--check"), 3)
+    total = sum(row[3] for row in made)
+    check.that({row[1] for row in made} == {"/channel-stable.json", "/channel-stable.json.minisig"}, "two names", str(made))
+    check.that(total <= 2048, "at most 2 KiB", str(made))
+    with world.counted() as again:
+        check.ended(machine.run("self-update", "--check"), 3)
+    check.that([row[1:3] + row[4:] for row in again] == [("/channel-stable.json", 304, 0)], "304 without a body", str(again))
+    check.note(f"a check: {total} bytes, and {sum(row[3] for row in again)} when nothing changed")
+
+
+# Whether the gateway of this very machine runs, or somebody else has its port, is asked of the port itself.
+GATEWAY = {("127.0.0.1", 4000)}
+
+
+@case
+def only_announced_hosts(world, check):
+    """install connects to nobody; self-update to its origin alone. Held against every connect and datagram."""
+    machine = world.machine
+    if not shutil.which("strace"):
+        check.skip("strace is not installed")
+        return
+    trace = world.dir / "network"
+    seen = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=connect,sendto,sendmsg,sendmmsg"]
+    world.serve_both()
+    machine.empty()
+    machine.put_executable(world.builds.binaries["1.0.0"])
+    check.ended(machine.run("install", "--preset", "basic", "--yes", enter=seen), 0)
+    check.that(addresses(trace) <= GATEWAY, "install asks nobody", str(addresses(trace)))
+    for words in (["status"], ["verify"], ["update", "--yes"]):
+        machine.run(*words, enter=seen)
+        check.that(addresses(trace) <= GATEWAY, f"{words[0]} asks nobody", str(addresses(trace)))
+    for words in (["self-update", "--check"], ["self-update", "--yes"]):
+        result = machine.run(*words, enter=seen)
+        found = addresses(trace)
+        announced = {(host, world.port) for host in ("127.0.0.1", "::1")}
+        # Asking a name server for the announced host's address is part of reaching it.
+        others = {address for address in found - announced - GATEWAY if address[1] != 53}
+        check.that(found & announced and not others, f"{' '.join(words)} asks its origin alone", f"{others} {result}")
+
+
+@case
+def verify_beside_the_stock_tools(world, check):
+    """verify says in one command what minisign, sha256sum and tar say in three; both times are printed, neither judged."""
+    machine = world.machine
+    world.serve_both()
+    machine.restore("installed")
+    check.ended(machine.run("self-update", "--yes"), 0)
+    explained = machine.run("verify", "--explain")
+    lines = [line.strip() for line in explained.out.splitlines()]
+    stock = [line for line in lines if line.startswith(("minisign ", "echo "))]
+    check.that(len(stock) == 2, "it names the stock commands", str(explained))
+    for line in stock:
+        check.ended(machine.shell(line), 0)
+    archive, unpacked = world.both / "v1.1.0/gwinstall-bundle-1.1.0.tar.gz", world.dir / "by-tar"
+    unpacked.mkdir(exist_ok=True)
+    script = " && ".join([*stock, f"tar -xzf '{archive}' -C '{unpacked}'"])
+    ours = timed(lambda: machine.run("verify"))
+    theirs = timed(lambda: machine.shell(script))
+    check.that(ours > 0 and theirs > 0, "both were measured")
+    check.note(f"verify {ours * 1000:.0f} ms, minisign + sha256sum + tar {theirs * 1000:.0f} ms: {ours / theirs:.2f} times (a development build)")
+
+
+def timed(function, rounds=5):
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)

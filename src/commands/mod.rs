@@ -25,6 +25,7 @@ mod report;
 mod resolve;
 mod rollback;
 mod self_update;
+mod shell_files;
 mod signed;
 mod status;
 mod switch;

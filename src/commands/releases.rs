@@ -211,8 +211,11 @@ pub(super) fn own() -> Result<Own> {
 /// right one. The deployment must have been recovered before.
 pub(super) fn recover(place: &Place, wait: u64) -> Result<()> {
     let state = State { dir: &place.state_dir };
-    if place.staged || replace::interrupted(state)?.is_none() {
+    if place.staged {
         return Ok(());
+    }
+    if replace::interrupted(state)?.is_none() {
+        return system::executable().map_or(Ok(()), |executable| replace::tidy(state, &executable));
     }
     let own = own()?;
     match replace::recover(state, &|| deployed(place), wait)? {

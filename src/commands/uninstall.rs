@@ -12,13 +12,15 @@ use crate::doors::{disk, term};
 
 use super::answer::Answer;
 use super::change::{self, Change};
-use super::report;
+use super::{releases, report, shell_files};
+use crate::release::replace;
+use crate::release::state::State;
 
 pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
     let change = Change::new(place, common, &args.confirm, "uninstall");
     change.recover()?;
     let deployed = store::record(place)?.is_some();
-    let leftovers = args.purge && disk::exists(&place.target);
+    let leftovers = args.purge && anything_left(place)?;
     if !deployed && !leftovers {
         return Ok(Answer::new("nothing is deployed")
             .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
@@ -32,6 +34,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     );
     if args.purge {
         summary.push_str("\n  - .env, backups, logs and our own state: they cannot be brought back");
+        for path in shell_files::marked(place)? {
+            summary.push_str(&format!("\n  - our line in {}", place.show(&path)));
+        }
     }
     if args.confirm.dry_run {
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
@@ -40,9 +45,12 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
+    let kept = replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);
     let mut lines = vec![format!("The gateway is out of {}.", place.show(&place.target))];
     if args.purge {
         purge(place)?;
+        lines.extend(path_lines(place)?);
+        lines.extend(executables(place, kept));
     } else {
         lines.extend(left(place, &drafted));
     }
@@ -85,8 +93,32 @@ fn purge(place: &Place) -> Result<()> {
     // Without backups no pristine copy is needed any more.
     recover::drop_unreferenced_all(place)?;
     recover::leave_no_trace(place);
-    for dir in [place.state_dir.join("places"), place.state_dir.clone()] {
-        disk::remove_dir_if_empty(&dir).map_err(|error| failed(&dir, &error))?;
-    }
-    Ok(())
+    let places = place.state_dir.join("places");
+    disk::remove_dir_if_empty(&places).map_err(|error| failed(&places, &error))?;
+    // Another deployment of this user still needs what was learnt about releases.
+    if disk::exists(&places) { Ok(()) } else { State { dir: &place.state_dir }.leave() }
+}
+
+/// Whether there is something to purge although nothing is deployed.
+fn anything_left(place: &Place) -> Result<bool> {
+    let ours = disk::exists(&place.target) || disk::exists(&place.state_dir);
+    Ok(ours || !shell_files::marked(place)?.is_empty())
+}
+
+/// Takes our lines out of shell files and tells which.
+fn path_lines(place: &Place) -> Result<Vec<String>> {
+    let removed = shell_files::clean(place)?;
+    let changed = removed.changed.iter().map(|path| format!("  {}: our line is out", place.show(path)));
+    let left = removed.left.iter().map(|path| {
+        format!("  {}: our line stays, the file belongs to another user", place.show(path))
+    });
+    Ok(changed.chain(left).collect())
+}
+
+/// No program can be asked to remove itself: the command that does, where the executable is ours at all.
+fn executables(place: &Place, kept: Option<PathBuf>) -> Option<String> {
+    let own = releases::own().ok().filter(|own| !place.staged && releases::demand_own(own).is_ok())?;
+    let kept = kept.filter(|kept| disk::exists(kept));
+    let paths: Vec<String> = [own.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
+    Some(format!("  The program itself stays. To remove it: rm {}", paths.join(" ")))
 }

@@ -22,13 +22,13 @@ const NEWEST: &str = "newest-manifest.json";
 const CAP: usize = 32;
 
 /// A document as it came.
-pub struct Served<'a> {
-    pub bytes: &'a [u8],
-    pub minisig: &'a [u8],
+pub(super) struct Served<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) minisig: &'a [u8],
 }
 
 /// Keeps the newest manifest that was seen. Call it with the memory that has taken the manifest in.
-pub fn keep_newest(
+pub(super) fn keep_newest(
     state: State<'_>,
     memory: &Memory,
     manifest: &Verified<Manifest>,
@@ -43,7 +43,7 @@ pub fn keep_newest(
 }
 
 /// A channel names another manifest than was seen: both documents, and the other manifest where the origin has it.
-pub fn of_channel(
+pub(super) fn of_channel(
     inquiry: &Inquiry<'_>,
     keys: &TrustedKeys,
     channel: &Verified<Channel>,
@@ -79,7 +79,7 @@ pub fn of_channel(
 }
 
 /// A manifest that is not the one that was seen under its number.
-pub fn of_manifest(
+pub(super) fn of_manifest(
     state: State<'_>,
     manifest: &Verified<Manifest>,
     served: &Served<'_>,

@@ -97,7 +97,7 @@ impl Own {
     }
 
     fn staged(&self) -> PathBuf {
-        beside(&self.path, ".", ".new")
+        staged_beside(&self.path)
     }
 }
 
@@ -259,6 +259,19 @@ pub fn interrupted(state: State<'_>) -> Result<Option<Journal>> {
     state.read_json(JOURNAL)
 }
 
+/// Removes what a self-update that was killed left half written: nothing that anybody refers to. Whoever holds the lock
+/// may be writing these very files, so then they stay.
+pub fn tidy(state: State<'_>, executable: &Path) -> Result<()> {
+    let mut halves: Vec<PathBuf> = [JOURNAL, PREVIOUS].map(|name| state.path(&format!("{name}.tmp"))).into();
+    halves.push(staged_beside(executable));
+    halves.retain(|path| disk::exists(path));
+    if halves.is_empty() || state.is_its_child() {
+        return Ok(());
+    }
+    let Ok(_lock) = state.lock("tidy", 0) else { return Ok(()) };
+    halves.iter().try_for_each(|path| disk::remove(path).map_err(|error| disk::failure("remove", path, &error)))
+}
+
 /// What is deployed when an interrupted change is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Deployed {
@@ -351,6 +364,10 @@ pub fn previous(state: State<'_>) -> Result<Option<Previous>> {
 fn nothing_kept() -> Error {
     Error::failed("there is no earlier gwinstall to go back to")
         .hint("an exact version can be taken with: gwinstall self-update --version X --allow-downgrade=X")
+}
+
+fn staged_beside(executable: &Path) -> PathBuf {
+    beside(executable, ".", ".new")
 }
 
 fn beside(path: &Path, before: &str, after: &str) -> PathBuf {

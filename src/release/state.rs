@@ -125,12 +125,55 @@ impl<'a> State<'a> {
         Err(busy(None))
     }
 
+    /// Removes what is kept here and is ours by name, and the directory if nothing else is in it.
+    pub fn leave(&self) -> Result<()> {
+        let remove = |path: &Path| disk::remove(path).map_err(|error| disk::failure("remove", path, &error));
+        let numbered = self.names("bundles")?.into_iter().filter(|name| name.parse::<u64>().is_ok());
+        let numbered = numbered.map(|seq| format!("bundles/{seq}"));
+        let within: Vec<String> = numbered.chain(["keys", "equivocation"].map(str::to_owned)).collect();
+        for dir in &within {
+            for name in self.names(dir)? {
+                remove(&self.path(dir).join(name))?;
+            }
+        }
+        for name in self.names("")?.into_iter().filter(|name| is_ours(name)) {
+            remove(&self.path(&name))?;
+        }
+        for dir in within.iter().map(String::as_str).chain(["bundles", ""]) {
+            let dir = self.path(dir);
+            disk::remove_dir_if_empty(&dir).map_err(|error| disk::failure("remove", &dir, &error))?;
+        }
+        Ok(())
+    }
+
+    fn names(&self, dir: &str) -> Result<Vec<String>> {
+        let dir = self.path(dir);
+        if disk::is_dir(&dir) { disk::list(&dir) } else { Ok(Vec::new()) }
+    }
+
     /// Whether a running self-update started this very process.
     pub fn is_its_child(&self) -> bool {
         let holder = disk::read_maybe(&self.path("self-update.lock"), disk::TEXT_CAP).ok().flatten();
         let holder = holder.and_then(|text| serde_json::from_slice::<Holder>(&text).ok());
         holder.is_some_and(|holder| exe::parent() == Some(holder.pid))
     }
+}
+
+/// Files at the top of the directory, with what an interrupted write left of them.
+fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    let name = name.strip_suffix(".rejected").unwrap_or(name);
+    let name = name.strip_suffix(".minisig").unwrap_or(name);
+    let known = [
+        memory::FILE,
+        "last-check.json",
+        "newest-manifest.json",
+        "manifest.json",
+        "previous.json",
+        "self-update.journal",
+        "self-update.lock",
+    ];
+    known.contains(&name) || (name.starts_with("channel-") && name.ends_with(".json"))
 }
 
 fn busy(holder: Option<Holder>) -> Error {

@@ -32,6 +32,7 @@ pub fn expect(home: &TestHome, name: &str, run: &Run) {
         (r"/\S*python3\S* is Python [0-9.]+", "python3 is Python [version]"),
         (r"\bpid \d+\b", "pid [pid]"),
         (r"for \d+ s\b", "for [n] s"),
+        (r"To remove it: rm \S+", "To remove it: rm [program]"),
         (r"(sha256 is|recorded was) [0-9a-f]+", "$1 [sha256]"),
     ] {
         settings.add_filter(pattern, shown);

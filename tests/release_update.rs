@@ -194,7 +194,12 @@ fn bundle_files() -> Vec<serde_json::Value> {
 }
 
 fn works(succeeded: bool) -> Redeployed {
-    Redeployed { succeeded, backup: Some("gateway-backup-1.tar.gz".into()), message: "said".into() }
+    Redeployed {
+        succeeded,
+        settled: true,
+        backup: Some("gateway-backup-1.tar.gz".into()),
+        message: "said".into(),
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, term};
 
 use super::answer::Answer;
-use super::{change, conflicts, prerequisites, report, status};
+use super::{change, conflicts, prerequisites, releases, report, status};
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
     if args.topic == Some(DoctorTopic::Net) {
@@ -41,7 +41,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 }
 
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
-    if recover::look(place)?.is_none() {
+    let interrupted = recover::look(place)?.is_some();
+    if !interrupted && !releases::unfinished(place)? {
         return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
     }
     if !yes {
@@ -49,17 +50,29 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
             return Err(Error::usage("doctor --repair changes files, and there is no terminal to ask on")
                 .hint("gwinstall doctor --repair --yes"));
         }
-        if !term::confirm("Take back what the interrupted run changed?", true)? {
+        let question = if interrupted {
+            "Take back what the interrupted run changed?"
+        } else {
+            "Complete the interrupted self-update, or take it back?"
+        };
+        if !term::confirm(question, true)? {
             return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
         }
     }
     change::recover_first(place, "doctor", common.lock_wait)?;
-    Ok(Answer::new("repaired").text("Repaired: everything is as it was before the interrupted run."))
+    Ok(Answer::new("repaired").text(if interrupted {
+        "Repaired: everything is as it was before the interrupted run."
+    } else {
+        "Repaired: nothing of a self-update is half done any more."
+    }))
 }
 
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let interrupted = recover::look(place)?;
     checks.run("no_interrupted_run", || match &interrupted {
+        None if releases::unfinished(place).unwrap_or(true) => {
+            Finding::fail("a self-update was interrupted").hint("gwinstall doctor --repair --yes")
+        }
         None => Finding::pass("no run was interrupted"),
         Some(found @ Interrupted::Running(_)) => Finding::warn(report::interruption(found)),
         Some(found @ Interrupted::Unreadable) => {

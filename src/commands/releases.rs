@@ -207,6 +207,17 @@ pub(super) fn own() -> Result<Own> {
     Own::new(path, build::seq(), build::VERSION)
 }
 
+/// Whether a self-update was broken off and waits for `recover`.
+pub(super) fn unfinished(place: &Place) -> Result<bool> {
+    let state = State { dir: &place.state_dir };
+    if place.staged || state.is_its_child() {
+        return Ok(false);
+    }
+    let halves =
+        || system::executable().is_some_and(|executable| !replace::halves(state, &executable).is_empty());
+    Ok(replace::interrupted(state)?.is_some() || halves())
+}
+
 /// Completes or takes back an interrupted self-update. If that makes this process the wrong one, it becomes the
 /// right one. The deployment must have been recovered before.
 pub(super) fn recover(place: &Place, wait: u64) -> Result<()> {
@@ -226,7 +237,8 @@ pub(super) fn recover(place: &Place, wait: u64) -> Result<()> {
     if replace::became_another(&own)? { Err(exe::restart()) } else { Ok(()) }
 }
 
-fn deployed(place: &Place) -> Result<Deployed> {
+/// What is deployed, which decides about an interrupted self-update.
+pub(super) fn deployed(place: &Place) -> Result<Deployed> {
     let record = store::record(place)?;
     let newest = backup::list(place)?.into_iter().find(|entry| !entry.safety && entry.before == "update");
     Ok(Deployed { seq: record.map(|record| record.bundle.seq), backup: newest.map(|entry| entry.filename) })

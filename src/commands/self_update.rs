@@ -13,14 +13,14 @@ use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::progress::Bar;
 use crate::doors::{exe, system, term};
+use crate::release::bundles;
 use crate::release::documents::{Channel, Name, Severity};
 use crate::release::list::{self, Forge};
 use crate::release::order::{self, Running, Step};
-use crate::release::policy::Pin;
-use crate::release::replace::{self, Redeployed};
-use crate::release::update::{Candidate, Inquiry, News};
-use crate::release::bundles;
 use crate::release::origin::{Origin, Rejects};
+use crate::release::policy::Pin;
+use crate::release::replace::{self, Deployed, Redeployed};
+use crate::release::update::{Candidate, Inquiry, News};
 
 use super::answer::Answer;
 use super::change;
@@ -207,11 +207,11 @@ impl Update<'_> {
         let record = store::record(self.place)?;
         let unsigned = record.as_ref().is_some_and(|record| record.bundle.origin == "directory");
         let deploys = record.is_some() && !unsigned && !self.args.binary_only;
+        let facts = candidate.manifest.facts();
         let done =
             replace::swap(self.ground.state, own, &staged?, candidate, deploys, &mut |program, words| {
-                redeploy(program, words, self.common)
+                redeploy(self.place, self.common, &|seq| seq == facts.seq, program, words)
             })?;
-        let facts = candidate.manifest.facts();
         let mut text =
             format!("gwinstall {} is in place; {} was before.", facts.version, self.running.version);
         match (deploys, unsigned) {
@@ -241,7 +241,9 @@ impl Update<'_> {
                 .data(self.data(candidate, None)));
         }
         let own = releases::own()?;
-        let done = redeploy(&own.path, &["update", "--yes", "--json"].map(OsString::from), self.common)?;
+        let wanted = candidate.manifest.facts().seq;
+        let words = ["update", "--yes", "--json"].map(OsString::from);
+        let done = redeploy(self.place, self.common, &|seq| seq == wanted, &own.path, &words)?;
         if !done.succeeded {
             return Err(Error::new(
                 Kind::RolledBack,
@@ -300,8 +302,28 @@ fn notes(candidate: &Candidate) -> String {
     candidate.verdict.notes.iter().map(|note| format!("\n  note: {note}")).collect()
 }
 
-/// The ordinary command, run by `program`; exit 0 and 4 are success.
-fn redeploy(program: &Path, words: &[OsString], common: &Common) -> Result<Redeployed> {
+/// The ordinary command, run by `program`, that should lead to a bundle with a seq that is `wanted`. However it ended, what is deployed
+/// counts: a command that was killed may have done its work, or have left it half done.
+fn redeploy(
+    place: &Place,
+    common: &Common,
+    wanted: &dyn Fn(u64) -> bool,
+    program: &Path,
+    words: &[OsString],
+) -> Result<Redeployed> {
+    let done = ordinary(program, words, common)?;
+    if done.succeeded {
+        return Ok(done);
+    }
+    let repair = ["doctor", "--repair", "--yes", "--json"].map(OsString::from);
+    let settled = ordinary(program, &repair, common).is_ok_and(|repair| repair.succeeded);
+    let deployed = if settled { releases::deployed(place)? } else { Deployed::default() };
+    let succeeded = deployed.seq.is_some_and(wanted);
+    Ok(Redeployed { succeeded, settled, backup: deployed.backup.filter(|_| succeeded), ..done })
+}
+
+/// A command of ours, run by `program`; exit 0 and 4 are success.
+fn ordinary(program: &Path, words: &[OsString], common: &Common) -> Result<Redeployed> {
     let mut arguments = words.to_vec();
     for (flag, value) in [("--home", &common.home), ("--target-dir", &common.target_dir)] {
         if let Some(value) = value {
@@ -315,6 +337,7 @@ fn redeploy(program: &Path, words: &[OsString], common: &Common) -> Result<Redep
     let message = text(&said["message"]).into_iter().chain(causes).collect::<Vec<_>>().join(": ");
     Ok(Redeployed {
         succeeded: matches!(ended.code, Some(0 | 4)),
+        settled: true,
         backup: said["data"]["backup"].as_str().map(str::to_owned),
         message: if message.is_empty() {
             format!("it ended with {:?} and said nothing", ended.code)
@@ -367,7 +390,9 @@ fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Ans
     }
     agree(confirm, &summary, "self-update --rollback")?;
     let _lock = ground.state.lock("self-update --rollback", common.lock_wait)?;
-    let done = replace::rollback(ground.state, &own, &mut |program, words| redeploy(program, words, common))?;
+    let done = replace::rollback(ground.state, &own, &mut |program, words| {
+        redeploy(place, common, &|seq| seq != previous.from.seq, program, words)
+    })?;
     let text = format!("gwinstall {} is back, with its configuration.", done.to.version);
     Ok(Answer::new(format!("back at {}", done.to.version))
         .text(text)

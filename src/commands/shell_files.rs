@@ -81,7 +81,9 @@ fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
 fn without_marked(text: &[u8]) -> Option<Vec<u8>> {
     let is_marked = |line: &&[u8]| line.trim_ascii_end().ends_with(MARK.as_bytes());
     let lines = || text.split_inclusive(|byte| *byte == b'\n');
-    lines().any(|line| is_marked(&line)).then(|| lines().filter(|line| !is_marked(line)).flatten().copied().collect())
+    lines()
+        .any(|line| is_marked(&line))
+        .then(|| lines().filter(|line| !is_marked(line)).flatten().copied().collect())
 }
 
 #[cfg(test)]
@@ -102,6 +104,9 @@ mod tests {
         for kept in ["", "a\n", "# added by gwinstall install.sh: see below\n", "\u{ff}"] {
             assert_eq!(without_marked(kept.as_bytes()), None, "{kept:?}");
         }
-        assert_eq!(without_marked(b"\xff\xfe\n# added by gwinstall install.sh\n\xfd"), Some(b"\xff\xfe\n\xfd".to_vec()));
+        assert_eq!(
+            without_marked(b"\xff\xfe\n# added by gwinstall install.sh\n\xfd"),
+            Some(b"\xff\xfe\n\xfd".to_vec())
+        );
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
-    let kept = replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);
+    let kept =
+        replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);
     let mut lines = vec![format!("The gateway is out of {}.", place.show(&place.target))];
     if args.purge {
         purge(place)?;
@@ -109,9 +110,10 @@ fn anything_left(place: &Place) -> Result<bool> {
 fn path_lines(place: &Place) -> Result<Vec<String>> {
     let removed = shell_files::clean(place)?;
     let changed = removed.changed.iter().map(|path| format!("  {}: our line is out", place.show(path)));
-    let left = removed.left.iter().map(|path| {
-        format!("  {}: our line stays, the file belongs to another user", place.show(path))
-    });
+    let left = removed
+        .left
+        .iter()
+        .map(|path| format!("  {}: our line stays, the file belongs to another user", place.show(path)));
     Ok(changed.chain(left).collect())
 }
 

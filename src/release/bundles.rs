@@ -57,8 +57,7 @@ pub fn fetch(
     let part = path.with_extension("gz.part");
     origin.artifact(&facts.version, artifact, &part, candidate.rejects, progress)?;
     let opened = disk::reader(&part).and_then(|(file, _)| open(file, &candidate.manifest, "release", None));
-    let bundle =
-        opened.map_err(|error| candidate.rejects.file(&part, artifact.name.as_str(), error))?;
+    let bundle = opened.map_err(|error| candidate.rejects.file(&part, artifact.name.as_str(), error))?;
     disk::rename(&part, &path).map_err(|error| disk::failure("rename", &part, &error))?;
     prune(state)?;
     Ok(bundle)

@@ -68,8 +68,10 @@ pub struct Previous {
 /// What a redeployment by the ordinary command came to.
 #[derive(Debug, Clone)]
 pub struct Redeployed {
-    /// Exit 0 or 4.
+    /// It ended well, or was broken off when what it should bring about was there.
     pub succeeded: bool,
+    /// Nothing of it is left for a later run to complete or take back.
+    pub settled: bool,
     pub backup: Option<String>,
     /// What it said last.
     pub message: String,
@@ -176,13 +178,14 @@ pub fn swap(
     let done = if deploys {
         redeploy(&journal.executable, &["update", "--yes", "--json"].map(OsString::from))
     } else {
-        Ok(Redeployed { succeeded: true, backup: None, message: String::new() })
+        Ok(Redeployed { succeeded: true, settled: true, backup: None, message: String::new() })
     };
     match done {
         Ok(done) if done.succeeded => {
             finish_update(state, &journal, done.backup.clone())?;
             Ok(done)
         }
+        Ok(done) if !done.settled => Err(unsettled(done.message)),
         outcome => {
             undo(state, &journal)?;
             let error = Error::new(
@@ -262,14 +265,22 @@ pub fn interrupted(state: State<'_>) -> Result<Option<Journal>> {
 /// Removes what a self-update that was killed left half written: nothing that anybody refers to. Whoever holds the lock
 /// may be writing these very files, so then they stay.
 pub fn tidy(state: State<'_>, executable: &Path) -> Result<()> {
-    let mut halves: Vec<PathBuf> = [JOURNAL, PREVIOUS].map(|name| state.path(&format!("{name}.tmp"))).into();
-    halves.push(staged_beside(executable));
-    halves.retain(|path| disk::exists(path));
+    let halves = halves(state, executable);
     if halves.is_empty() || state.is_its_child() {
         return Ok(());
     }
     let Ok(_lock) = state.lock("tidy", 0) else { return Ok(()) };
-    halves.iter().try_for_each(|path| disk::remove(path).map_err(|error| disk::failure("remove", path, &error)))
+    halves
+        .iter()
+        .try_for_each(|path| disk::remove(path).map_err(|error| disk::failure("remove", path, &error)))
+}
+
+/// Files that were being written when a self-update was killed, or are being written now.
+pub fn halves(state: State<'_>, executable: &Path) -> Vec<PathBuf> {
+    let mut halves: Vec<PathBuf> = [JOURNAL, PREVIOUS].map(|name| state.path(&format!("{name}.tmp"))).into();
+    halves.push(staged_beside(executable));
+    halves.retain(|path| disk::exists(path));
+    halves
 }
 
 /// What is deployed when an interrupted change is looked at.
@@ -291,8 +302,12 @@ pub fn recover(state: State<'_>, deployed: &dyn Fn() -> Result<Deployed>, wait: 
     let Some(journal) = interrupted(state)? else { return Ok(Recovered::Nothing) };
     let (now, _) = hash_file(&journal.executable)?;
     let deployed = deployed()?;
-    let arrived =
-        if journal.deploys { deployed.seq == Some(journal.to.seq) } else { now == journal.to.sha256 };
+    let arrived = match (journal.deploys, journal.rollback) {
+        (false, _) => now == journal.to.sha256,
+        (true, false) => deployed.seq == Some(journal.to.seq),
+        // The older configuration may be of a bundle that was fetched alone: what counts is that the newer one went.
+        (true, true) => deployed.seq.is_some_and(|seq| seq != journal.from.seq),
+    };
     match (journal.rollback, arrived) {
         (false, true) => finish_update(state, &journal, deployed.backup).map(|()| Recovered::Finished),
         (false, false) => undo(state, &journal).map(|()| Recovered::Undone),
@@ -336,6 +351,11 @@ pub fn rollback(state: State<'_>, own: &Own, redeploy: Redeploy<'_>) -> Result<P
         let arguments = ["rollback", backup.as_str(), "--yes", "--json"].map(OsString::from);
         let outcome = redeploy(&journal.executable, &arguments);
         if !matches!(&outcome, Ok(done) if done.succeeded) {
+            if let Ok(done) = &outcome
+                && !done.settled
+            {
+                return Err(unsettled(done.message.clone()));
+            }
             state.forget(JOURNAL)?;
             let error =
                 Error::new(Kind::RolledBack, "the configuration could not be restored; nothing was changed");
@@ -359,6 +379,13 @@ fn finish_rollback(state: State<'_>, journal: &Journal) -> Result<()> {
 
 pub fn previous(state: State<'_>) -> Result<Option<Previous>> {
     state.read_json(PREVIOUS)
+}
+
+/// Which way it goes is known only when the deployment is whole again; the journal stays until then.
+fn unsettled(message: String) -> Error {
+    Error::new(Kind::Leftovers, "the change of the configuration was broken off, and could not be completed")
+        .because(message)
+        .hint("gwinstall doctor --repair --yes")
 }
 
 fn nothing_kept() -> Error {

@@ -203,12 +203,12 @@ impl Work<'_> {
                     && !dir.starts_with(self.place.own())
             })
             .collect();
-        for dir in dirs.iter().rev() {
+        for dir in dirs.iter().rev().filter(|dir| disk::is_dir(dir)) {
+            // What went from it first, or a power cut could bring it back with what was in it.
+            flush_dir(dir)?;
             disk::remove_dir_if_empty(dir).map_err(|error| disk::failure("remove", dir, &error))?;
         }
-        let parents: BTreeSet<&Path> =
-            dirs.iter().filter_map(|dir| dir.parent()).filter(|dir| disk::is_dir(dir)).collect();
-        parents.into_iter().try_for_each(flush_dir)
+        if dirs.is_empty() { Ok(()) } else { flush_dir(&self.place.target) }
     }
 
     /// Puts the file of one step in place; the old one lies where the new one was staged.

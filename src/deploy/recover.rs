@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
 use crate::domain::tree::Found;
-use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, system};
 
 use super::journal::Journal;
@@ -242,22 +242,14 @@ fn sweep(place: &Place) -> Result<()> {
         disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
     }
     let _ = disk::remove_dir_if_empty(&place.backups());
-    drop_unreferenced_all(place)?;
-    // A copy that was being written when the power went does not hold what its name says.
-    for name in disk::list(&place.pristine())? {
-        let path = place.pristine().join(&name);
-        if Sha256::parse(&name).is_none_or(|sha256| store::pristine(place, sha256).is_none()) {
-            disk::remove(&path).map_err(|error| failed(&path, &error))?;
-        }
-    }
-    Ok(())
+    drop_unreferenced_all(place)
 }
 
-/// Files that were being written when a run ended: the journal, a backup, the index of backups, and staged files beside
-/// settings.json and the pointer. Under the lock and without a journal, nobody needs them.
+/// Files that were being written when a run ended: the journal, a backup, the index of backups, a pristine copy, and
+/// staged files beside settings.json and the pointer. Under the lock and without a journal, nobody needs them.
 fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for dir in [place.own(), place.backups()] {
+    for dir in [place.own(), place.backups(), place.pristine()] {
         files.extend(
             disk::list(&dir)?.iter().filter(|name| name.ends_with(".tmp")).map(|name| dir.join(name)),
         );

@@ -123,8 +123,8 @@ impl Work<'_> {
             flush_batch(&mut open, BATCH)?;
             signals::check()?;
         }
-        self.stage_pristine(&mut open)?;
         flush_batch(&mut open, 1)?;
+        self.stage_pristine(&mut open)?;
         let dirs: BTreeSet<PathBuf> = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
@@ -141,14 +141,19 @@ impl Work<'_> {
         }
         let dir = self.place.pristine();
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
+        let temporary = |copy: &Pristine| copy.path.with_extension("tmp");
         for copy in self.order.pristine {
-            // One that is there and yet ordered did not hold what its name says.
-            disk::remove(&copy.path).map_err(|error| disk::failure("remove", &copy.path, &error))?;
-            open.push(
-                disk::create(&copy.path, &copy.bytes, 0o600)
-                    .map_err(|error| disk::failure("write", &copy.path, &error))?,
-            );
+            let path = temporary(copy);
+            disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+            let file = disk::create(&path, &copy.bytes, 0o600);
+            open.push(file.map_err(|error| disk::failure("write", &path, &error))?);
             flush_batch(open, BATCH)?;
+        }
+        flush_batch(open, 1)?;
+        // Its name is a promise about its content, so it gets it last.
+        for copy in self.order.pristine {
+            disk::rename(&temporary(copy), &copy.path)
+                .map_err(|error| disk::failure("write", &copy.path, &error))?;
         }
         flush_dir(&dir)
     }

@@ -28,6 +28,7 @@ mod rollback;
 mod rules;
 mod settings;
 mod settings_places;
+mod shell_files;
 mod sources;
 mod targets;
 mod tree;

@@ -2,7 +2,8 @@
 """Kills, failing system calls and signals at every point of every change; two runs at once; proofs of doing nothing; secrets.
 
     GWINSTALL_BIN=… tests/faults/run.py sampled          at least 300 points, the same ones every time
-    GWINSTALL_BIN=… tests/faults/run.py full             every point
+    GWINSTALL_BIN=… tests/faults/run.py kills            a kill at every point of every change, nothing else
+    GWINSTALL_BIN=… tests/faults/run.py full             every point, in every way
     GWINSTALL_BIN=… tests/faults/run.py control          the binary has no journal: it must be found out
     GWINSTALL_BIN=… tests/faults/run.py one TASK         a line that an earlier run printed
     GWINSTALL_BIN=… tests/faults/run.py behaviour        what is no point: two at once, closed pipes, no-ops, secrets
@@ -106,6 +107,16 @@ def first_tasks(scouting, full):
     return tasks
 
 
+def every_kill(scouting):
+    """One kill at every changing call; every second one is mended by the next change instead of the doctor."""
+    tasks = []
+    for name in SCENARIOS:
+        points = scouting.points_of(name)
+        print(f"{name}: {len(points)} changing calls", flush=True)
+        tasks += [Task("kill", name, point, rerun=n % 2 == 1) for n, point in enumerate(points)]
+    return tasks
+
+
 def kills_to_recover_from(scouting, full):
     """Kills inside the exchange: the journal is there, and some files are swapped."""
     tasks = []
@@ -192,7 +203,7 @@ def parsed(words):
 def main(arguments):
     binary = os.path.abspath(os.environ.get("GWINSTALL_BIN", ""))
     mode = arguments[0] if arguments else "sampled"
-    if mode not in ("sampled", "full", "control", "one", "behaviour") or not os.access(binary, os.X_OK):
+    if mode not in ("sampled", "kills", "full", "control", "one", "behaviour") or not os.access(binary, os.X_OK):
         sys.exit(__doc__)
     if not shutil.which("strace"):
         sys.exit("strace is not installed: no point can be disturbed")
@@ -209,13 +220,16 @@ def main(arguments):
         with multiprocessing.Pool(os.cpu_count(), open_stage, (binary, parent, number)) as pool:
             if mode == "control":
                 control(pool, stage, tally)
+            elif mode == "kills":
+                for outcome in pool.imap_unordered(attempt, every_kill(stage), chunksize=4):
+                    tally.add(*outcome)
             else:
                 sweep(pool, stage, mode == "full", tally)
         tally.show(since)
         if mode == "control":
             print(f"negative control: {'found out' if tally.bad else 'NOT found out: the sweep proves nothing'}")
             return 0 if tally.bad else 1
-        wrong = behaviour.faults(stage)
+        wrong = mode != "kills" and behaviour.faults(stage)
     return 1 if tally.bad or wrong or tally.points < 300 else 0
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL at every changing call of self-update and of its rollback, in the command itself and in the one that it starts.
+"""SIGKILL at every changing call of self-update and of its rollback: of the command itself, of the one that it starts, of both.
 
 After each kill `gwinstall --version` must run at once, and after the next changing command executable and configuration must be
 of one release, with the user's edits and without half a file. The next command is the same one again, or `update`, or
@@ -55,27 +55,34 @@ class Stage:
     def traced(self, name, inject=()):
         self.machine.restore(name)
         trace = self.dir / "trace"
-        words = ["strace", "-ff", "-qq", "-y", "-o", trace, "-e", f"trace={CHANGING}"]
+        words = ["strace", "-ff", "-qq", "-y", "-o", trace, "-e", f"trace={CHANGING},?clone"]
         for old in self.dir.glob("trace.*"):
             old.unlink()
         for expression in inject:
             words += ["-e", f"inject={expression}"]
         return self.machine.run(*COMMANDS[name], enter=[*words, "--"])
 
-    def points(self, name):
-        """Every changing call with its place in the count of its name: strace counts for each process apart, and kills the
-        first that gets so far; a call of the second process beyond the first one's count is therefore its own."""
-        must(self.traced(name))
-        found = set()
-        for file in self.dir.glob("trace.*"):
-            seen = Counter()
+    def calls(self):
+        """How often each call was made by each process of the last run, the first process first, and which calls change."""
+        for file in sorted(self.dir.glob("trace.*"), key=lambda file: int(file.suffix[1:])):
+            seen, found = Counter(), set()
             for line in file.read_text(errors="replace").splitlines():
                 match = LINE.match(line)
                 if match and "resumed>" not in line:
-                    seen[match.group(2)] += 1
-                    if changes(match.group(2), line):
-                        found.add((match.group(2), seen[match.group(2)]))
-        return sorted(found)
+                    call = match.group(2)
+                    seen[call] += 1
+                    if call != "clone" and changes(call, line):
+                        found.add((call, seen[call]))
+            yield seen, found
+
+    def points(self, name):
+        """Every changing call with its place in the count of its name, and those of them that only the started command can
+        reach: strace counts for each process apart and kills whichever gets so far. With that, a point at which the first
+        process dies as soon as it wants to start something more than an undisturbed run does."""
+        must(self.traced(name))
+        (first, found), *others = self.calls()
+        later = set().union(*(points for _, points in others))
+        return sorted(found | later), sorted(p for p in later if p[1] > first[p[0]]), ("clone", first["clone"] + 1)
 
 
 def must(result):
@@ -83,12 +90,12 @@ def must(result):
         raise RuntimeError(f"the state before a kill cannot be made: {result}")
 
 
-def kill(stage, name, point, following):
-    """What is wrong after one kill, or nothing; and whether there was one."""
+def kill(stage, name, points, following):
+    """What is wrong after the kills at these points, or nothing; and whether they happened."""
     machine = stage.machine
-    result = stage.traced(name, [f"{point[0]}:signal=SIGKILL:when={point[1]}"])
-    killed = any("+++ killed by SIGKILL" in file.read_text(errors="replace")[-200:] for file in stage.dir.glob("trace.*"))
-    if not killed:
+    result = stage.traced(name, [f"{call}:signal=SIGKILL:when={nth}" for call, nth in points])
+    ends = [file.read_text(errors="replace")[-200:] for file in stage.dir.glob("trace.*")]
+    if sum("+++ killed by SIGKILL" in end for end in ends) < len(points):
         return "not reached", ""
     runs = machine.run("--version")
     if runs.code != 0 or not re.fullmatch(r"gwinstall 1\.[01]\.0\n", runs.out):
@@ -133,29 +140,32 @@ def sweep(world, check, name):
     for number in range(WORKERS):
         stages.put(Stage(world, f"{name}-{number}"))
     first = stages.get()
-    points = first.points(name)
+    points, inside, parent = first.points(name)
     stages.put(first)
     chosen = points if full else sampled(points)
-    counts = Counter()
+    jobs = [[point] for point in chosen] + [[point, parent] for point in (inside if full else sampled(inside))]
+    counts, both = Counter(), 0
 
     def one(job):
-        number, point = job
+        number, points = job
         stage = stages.get()
         try:
-            return point, *kill(stage, name, point, NEXT[number % len(NEXT)])
+            return points, *kill(stage, name, points, NEXT[number % len(NEXT)])
         finally:
             stages.put(stage)
 
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        for point, word, wrong in pool.map(one, enumerate(chosen)):
+        for killed, word, wrong in pool.map(one, enumerate(jobs)):
             counts[word] += 1
+            both += len(killed) > 1 and word != "not reached"
             if wrong:
-                check.fail(f"{name} killed at {point[0]} {point[1]}", wrong)
+                check.fail(f"{name} killed at {killed}", wrong)
     check.that(len(points) >= 20, "there are calls to kill at", str(points))
     tried = sum(counts.values()) - counts["not reached"]
-    check.that(tried >= min(20, len(chosen)), "most kills happened", str(counts))
+    check.that(tried >= len(chosen) * 3 // 4, "most kills happened", str(counts))
+    check.that(both >= 5, "kills of both happened", str(both))
     words = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
-    check.note(f"{tried} kills at {len(points)} changing calls: {words}; {counts['bad']} bad")
+    check.note(f"{tried} kills at {len(points)} changing calls, {both} of them of both: {words}; {counts['bad']} bad")
 
 
 @case

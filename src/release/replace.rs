@@ -244,6 +244,9 @@ fn undo(state: State<'_>, journal: &Journal) -> Result<()> {
     } else {
         rename(&journal.kept, &journal.executable)?;
     }
+    // Fetched and tried, and not used now.
+    let staged = staged_beside(&journal.executable);
+    disk::remove(&staged).map_err(|error| disk::failure("remove", &staged, &error))?;
     state.forget(JOURNAL)
 }
 

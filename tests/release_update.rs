@@ -474,7 +474,7 @@ fn every_state_around_the_rename() {
         let deployed = || Ok(Deployed { seq: Some(1), backup: None });
         assert_eq!(replace::recover(state, &deployed, 0).unwrap(), Recovered::Undone);
         assert_eq!(scene.installed(), script("1.0.0"), "{kept} {exchanged}");
-        assert!(!previous.exists());
+        assert!(!previous.exists() && !staged.exists());
         // And the next update goes through.
         let candidate = scene.candidate(&scene.directory());
         let staged = scene.stage(&scene.directory(), &candidate).unwrap();

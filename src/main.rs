@@ -5,6 +5,12 @@ use std::process::ExitCode;
 use gwinstall::commands::{self, answer};
 use gwinstall::doors::{signals, system};
 
+/// musl's own allocator gives every file buffer back to the kernel at once: some 460 mappings for a run that changes
+/// nothing, and a third of its time.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     system::harden();
     signals::listen();

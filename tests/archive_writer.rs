@@ -13,7 +13,7 @@ use gwinstall::bundle::pack::{self, EntryKind, Packer};
 use gwinstall::bundle::ustar::{self, Limits};
 use proptest::prelude::*;
 
-type Files = std::collections::BTreeMap<String, Vec<u8>>;
+type Files = std::collections::BTreeMap<String, gwinstall::domain::tree::Content>;
 
 /// What `tar --format=ustar …` makes of `dir`, all entries below it, directories included.
 fn gnu_tar(dir: &Path) -> Vec<u8> {
@@ -78,11 +78,11 @@ fn sample() -> Files {
     let long = format!("{}/{}", "d".repeat(90), "f".repeat(60));
     let longest = format!("{}/{}/{}", "d".repeat(80), "e".repeat(74), "f".repeat(100));
     let names = ["a.txt", "a/x", "a/y.sh", "a-b/z", "config/litellm.yaml", ".env", "scripts/run.sh", "empty"];
-    let mut files: Files = names.iter().map(|name| ((*name).to_owned(), name.as_bytes().to_vec())).collect();
-    files.insert("empty".into(), vec![]);
-    files.insert("block".into(), vec![7; 512]);
+    let mut files: Files = names.iter().map(|name| ((*name).to_owned(), name.as_bytes().into())).collect();
+    files.insert("empty".into(), Vec::new().into());
+    files.insert("block".into(), [7; 512].into());
     files.insert("big".into(), (0..100_001_u32).map(|at| (at.wrapping_mul(at) >> 5) as u8).collect());
-    files.extend([(long, b"long".to_vec()), (longest, b"longest".to_vec())]);
+    files.extend([(long, b"long"[..].into()), (longest, b"longest"[..].into())]);
     files
 }
 
@@ -238,7 +238,7 @@ proptest! {
                 left == right
             });
             if fits && !clashes && pack::header(&path, EntryKind::File, 0o644, 0).is_ok() {
-                files.insert(path, bytes);
+                files.insert(path, bytes.into());
             }
         }
         prop_assume!(!files.is_empty());

@@ -19,7 +19,7 @@ pub struct Payload {
 pub fn pack(embedded: &Path, version: &Name) -> Result<Payload> {
     let bundle = Bundle::from_directory(embedded)?;
     let mut contents = bundle.files().clone();
-    contents.insert(CATALOG.to_owned(), files::read(&embedded.join(CATALOG))?);
+    contents.insert(CATALOG.to_owned(), files::read(&embedded.join(CATALOG))?.into());
     let mut paths: Vec<&String> = contents.keys().collect();
     paths.sort_by(|a, b| pack::by_name(a, b));
 

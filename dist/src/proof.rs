@@ -86,7 +86,7 @@ fn prove_bundle(stage: &Path, unpacked: &Path, manifest: &Manifest) -> Result<()
         if Sha256::of(&bytes) != file.sha256 || bytes.len() as u64 != file.len {
             return Err(wrong(&file.path, "tar unpacks something else than the manifest says"));
         }
-        if read.get(&file.path) != Some(&bytes) {
+        if read.get(&file.path).map(|read| &read[..]) != Some(&bytes[..]) {
             return Err(wrong(&file.path, "our reader and tar disagree"));
         }
     }

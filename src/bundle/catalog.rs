@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::tree::Class;
+use crate::domain::tree::Content;
 
 /// `catalog.yaml` at the root of a bundle.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,7 +62,7 @@ impl Catalog {
     }
 
     /// Whether everything that is named exists, once: files both ways, models, presets, variables.
-    pub fn check(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
+    pub fn check(&self, files: &BTreeMap<String, Content>) -> Result<(), String> {
         unique("preset", self.presets.iter().map(|preset| preset.name.as_str()))?;
         unique("model", self.models.iter().map(|model| model.id.as_str()))?;
         unique("variable", self.environment.iter().map(|variable| variable.name.as_str()))?;

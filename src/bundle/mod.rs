@@ -19,6 +19,7 @@ pub use embedded::embedded;
 
 use crate::domain::hash::Hasher;
 use crate::domain::record::BundleId;
+use crate::domain::tree::Content;
 use crate::domain::{Error, Kind, Result};
 use crate::doors::disk;
 
@@ -29,7 +30,7 @@ pub const CATALOG: &str = "catalog.yaml";
 pub struct Bundle {
     pub id: BundleId,
     pub catalog: Catalog,
-    files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, Content>,
 }
 
 /// Where a bundle came from, for its id.
@@ -42,7 +43,7 @@ pub struct Provenance<'a> {
 
 impl Bundle {
     /// Checks the files and their catalog against each other. `files` include `catalog.yaml`.
-    pub fn new(mut files: BTreeMap<String, Vec<u8>>, from: &Provenance<'_>) -> Result<Self> {
+    pub fn new(mut files: BTreeMap<String, Content>, from: &Provenance<'_>) -> Result<Self> {
         let broken = |why: String| {
             Error::new(
                 Kind::Failed,
@@ -52,8 +53,8 @@ impl Bundle {
         };
         let sha256 = digest(&files);
         let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
-        let text = String::from_utf8(text).map_err(|_| broken(format!("{CATALOG} is not UTF-8")))?;
-        let catalog = Catalog::parse(&text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
+        let text = std::str::from_utf8(&text).map_err(|_| broken(format!("{CATALOG} is not UTF-8")))?;
+        let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         catalog.check(&files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         let id = BundleId {
             version: from.version.to_owned(),
@@ -83,7 +84,7 @@ impl Bundle {
                 return Err(Error::failed(format!("--source-dir: {} is too large", dir.display()))
                     .because("a bundle holds at most 10,000 files and 64 MiB"));
             }
-            files.insert(path, bytes);
+            files.insert(path, bytes.into());
         }
         let from = Provenance {
             version: build::VERSION,
@@ -95,11 +96,11 @@ impl Bundle {
     }
 
     /// A file of the bundle.
-    pub fn file(&self, path: &str) -> Option<&[u8]> {
-        self.files.get(path).map(Vec::as_slice)
+    pub fn file(&self, path: &str) -> Option<&Content> {
+        self.files.get(path)
     }
 
-    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+    pub fn files(&self) -> &BTreeMap<String, Content> {
         &self.files
     }
 
@@ -112,7 +113,7 @@ impl Bundle {
 }
 
 /// sha256 over names, lengths and bytes of all files, in order.
-fn digest(files: &BTreeMap<String, Vec<u8>>) -> crate::domain::Sha256 {
+fn digest(files: &BTreeMap<String, Content>) -> crate::domain::Sha256 {
     let mut hasher = Hasher::default();
     for (path, bytes) in files {
         // A Hasher never fails to write.

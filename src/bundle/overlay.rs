@@ -71,7 +71,7 @@ impl Bundle {
                 return Err(wrong(format!("file {}: the bundle has a file of this name", file.path)));
             }
             let bytes = disk::read(&dir.join(&file.path), ustar::Limits::BUNDLE.unpacked)?;
-            self.files.insert(file.path.clone(), bytes);
+            self.files.insert(file.path.clone(), bytes.into());
         }
         self.catalog.presets.push(overlay.preset);
         self.catalog.models.extend(overlay.models);
@@ -89,13 +89,14 @@ mod tests {
 
     use super::*;
     use crate::bundle::Provenance;
+    use crate::domain::tree::Content;
 
     fn bundle() -> Bundle {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("embedded");
-        let files: BTreeMap<String, Vec<u8>> = disk::walk(&root)
+        let files: BTreeMap<String, Content> = disk::walk(&root)
             .unwrap()
             .into_iter()
-            .map(|path| (path.clone(), disk::read(&root.join(&path), 1 << 20).unwrap()))
+            .map(|path| (path.clone(), disk::read(&root.join(&path), 1 << 20).unwrap().into()))
             .collect();
         Bundle::new(files, &Provenance { version: "1", seq: 0, origin: "directory", path: None }).unwrap()
     }

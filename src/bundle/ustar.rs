@@ -17,6 +17,7 @@ use flate2::bufread::GzDecoder;
 
 pub use super::pack::EntryKind;
 use super::pack::{self, BLOCK, RECORD};
+use crate::domain::tree::Content;
 use crate::domain::{Error, Kind, Result};
 
 /// How much an archive may unpack to.
@@ -79,11 +80,11 @@ pub fn read_tar(tar: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Resul
 }
 
 /// The files of a whole `.tar.gz` in memory, by path.
-pub fn unpack(gz: impl Read, limits: &Limits) -> Result<BTreeMap<String, Vec<u8>>> {
+pub fn unpack(gz: impl Read, limits: &Limits) -> Result<BTreeMap<String, Content>> {
     let mut files = BTreeMap::new();
     read(gz, limits, &mut |entry, body| {
         if entry.kind == EntryKind::File {
-            files.insert(entry.path.clone(), whole(entry, body)?);
+            files.insert(entry.path.clone(), whole(entry, body)?.into());
         }
         Ok(())
     })?;

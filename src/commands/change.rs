@@ -57,12 +57,7 @@ impl<'a> Change<'a> {
     }
 
     /// Shows the plan, asks, and carries it out. `None`: the user said no.
-    pub(super) fn carry_out(
-        &self,
-        draft: &Draft,
-        summary: &str,
-        again: &dyn Fn() -> Result<Draft>,
-    ) -> Result<Option<Outcome>> {
+    pub(super) fn carry_out(&self, draft: &Draft, summary: &str) -> Result<Option<Outcome>> {
         if !summary.is_empty() {
             term::talk(summary);
         }
@@ -89,7 +84,7 @@ impl<'a> Change<'a> {
             prune: self.prune,
             gate: self.gate,
         };
-        let outcome = converge::apply(self.place, &manner, draft, again)?;
+        let outcome = converge::apply(self.place, &manner, draft)?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }

@@ -7,7 +7,7 @@ use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::{store, values};
 use crate::domain::plan::{Action, Step};
 use crate::domain::request::Request;
-use crate::domain::tree::Class;
+use crate::domain::tree::{Class, Content};
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::disk;
 use crate::format::merge::unified_diff;
@@ -73,7 +73,7 @@ fn changed(step: &Step) -> Result<String> {
     let new = match (&step.bytes, step.post) {
         (Some(bytes), _) => bytes.clone(),
         (None, Some(_)) => return Ok(format!("~ {} — {}\n", step.name, step.reason)),
-        (None, None) => Vec::new(),
+        (None, None) => Content::default(),
     };
     Ok(between(&step.name, &old, &new))
 }

@@ -52,23 +52,19 @@ pub(super) fn run(
     let google_login = values::gather(place, &choice, &request)?.google_login;
     let values = Values { google_login, ..Values::default() };
     let setting = Setting { name, value: &value, source: if from.is_some() { "file" } else { "prompt" } };
-    let work_out = || {
-        let last = store::record(place)?;
-        let wish = Wish {
-            place,
-            bundle: &bundle,
-            request: &request,
-            last: last.as_ref(),
-            values: &values,
-            extent: Extent::Values,
-            force: false,
-            operation: "env",
-            off: last.as_ref().is_some_and(|last| last.request.off),
-            env_text: Some(setting.written(place)?),
-        };
-        setting.drafted(place, last.as_ref(), &wish)
+    let wish = Wish {
+        place,
+        bundle: &bundle,
+        request: &request,
+        last: Some(&last),
+        values: &values,
+        extent: Extent::Values,
+        force: false,
+        operation: "env",
+        off: last.request.off,
+        env_text: Some(setting.written(place)?),
     };
-    let drafted = work_out()?;
+    let drafted = setting.drafted(place, &last, &wish)?;
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")
             .text(format!("Nothing to do: {name} has this value already."))
@@ -79,7 +75,7 @@ pub(super) fn run(
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let mut data = change::data(&drafted, Some(&outcome));
@@ -181,16 +177,16 @@ impl Setting<'_> {
         Ok(file.to_text())
     }
 
-    fn drafted(&self, place: &Place, last: Option<&Record>, wish: &Wish<'_>) -> Result<Draft> {
+    fn drafted(&self, place: &Place, last: &Record, wish: &Wish<'_>) -> Result<Draft> {
         let mut goal = goals::from_request(wish)?.goal;
         if let Some(record) = &mut goal.record {
-            let known = last.and_then(|last| last.environment_variables.get(self.name));
+            let known = last.environment_variables.get(self.name);
             record
                 .environment_variables
                 .insert(self.name.to_owned(), self.entry(&wish.bundle.catalog, known));
         }
         goal.env_summary.push_str(&format!("set {}\n", self.name));
-        draft(place, last, goal)
+        draft(place, Some(last), goal)
     }
 
     /// The value is the user's from now on.

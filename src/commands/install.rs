@@ -94,29 +94,22 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     }
     // `update` leaves Claude Code pointed wherever it is; `install` points it here.
     let off = change.operation != "install" && last.as_ref().is_some_and(|last| last.request.off);
-    let prepare = |last: Option<&Record>| {
-        goals::from_request(&Wish {
-            place,
-            bundle: &bundle,
-            request,
-            last,
-            values: &values,
-            extent: Extent::All,
-            force: options.force,
-            operation: change.operation,
-            off,
-            env_text: None,
-        })
-    };
-    let prepared = prepare(last.as_ref())?;
+    let prepared = goals::from_request(&Wish {
+        place,
+        bundle: &bundle,
+        request,
+        last: last.as_ref(),
+        values: &values,
+        extent: Extent::All,
+        force: options.force,
+        operation: change.operation,
+        off,
+        env_text: None,
+    })?;
     releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
     let checks = pre_checks(place, &bundle, &prepared, options);
-    let again = || {
-        let last = store::record(place)?;
-        draft(place, last.as_ref(), prepare(last.as_ref())?.goal)
-    };
     let facts = Facts::of(&prepared, last.as_ref());
-    let drafted = draft(place, last.as_ref(), prepared.goal)?.without_bytes();
+    let drafted = draft(place, last.as_ref(), prepared.goal)?;
     if drafted.plan.is_empty() {
         return Ok(facts.unchanged(&drafted, &checks));
     }
@@ -134,7 +127,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     }
     let gate = || if options.start { gateway::start_in_transaction(place) } else { Ok(()) };
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
-    match change.carry_out(&drafted, &summary, &again)? {
+    match change.carry_out(&drafted, &summary)? {
         Some(outcome) => Ok(facts.done(place, &drafted, &outcome, &checks)),
         None => Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed")),
     }

@@ -78,7 +78,7 @@ fn ours(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
         sum.ok_or_else(|| Error::usage(format!("{path} has no open conflict")).hint("gwinstall resolve"))?;
     // The configuration is assembled, not shipped; its kept copy is the only other source.
     let bundle = crate::bundle::embedded()?;
-    resolve::offered(place, path, sum, &|path| bundle.file(path).map(<[u8]>::to_vec))
+    resolve::offered(place, path, sum, &|path| bundle.file(path).cloned())
 }
 
 fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {
@@ -98,17 +98,14 @@ fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {
 fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side: Side) -> Result<Answer> {
     let change = Change { prune: false, ..Change::new(place, common, &args.confirm, "resolve") };
     change.recover()?;
-    let work_out = || {
-        let last = store::record(place)?
-            .ok_or_else(|| Error::usage("nothing is deployed any more").hint("gwinstall install"))?;
-        let path = conflict(place, &last, typed)?;
-        let ours = match side {
-            Side::Theirs => ours(place, &last, &path)?,
-            Side::Mine => Vec::new(),
-        };
-        resolve::draft(place, &last, &path, side, &ours).map(|draft| (path, draft))
+    let last = store::record(place)?
+        .ok_or_else(|| Error::usage("nothing is deployed any more").hint("gwinstall install"))?;
+    let path = conflict(place, &last, typed)?;
+    let ours = match side {
+        Side::Theirs => ours(place, &last, &path)?,
+        Side::Mine => Vec::new(),
     };
-    let (path, drafted) = work_out()?;
+    let drafted = resolve::draft(place, &last, &path, side, &ours)?;
     let kept = match side {
         Side::Mine => "your version stays, and ours goes",
         Side::Theirs => "our version replaces yours, which the backup keeps",
@@ -120,8 +117,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
     }
     let flag = if side == Side::Mine { "--mine" } else { "--theirs" };
     super::demand_consent(&args.confirm, &format!("gwinstall resolve {path} {flag}"))?;
-    let again = || work_out().map(|(_, draft)| draft);
-    let Some(outcome) = change.carry_out(&drafted, &summary, &again)? else {
+    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let mut text = format!(

@@ -25,13 +25,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
     // A secret that is nowhere any more is looked for again, as an install would.
-    let found = values_for(place, &backup::open(&path, expected)?.record).unwrap_or_default();
-    let work_out = || {
-        let last = store::record(place)?;
-        let backup = backup::open(&path, expected)?;
-        draft(place, last.as_ref(), goals::from_backup(place, backup, &filename, last.as_ref(), &found)?)
-    };
-    let drafted = work_out()?;
+    let backup = backup::open(&path, expected)?;
+    let found = values_for(place, &backup.record).unwrap_or_default();
+    let goal = goals::from_backup(place, backup, &filename, last.as_ref(), &found)?;
+    let drafted = draft(place, last.as_ref(), goal)?;
     let preset = drafted.record.as_ref().map(|record| record.preset.clone()).unwrap_or_default();
     // Two releases may have the same files; which of them is deployed is still a fact to restore.
     let same_bundle =
@@ -48,7 +45,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let mut text = format!(

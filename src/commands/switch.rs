@@ -22,24 +22,19 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let work_out = || {
-        let last = store::record(place)?;
-        let last = last.as_ref();
-        let wish = Wish {
-            place,
-            bundle: &bundle,
-            request: &request,
-            last,
-            values: &values,
-            extent: Extent::Settings,
-            force: last.is_some_and(|last| last.request.forced),
-            operation,
-            off,
-            env_text: None,
-        };
-        draft(place, last, goals::from_request(&wish)?.goal)
+    let wish = Wish {
+        place,
+        bundle: &bundle,
+        request: &request,
+        last: Some(&last),
+        values: &values,
+        extent: Extent::Settings,
+        force: last.request.forced,
+        operation,
+        off,
+        env_text: None,
     };
-    let drafted = work_out()?;
+    let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
     let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")
@@ -51,7 +46,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let back = if off { "on" } else { "off" };

@@ -19,14 +19,13 @@ use crate::release::state::State;
 pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
     let change = Change::new(place, common, &args.confirm, "uninstall");
     change.recover()?;
-    let deployed = store::record(place)?.is_some();
+    let last = store::record(place)?;
     let leftovers = args.purge && anything_left(place)?;
-    if !deployed && !leftovers {
+    if last.is_none() && !leftovers {
         return Ok(Answer::new("nothing is deployed")
             .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
     }
-    let work_out = || draft(place, store::record(place)?.as_ref(), goals::nothing(args.purge));
-    let drafted = work_out()?;
+    let drafted = draft(place, last.as_ref(), goals::nothing(args.purge))?;
     let mut summary = format!(
         "Take the gateway out of {}\n{}",
         place.show(&place.target),
@@ -42,7 +41,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary, &work_out)? else {
+    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let kept =

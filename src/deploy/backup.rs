@@ -13,7 +13,7 @@ use crate::bundle::catalog::is_generated;
 use crate::bundle::{pack, ustar};
 use crate::domain::place::files;
 use crate::domain::record::Record;
-use crate::domain::tree::{Found, Stamp, Wanted, WantedFile};
+use crate::domain::tree::{Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
@@ -144,32 +144,34 @@ fn free_name(dir: &Path, now: Instant) -> Result<String> {
     })
 }
 
+/// One file after the other: only the packed bytes are held.
 fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<u8>> {
-    let mut members: BTreeMap<String, (Vec<u8>, u32)> = BTreeMap::new();
-    for path in record.files.keys() {
-        let full = place.file(path);
-        if let Found::File(stamp) = disk::find(&full)? {
-            members.insert(format!("{ROOT}{path}"), (disk::read(&full, ARCHIVE_CAP)?, stamp.mode & 0o777));
-        }
-    }
-    let env = disk::read_maybe(&place.file(files::ENV), disk::TEXT_CAP)?.unwrap_or_default();
-    let env = if include_secrets {
-        env
-    } else {
-        without_secrets(&String::from_utf8_lossy(&env), record).into_bytes()
-    };
-    members.insert(format!("{ROOT}{}", files::ENV), (env, 0o600));
-    members.insert(format!("{ROOT}{}", files::RECORD), (store::record_bytes(record), 0o600));
-    let mut names: Vec<&String> = members.keys().collect();
+    let failed =
+        |error: std::io::Error| Error::failed("cannot make a backup, so nothing was changed").because(error);
+    let own = [files::ENV, files::RECORD];
+    let mut names: Vec<&str> = record.files.keys().map(String::as_str).chain(own).collect();
     names.sort_by(|a, b| pack::by_name(a, b));
     let mut packer = pack::tar_gz(Vec::new(), 1);
-    let packed = names.into_iter().try_for_each(|name| {
-        let (bytes, mode) = &members[name];
-        packer.file(name, *mode, bytes)
-    });
-    packed
-        .and_then(|()| packer.finish()?.finish())
-        .map_err(|error| Error::failed("cannot make a backup, so nothing was changed").because(error))
+    for name in names {
+        let (bytes, mode) = match name {
+            files::ENV => (env_of(place, record, include_secrets)?, 0o600),
+            files::RECORD => (store::record_bytes(record), 0o600),
+            _ => match disk::find(&place.file(name))? {
+                Found::File(stamp) => (disk::read(&place.file(name), ARCHIVE_CAP)?, stamp.mode & 0o777),
+                Found::Absent | Found::Other(_) => continue,
+            },
+        };
+        packer.file(&format!("{ROOT}{name}"), mode, &bytes).map_err(failed)?;
+    }
+    packer.finish().and_then(flate2::write::GzEncoder::finish).map_err(failed)
+}
+
+fn env_of(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<u8>> {
+    let env = disk::read_maybe(&place.file(files::ENV), disk::TEXT_CAP)?.unwrap_or_default();
+    if include_secrets {
+        return Ok(env);
+    }
+    Ok(without_secrets(&String::from_utf8_lossy(&env), record).into_bytes())
 }
 
 /// Keys without their secret values, and without comments, which may hold old ones.
@@ -385,7 +387,7 @@ pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {
 }
 
 fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
-    let mut members: BTreeMap<String, (Vec<u8>, u32)> = BTreeMap::new();
+    let mut members: BTreeMap<String, (Content, u32)> = BTreeMap::new();
     ustar::read(bytes, &ustar::Limits::BACKUP, &mut |entry, body| {
         let inside = entry.path.strip_prefix(ROOT).filter(|_| entry.kind == ustar::EntryKind::File);
         let inside = inside
@@ -393,7 +395,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
         if entry.mode & !0o777 != 0 {
             return Err(Error::unverified(format!("{} has the mode {:o}", entry.path, entry.mode)));
         }
-        members.insert(inside.to_owned(), (ustar::whole(entry, body)?, entry.mode));
+        members.insert(inside.to_owned(), (ustar::whole(entry, body)?.into(), entry.mode));
         Ok(())
     })
     .map_err(|error| error.to_string())?;
@@ -402,7 +404,8 @@ fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
     };
     let record = store::parse_record(&take(files::RECORD)?)
         .map_err(|why| format!("its record is not usable: {why}"))?;
-    let env = String::from_utf8(take(files::ENV)?).map_err(|_| "its .env is not UTF-8".to_owned())?;
+    let env =
+        String::from_utf8(take(files::ENV)?.to_vec()).map_err(|_| "its .env is not UTF-8".to_owned())?;
     if record.files.contains_key(files::CONFIG) && !members.contains_key(files::CONFIG) {
         return Err(format!("it has no {ROOT}{}", files::CONFIG));
     }

@@ -1,5 +1,5 @@
-//! Converge: the one verb. Under the lock it recovers, plans again, backs up, carries out, judges, commits or
-//! undoes, prunes and logs. Where the wanted tree comes from is the caller's business.
+//! Converge: the one verb. Under the lock it looks again, backs up, carries out, judges, commits or undoes, prunes and
+//! logs. Where the wanted tree comes from is the caller's business.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::bundle::build;
 use crate::domain::check::Check;
 use crate::domain::place::files;
-use crate::domain::plan::{Action, Step};
+use crate::domain::plan::Step;
 use crate::domain::record::Record;
 use crate::domain::tree::{Class, Stamp};
 use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
@@ -144,13 +144,8 @@ pub fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<Option
     Ok(Some(recovered))
 }
 
-/// Carries out a draft. `again` works it out once more under the lock: the disk may have moved since the user agreed.
-pub fn apply(
-    place: &Place,
-    manner: &Manner<'_>,
-    agreed: &Draft,
-    again: &dyn Fn() -> Result<Draft>,
-) -> Result<Outcome> {
+/// Carries out a draft, if the disk is still as the draft found it.
+pub fn apply(place: &Place, manner: &Manner<'_>, draft: &Draft) -> Result<Outcome> {
     let watch = system::Stopwatch::start();
     let held = lock(place, manner.operation, manner.lock_wait)?;
     let mut run = Run {
@@ -163,7 +158,7 @@ pub fn apply(
         before: None,
     };
     run.outcome.states = vec![State::Created, State::Validating];
-    let result = again().and_then(|draft| run.change(agreed, draft));
+    let result = run.change(draft);
     run.outcome.duration_ms = watch.milliseconds();
     match result {
         Ok(()) => {
@@ -194,8 +189,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn change(&mut self, agreed: &Draft, mut draft: Draft) -> Result<()> {
-        if draft.id != agreed.id {
+    fn change(&mut self, draft: &Draft) -> Result<()> {
+        if !draft.still_holds(self.place)? {
             return Err(Error::new(
                 Kind::Busy,
                 "the files changed while you were deciding, and nothing was changed",
@@ -207,17 +202,17 @@ impl Run<'_> {
         if draft.plan.changes().any(|step| step.class != Class::Record) {
             self.back_up()?;
         }
-        if let Some(record) = &mut draft.record {
-            record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
-            record.timestamp = self.now;
-            record.deployment_id = format!("dep-{}", self.now.compact());
-            rewrite_record(&mut draft.plan.steps, record);
-        }
-        self.carry_out(&draft)?;
+        let record = draft.record.as_ref().map(|record| Record {
+            backup_path: self.backup.as_ref().map(|entry| entry.filename.clone()),
+            timestamp: self.now,
+            deployment_id: format!("dep-{}", self.now.compact()),
+            ..record.clone()
+        });
+        self.carry_out(draft, record.as_ref())?;
         self.outcome.changed = draft.plan.changes().filter(|step| step.class != Class::Record).count();
         self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
         self.outcome.backup.clone_from(&self.backup);
-        self.outcome.record = draft.record;
+        self.outcome.record = record;
         self.prune();
         // A later run finds what stays here.
         let _ = recover::drop_unreferenced_all(self.place);
@@ -239,13 +234,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn carry_out(&mut self, draft: &Draft) -> Result<()> {
+    fn carry_out(&mut self, draft: &Draft, record: Option<&Record>) -> Result<()> {
         self.outcome.states.push(State::Deploying);
         let place = self.place;
+        let final_record = record.and_then(|record| with_record(draft, record));
         let order = Order {
             place,
             operation: self.manner.operation,
-            steps: draft.plan.changes().collect(),
+            steps: draft
+                .plan
+                .changes()
+                .map(|step| final_record.as_ref().filter(|last| last.name == step.name).unwrap_or(step))
+                .collect(),
             pristine: &draft.pristine,
             now: self.now,
             pid: system::pid(),
@@ -253,12 +253,12 @@ impl Run<'_> {
         };
         let judged = std::cell::RefCell::new(Checks::default());
         let config = order.steps.iter().position(|step| step.name == files::CONFIG && step.post.is_some());
-        let models = draft.record.as_ref().map_or(0, |record| record.models.len());
+        let models = record.map_or(0, |record| record.models.len());
         let done = transaction::carry_out(
             &order,
             &|staged| config.map_or(Ok(()), |index| staged_config(&staged(index), models)),
             &|| {
-                if let Some(record) = &draft.record {
+                if let Some(record) = record {
                     let mut checks = judged.borrow_mut();
                     checks::live(&mut checks, place, record);
                     checks.demand(
@@ -339,15 +339,12 @@ impl Run<'_> {
     }
 }
 
-/// The record names the backup and the moment, which are known only now.
-fn rewrite_record(steps: &mut [Step], record: &Record) {
+/// The record names the backup and the moment, which are known only now: its step as it is carried out.
+fn with_record(draft: &Draft, record: &Record) -> Option<Step> {
+    let step = draft.plan.changes().find(|step| step.name == files::RECORD)?;
     let bytes = store::record_bytes(record);
-    if let Some(step) =
-        steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same)
-    {
-        step.post = Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 });
-        step.bytes = Some(bytes);
-    }
+    let post = Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 });
+    Some(Step { post, bytes: Some(bytes.into()), ..step.clone() })
 }
 
 /// The configuration is read back from where it was staged and validated before anything live changes.

@@ -4,11 +4,12 @@
 //! all of them. A dry run stops here.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{FileRecord, Record};
-use crate::domain::tree::{Class, Found, Stamp, Wanted};
+use crate::domain::tree::{Class, Content, Found, Stamp, Wanted};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::KeyPath;
@@ -52,12 +53,17 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Only what is needed to recognise the plan again: a second working out does not double the memory.
-    #[must_use]
-    pub fn without_bytes(mut self) -> Self {
-        self.plan.steps.iter_mut().for_each(|step| step.bytes = None);
-        self.pristine.clear();
-        self
+    /// Whether the disk is still as this draft found it. The user may have taken their time, and another program its
+    /// turn.
+    pub fn still_holds(&self, place: &Place) -> Result<bool> {
+        for step in &self.plan.steps {
+            let led_elsewhere =
+                step.class == Class::Settings && disk::real_file(&place.settings())? != step.path;
+            if led_elsewhere || disk::find(&step.path)?.stamp() != step.pre {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -146,12 +152,14 @@ fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
         .iter()
         .flatten()
         .filter(|(path, file)| file.class.keeps_pristine() && shipped(path, file.stamp.sha256));
-    let mut copies: BTreeMap<Sha256, Vec<u8>> =
-        kept.map(|(_, file)| (file.stamp.sha256, file.bytes.clone())).collect();
-    copies.retain(|sha256, _| store::pristine(place, *sha256).is_none());
+    let copies: BTreeMap<Sha256, &Content> = kept.map(|(_, file)| (file.stamp.sha256, &file.bytes)).collect();
     copies
         .into_iter()
-        .map(|(sha256, bytes)| Pristine { path: store::pristine_path(place, sha256), bytes })
+        .filter(|(sha256, _)| store::pristine(place, *sha256).is_none())
+        .map(|(sha256, bytes)| Pristine {
+            path: store::pristine_path(place, sha256),
+            bytes: Rc::clone(bytes),
+        })
         .collect()
 }
 
@@ -160,9 +168,10 @@ pub(super) fn write_step(
     name: &str,
     path: std::path::PathBuf,
     class: Class,
-    bytes: Vec<u8>,
+    bytes: impl Into<Content>,
     mode: u32,
 ) -> Result<Step> {
+    let bytes = bytes.into();
     let found = disk::find(&path)?;
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot write {}", path.display()))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::FileRecord;
-use crate::domain::tree::{Class, Found, Stamp, Wanted, WantedFile};
+use crate::domain::tree::{Class, Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::format::merge::{Merged, three_way, three_way_yaml};
 
@@ -228,7 +228,7 @@ impl File<'_> {
             "the file that was here before",
             None,
             Some(stamp),
-            Some(bytes),
+            Some(bytes.into()),
             decided,
         );
         self.write(3, Action::Replace, "taken over with --force", decided);
@@ -240,7 +240,14 @@ impl File<'_> {
         if let Some(merged) = self.merge(wanted)? {
             let mode = self.found.stamp().map_or(wanted.stamp.mode, |stamp| stamp.mode);
             let stamp = Stamp { sha256: Sha256::of(&merged), mode };
-            self.step(7, Action::Merge, "both sides changed it; merged", Some(stamp), Some(merged), decided);
+            self.step(
+                7,
+                Action::Merge,
+                "both sides changed it; merged",
+                Some(stamp),
+                Some(merged.into()),
+                decided,
+            );
             self.record(stamp, decided);
             self.withdraw_offer(decided);
             return Ok(());
@@ -318,7 +325,7 @@ impl File<'_> {
         action: Action,
         reason: &'static str,
         post: Option<Stamp>,
-        bytes: Option<Vec<u8>>,
+        bytes: Option<Content>,
         decided: &mut Decided,
     ) {
         let class =
@@ -344,7 +351,7 @@ impl File<'_> {
         reason: &'static str,
         pre: Option<Stamp>,
         post: Option<Stamp>,
-        bytes: Option<Vec<u8>>,
+        bytes: Option<Content>,
         decided: &mut Decided,
     ) {
         let rule = decided.steps.last().map_or(3, |step| step.rule);

@@ -4,7 +4,7 @@
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::Record;
-use crate::domain::tree::{Class, Found, Stamp};
+use crate::domain::tree::{Class, Content, Found, Stamp};
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 
@@ -30,7 +30,7 @@ pub fn offered(
     place: &Place,
     path: &str,
     sum: Sha256,
-    shipped: &dyn Fn(&str) -> Option<Vec<u8>>,
+    shipped: &dyn Fn(&str) -> Option<Content>,
 ) -> Result<Vec<u8>> {
     let beside = place.file(&format!("{path}{OFFER}"));
     if let Found::File(stamp) = disk::find(&beside)? {
@@ -39,13 +39,12 @@ pub fn offered(
         }
         return Err(edited(place, path));
     }
-    store::pristine(place, sum).or_else(|| shipped(path).filter(|bytes| Sha256::of(bytes) == sum)).ok_or_else(
-        || {
-            Error::failed(format!("our version of {path} is gone"))
-                .because(format!("{} is not there, and this bundle has another one", place.show(&beside)))
-                .hint(format!("keep yours: gwinstall resolve {path} --mine"))
-        },
-    )
+    let in_bundle = || shipped(path).filter(|bytes| Sha256::of(bytes) == sum).map(|bytes| bytes.to_vec());
+    store::pristine(place, sum).or_else(in_bundle).ok_or_else(|| {
+        Error::failed(format!("our version of {path} is gone"))
+            .because(format!("{} is not there, and this bundle has another one", place.show(&beside)))
+            .hint(format!("keep yours: gwinstall resolve {path} --mine"))
+    })
 }
 
 fn edited(place: &Place, path: &str) -> Error {
@@ -113,7 +112,7 @@ fn take_ours(place: &Place, path: &str, class: Class, mode: u32, ours: &[u8]) ->
         reason: "our version, as you decided",
         pre,
         post: Some(post),
-        bytes: (action != Action::Same).then(|| ours.to_vec()),
+        bytes: (action != Action::Same).then(|| ours.into()),
     })
 }
 
@@ -150,6 +149,6 @@ fn record_step(place: &Place, record: &Record) -> Result<Step> {
         rule: 4,
         reason: "kept up to date",
         post: Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 }),
-        bytes: Some(bytes),
+        bytes: Some(bytes.into()),
     })
 }

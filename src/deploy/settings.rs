@@ -11,8 +11,8 @@ use crate::domain::name::shell_word;
 use crate::domain::place::files;
 use crate::domain::plan::Step;
 use crate::domain::record::SettingsRecord;
-use crate::domain::tree::Class;
-use crate::domain::{Error, Place, Result};
+use crate::domain::tree::{Class, Stamp};
+use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, KeyPath, Ledger, Problem, Settings, Wish};
 use crate::render::KeyWish;
@@ -97,14 +97,15 @@ impl SettingsEdit {
         let converged = settings.converge(&ours, &self.ledger).map_err(refused)?;
         let secret =
             wishes.iter().any(|wish| wish.secret && wish.value.is_some()) && !converged.ledger.is_empty();
-        self.step = Some(self.file_step(&converged, bytes.is_some(), secret)?);
+        self.step = Some(self.file_step(&converged, bytes, secret)?);
         self.ledger = converged.ledger;
         self.kept = converged.kept;
         self.changed = converged.changed;
         Ok(())
     }
 
-    fn file_step(&mut self, converged: &Converged, exists: bool, secret: bool) -> Result<Step> {
+    fn file_step(&mut self, converged: &Converged, read: Option<&[u8]>, secret: bool) -> Result<Step> {
+        let exists = read.is_some();
         let path = self.path.clone();
         if converged.remove_file {
             let step = remove_step("settings.json", path, Class::Settings)?;
@@ -121,7 +122,10 @@ impl SettingsEdit {
         }
         let mode = self.mode(mode, secret);
         let step = write_step("settings.json", path, Class::Settings, converged.bytes.clone(), mode)?;
-        Ok(Step { reason: "our keys only", ..step })
+        // The edit stands on what was read; what another program has written since then is found out by it.
+        let pre =
+            read.map(|read| Stamp { sha256: Sha256::of(read), mode: step.pre.map_or(mode, |pre| pre.mode) });
+        Ok(Step { reason: "our keys only", pre, ..step })
     }
 
     /// A file with a secret of ours in it is private; afterwards it gets its mode back.

@@ -10,21 +10,29 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::plan::Step;
-use crate::domain::tree::{Found, Stamp};
+use crate::domain::tree::{Content, Found, Stamp};
 use crate::domain::{Error, Instant, Kind, Place, Result};
 use crate::doors::{disk, signals};
 
 use super::journal::{Journal, SCHEMA};
 use super::recover;
 
-/// Files whose data is made durable together; bounds the open descriptors of a large bundle.
-const BATCH: usize = 64;
+/// Files whose data is made durable together. Every batch costs a commit of the file system's journal, so a preset
+/// fits into one; 256 descriptors are what a process may have everywhere.
+const BATCH: usize = 200;
 
 /// A file of ours that is no step: written once under its hash, checked by it whenever it is read, removed when nothing
 /// refers to it.
 pub struct Pristine {
     pub path: PathBuf,
-    pub bytes: Vec<u8>,
+    pub bytes: Content,
+}
+
+impl Pristine {
+    /// Where it is written before its content is durable.
+    fn unnamed(&self) -> PathBuf {
+        self.path.with_extension("tmp")
+    }
 }
 
 /// What a transaction does and for whom.
@@ -103,59 +111,57 @@ impl Work<'_> {
     fn stage(&self) -> Result<()> {
         let dir = self.journal.directory(self.place);
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        let mut open: Vec<File> = Vec::new();
+        let mut batch = Batch::default();
         for (index, step) in self.order.steps.iter().enumerate() {
             let Some(post) = step.post else { continue };
             let staged = self.journal.staged(self.place, index);
             self.make_directory_of(&staged)?;
             let read;
             let bytes = match &step.bytes {
-                Some(bytes) => bytes,
+                Some(bytes) => &bytes[..],
                 // Only the mode changes: the content comes from the live file and is checked by its hash later.
                 None => {
                     read = disk::read(&step.path, u64::MAX - 1)?;
-                    &read
+                    &read[..]
                 }
             };
-            let file = disk::create(&staged, bytes, post.mode)
-                .map_err(|error| disk::failure("write", &staged, &error))?;
-            open.push(file);
-            flush_batch(&mut open, BATCH)?;
+            batch.write(&staged, bytes, post.mode)?;
             signals::check()?;
         }
-        flush_batch(&mut open, 1)?;
-        self.stage_pristine(&mut open)?;
+        self.stage_pristine(&mut batch)?;
+        batch.flush()?;
+        self.name_pristine()?;
         let dirs: BTreeSet<PathBuf> = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
             .chain([dir, self.place.transactions(), self.place.own()])
+            .chain(self.order.pristine.iter().filter_map(|copy| copy.path.parent()).map(Path::to_path_buf))
             // A new directory is durable only by its entry in the one above it.
             .chain(self.order.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf))
             .collect();
         dirs.iter().try_for_each(|dir| flush_dir(dir))
     }
 
-    fn stage_pristine(&self, open: &mut Vec<File>) -> Result<()> {
+    fn stage_pristine(&self, batch: &mut Batch) -> Result<()> {
         if self.order.pristine.is_empty() {
             return Ok(());
         }
         let dir = self.place.pristine();
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        let temporary = |copy: &Pristine| copy.path.with_extension("tmp");
         for copy in self.order.pristine {
-            let path = temporary(copy);
+            let path = copy.unnamed();
             disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
-            let file = disk::create(&path, &copy.bytes, 0o600);
-            open.push(file.map_err(|error| disk::failure("write", &path, &error))?);
-            flush_batch(open, BATCH)?;
+            batch.write(&path, &copy.bytes, 0o600)?;
         }
-        flush_batch(open, 1)?;
-        // Its name is a promise about its content, so it gets it last.
-        for copy in self.order.pristine {
-            disk::rename(&temporary(copy), &copy.path)
-                .map_err(|error| disk::failure("write", &copy.path, &error))?;
-        }
-        flush_dir(&dir)
+        Ok(())
+    }
+
+    /// The name of a pristine copy is a promise about its content, so it comes when that is durable.
+    fn name_pristine(&self) -> Result<()> {
+        self.order.pristine.iter().try_for_each(|copy| {
+            disk::rename(&copy.unnamed(), &copy.path)
+                .map_err(|error| disk::failure("write", &copy.path, &error))
+        })
     }
 
     /// A staged file outside of the deployment lies in the directory of its target, which may have to be made first.
@@ -390,13 +396,22 @@ fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
     }
 }
 
-fn flush_batch(open: &mut Vec<File>, at: usize) -> Result<()> {
-    if open.len() < at {
-        return Ok(());
+/// New files whose data is not durable yet.
+#[derive(Default)]
+struct Batch(Vec<File>);
+
+impl Batch {
+    fn write(&mut self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+        let file = disk::create(path, bytes, mode).map_err(|error| disk::failure("write", path, &error))?;
+        self.0.push(file);
+        if self.0.len() < BATCH { Ok(()) } else { self.flush() }
     }
-    let flushed = disk::flush(open);
-    open.clear();
-    flushed.map_err(|error| Error::failed("cannot make the new files durable").because(disk::reason(&error)))
+
+    fn flush(&mut self) -> Result<()> {
+        let files = std::mem::take(&mut self.0);
+        disk::flush(&files)
+            .map_err(|error| Error::failed("cannot make the new files durable").because(disk::reason(&error)))
+    }
 }
 
 fn flush_dir(dir: &Path) -> Result<()> {

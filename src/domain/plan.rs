@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sha2::Digest as _;
 
-use super::tree::{Class, Stamp};
+use super::tree::{Class, Content, Stamp};
 
 /// What happens to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,7 +49,7 @@ pub struct Step {
     /// What is there afterwards; equal to `pre` when nothing changes.
     pub post: Option<Stamp>,
     /// The bytes of `post` where they are not on disk already.
-    pub bytes: Option<Vec<u8>>,
+    pub bytes: Option<Content>,
 }
 
 impl Step {

@@ -1,6 +1,7 @@
 //! The three trees of every operation: wanted (to have), found (on disk) and base (what we shipped last).
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,16 +48,19 @@ pub struct Stamp {
     pub mode: u32,
 }
 
+/// The bytes of a file: in memory once, whether the bundle, the wanted tree or a step of the plan names them.
+pub type Content = Rc<[u8]>;
+
 /// A file that we want at a path.
 #[derive(Debug, Clone)]
 pub struct WantedFile {
-    pub bytes: Vec<u8>,
+    pub bytes: Content,
     pub stamp: Stamp,
     pub class: Class,
 }
 
 impl WantedFile {
-    pub fn new(bytes: Vec<u8>, mode: u32, class: Class) -> Self {
+    pub fn new(bytes: Content, mode: u32, class: Class) -> Self {
         let stamp = Stamp { sha256: Sha256::of(&bytes), mode };
         Self { bytes, stamp, class }
     }

@@ -158,7 +158,7 @@ pub fn open(
         if Sha256::of(&bytes) != file.sha256 {
             return Err(Error::unverified(format!("{} is not what was signed", entry.path)));
         }
-        files.insert(entry.path.clone(), bytes);
+        files.insert(entry.path.clone(), bytes.into());
         Ok(())
     })
     .map_err(|error| error.under(format!("the bundle {} is refused", facts.bundle.version)))?;

@@ -22,14 +22,17 @@ pub use settings::{Helper, KeyWish, wishes};
 pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
     let mut wanted = Wanted::new();
     for entry in bundle.catalog.files.iter().filter(|entry| is_deployed(entry, choice)) {
-        let bytes = bundle.file(&entry.path).unwrap_or_default();
-        let bytes = if entry.class == Class::Script { fill_in(bytes, choice) } else { bytes.to_vec() };
+        let bytes = bundle.file(&entry.path).cloned().unwrap_or_default();
+        let bytes = if entry.class == Class::Script { fill_in(&bytes, choice).into() } else { bytes };
         let mode = if entry.executable { 0o755 } else { 0o644 };
         wanted.insert(entry.path.clone(), WantedFile::new(bytes, mode, entry.class));
     }
     if let Some(base) = &choice.preset.base {
         let text = assemble(bundle, base, choice)?;
-        wanted.insert(files::CONFIG.to_owned(), WantedFile::new(text.into_bytes(), 0o644, Class::Config));
+        wanted.insert(
+            files::CONFIG.to_owned(),
+            WantedFile::new(text.into_bytes().into(), 0o644, Class::Config),
+        );
     }
     Ok(wanted)
 }

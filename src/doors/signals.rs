@@ -1,7 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP as a flag that is asked at safe points.
 //!
 //! The first signal sets the flag: work before the journal is dropped, work after it is undone, and the process ends
-//! with 128 + the signal. A second signal ends the process at once; the next run recovers.
+//! with 128 + the signal. A second signal ends the process at once; the next run recovers. A SIGHUP that is ignored
+//! from the start (`nohup`) stays ignored.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,7 +22,8 @@ static FLAGS: OnceLock<Flags> = OnceLock::new();
 /// journal survives too.
 pub fn listen() {
     let flags = FLAGS.get_or_init(|| Flags { armed: Arc::default(), caught: Arc::default() });
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !ignored(SIGHUP))
+    {
         let number = usize::try_from(signal).unwrap_or(0);
         // Order matters: on the second signal the first action ends the process before the flags are touched.
         let _ =
@@ -29,6 +31,17 @@ pub fn listen() {
         let _ = signal_hook::flag::register_usize(signal, Arc::clone(&flags.caught), number);
         let _ = signal_hook::flag::register(signal, Arc::clone(&flags.armed));
     }
+}
+
+fn ignored(signal: i32) -> bool {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: asks only: no new action is given, and the kernel fills in the struct that the pointer leads to. Zeroed,
+    // it is a valid value (the default action) also where the call fails.
+    let now = unsafe {
+        libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr());
+        now.assume_init()
+    };
+    now.sa_sigaction == libc::SIG_IGN
 }
 
 /// An error if a signal has come.

@@ -270,6 +270,37 @@ fn exit_130_and_143_stopped_by_a_signal() {
     }
 }
 
+/// `nohup` is a wish: the end of a session then ends nothing. Read off the process while it waits for its standard input.
+#[test]
+fn a_sighup_that_is_ignored_from_the_start_stays_ignored() {
+    let home = TestHome::new();
+    let waiting =
+        "exec \"$GW\" install --yes --preset enterprise --gateway-url https://g.example --auth-token-file -";
+    let ignores = |script: &str| {
+        let mut child = home
+            .shell(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mask = |name: &str| {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+            u64::from_str_radix(&line, 16).unwrap()
+        };
+        // Handlers are there when SIGTERM, number 15, has one.
+        wait_until(|| mask("SigCgt:") & 1 << 14 != 0);
+        let ignored = mask("SigIgn:") & 1 != 0;
+        kill(child.id(), "TERM");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        ignored
+    };
+    assert!(ignores(&format!("trap '' HUP; {waiting}")));
+    assert!(!ignores(waiting));
+}
+
 pub fn kill(pid: u32, signal: &str) {
     let status = std::process::Command::new("kill").args(["-s", signal, &pid.to_string()]).status();
     assert!(status.unwrap().success(), "kill {pid}");

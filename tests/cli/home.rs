@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -214,6 +214,14 @@ impl TestHome {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.root())
             .stdin(Stdio::null());
+        // Tests may run under nohup, and a SIGHUP that is ignored stays so in every child.
+        // SAFETY: between fork and exec, one call that is safe there.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                Ok(())
+            })
+        };
     }
 
     /// Runs the program with arguments that hold no spaces.

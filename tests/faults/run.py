@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -208,6 +209,8 @@ def main(arguments):
     if not shutil.which("strace"):
         sys.exit("strace is not installed: no point can be disturbed")
     since, tally = time.monotonic(), Tally()
+    # Under nohup children would inherit that it is ignored, and we honour that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="gwinstall-faults-", dir=stage_directory()) as parent:
         number = multiprocessing.Value("i", 0)
         open_stage(binary, parent, number)

@@ -56,8 +56,8 @@ impl<'a> Change<'a> {
         recover_first(self.place, self.operation, self.common.lock_wait)
     }
 
-    /// Shows the plan, asks, and carries it out. `None`: the user said no.
-    pub(super) fn carry_out(&self, draft: &Draft, summary: &str) -> Result<Option<Outcome>> {
+    /// Shows the plan, asks, and carries it out; the draft's record is completed by it. `None`: the user said no.
+    pub(super) fn carry_out(&self, draft: &mut Draft, summary: &str) -> Result<Option<Outcome>> {
         if !summary.is_empty() {
             term::talk(summary);
         }
@@ -131,7 +131,9 @@ pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result
 
 /// The machine-readable form of a draft and what became of it.
 pub(super) fn data(draft: &Draft, outcome: Option<&Outcome>) -> Value {
-    let steps: Vec<Value> = draft.plan.steps.iter().map(report::step_json).collect();
+    // As values they take ten times their text, so only where somebody reads them.
+    let read = draft.plan.steps.iter().filter(|_| term::manner().json);
+    let steps: Vec<Value> = read.map(report::step_json).collect();
     let mut data = json!({
         "plan_id": draft.id,
         "steps": steps,

@@ -64,7 +64,7 @@ pub(super) fn run(
         off: last.request.off,
         env_text: Some(setting.written(place)?),
     };
-    let drafted = setting.drafted(place, &last, &wish)?;
+    let mut drafted = setting.drafted(place, &last, &wish)?;
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")
             .text(format!("Nothing to do: {name} has this value already."))
@@ -75,7 +75,7 @@ pub(super) fn run(
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
+    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let mut data = change::data(&drafted, Some(&outcome));

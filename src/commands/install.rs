@@ -109,7 +109,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
     let checks = pre_checks(place, &bundle, &prepared, options);
     let facts = Facts::of(&prepared, last.as_ref());
-    let drafted = draft(place, last.as_ref(), prepared.goal)?;
+    let mut drafted = draft(place, last.as_ref(), prepared.goal)?;
     if drafted.plan.is_empty() {
         return Ok(facts.unchanged(&drafted, &checks));
     }
@@ -127,7 +127,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     }
     let gate = || if options.start { gateway::start_in_transaction(place) } else { Ok(()) };
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
-    match change.carry_out(&drafted, &summary)? {
+    match change.carry_out(&mut drafted, &summary)? {
         Some(outcome) => Ok(facts.done(place, &drafted, &outcome, &checks)),
         None => Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed")),
     }

@@ -105,7 +105,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
         Side::Theirs => ours(place, &last, &path)?,
         Side::Mine => Vec::new(),
     };
-    let drafted = resolve::draft(place, &last, &path, side, &ours)?;
+    let mut drafted = resolve::draft(place, &last, &path, side, &ours)?;
     let kept = match side {
         Side::Mine => "your version stays, and ours goes",
         Side::Theirs => "our version replaces yours, which the backup keeps",
@@ -117,7 +117,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
     }
     let flag = if side == Side::Mine { "--mine" } else { "--theirs" };
     super::demand_consent(&args.confirm, &format!("gwinstall resolve {path} {flag}"))?;
-    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
+    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let mut text = format!(
@@ -134,7 +134,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
     if side == Side::Theirs && path == files::CONFIG {
         text.push_str("\n  A running gateway takes it over with: gwinstall reload");
     }
-    let left = outcome.record.as_ref().map_or(0, |record| resolve::open_conflicts(record).len());
+    let left = drafted.record.as_ref().map_or(0, |record| resolve::open_conflicts(record).len());
     if left > 0 {
         text.push_str(&format!("\n  {} left: gwinstall resolve", count(left, "conflict")));
     }

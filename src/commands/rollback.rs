@@ -25,10 +25,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
     // A secret that is nowhere any more is looked for again, as an install would.
+    let then = backup::open(&path, expected)?.record;
+    let found = values_for(place, &then).unwrap_or_default();
     let backup = backup::open(&path, expected)?;
-    let found = values_for(place, &backup.record).unwrap_or_default();
     let goal = goals::from_backup(place, backup, &filename, last.as_ref(), &found)?;
-    let drafted = draft(place, last.as_ref(), goal)?;
+    let mut drafted = draft(place, last.as_ref(), goal)?;
     let preset = drafted.record.as_ref().map(|record| record.preset.clone()).unwrap_or_default();
     // Two releases may have the same files; which of them is deployed is still a fact to restore.
     let same_bundle =
@@ -45,7 +46,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
+    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let mut text = format!(
@@ -55,7 +56,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     if let Some(safety) = &outcome.backup {
         text.push_str(&format!("\n  What was here before is kept: gwinstall rollback {}", safety.filename));
     }
-    let variables = outcome.record.iter().flat_map(|record| &record.environment_variables);
+    let variables = drafted.record.iter().flat_map(|record| &record.environment_variables);
     for (name, _) in variables.filter(|(_, known)| known.value == "missing") {
         text.push_str(&format!("\n  {name} has no value: gwinstall env set {name}"));
     }

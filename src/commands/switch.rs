@@ -34,7 +34,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         off,
         env_text: None,
     };
-    let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
+    let mut drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
     let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")
@@ -46,7 +46,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
+    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let back = if off { "on" } else { "off" };

@@ -25,7 +25,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
         return Ok(Answer::new("nothing is deployed")
             .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
     }
-    let drafted = draft(place, last.as_ref(), goals::nothing(args.purge))?;
+    let mut drafted = draft(place, last.as_ref(), goals::nothing(args.purge))?;
     let mut summary = format!(
         "Take the gateway out of {}\n{}",
         place.show(&place.target),
@@ -41,7 +41,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
         let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
-    let Some(outcome) = change.carry_out(&drafted, &summary)? else {
+    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
         return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
     };
     let kept =

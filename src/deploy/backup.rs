@@ -82,6 +82,8 @@ pub struct Making<'a> {
 pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Entry> {
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
+    // Before the new archive is there: one that the index does not know is read whole.
+    let mut entries = list(place)?;
     let bytes = archive(place, record, making.include_secrets)?;
     let filename = free_name(&dir, making.now)?;
     let path = dir.join(&filename);
@@ -89,8 +91,6 @@ pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Ent
         disk::failure("write", &path, &error).under("cannot make a backup, so nothing was changed")
     })?;
     let entry = entry_of(place, &filename, &bytes, record, making);
-    let mut entries = list(place)?;
-    entries.retain(|known| known.filename != entry.filename);
     entries.push(entry.clone());
     save(place, &entries).inspect_err(|_| {
         let _ = disk::remove(&path);

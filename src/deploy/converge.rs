@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::bundle::build;
 use crate::domain::check::Check;
 use crate::domain::place::files;
-use crate::domain::plan::Step;
+use crate::domain::plan::{Action, Step};
 use crate::domain::record::Record;
-use crate::domain::tree::{Class, Stamp};
-use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
+use crate::domain::tree::Class;
+use crate::domain::{Error, Instant, Kind, Place, Result};
 use crate::doors::{disk, signals, system};
 
 use super::backup::{self, Entry, Making};
@@ -64,7 +64,6 @@ pub struct Outcome {
     pub states: Vec<State>,
     pub placed_by: Option<&'static str>,
     pub duration_ms: u64,
-    pub record: Option<Record>,
 }
 
 /// The lock of a place, with the directories that had to be made for it.
@@ -144,8 +143,9 @@ pub fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<Option
     Ok(Some(recovered))
 }
 
-/// Carries out a draft, if the disk is still as the draft found it.
-pub fn apply(place: &Place, manner: &Manner<'_>, draft: &Draft) -> Result<Outcome> {
+/// Carries out a draft, if the disk is still as the draft found it. Its record gets what is known only now: the moment
+/// and the backup.
+pub fn apply(place: &Place, manner: &Manner<'_>, draft: &mut Draft) -> Result<Outcome> {
     let watch = system::Stopwatch::start();
     let held = lock(place, manner.operation, manner.lock_wait)?;
     let mut run = Run {
@@ -163,7 +163,7 @@ pub fn apply(place: &Place, manner: &Manner<'_>, draft: &Draft) -> Result<Outcom
     match result {
         Ok(()) => {
             run.outcome.states.push(State::Completed);
-            run.log(None);
+            run.log(draft.record.as_ref().or(run.before.as_ref()), None);
             recover::leave_no_trace(place);
             Ok(run.outcome)
         }
@@ -189,7 +189,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn change(&mut self, draft: &Draft) -> Result<()> {
+    fn change(&mut self, draft: &mut Draft) -> Result<()> {
         if !draft.still_holds(self.place)? {
             return Err(Error::new(
                 Kind::Busy,
@@ -202,17 +202,16 @@ impl Run<'_> {
         if draft.plan.changes().any(|step| step.class != Class::Record) {
             self.back_up()?;
         }
-        let record = draft.record.as_ref().map(|record| Record {
-            backup_path: self.backup.as_ref().map(|entry| entry.filename.clone()),
-            timestamp: self.now,
-            deployment_id: format!("dep-{}", self.now.compact()),
-            ..record.clone()
-        });
-        self.carry_out(draft, record.as_ref())?;
+        if let Some(record) = &mut draft.record {
+            record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
+            record.timestamp = self.now;
+            record.deployment_id = format!("dep-{}", self.now.compact());
+            rewrite_record(&mut draft.plan.steps, record);
+        }
+        self.carry_out(draft)?;
         self.outcome.changed = draft.plan.changes().filter(|step| step.class != Class::Record).count();
         self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
         self.outcome.backup.clone_from(&self.backup);
-        self.outcome.record = record;
         self.prune();
         // A later run finds what stays here.
         let _ = recover::drop_unreferenced_all(self.place);
@@ -222,7 +221,7 @@ impl Run<'_> {
     /// Archives what is deployed now; before the first install there is nothing.
     fn back_up(&mut self) -> Result<()> {
         let Some(record) = store::record(self.place)? else { return Ok(()) };
-        self.before = Some(record.clone());
+        let record = self.before.insert(record);
         self.outcome.states.push(State::BackingUp);
         let making = Making {
             before: self.manner.operation,
@@ -230,22 +229,17 @@ impl Run<'_> {
             safety: self.manner.safety,
             include_secrets: self.manner.include_secrets,
         };
-        self.backup = Some(backup::create(self.place, &record, &making)?);
+        self.backup = Some(backup::create(self.place, record, &making)?);
         Ok(())
     }
 
-    fn carry_out(&mut self, draft: &Draft, record: Option<&Record>) -> Result<()> {
+    fn carry_out(&mut self, draft: &Draft) -> Result<()> {
         self.outcome.states.push(State::Deploying);
         let place = self.place;
-        let final_record = record.and_then(|record| with_record(draft, record));
         let order = Order {
             place,
             operation: self.manner.operation,
-            steps: draft
-                .plan
-                .changes()
-                .map(|step| final_record.as_ref().filter(|last| last.name == step.name).unwrap_or(step))
-                .collect(),
+            steps: draft.plan.changes().collect(),
             pristine: &draft.pristine,
             now: self.now,
             pid: system::pid(),
@@ -253,12 +247,12 @@ impl Run<'_> {
         };
         let judged = std::cell::RefCell::new(Checks::default());
         let config = order.steps.iter().position(|step| step.name == files::CONFIG && step.post.is_some());
-        let models = record.map_or(0, |record| record.models.len());
+        let models = draft.record.as_ref().map_or(0, |record| record.models.len());
         let done = transaction::carry_out(
             &order,
             &|staged| config.map_or(Ok(()), |index| staged_config(&staged(index), models)),
             &|| {
-                if let Some(record) = record {
+                if let Some(record) = &draft.record {
                     let mut checks = judged.borrow_mut();
                     checks::live(&mut checks, place, record);
                     checks.demand(
@@ -303,12 +297,11 @@ impl Run<'_> {
         }
         // Where nothing was ever deployed there is no log to write to.
         if disk::exists(&self.place.log()) {
-            self.log(Some(error));
+            self.log(self.before.as_ref(), Some(error));
         }
     }
 
-    fn log(&self, error: Option<&Error>) {
-        let record = self.outcome.record.as_ref().or(self.before.as_ref());
+    fn log(&self, record: Option<&Record>, error: Option<&Error>) {
         let status = match error.map(Error::kind) {
             None => "success",
             Some(Kind::RolledBack) => "rolled_back",
@@ -339,12 +332,13 @@ impl Run<'_> {
     }
 }
 
-/// The record names the backup and the moment, which are known only now: its step as it is carried out.
-fn with_record(draft: &Draft, record: &Record) -> Option<Step> {
-    let step = draft.plan.changes().find(|step| step.name == files::RECORD)?;
-    let bytes = store::record_bytes(record);
-    let post = Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 });
-    Some(Step { post, bytes: Some(bytes.into()), ..step.clone() })
+/// The record names the backup and the moment, which are known only now.
+fn rewrite_record(steps: &mut [Step], record: &Record) {
+    let written = steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same);
+    if let Some(step) = written {
+        step.post = Some(store::record_stamp(record));
+        step.bytes = Some(store::record_bytes(record).into());
+    }
 }
 
 /// The configuration is read back from where it was staged and validated before anything live changes.

@@ -4,6 +4,7 @@
 //! all of them. A dry run stops here.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::domain::place::files;
@@ -166,12 +167,19 @@ fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
 /// A step that brings `path` to these bytes and mode.
 pub(super) fn write_step(
     name: &str,
-    path: std::path::PathBuf,
+    path: PathBuf,
     class: Class,
     bytes: impl Into<Content>,
     mode: u32,
 ) -> Result<Step> {
     let bytes = bytes.into();
+    let step = step_to(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode })?;
+    let bytes = (step.action != Action::Same).then_some(bytes);
+    Ok(Step { bytes, ..step })
+}
+
+/// The same without the bytes.
+fn step_to(name: &str, path: PathBuf, class: Class, post: Stamp) -> Result<Step> {
     let found = disk::find(&path)?;
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot write {}", path.display()))
@@ -179,19 +187,18 @@ pub(super) fn write_step(
             .hint(format!("look at it: ls -ld {}", path.display())));
     }
     let pre = found.stamp();
-    let post = Some(Stamp { sha256: Sha256::of(&bytes), mode });
     let action = match pre {
         None => Action::Create,
-        _ if pre == post => Action::Same,
-        Some(pre) if Some(pre.sha256) == post.map(|post| post.sha256) => Action::Chmod,
+        Some(pre) if pre == post => Action::Same,
+        Some(pre) if pre.sha256 == post.sha256 => Action::Chmod,
         Some(_) => Action::Replace,
     };
     let rule = if pre.is_none() { 1 } else { 4 };
-    let bytes = (action != Action::Same).then_some(bytes);
-    Ok(Step { name: name.to_owned(), path, class, action, rule, reason: "kept up to date", pre, post, bytes })
+    let reason = "kept up to date";
+    Ok(Step { name: name.to_owned(), path, class, action, rule, reason, pre, post: Some(post), bytes: None })
 }
 
-pub(super) fn remove_step(name: &str, path: std::path::PathBuf, class: Class) -> Result<Step> {
+pub(super) fn remove_step(name: &str, path: PathBuf, class: Class) -> Result<Step> {
     let pre = disk::find(&path)?.stamp();
     let action = if pre.is_some() { Action::Remove } else { Action::Same };
     Ok(Step {
@@ -236,14 +243,18 @@ fn env_step(place: &Place, text: &str) -> Result<Step> {
     Ok(step)
 }
 
-/// The record changes only when a fact does.
-fn record_step(place: &Place, last: Option<&Record>, record: Option<&Record>, quiet: bool) -> Result<Step> {
+/// The record changes only when a fact does. Its bytes come when it is carried out: the moment and the backup are known
+/// only then.
+pub(super) fn record_step(
+    place: &Place,
+    last: Option<&Record>,
+    record: Option<&Record>,
+    quiet: bool,
+) -> Result<Step> {
     let path = place.file(files::RECORD);
     let Some(record) = record else { return remove_step(files::RECORD, path, Class::Record) };
-    if let Some(last) = last.filter(|last| quiet && last.same_facts(record)) {
-        return write_step(files::RECORD, path, Class::Record, store::record_bytes(last), 0o600);
-    }
-    write_step(files::RECORD, path, Class::Record, store::record_bytes(record), 0o600)
+    let record = last.filter(|last| quiet && last.same_facts(record)).unwrap_or(record);
+    step_to(files::RECORD, path, Class::Record, store::record_stamp(record))
 }
 
 /// A target that is not the default is remembered in our state directory.

@@ -1,14 +1,13 @@
 //! Conflicts that an earlier change left: the user's version in place, ours beside it. Deciding one is a change like any
 //! other: a draft for the one transaction, with a backup before it.
 
-use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::Record;
 use crate::domain::tree::{Class, Content, Found, Stamp};
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 
-use super::draft::Draft;
+use super::draft::{Draft, record_step};
 use super::plan::OFFER;
 use super::store;
 
@@ -75,7 +74,7 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) 
         }
         steps.extend(withdraw(place, path, sum)?);
     }
-    steps.push(record_step(place, &record)?);
+    steps.push(record_step(place, None, Some(&record), false)?);
     let plan = Plan { steps };
     let id = plan.id(&format!("{path} {side:?}"));
     Ok(Draft {
@@ -135,20 +134,4 @@ fn withdraw(place: &Place, path: &str, sum: Option<Sha256>) -> Result<Option<Ste
         })),
         _ => Err(edited(place, path)),
     }
-}
-
-fn record_step(place: &Place, record: &Record) -> Result<Step> {
-    let path = place.file(files::RECORD);
-    let bytes = store::record_bytes(record);
-    Ok(Step {
-        name: files::RECORD.to_owned(),
-        pre: disk::find(&path)?.stamp(),
-        path,
-        class: Class::Record,
-        action: Action::Replace,
-        rule: 4,
-        reason: "kept up to date",
-        post: Some(Stamp { sha256: Sha256::of(&bytes), mode: 0o600 }),
-        bytes: Some(bytes.into()),
-    })
 }

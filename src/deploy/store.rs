@@ -1,11 +1,15 @@
 //! Reads and keeps what we know about a deployment: the record, pristine copies, the log.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::hash::Hasher;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SCHEMA};
+use crate::domain::tree::Stamp;
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 
@@ -25,12 +29,16 @@ pub fn record(place: &Place) -> Result<Option<Record>> {
 
 /// Parses a record of a schema that we know.
 pub fn parse_record(bytes: &[u8]) -> std::result::Result<Record, String> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    match value.get("schema").and_then(Value::as_u64) {
+    #[derive(Deserialize)]
+    struct Format {
+        schema: Option<u64>,
+    }
+    let format: Format = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    match format.schema {
         Some(schema) if schema > u64::from(SCHEMA) => {
             Err(format!("it was written by a newer gwinstall (schema {schema}, this one knows {SCHEMA})"))
         }
-        Some(_) => serde_json::from_value(value).map_err(|error| error.to_string()),
+        Some(_) => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
         None => Err("it has no schema number".to_owned()),
     }
 }
@@ -39,6 +47,15 @@ pub fn record_bytes(record: &Record) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(record).unwrap_or_default();
     text.push(b'\n');
     text
+}
+
+/// Content and mode of a record's file, without holding its text.
+pub fn record_stamp(record: &Record) -> Stamp {
+    let mut hasher = Hasher::default();
+    // A Hasher never fails to write.
+    let _ = serde_json::to_writer_pretty(&mut hasher, record);
+    let _ = hasher.write_all(b"\n");
+    Stamp { sha256: hasher.finish().0, mode: 0o600 }
 }
 
 /// Where the kept copy of a shipped file lies.

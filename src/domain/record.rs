@@ -137,18 +137,37 @@ pub struct SettingsRecord {
 impl Record {
     /// Whether two records state the same facts, whenever and by whomever they were written.
     pub fn same_facts(&self, other: &Self) -> bool {
-        let facts = |record: &Self| {
-            let mut facts = record.clone();
-            facts.timestamp = Instant::from_unix(0);
-            facts.deployed_by.clear();
-            facts.deployment_id.clear();
-            facts.operation.clear();
-            facts.version.clear();
-            facts.backup_path = None;
-            facts.restored_from = None;
-            facts.flags_used.clear();
-            facts
-        };
-        facts(self) == facts(other)
+        let Self {
+            schema,
+            source_spec,
+            bundle,
+            preset,
+            gateway_type,
+            gateway_url,
+            models,
+            request,
+            files,
+            environment_variables,
+            settings,
+            version: _,
+            deployment_id: _,
+            timestamp: _,
+            operation: _,
+            deployed_by: _,
+            backup_path: _,
+            flags_used: _,
+            restored_from: _,
+        } = self;
+        *schema == other.schema
+            && *source_spec == other.source_spec
+            && *bundle == other.bundle
+            && *preset == other.preset
+            && *gateway_type == other.gateway_type
+            && *gateway_url == other.gateway_url
+            && *models == other.models
+            && *request == other.request
+            && *files == other.files
+            && *environment_variables == other.environment_variables
+            && *settings == other.settings
     }
 }

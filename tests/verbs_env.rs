@@ -140,3 +140,28 @@ fn check_names_what_leads_past_the_gateway() {
             .contains("sets env.ANTHROPIC_BASE_URL, which wins over ours")
     );
 }
+
+/// What Claude Code needs for a company's gateway stands where it reads it: header lines as lines, and the authority.
+#[test]
+fn header_lines_and_the_authority_reach_claude_code() {
+    let world = World::new()
+        .with("ANTHROPIC_CUSTOM_HEADERS", "X-Team: platform\r\nX-Cost: 7")
+        .with("NODE_EXTRA_CA_CERTS", "/etc/company.pem");
+    fs::write(world.home().join("token"), "tok-canary-1\n").unwrap();
+    let gateway =
+        ["install", "--yes", "--gateway-url", "https://gw.example.com", "--auth-token-file", "token"];
+    let _ = world.run(&[&gateway[..], &["--preset", "enterprise"]].concat()).exits(0);
+    assert!(world.read(".env").contains("ANTHROPIC_CUSTOM_HEADERS='X-Team: platform\\nX-Cost: 7'\n"));
+    let env = &world.settings()["env"];
+    assert_eq!(env["ANTHROPIC_CUSTOM_HEADERS"], "X-Team: platform\nX-Cost: 7");
+    assert_eq!(env["NODE_EXTRA_CA_CERTS"], "/etc/company.pem");
+    let set = ["env", "set", "ANTHROPIC_CUSTOM_HEADERS", "--yes"];
+    fs::write(world.home().join("lines"), "X-Team: data\nX-Cost: 8\n").unwrap();
+    let _ = world.run(&[&set[..], &["--from", "lines"]].concat()).exits(0);
+    assert_eq!(world.settings()["env"]["ANTHROPIC_CUSTOM_HEADERS"], "X-Team: data\nX-Cost: 8");
+    // A rollback takes the values of today, in the same form.
+    let _ = world.run(&["rollback", "--yes"]).exits(0);
+    assert_eq!(world.settings()["env"]["ANTHROPIC_CUSTOM_HEADERS"], "X-Team: data\nX-Cost: 8");
+    let _ = world.run(&["uninstall", "--yes"]).exits(0);
+    assert!(!world.home().join(".claude/settings.json").exists());
+}

@@ -26,14 +26,14 @@ VERSION = {"anthropic-version": "2023-06-01"}
 
 
 class Gateway:
-    def __init__(self, url, token, timeout, own_headers):
+    def __init__(self, url, token, timeout, own_headers, authorities):
         self.parts = urllib.parse.urlsplit(url)
-        self.token, self.timeout, self.own_headers = token, timeout, own_headers
+        self.token, self.timeout, self.own_headers, self.authorities = token, timeout, own_headers, authorities
 
     def ask(self, method, path, body=None, token=True, headers=None):
         """(status, headers, response). Redirects are not followed: Claude Code refuses them too."""
         cls = http.client.HTTPSConnection if self.parts.scheme == "https" else http.client.HTTPConnection
-        extra = {"context": trust()} if self.parts.scheme == "https" else {}
+        extra = {"context": trust(self.authorities)} if self.parts.scheme == "https" else {}
         connection = cls(self.parts.hostname, self.parts.port, timeout=self.timeout, **extra)
         sent = {**VERSION, "accept": "application/json", **self.own_headers, **(headers or {})}
         if token:
@@ -44,11 +44,14 @@ class Gateway:
         return connection.getresponse()
 
 
-def trust():
+def trust(extra):
     """The system's authorities and the one that Claude Code is given."""
     context = ssl.create_default_context()
-    if extra := os.environ.get("NODE_EXTRA_CA_CERTS"):
-        context.load_verify_locations(cafile=extra)
+    if extra:
+        try:
+            context.load_verify_locations(cafile=extra)
+        except (OSError, ssl.SSLError) as error:
+            raise gateway.Problem(f"NODE_EXTRA_CA_CERTS does not name a PEM file: {error.strerror or error}") from error
     return context
 
 
@@ -142,7 +145,7 @@ def send(report, target, model):
 
 
 def chosen(options):
-    """(type, url, token) from the options, gateway/.env and the start script."""
+    """(type, url, token, headers, authorities) from the options, gateway/.env and the start script."""
     values = gateway.read_env(options.dir) if (options.dir / ".env").exists() else {}
     local = (options.dir / "config/litellm.yaml").exists() and not options.url
     url = options.url or values.get("ANTHROPIC_BASE_URL")
@@ -156,7 +159,9 @@ def chosen(options):
         raise gateway.Problem("no gateway is configured", "gwinstall install --preset enterprise --gateway-url https://HOST")
     if not token or gateway.PLACEHOLDER.search(token):
         raise gateway.Problem("there is no token for the gateway", "gwinstall env set ANTHROPIC_AUTH_TOKEN")
-    return options.type or ("local" if local else "custom"), url, token, headers_of(values.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    headers = headers_of(values.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    authorities = values.get("NODE_EXTRA_CA_CERTS") or os.environ.get("NODE_EXTRA_CA_CERTS")
+    return options.type or ("local" if local else "custom"), url, token, headers, authorities
 
 
 def main():
@@ -168,10 +173,10 @@ def main():
     parser.add_argument("--timeout", type=float, default=15)
     parser.add_argument("--dir", type=pathlib.Path, default=gateway.HERE, help="the gateway's directory")
     options = parser.parse_args()
-    kind, url, token, own_headers = chosen(options)
+    kind, url, token, own_headers, authorities = chosen(options)
     report = gateway.Report()
     address(report, url, kind)
-    target = Gateway(url.rstrip("/"), token, options.timeout, own_headers)
+    target = Gateway(url.rstrip("/"), token, options.timeout, own_headers, authorities)
     answer = reach(report, target)
     if answer is not None:
         names = list_models(report, answer)

@@ -171,7 +171,7 @@ impl Setting<'_> {
     /// `.env` with the value in it.
     fn written(&self, place: &Place) -> Result<String> {
         let mut file = DotEnv::parse(&goals::env_text(place)?);
-        file.set(self.name, self.value.expose()).map_err(|why| {
+        file.set(self.name, &render::one_line(self.name, self.value.expose())).map_err(|why| {
             Error::usage(format!("the value of {} cannot be written to .env", self.name)).because(why)
         })?;
         Ok(file.to_text())

@@ -85,9 +85,14 @@ pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
     let (helper, foreign_helper) = helper(place, &choice, &file)?;
     let no_proxy =
         file.get("NO_PROXY").filter(|_| choice.runs_litellm() && file.get("HTTPS_PROXY").is_some());
-    let headers = file.get("ANTHROPIC_CUSTOM_HEADERS").filter(|_| !choice.runs_litellm());
-    let wishes =
-        if wish.off { Vec::new() } else { render::wishes(&choice, &gateway_url, &helper, no_proxy, headers) };
+    let headers = file.get(render::HEADERS).filter(|_| !choice.runs_litellm());
+    // Claude Code does not read .env, and talks to the company's gateway by itself.
+    let authorities = file.get("NODE_EXTRA_CA_CERTS").filter(|_| !choice.runs_litellm());
+    let wishes = if wish.off {
+        Vec::new()
+    } else {
+        render::wishes(&choice, &gateway_url, &helper, no_proxy, headers, authorities)
+    };
     let record = record_of(wish, &choice, &gateway_url, env.record);
     let goal = Goal {
         wanted: (wish.extent == Extent::All).then(|| render::files_of(bundle, &choice)).transpose()?,
@@ -309,7 +314,7 @@ fn wish_of(path: &str, shown: &Json, record: &Record, file: &DotEnv) -> KeyWish 
     };
     let value = match shown {
         Json::Null => None,
-        _ if secret => file.get(name).map(Json::from),
+        _ if secret => file.get(name).map(|value| Json::from(render::as_setting(name, value))),
         value => Some(value.clone()),
     };
     KeyWish { path, value, secret, always: false }

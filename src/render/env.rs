@@ -39,6 +39,19 @@ pub fn needs(choice: &Choice<'_>) -> Vec<(String, Need)> {
     needs
 }
 
+/// Header lines that Claude Code adds to every request.
+pub const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
+
+/// A value as `.env` holds it: header lines become one line with `\n` between them, as JSON writes them.
+pub fn one_line(name: &str, value: &str) -> String {
+    if name == HEADERS { value.lines().collect::<Vec<_>>().join("\\n") } else { value.to_owned() }
+}
+
+/// The value of a line of `.env` as Claude Code's settings hold it.
+pub fn as_setting(name: &str, value: &str) -> String {
+    if name == HEADERS { value.replace("\\n", "\n") } else { value.to_owned() }
+}
+
 /// What `.env` is made from.
 pub struct EnvInput<'a> {
     pub choice: &'a Choice<'a>,
@@ -148,7 +161,7 @@ fn settle(
     }
     match found {
         Some(value) => {
-            file.set(name, value.text.expose()).map_err(|why| {
+            file.set(name, &one_line(name, value.text.expose())).map_err(|why| {
                 Error::usage(format!("the value of {name} cannot be written to .env")).because(why)
             })?;
             outcome

@@ -13,7 +13,7 @@ use crate::domain::place::files;
 use crate::domain::tree::{Class, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
-pub use env::{EnvInput, EnvOutcome, Need, Value, needs, render_env};
+pub use env::{EnvInput, EnvOutcome, HEADERS, Need, Value, as_setting, needs, one_line, render_env};
 pub use litellm::assemble;
 pub use settings::{Helper, KeyWish, wishes};
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::bundle::catalog::{Model, Tier};
 use crate::format::settings::KeyPath;
 
-use super::Choice;
+use super::{Choice, HEADERS, as_setting};
 
 /// One key of settings.json that we care about.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,13 +28,14 @@ pub enum Helper {
 }
 
 /// The keys for a choice. `url` is where Claude Code is pointed at; `no_proxy` is set where a proxy is in use;
-/// `headers` are further header lines of an enterprise gateway.
+/// `headers` are further header lines of an enterprise gateway, `authorities` the file of those that certify it.
 pub fn wishes(
     choice: &Choice<'_>,
     url: &str,
     helper: &Helper,
     no_proxy: Option<&str>,
     headers: Option<&str>,
+    authorities: Option<&str>,
 ) -> Vec<KeyWish> {
     let mut wishes = Vec::new();
     let token = match helper {
@@ -61,7 +62,10 @@ pub fn wishes(
         wishes.push(env("NO_PROXY", Value::from(hosts)));
     }
     if let Some(headers) = headers {
-        wishes.push(KeyWish { secret: true, ..env("ANTHROPIC_CUSTOM_HEADERS", Value::from(headers)) });
+        wishes.push(KeyWish { secret: true, ..env(HEADERS, Value::from(as_setting(HEADERS, headers))) });
+    }
+    if let Some(path) = authorities {
+        wishes.push(env("NODE_EXTRA_CA_CERTS", Value::from(path)));
     }
     for other in ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"] {
         wishes.push(KeyWish { value: None, ..env(other, Value::Null) });

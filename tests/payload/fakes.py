@@ -227,7 +227,7 @@ class Place(unittest.TestCase):
             self.skipTest("openssl is missing")
         key, cert = self.home / "key.pem", self.home / "cert.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
-                        "/CN=provider.example.com", "-addext", "subjectAltName=DNS:provider.example.com"], check=True, capture_output=True)
+                        "/CN=provider.example.com", "-addext", "subjectAltName=DNS:provider.example.com,DNS:localhost"], check=True, capture_output=True)
         far = serve(Gateway, mood="open", names=[], seen=[])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)

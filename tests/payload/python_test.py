@@ -286,6 +286,11 @@ class Compatibility(Place):
         server.socket = context.wrap_socket(server.socket, server_side=True)
         self.set_env(ANTHROPIC_BASE_URL=f"https://127.0.0.1:{server.server_port}", ANTHROPIC_AUTH_TOKEN=KEY)
         self.expect(1, ["certificate is not trusted", "NODE_EXTRA_CA_CERTS"], self.name)
+        url = f"https://localhost:{server.server_port}"
+        self.set_env(ANTHROPIC_BASE_URL=url, ANTHROPIC_AUTH_TOKEN=KEY, NODE_EXTRA_CA_CERTS=self.plain_path(self.home / "cert.pem"))
+        self.expect(0, "the token is accepted", self.name)
+        self.set_env(ANTHROPIC_BASE_URL=url, ANTHROPIC_AUTH_TOKEN=KEY, NODE_EXTRA_CA_CERTS="/nonexistent.pem")
+        self.expect(1, "does not name a PEM file", self.name)
 
 
 class Availability(Place):

@@ -7,30 +7,18 @@ Modes
   upstream  the deployed config/litellm.yaml is used AS IS.  All HTTPS goes through a fake
             authenticated TLS-inspecting corporate proxy on loopback that answers for Google,
             Anthropic and Bedrock.  Proves provider routes, URLs, streaming, proxy and CA env.
+  both      upstream, then mock in the same LiteLLM: gunicorn, as start-gateway.sh runs it, is
+            reloaded with the mocked copy, and the fake internet must not be asked any more.
 """
 
 import argparse, contextlib, hashlib, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 import urllib.error, urllib.request
 import yaml
 
-from fake_internet import FakeInternet, free_port
+import claude_code
+from fake_internet import FakeInternet, TEXT as UPSTREAM_TEXT, free_port
 
-FAILS, ROWS = [], []
-
-
-def report(ok, name, detail=""):
-    word = "PASS" if ok else "FAIL"
-    ROWS.append({"check": name, "status": word, "detail": detail})
-    print(f"{word} {name}" + (f": {detail}" if detail else ""), flush=True)
-    if not ok:
-        FAILS.append(name)
-    return ok
-
-
-def note(msg):
-    ROWS.append({"check": "note", "status": "NOTE", "detail": msg})
-    print("NOTE " + msg, flush=True)
-
+MOCK_TEXT = "mock ok"
 
 def parse_env(path):
     """KEY=VALUE lines, optional `export `, optional matching quotes, no expansion, no execution."""
@@ -106,34 +94,75 @@ SERVICES = (
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 
 
+def workers(pid):
+    """The children of a process."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:
+        return set(file.read().split())
+    return set()
+
+
 class Stop(Exception):
     """A check failed after which no other means anything."""
 
 
 class Check:
-    """One deployed directory and one LiteLLM process over it."""
+    """One deployed directory and one LiteLLM process over it.
 
-    def __init__(self, chosen, litellm, directory):
+    `internet` is a fake one that the deployment itself already knows the way to; then nothing of `.env` is replaced, and `machine`
+    is what a shell of that machine would add to it.
+    """
+
+    def __init__(self, chosen, litellm, directory, internet=None, machine=None):
         self.chosen, self.litellm, self.directory = chosen, litellm, directory
         self.gateway = os.path.abspath(chosen.gateway_dir)
         self.config_path = os.path.join(self.gateway, chosen.config)
         self.log_path = os.path.join(directory, "proxy.log")
-        self.process = self.internet = None
+        self.process, self.internet, self.machine = None, internet, machine
+        self.mocked = chosen.mode == "mock"
         self.port = chosen.port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
+        self.rows, self.more = [], None
+
+    def report(self, ok, name, detail=""):
+        name = f"mock {name}" if self.mocked and self.chosen.mode == "both" else name
+        self.rows.append({"check": name, "status": "PASS" if ok else "FAIL", "detail": detail})
+
+    def note(self, text):
+        self.rows.append({"check": "note", "status": "NOTE", "detail": text})
+
+    def checked(self):
+        """Every check; the rows afterwards, whatever happens."""
+        before = tree_hash(self.gateway)
+        try:
+            self.run()
+        except Stop as stop:
+            self.report(False, *stop.args)
+        finally:
+            self.mocked = self.chosen.mode == "mock"
+            self.stop()
+            self.report(tree_hash(self.gateway) == before, "deployed_files_untouched")
+            if self.chosen.keep_log and os.path.exists(self.log_path):
+                shutil.copy(self.log_path, self.chosen.keep_log)
+        return self.rows
 
     def run(self):
         self.read_config()
         self.environment()
         self.master_key()
         self.loads()
-        self.start(self.config_to_run())
+        self.start(self.overlay() if self.mocked else self.config_path)
         self.health()
         self.keys()
         self.models()
         self.calls()
         if self.chosen.claude_bin:
             self.claude_code()
+        if self.chosen.mode == "both":
+            self.reload_mocked()
+            self.models()
+            self.calls()
+            asked = self.internet.asked(self.already)
+            self.report(not asked, "nothing_leaves", str(asked[:3]) if asked else "")
 
     def read_config(self):
         try:
@@ -146,7 +175,7 @@ class Check:
         self.deployments = self.config["model_list"]
         aliases = (self.config.get("router_settings") or {}).get("model_group_alias") or {}
         one_name = {name: to for name, to in aliases.items() if isinstance(to, (str, dict))}
-        report(len(one_name) == len(aliases), "model_group_alias_values", "each alias must map to ONE model name")
+        self.report(len(one_name) == len(aliases), "model_group_alias_values", "each alias must map to ONE model name")
         shown = {name for name, to in one_name.items() if isinstance(to, str) or not to.get("hidden")}
         names = {entry.get("model_name") for entry in self.deployments}
         self.expected = {name for name in names if "*" not in name} | shown
@@ -162,7 +191,9 @@ class Check:
         env |= {name: "True" for name in ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS")}
         env |= {"LITELLM_DONT_SHOW_FEEDBACK_BOX": "true"}
         env |= {"NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
-        if self.chosen.mode == "mock":
+        if self.machine is not None:
+            env = self.machine | env
+        elif self.mocked:
             env |= {name: "http://127.0.0.1:9" for name in PROXIES}
         else:
             self.internet = FakeInternet(self.directory)
@@ -174,17 +205,19 @@ class Check:
         missing = sorted(name for name in env_refs(self.config) if not env.get(name) and name not in SERVICES)
         if "LITELLM_MASTER_KEY" in missing:
             raise Stop("env_refs", "LITELLM_MASTER_KEY is not set in .env")
+        if missing and self.machine is not None:
+            raise Stop("env_refs", "neither .env nor the machine sets " + ", ".join(missing))
         if missing:
-            note("not set in .env, a dummy was used (LiteLLM would silently use null): " + ", ".join(missing))
+            self.note("not set in .env, a dummy was used (LiteLLM would silently use null): " + ", ".join(missing))
         self.env = env | {name: "check-dummy" for name in missing}
 
     def master_key(self):
         named = (self.config.get("general_settings") or {}).get("master_key") or self.env.get("LITELLM_MASTER_KEY", "")
         by_reference = named.startswith("os.environ/")
         self.key = self.env.get(named[len("os.environ/") :], "") if by_reference else named
-        report(by_reference, "master_key_by_reference", "" if by_reference else "it is written literally in the config")
+        self.report(by_reference, "master_key_by_reference", "" if by_reference else "it is written literally in the config")
         placeholder = re.search(r"CHANGE.?ME|YOUR|PLACEHOLDER|^sk-1234$", self.key, re.I)
-        report(bool(self.key) and not placeholder, "master_key_not_placeholder", "" if self.key else "empty")
+        self.report(bool(self.key) and not placeholder, "master_key_not_placeholder", "" if self.key else "empty")
         self.auth = {"authorization": f"Bearer {self.key}"}
 
     def loads(self):
@@ -195,18 +228,16 @@ class Check:
         )
         out = run.stdout + run.stderr
         said = (re.findall(r"config (?:OK|validation failed).*", out) or [out[-300:]])[-1][:200]
-        report(run.returncode == 0, "validate_config", said)
+        self.report(run.returncode == 0, "validate_config", said)
         ignored = re.findall(r"Key '([^']+)' is not a valid argument for Router", out)
-        report(not ignored, "router_settings_keys_known", ", ".join(ignored))
-        report("LLM Provider NOT provided" not in out, "provider_prefixes_known")
+        self.report(not ignored, "router_settings_keys_known", ", ".join(ignored))
+        self.report("LLM Provider NOT provided" not in out, "provider_prefixes_known")
 
-    def config_to_run(self):
-        """The deployed file, or for mocked answers a copy without outside services."""
-        if self.chosen.mode == "upstream":
-            return self.config_path
+    def overlay(self):
+        """A copy of the deployed file with mocked answers and without outside services."""
         overlay = json.loads(json.dumps(self.config, default=str))
         for entry in overlay["model_list"]:
-            entry.setdefault("litellm_params", {})["mock_response"] = "mock ok"
+            entry.setdefault("litellm_params", {})["mock_response"] = MOCK_TEXT
         outside = {
             "general_settings": ("database_url", "alerting", "coordination_redis"),
             "litellm_settings": ("cache", "cache_params", "callbacks", "success_callback", "failure_callback"),
@@ -221,107 +252,135 @@ class Check:
 
     def start(self, config):
         began = time.monotonic()
-        command = [self.litellm, "--config", config, "--host", "127.0.0.1", "--port", str(self.port)]
+        # A link of our own, so that a reload can be given another file under the same name.
+        self.running = os.path.join(self.directory, "running.yaml")
+        os.symlink(config, self.running)
+        command = [self.litellm, "--config", self.running, "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--run_gunicorn", "--num_workers", "1"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 command, env=self.env, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         while time.monotonic() - began < self.chosen.timeout and self.process.poll() is None:
-            if http("GET", self.base + "/health/liveliness", timeout=2)[0] == 200:
-                report(True, "starts", f"{time.monotonic() - began:.1f} s, port {self.port}")
+            if self.answers():
+                self.report(True, "starts", f"{time.monotonic() - began:.1f} s, port {self.port}")
                 return self.note_memory()
             time.sleep(0.2)
         with open(self.log_path, errors="replace") as log:
             raise Stop("starts", "not live; log tail: " + log.read()[-1200:])
 
+    def reload_mocked(self):
+        """The same process with the mocked copy; over when the worker of the deployed file is gone."""
+        old = workers(self.process.pid)
+        os.symlink(self.overlay(), self.running + ".new")
+        os.replace(self.running + ".new", self.running)
+        self.process.send_signal(signal.SIGHUP)
+        began = time.monotonic()
+        while time.monotonic() - began < self.chosen.timeout and self.process.poll() is None:
+            if old.isdisjoint(workers(self.process.pid)) and self.answers():
+                self.already = len(self.internet.log)
+                self.report(True, "reloads", f"{time.monotonic() - began:.1f} s")
+                self.mocked = True
+                return
+            time.sleep(0.1)
+        raise Stop("reloads", "the worker of the deployed file is still there")
+
+    def answers(self):
+        return http("GET", self.base + "/health/liveliness", timeout=2)[0] == 200
+
     def note_memory(self):
         with contextlib.suppress(OSError), open(f"/proc/{self.process.pid}/status") as status:
             resident = int(status.read().split("VmRSS:")[1].split()[0])
-            note(f"resident memory {resident // 1024} MiB")
+            self.note(f"resident memory {resident // 1024} MiB")
 
     def health(self):
         status, body = http("GET", self.base + "/health/readiness")
         healthy = status == 200 and json.loads(body).get("status") == "healthy"
-        report(healthy, "health_readiness", f"{status} {body[:80]}")
+        self.report(healthy, "health_readiness", f"{status} {body[:80]}")
 
     def keys(self):
         """No key and a wrong key get nothing."""
         hello = HELLO | {"model": self.deployments[0].get("model_name")}
         status, _ = http("GET", self.base + "/v1/models")
         why = " (500: install `prisma` beside litellm)" if status == 500 else ""
-        report(status == 401, "models_without_key_401", f"{status}{why}")
+        self.report(status == 401, "models_without_key_401", f"{status}{why}")
         status, _ = http("POST", self.base + "/v1/messages", body=hello)
-        report(status == 401, "messages_without_key_401", str(status))
+        self.report(status == 401, "messages_without_key_401", str(status))
         wrong = {"authorization": "Bearer sk-not-the-key"}
         status, body = http("POST", self.base + "/v1/messages", wrong, hello)
-        report(status in (400, 401, 403), "messages_wrong_key_refused", f"{status} {body[:80]}")
+        self.report(status in (400, 401, 403), "messages_wrong_key_refused", f"{status} {body[:80]}")
 
     def models(self):
         status, body = http("GET", self.base + "/v1/models", self.auth)
         listed = {model["id"] for model in json.loads(body)["data"]} if status == 200 else set()
         same = listed == self.expected
         missing, unexpected = sorted(self.expected - listed), sorted(listed - self.expected)
-        report(same, "models_match", f"{len(listed)} models" if same else f"missing {missing} unexpected {unexpected}")
+        self.report(same, "models_match", f"{len(listed)} models" if same else f"missing {missing} unexpected {unexpected}")
         agent = {"user-agent": "claude-cli/2.1.329 (external, cli)"}
         status, body = http("GET", self.base + "/v1/models?limit=1000", self.auth | agent)
         ids = [model["id"] for model in json.loads(body)["data"]] if status == 200 else []
         seen = bool(ids) and all(re.match("claude|anthropic", name) for name in ids)
-        report(seen, "claude_code_discovery_view", f"{len(ids)} ids" if ids else str(status))
+        self.report(seen, "claude_code_discovery_view", f"{len(ids)} ids" if ids else str(status))
 
     def calls(self):
         messages = self.base + "/v1/messages?beta=true"
         hello = HELLO | {"model": sorted(self.expected)[0]}
-        report(http("POST", messages, {"x-api-key": self.key}, hello)[0] == 200, "messages_x_api_key")
+        self.report(http("POST", messages, {"x-api-key": self.key}, hello)[0] == 200, "messages_x_api_key")
         for model in sorted(self.expected):
             self.call(messages, model)
-            if self.internet and not self.is_bedrock(model):
+            if not self.mocked:
                 status, body = http("POST", messages, self.auth, HELLO | {"model": model, "stream": True})
                 whole = "event: message_start" in body and "event: message_stop" in body
-                report(status == 200 and whole, f"stream[{model}]", str(status))
+                self.report(status == 200 and whole, f"stream[{model}]", str(status))
         status, _ = http("POST", messages, self.auth, HELLO | {"model": "no-such-model"})
-        report(status in (400, 404), "unknown_model_refused", str(status))
+        self.report(status in (400, 404), "unknown_model_refused", str(status))
 
     def call(self, messages, model):
         """One message; upstream also who was asked for it."""
         already = len(self.internet.log) if self.internet else 0
         status, body = http("POST", messages, self.auth, HELLO | {"model": model})
         good, where = status == 200 and json.loads(body).get("type") == "message", ""
-        if self.internet:
-            asked = [hit for hit in self.internet.log[already:] if hit["host"] != "oauth2.googleapis.com"]
+        good = good and (MOCK_TEXT if self.mocked else UPSTREAM_TEXT) in body
+        if not self.mocked:
+            asked = self.internet.asked(already)
             where = "; ".join(f"{hit['host']}{hit['path']}" for hit in asked[-1:])
             good = good and bool(asked) and not any("407" in hit["path"] for hit in asked)
-        report(good, f"messages[{model}]", (where or str(status)) if good else f"{status} {body[:200]} {where}")
+            # A fallback must not hide a primary that does not answer.
+            good = good and self.is_asked_for(model, asked[0])
+        self.report(good, f"messages[{model}]", (where or str(status)) if good else f"{status} {body[:200]} {where}")
 
-    def is_bedrock(self, model):
-        """Its event stream is not among those the fake internet speaks."""
-        routes = [
-            (d.get("litellm_params") or {}).get("model", "") for d in self.deployments if d["model_name"] == model
-        ]
-        return any(str(route).startswith("bedrock/") for route in routes)
+    def is_asked_for(self, model, hit):
+        """Whether what the provider was asked is what the configuration names for this model or alias."""
+        aliases = (self.config.get("router_settings") or {}).get("model_group_alias") or {}
+        model = aliases.get(model, model)
+        model = model if isinstance(model, str) else model["model"]
+        routes = [str(entry["litellm_params"]["model"]) for entry in self.deployments if entry["model_name"] == model]
+        ends = [route.rsplit("/", 1)[-1] for route in routes]
+        return any(end in hit["path"] or hit["model"].rsplit("/", 1)[-1] == end for end in ends)
 
     def claude_code(self):
         """A real `claude -p hi` in a home that holds the deployment and its settings.json, and nothing else."""
         home = os.path.join(self.directory, "home")
-        os.makedirs(os.path.join(home, "w"))
         shutil.copytree(self.gateway, os.path.join(home, ".claude", "gateway"), symlinks=True)
-        settings = os.path.join(os.path.dirname(self.gateway), "settings.json")
-        if os.path.exists(settings):
-            shutil.copy(settings, os.path.join(home, ".claude", "settings.json"))
-        else:
-            note("no settings.json beside the gateway directory")
-        quiet = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER")
-        over = {"ANTHROPIC_BASE_URL": self.base, "CLAUDE_CODE_MAX_RETRIES": "0"} | {name: "1" for name in quiet}
-        run = subprocess.run(
-            [self.chosen.claude_bin, "-p", "hi", "--settings", json.dumps({"env": over})],
-            env={"HOME": home, "PATH": "/usr/bin:/bin", "TERM": "dumb"},
-            cwd=os.path.join(home, "w"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        answered = run.returncode == 0 and "ok" in run.stdout
-        report(answered, "claude_code_print_mode", f"exit {run.returncode}: {(run.stdout + run.stderr).strip()[:160]}")
+        path = os.path.join(os.path.dirname(self.gateway), "settings.json")
+        if not os.path.exists(path):
+            return self.report(False, "claude_code_print_mode", "no settings.json beside the gateway directory")
+        with open(path, encoding="utf-8") as file:
+            settings = json.load(file)
+        if self.machine is None:
+            # A deployment of somebody else names its own port; a matrix deploys for the port that it is checked at.
+            settings["env"]["ANTHROPIC_BASE_URL"] = self.base
+        with open(os.path.join(home, ".claude", "settings.json"), "w", encoding="utf-8") as file:
+            json.dump(settings, file)
+        already = len(self.internet.log) if self.internet else 0
+        answered, said = claude_code.say(self.chosen.claude_bin, home, "hi", self.more)
+        answered = answered and (MOCK_TEXT if self.mocked else UPSTREAM_TEXT) in said
+        self.report(answered, "claude_code_print_mode", said[:300])
+        if not self.mocked:
+            model = settings["env"].get("ANTHROPIC_MODEL", "")
+            asked = self.internet.asked(already)
+            reached = any(self.is_asked_for(model, hit) for hit in asked)
+            self.report(reached, "claude_code_reaches_its_model", f"{model}: {asked[-1:]}")
 
     def stop(self):
         if not self.process:
@@ -334,13 +393,13 @@ class Check:
                 self.process.kill()
                 self.process.wait(5)
         silent = http("GET", self.base + "/health/liveliness", timeout=2)[0] == 0
-        report(silent, "stopped", f"exit {self.process.returncode}")
+        self.report(silent, "stopped", f"exit {self.process.returncode}")
 
 
-def arguments():
+def arguments(given=None):
     parser = argparse.ArgumentParser(prog="check_real_proxy.sh")
     parser.add_argument("gateway_dir")
-    parser.add_argument("--mode", choices=["mock", "upstream"], default="mock")
+    parser.add_argument("--mode", choices=["mock", "upstream", "both"], default="mock")
     parser.add_argument("--config", default="config/litellm.yaml", help="relative to GATEWAY_DIR")
     parser.add_argument("--expect", help="comma-separated names that /v1/models must list (default: from the config)")
     parser.add_argument("--port", type=int, default=0)
@@ -348,7 +407,7 @@ def arguments():
     parser.add_argument("--claude-bin", help="also run this Claude Code with GATEWAY_DIR/../settings.json")
     parser.add_argument("--json", help="write the results to this file")
     parser.add_argument("--keep-log", help="copy the proxy's log to this file")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def main():
@@ -362,23 +421,15 @@ def main():
         print("SKIP no litellm command next to " + sys.executable)
         return 77
     with tempfile.TemporaryDirectory(prefix="litellm-check-", ignore_cleanup_errors=True) as directory:
-        check = Check(chosen, litellm, directory)
-        before = tree_hash(check.gateway)
-        try:
-            check.run()
-        except Stop as stop:
-            report(False, *stop.args)
-        finally:
-            check.stop()
-            report(tree_hash(check.gateway) == before, "deployed_files_untouched")
-            if chosen.keep_log and os.path.exists(check.log_path):
-                shutil.copy(check.log_path, chosen.keep_log)
+        rows = Check(chosen, litellm, directory).checked()
+    for row in rows:
+        print(f"{row['status']} {row['check']}" + (f": {row['detail']}" if row["detail"] else ""))
     if chosen.json:
         with open(chosen.json, "w", encoding="utf-8") as file:
-            json.dump(ROWS, file, indent=1)
-    passed = sum(row["status"] == "PASS" for row in ROWS)
-    print(f"RESULT {'failed' if FAILS else 'ok'}: {passed} passed, {len(FAILS)} failed")
-    return 1 if FAILS else 0
+            json.dump(rows, file, indent=1)
+    passed, failed = (sum(row["status"] == word for row in rows) for word in ("PASS", "FAIL"))
+    print(f"RESULT {'failed' if failed else 'ok'}: {passed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The payload in front of the real LiteLLM: every template is accepted, the start script starts, reloads and stops it, a fallback answers.
 
 Needs LITELLM_VENV, a virtual environment with litellm[proxy,google] and prisma; without it the tests are skipped and say so. Only the
-loopback address is used. Run as: LITELLM_VENV=… python3 tests/payload/scripts_test.py real_test
+loopback address is used. Run as: LITELLM_VENV=… tests/payload/run real_test
 """
 import json
 import os
@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 
 import assemble
+import litellm_judge
 from fakes import EMBEDDED, KEY, Gateway, Place, serve
 
 VENV = os.environ.get("LITELLM_VENV", "")
@@ -69,16 +70,20 @@ class RealLiteLLM(Place):
         (self.dir / "config/litellm.yaml").write_text(text)
 
     def test_every_template_is_accepted_and_keeps_all_its_models(self):
-        env = self.env(LITELLM_MASTER_KEY=KEY, LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION")
-        for path in sorted((EMBEDDED / "templates").rglob("*.yaml")):
-            if path.parent.name == "models":
-                continue
+        env = self.env(LITELLM_MASTER_KEY=KEY, LITELLM_MODE="PRODUCTION")
+        paths = [path for path in sorted((EMBEDDED / "templates").rglob("*.yaml")) if path.parent.name != "models"]
+        broken = self.home / "broken.yaml"
+        broken.write_text("model_list: []\nrouter_settings: {fallbacks: {a: [b]}, enable_pre_call_check: true}\n")
+        *told, (code, text) = litellm_judge.verdicts(pathlib.Path(VENV) / "bin/python", [*paths, broken], env)
+        self.assertEqual(code, 1, text)
+        self.assertIn("config validation failed", text)
+        self.assertEqual(len(told), len(paths))
+        for path, (code, text) in zip(paths, told):
             value = assemble.yaml.safe_load(path.read_text())
             count = len(value["model_list"]) + len(value["router_settings"].get("model_group_alias") or {})
-            done = subprocess.run([LITELLM, "--config", path, "--validate_config"], env=env, capture_output=True, text=True, timeout=120)
-            self.assertEqual(done.returncode, 0, f"{path}: {done.stderr}")
-            self.assertIn(f"config OK ({count} models)", done.stdout, path)
-            self.assertNotIn("not a valid argument for Router", done.stdout + done.stderr, path)
+            self.assertEqual(code, 0, f"{path}: {text}")
+            self.assertIn(f"config OK ({count} models)", text, path)
+            self.assertNotIn("not a valid argument for Router", text, path)
 
     def test_start_reload_and_stop_without_losing_a_request(self):
         self.upstream(delay=3)

@@ -21,7 +21,7 @@ import unittest
 
 import yaml
 
-import litellm_judge
+from fakes import Judge
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "embedded"
@@ -560,9 +560,10 @@ class TheGuides(unittest.TestCase):
                     config.write_text(body, encoding="utf-8")
                     places[config] = f"{guide.path}:{number}"
         self.assertGreater(len(places), 0)
-        told = litellm_judge.verdicts(sys.executable, places, {"HOME": home.name, "PATH": os.environ["PATH"]})
-        self.assertEqual(len(told), len(places))
-        for place, (code, text) in zip(places.values(), told):
+        judge = Judge(sys.executable, home.name)
+        self.addCleanup(judge.close)
+        for config, place in places.items():
+            code, text = judge.verdict(config, {"HOME": home.name, "PATH": os.environ["PATH"]})
             self.assertEqual(0, code, f"{place}: {text}")
 
 

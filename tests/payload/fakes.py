@@ -19,6 +19,9 @@ import unittest
 
 import assemble
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "real"))
+from litellm_judge import Judge
+
 SHELLS = [shell for shell in ("sh", "bash", "dash") if shutil.which(shell)]
 EMBEDDED = assemble.EMBEDDED
 KEY = assemble.SAMPLE_ENV["basic"]["LITELLM_MASTER_KEY"]

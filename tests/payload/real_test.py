@@ -14,8 +14,7 @@ import urllib.error
 import urllib.request
 
 import assemble
-import litellm_judge
-from fakes import EMBEDDED, KEY, Gateway, Place, serve
+from fakes import EMBEDDED, KEY, Gateway, Judge, Place, serve
 
 VENV = os.environ.get("LITELLM_VENV", "")
 LITELLM = pathlib.Path(VENV) / "bin/litellm"
@@ -74,11 +73,13 @@ class RealLiteLLM(Place):
         paths = [path for path in sorted((EMBEDDED / "templates").rglob("*.yaml")) if path.parent.name != "models"]
         broken = self.home / "broken.yaml"
         broken.write_text("model_list: []\nrouter_settings: {fallbacks: {a: [b]}, enable_pre_call_check: true}\n")
-        *told, (code, text) = litellm_judge.verdicts(pathlib.Path(VENV) / "bin/python", [*paths, broken], env)
+        judge = Judge(pathlib.Path(VENV) / "bin/python", self.home)
+        self.addCleanup(judge.close)
+        code, text = judge.verdict(broken, env)
         self.assertEqual(code, 1, text)
         self.assertIn("config validation failed", text)
-        self.assertEqual(len(told), len(paths))
-        for path, (code, text) in zip(paths, told):
+        for path in paths:
+            code, text = judge.verdict(path, env)
             value = assemble.yaml.safe_load(path.read_text())
             count = len(value["model_list"]) + len(value["router_settings"].get("model_group_alias") or {})
             self.assertEqual(code, 0, f"{path}: {text}")

@@ -109,10 +109,10 @@ class Check:
     """One deployed directory and one LiteLLM process over it.
 
     `internet` is a fake one that the deployment itself already knows the way to; then nothing of `.env` is replaced, and `machine`
-    is what a shell of that machine would add to it.
+    is what a shell of that machine would add to it. `judge` is a LiteLLM that is there already, to validate with.
     """
 
-    def __init__(self, chosen, litellm, directory, internet=None, machine=None):
+    def __init__(self, chosen, litellm, directory, internet=None, machine=None, judge=None):
         self.chosen, self.litellm, self.directory = chosen, litellm, directory
         self.gateway = os.path.abspath(chosen.gateway_dir)
         self.config_path = os.path.join(self.gateway, chosen.config)
@@ -121,7 +121,7 @@ class Check:
         self.mocked = chosen.mode == "mock"
         self.port = chosen.port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self.rows, self.more = [], None
+        self.rows, self.more, self.judge = [], None, judge
 
     def report(self, ok, name, detail=""):
         name = f"mock {name}" if self.mocked and self.chosen.mode == "both" else name
@@ -222,13 +222,15 @@ class Check:
 
     def loads(self):
         """LiteLLM itself accepts the deployed file, and ignores nothing in it."""
-        command = [self.litellm, "--config", self.config_path, "--validate_config"]
-        run = subprocess.run(
-            command, env=self.env, cwd=self.directory, capture_output=True, text=True, timeout=self.chosen.timeout
-        )
-        out = run.stdout + run.stderr
+        if self.judge:
+            status, out = self.judge.verdict(self.config_path, self.env)
+        else:
+            command = [self.litellm, "--config", self.config_path, "--validate_config"]
+            merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            run = subprocess.run(command, env=self.env, cwd=self.directory, timeout=self.chosen.timeout, **merged)
+            status, out = run.returncode, run.stdout
         said = (re.findall(r"config (?:OK|validation failed).*", out) or [out[-300:]])[-1][:200]
-        self.report(run.returncode == 0, "validate_config", said)
+        self.report(status == 0, "validate_config", said)
         ignored = re.findall(r"Key '([^']+)' is not a valid argument for Router", out)
         self.report(not ignored, "router_settings_keys_known", ", ".join(ignored))
         self.report("LLM Provider NOT provided" not in out, "provider_prefixes_known")

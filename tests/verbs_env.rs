@@ -155,6 +155,7 @@ fn header_lines_and_the_authority_reach_claude_code() {
     let env = &world.settings()["env"];
     assert_eq!(env["ANTHROPIC_CUSTOM_HEADERS"], "X-Team: platform\nX-Cost: 7");
     assert_eq!(env["NODE_EXTRA_CA_CERTS"], "/etc/company.pem");
+    assert_eq!(mode(&world.home().join(".claude/settings.json")), 0o600);
     let set = ["env", "set", "ANTHROPIC_CUSTOM_HEADERS", "--yes"];
     fs::write(world.home().join("lines"), "X-Team: data\nX-Cost: 8\n").unwrap();
     let _ = world.run(&[&set[..], &["--from", "lines"]].concat()).exits(0);

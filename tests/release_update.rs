@@ -555,6 +555,27 @@ fn bundles_are_verified_at_each_use() {
     assert_eq!(bundles::newest(state, &keys, &fresh, &[], 1).unwrap_err().kind(), Kind::Unverified);
 }
 
+/// What a killed self-update left half written goes with the next changing command; whole files stay.
+#[test]
+fn halves_are_tidied() {
+    let scene = Scene::new();
+    let dir = scene.path("state");
+    let state = State { dir: &dir };
+    scene.publish(2, "1.1.0", &script("1.1.0"));
+    bundles::fetch(state, &scene.directory(), &scene.candidate(&scene.directory()), &mut |_| ()).unwrap();
+    let executable = scene.path("bin/gwinstall");
+    assert!(replace::halves(state, &executable).is_empty());
+    let halves = ["bundles/2/bundle.tar.gz.part", "bundles/2/manifest.json.tmp", "previous.json.tmp"];
+    for name in halves {
+        fs::write(dir.join(name), "half").unwrap();
+    }
+    assert_eq!(replace::halves(state, &executable).len(), halves.len());
+    replace::tidy(state, &executable).unwrap();
+    assert!(replace::halves(state, &executable).is_empty());
+    assert!(halves.iter().all(|name| !dir.join(name).exists()));
+    assert!(dir.join("bundles/2/bundle.tar.gz").exists());
+}
+
 /// A47, A48: an archive with a file more, less, other or renamed than its manifest lists.
 #[test]
 fn bundle_archives_must_be_the_manifests_list() {

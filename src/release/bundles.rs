@@ -59,6 +59,9 @@ pub fn fetch(
     let opened = disk::reader(&part).and_then(|(file, _)| open(file, &candidate.manifest, "release", None));
     let bundle = opened.map_err(|error| candidate.rejects.file(&part, artifact.name.as_str(), error))?;
     disk::rename(&part, &path).map_err(|error| disk::failure("rename", &part, &error))?;
+    // What is deployed from it next must not outlive it.
+    let dir = state.path(&format!("bundles/{}", facts.seq));
+    disk::flush_dir(&dir).map_err(|error| disk::failure("write", &dir, &error))?;
     prune(state)?;
     Ok(bundle)
 }
@@ -184,6 +187,16 @@ fn kept(state: State<'_>) -> Result<Vec<u64>> {
     seqs.sort_unstable();
     let whole = |seq: &u64| disk::exists(&state.path(&name(*seq, ARCHIVE)));
     Ok(seqs.into_iter().filter(whole).collect())
+}
+
+/// What was being received or written when a self-update was killed.
+pub fn halves(state: State<'_>) -> Vec<PathBuf> {
+    // What cannot be listed is no rubbish of ours.
+    let names = |dir: &Path| disk::list(dir).unwrap_or_default();
+    let top = state.path("bundles");
+    let within = names(&top).into_iter().map(|seq| top.join(seq));
+    let files = within.flat_map(|dir| names(&dir).into_iter().map(move |name| dir.join(name)));
+    files.filter(|path| path.extension().is_some_and(|end| end == "part" || end == "tmp")).collect()
 }
 
 /// Keeps the newest archives; the small manifests of older ones go with them.

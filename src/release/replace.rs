@@ -123,8 +123,12 @@ pub fn stage(
     Ok(staged)
 }
 
+/// Durable before it is renamed: a power cut may otherwise leave an executable in place that nobody may execute.
 fn make_executable(path: &Path) -> Result<()> {
-    disk::set_mode(path, 0o755).map_err(|error| disk::failure("change the mode of", path, &error))
+    let failed = |error| disk::failure("change the mode of", path, &error);
+    disk::set_mode(path, 0o755).map_err(failed)?;
+    let (file, _) = disk::reader(path)?;
+    disk::flush(&[file]).map_err(failed)
 }
 
 /// 8: it runs here, is the version it should be, and finds itself complete.
@@ -169,7 +173,7 @@ pub fn swap(
     bundles::keep_manifest(state, candidate)?;
     // The one level of rollback is about to be overwritten.
     state.forget(PREVIOUS)?;
-    state.keep_json(JOURNAL, &journal)?;
+    begin(state, &journal)?;
     let placed = keep_old(&journal).and_then(|()| rename(staged, &journal.executable));
     if let Err(error) = placed {
         undo(state, &journal)?;
@@ -200,23 +204,35 @@ pub fn swap(
     }
 }
 
-/// A second name for the running executable's file, so that it outlives the rename. Where links are not possible, a
-/// copy.
-fn keep_old(journal: &Journal) -> Result<()> {
-    let kept = &journal.kept;
-    disk::remove(kept).map_err(|error| disk::failure("remove", kept, &error))?;
-    if disk::link(&journal.executable, kept).is_ok() {
+fn begin(state: State<'_>, journal: &Journal) -> Result<()> {
+    if cfg!(feature = "fault-no-journal") {
         return Ok(());
     }
-    let bytes = disk::read(&journal.executable, 512 << 20)?;
-    let file = disk::create(kept, &bytes, 0o755).map_err(|error| disk::failure("write", kept, &error))?;
-    disk::flush(&[file]).map_err(|error| disk::failure("write", kept, &error))
+    state.keep_json(JOURNAL, journal)
+}
+
+/// A second name for the running executable's file, so that it outlives the rename; durable before that. Where links
+/// are not possible, a copy.
+fn keep_old(journal: &Journal) -> Result<()> {
+    let kept = &journal.kept;
+    let failed = |error| disk::failure("write", kept, &error);
+    disk::remove(kept).map_err(|error| disk::failure("remove", kept, &error))?;
+    if disk::link(&journal.executable, kept).is_err() {
+        let bytes = disk::read(&journal.executable, 512 << 20)?;
+        let file = disk::create(kept, &bytes, 0o755).map_err(failed)?;
+        disk::flush(&[file]).map_err(failed)?;
+    }
+    disk::flush_dir(directory(kept)).map_err(failed)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
     let failed = |error| disk::failure("replace", to, &error);
     disk::rename(from, to).map_err(failed)?;
-    disk::flush_dir(to.parent().unwrap_or(Path::new("/"))).map_err(failed)
+    disk::flush_dir(directory(to)).map_err(failed)
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
 }
 
 /// 11.
@@ -282,6 +298,7 @@ pub fn tidy(state: State<'_>, executable: &Path) -> Result<()> {
 pub fn halves(state: State<'_>, executable: &Path) -> Vec<PathBuf> {
     let mut halves: Vec<PathBuf> = [JOURNAL, PREVIOUS].map(|name| state.path(&format!("{name}.tmp"))).into();
     halves.push(staged_beside(executable));
+    halves.extend(bundles::halves(state));
     halves.retain(|path| disk::exists(path));
     halves
 }
@@ -349,7 +366,7 @@ pub fn rollback(state: State<'_>, own: &Own, redeploy: Redeploy<'_>) -> Result<P
         deploys: moves,
         rollback: true,
     };
-    state.keep_json(JOURNAL, &journal)?;
+    begin(state, &journal)?;
     if let Some(backup) = previous.backup.as_ref().filter(|_| previous.deploys) {
         let arguments = ["rollback", backup.as_str(), "--yes", "--json"].map(OsString::from);
         let outcome = redeploy(&journal.executable, &arguments);

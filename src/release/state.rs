@@ -49,8 +49,15 @@ impl<'a> State<'a> {
     pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
         let parent = path.parent().unwrap_or(self.dir);
-        disk::create_dirs(parent).map_err(|error| disk::failure("create", parent, &error))?;
+        self.make(parent)?;
         disk::write_atomically(&path, bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))
+    }
+
+    /// A directory of ours, durable: a file in it that a power cut leaves without its directory is lost.
+    fn make(&self, dir: &Path) -> Result<()> {
+        let failed = |error| disk::failure("create", dir, &error);
+        let made = disk::create_dirs(dir).map_err(failed)?;
+        made.iter().filter_map(|dir| dir.parent()).try_for_each(disk::flush_dir).map_err(failed)
     }
 
     pub fn keep_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -111,7 +118,7 @@ impl<'a> State<'a> {
 
     /// One self-update at a time. The command that a self-update runs itself finds its parent in the lock.
     pub fn lock(&self, command: &str, wait: u64) -> Result<Lock> {
-        disk::create_dirs(self.dir).map_err(|error| disk::failure("create", self.dir, &error))?;
+        self.make(self.dir)?;
         let path = self.path("self-update.lock");
         let me = Holder { pid: system::pid(), command: command.to_owned(), since: system::now() };
         for second in 0..=wait {

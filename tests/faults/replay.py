@@ -98,8 +98,12 @@ class Disk:
     def write(self, op):
         if op.inode in self.inodes:
             offset, data = op.value
-            content = self.inodes[op.inode].content.ljust(offset, b"\0")
-            self.inodes[op.inode].content = content[:offset] + data + content[offset + len(data) :]
+            there = self.inodes[op.inode]
+            # In place: a download is hundreds of writes to one file.
+            if not isinstance(there.content, bytearray):
+                there.content = bytearray(there.content)
+            there.content.extend(bytes(max(0, offset - len(there.content))))
+            there.content[offset : offset + len(data)] = data
 
     def truncate(self, op):
         if op.inode in self.inodes:

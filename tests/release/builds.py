@@ -5,6 +5,7 @@ copies of the tree, static like what ships; the second copy has other embedded f
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -50,6 +51,14 @@ def copy_sources(to, change):
             path.unlink()
 
 
+def fingerprint(source, *facts):
+    """Everything that a build is made of: the same text, the same executable."""
+    whole = hashlib.sha256(repr(facts).encode() + command("rustc", "-vV", cwd=source).encode())
+    for path in sorted(files_below(source)) + [facts[-1] / "keys.json"]:
+        whole.update(repr((str(path), hashlib.sha256(path.read_bytes()).hexdigest())).encode())
+    return whole.hexdigest()
+
+
 def with_news(files):
     for name in CHANGED:
         path = Path("embedded") / name
@@ -76,9 +85,11 @@ class Builds:
         subprocess.run(["cargo", "build", "--locked", "--quiet", "--package", "gwinstall-dist"], cwd=ROOT, check=True)
         return PLACE.parent / "debug/gwinstall-dist"
 
-    def client(self, version, seq, change):
+    def client(self, version, seq, change, *features):
+        """The executable of a release; with a feature, of one without a guarantee, for a negative control."""
         source, output = PLACE / f"source-{version}", PLACE / "build"
         copy_sources(source, change)
+        binary = PLACE / "-".join(["gwinstall", version, *features])
         variables = os.environ | {
             "CARGO_TARGET_DIR": str(output),
             "CARGO_PROFILE_DEV_DEBUG": "false",
@@ -92,10 +103,19 @@ class Builds:
         for name in ("GWINSTALL_REPO", "GWINSTALL_COMMIT", "RUSTFLAGS", "CARGO_BUILD_TARGET"):
             variables.pop(name, None)
         words = ["cargo", "build", "--locked", "--quiet", "--bin", "gwinstall", "--target", TARGET]
-        subprocess.run(words, cwd=source, env=variables, check=True)
-        binary = PLACE / f"gwinstall-{version}"
-        shutil.copy2(output / TARGET / "debug/gwinstall", binary)
+        for feature in features:
+            words += ["--features", feature]
+        # Cargo would build anew each time: to it the copies are one package, whose variables change all the time.
+        stamp, wanted = PLACE / f"{binary.name}.stamp", fingerprint(source, words, version, seq, self.keys)
+        if not (binary.exists() and stamp.exists() and stamp.read_text() == wanted):
+            subprocess.run(words, cwd=source, env=variables, check=True)
+            shutil.copy2(output / TARGET / "debug/gwinstall", binary)
+            stamp.write_text(wanted)
         return binary
+
+    def control(self, feature):
+        """The executables for a negative control: 1.0.0 lacks a guarantee."""
+        return self.binaries | {"1.0.0": self.client("1.0.0", 1, lambda files: None, feature)}
 
     def bundle(self, version):
         return PLACE / f"source-{version}/embedded"

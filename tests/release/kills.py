@@ -38,13 +38,13 @@ def case(function):
 class Stage:
     """A machine of one worker, with the state before each command."""
 
-    def __init__(self, world, number):
-        self.dir = world.dir / f"kills-{number}"
+    def __init__(self, world, label, binaries=None):
+        self.dir = world.dir / f"stage-{label}"
         self.dir.mkdir(exist_ok=True)
         self.machine = Machine(self.dir / "home", world.both, world.machine.env["GWINSTALL_CA_BUNDLE"])
         machine = self.machine
         machine.empty()
-        machine.put_executable(world.builds.binaries["1.0.0"])
+        machine.put_executable((binaries or world.builds.binaries)["1.0.0"])
         must(machine.run("install", "--preset", "basic", "--yes"))
         machine.edit(*KEPT)
         for name in ("self-update", "bundle-only"):
@@ -132,40 +132,62 @@ def sampled(points):
     return sorted(chosen)
 
 
-def sweep(world, check, name):
-    if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode:
-        check.skip("strace cannot trace here")
-        return
-    stages = queue.Queue()
-    for number in range(WORKERS):
-        stages.put(Stage(world, f"{name}-{number}"))
-    first = stages.get()
-    points, inside, parent = first.points(name)
-    stages.put(first)
-    chosen = points if full else sampled(points)
-    jobs = [[point] for point in chosen] + [[point, parent] for point in (inside if full else sampled(inside))]
-    counts, both = Counter(), 0
+def cannot_trace():
+    """Why nothing can be disturbed here, or nothing."""
+    works = shutil.which("strace") and subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode == 0
+    return "" if works else "strace cannot trace here"
 
-    def one(job):
+
+class Sweep:
+    """The kills of one command: what was tried, and what came of it."""
+
+    def __init__(self, world, label, name, binaries=None, full=False):
+        self.name, self.stages = name, queue.Queue()
+        for number in range(WORKERS):
+            self.stages.put(Stage(world, f"{label}-{number}", binaries))
+        first = self.stages.get()
+        self.points, inside, parent = first.points(name)
+        self.stages.put(first)
+        self.chosen = self.points if full else sampled(self.points)
+        self.jobs = [[point] for point in self.chosen]
+        self.jobs += [[point, parent] for point in (inside if full else sampled(inside))]
+        self.counts, self.both, self.bad = Counter(), 0, []
+
+    def run(self):
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            for killed, word, wrong in pool.map(self.one, enumerate(self.jobs)):
+                self.counts[word] += 1
+                self.both += len(killed) > 1 and word != "not reached"
+                if wrong:
+                    self.bad.append((killed, wrong))
+        return self
+
+    def one(self, job):
         number, points = job
-        stage = stages.get()
+        stage = self.stages.get()
         try:
-            return points, *kill(stage, name, points, NEXT[number % len(NEXT)])
+            return points, *kill(stage, self.name, points, NEXT[number % len(NEXT)])
         finally:
-            stages.put(stage)
+            self.stages.put(stage)
 
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        for killed, word, wrong in pool.map(one, enumerate(jobs)):
-            counts[word] += 1
-            both += len(killed) > 1 and word != "not reached"
-            if wrong:
-                check.fail(f"{name} killed at {killed}", wrong)
-    check.that(len(points) >= 20, "there are calls to kill at", str(points))
-    tried = sum(counts.values()) - counts["not reached"]
-    check.that(tried >= len(chosen) * 3 // 4, "most kills happened", str(counts))
-    check.that(both >= 5, "kills of both happened", str(both))
-    words = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
-    check.note(f"{tried} kills at {len(points)} changing calls, {both} of them of both: {words}; {counts['bad']} bad")
+    def tried(self):
+        return sum(self.counts.values()) - self.counts["not reached"]
+
+
+def sweep(world, check, name):
+    if why := cannot_trace():
+        check.skip(why)
+        return
+    done = Sweep(world, f"kills-{name}", name, full=full).run()
+    for killed, wrong in done.bad:
+        check.fail(f"{name} killed at {killed}", wrong)
+    check.that(len(done.points) >= 20, "there are calls to kill at", str(done.points))
+    check.that(done.tried() >= len(done.chosen) * 3 // 4, "most kills happened", str(done.counts))
+    check.that(done.both >= 5, "kills of both happened", str(done.both))
+    words = ", ".join(f"{word} {count}" for word, count in sorted(done.counts.items()))
+    check.note(
+        f"{done.tried()} kills at {len(done.points)} changing calls, {done.both} of them of both: {words}; {len(done.bad)} bad"
+    )
 
 
 @case
@@ -181,3 +203,17 @@ def kills_of_its_rollback(world, check):
 @case
 def kills_of_a_new_configuration(world, check):
     sweep(world, check, "bundle-only")
+
+
+@case
+def kills_without_a_journal_are_found_out(world, check):
+    """Negative control: a sweep that calls a self-update without its journal good proves nothing."""
+    if not full:
+        check.note("only with --full: it needs another build")
+    elif why := cannot_trace():
+        check.skip(why)
+    else:
+        binaries = world.builds.control("fault-no-journal")
+        done = Sweep(world, "kills-control", "self-update", binaries).run()
+        check.that(done.bad, "found out", str(done.counts))
+        check.note(f"{done.tried()} kills without a journal, {len(done.bad)} bad: found out")

@@ -90,10 +90,15 @@ class Machine:
 
     def start(self, words, env):
         variables = {name: str(value) for name, value in (self.env | env).items() if value is not None}
-        done = subprocess.run(
-            [str(word) for word in words], env=variables, cwd=self.home, stdin=subprocess.DEVNULL,
-            capture_output=True, start_new_session=True, timeout=300, check=False,
-        )  # fmt: skip
+        words = [str(word) for word in words]
+        try:
+            done = subprocess.run(
+                words, env=variables, cwd=self.home, stdin=subprocess.DEVNULL,
+                capture_output=True, start_new_session=True, timeout=300, check=False,
+            )  # fmt: skip
+        except OSError as error:
+            # What a shell would say of a file that is missing or cannot be run.
+            done = subprocess.CompletedProcess(words, 126, b"", str(error).encode())
         return Result(done)
 
     def empty(self):

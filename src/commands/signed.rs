@@ -8,18 +8,19 @@ use serde_json::{Value, json};
 use crate::bundle::{self, build};
 use crate::cli::{BundleCommand, VerifyArgs};
 use crate::deploy::store;
-use crate::domain::name::{count, shell_word};
+use crate::domain::name::count;
 use crate::domain::record::Record;
 use crate::domain::tree::Found;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, system};
 use crate::release::bundles::{self, hash_file};
-use crate::release::documents::{Keys, Manifest};
+use crate::release::documents::Manifest;
 use crate::release::order;
 use crate::release::state::State;
 use crate::release::trust::{TrustedKeys, Verified};
 
 use super::answer::Answer;
+use super::explain;
 use super::releases;
 
 /// `self-check`: the embedded bundle and keys are whole. Needs no home, no environment, nothing of the machine.
@@ -113,17 +114,24 @@ pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
         None => None,
     };
     the_executable(&mut verdict, &executable, keys.as_ref(), manifest.as_ref())?;
-    match store::record(place)? {
-        Some(record) => the_deployment(&mut verdict, place, &record)?,
+    let record = store::record(place)?;
+    match &record {
+        Some(record) => the_deployment(&mut verdict, place, record)?,
         None => verdict.lines.push("Nothing is deployed.".to_owned()),
     }
     if args.explain {
-        verdict.lines.extend(explain(
-            &executable,
+        let bundle = match (&keys, &record) {
+            (Some(keys), Some(record)) => bundles::manifest(state, keys, record.bundle.seq)?,
+            _ => None,
+        };
+        verdict.lines.extend(explain::lines(&explain::Seen {
             place,
-            keys.as_ref().map(TrustedKeys::facts),
-            manifest.as_ref(),
-        ));
+            executable: &executable,
+            keys: keys.as_ref().map(TrustedKeys::facts),
+            manifest: manifest.as_ref(),
+            record: record.as_ref(),
+            bundle: bundle.as_ref(),
+        }));
     }
     let text = verdict.lines.join("\n");
     if !verdict.forged.is_empty() {
@@ -221,34 +229,4 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
     verdict.data["files"] = json!({ "count": record.files.len(), "drifted": verdict.drifted });
     verdict.data["bundle"] = json!(record.bundle);
     Ok(())
-}
-
-/// Commands of other people's programs that say the same.
-fn explain(
-    path: &Path,
-    place: &Place,
-    keys: Option<&Keys>,
-    manifest: Option<&Verified<Manifest>>,
-) -> Vec<String> {
-    let mut lines = vec![String::new(), "The same without gwinstall:".to_owned()];
-    let executable = shell_word(&path.to_string_lossy());
-    if let (Some(keys), Some(manifest)) = (keys, manifest) {
-        let dir = place.state_dir.join(format!("bundles/{}", manifest.facts().seq));
-        let document = shell_word(&dir.join("manifest.json").to_string_lossy());
-        let ranged = keys.release.iter().chain(&keys.retired).find(|key| key.id == manifest.signer());
-        if let Some(key) = ranged {
-            lines.push(format!("  minisign -VHm {document} -P {}", key.key.as_str()));
-        }
-        if let Some(signed) = manifest.facts().artifact("binary", build::TARGET) {
-            lines.push(format!("  echo '{}  '{executable} | sha256sum -c", signed.sha256));
-        }
-        let archive = dir.join("bundle.tar.gz");
-        if disk::exists(&archive) {
-            lines.push(format!("  tar -tzvf {}", shell_word(&archive.to_string_lossy())));
-        }
-    } else {
-        lines.push(format!("  sha256sum {executable}    # compare with manifest.json of the release"));
-        lines.push("  minisign -VHm manifest.json -P KEY".to_owned());
-    }
-    lines
 }

@@ -213,6 +213,16 @@ fn prune(state: State<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Where the manifest of a release is kept, if it is.
+pub fn manifest_path(dir: &Path, seq: u64) -> PathBuf {
+    dir.join(name(seq, MANIFEST))
+}
+
+/// Where a fetched bundle is kept, if one was.
+pub fn archive_path(dir: &Path, seq: u64) -> PathBuf {
+    dir.join(name(seq, ARCHIVE))
+}
+
 fn name(seq: u64, file: &str) -> String {
     format!("bundles/{seq}/{file}")
 }

@@ -5,6 +5,8 @@ mod release_forge;
 
 use std::fs;
 
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::edwards::CompressedEdwardsY;
 use gwinstall::domain::Kind;
 use gwinstall::release::minisig::{PublicKey, Signature};
 use release_forge::Signer;
@@ -224,31 +226,57 @@ fn wycheproof_ed25519() {
 /// A key that is a point of small order, or not written canonically, never enters a key list.
 #[test]
 fn weak_keys_are_refused() {
-    let mut weak = vec![[0; 32]; 3];
-    weak[1][0] = 1;
-    let p_minus_one: [u8; 32] =
-        core::array::from_fn(|at| [0xec, 0xff, 0x7f][usize::from(at > 0) + usize::from(at == 31)]);
-    weak[2] = p_minus_one;
-    for low in [0xed, 0xee, 0xef, 0xff] {
-        let mut over = p_minus_one;
-        over[0] = low;
-        weak.push(over);
+    let numbers = |lows: &[u8], middle: u8, high: u8| {
+        lows.iter()
+            .map(|low| core::array::from_fn(|at| if at == 0 { *low } else { [middle, high][at / 31] }))
+            .collect::<Vec<[u8; 32]>>()
+    };
+    // y = 0 and 1, and −1: of orders 4, 1 and 2.
+    let mut small = [numbers(&[0, 1], 0, 0), numbers(&[0xec], 0xff, 0x7f)].concat();
+    let order_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+    small.push(unhex(order_8).try_into().unwrap());
+    small.extend(speccheck_keys()[..2].iter().map(|key| <[u8; 32]>::try_from(&key[..]).unwrap()));
+    for (point, sign) in small.into_iter().flat_map(|point| [(point, 0), (point, 0x80)]) {
+        let mut point = point;
+        point[31] |= sign;
+        let why = PublicKey::parse(&public(&point)).unwrap_err();
+        // With no x to have a sign, the bit is none of a canonical form.
+        assert!(why.contains("small order") || sign != 0 && why.contains("canonical"), "{point:02x?}: {why}");
     }
-    let cases: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string("tests/vectors/sig/speccheck-cases.json").unwrap()).unwrap();
-    for case in &cases.as_array().unwrap()[..2] {
-        weak.push(unhex(case["pub_key"].as_str().unwrap()).try_into().unwrap());
+    // The prime and above: y = 0, 1, 2 … again; not all of them are on the curve.
+    for point in
+        [numbers(&[0xed, 0xee, 0xef, 0xf0, 0xff], 0xff, 0x7f), numbers(&[0xed, 0xee], 0xff, 0xff)].concat()
+    {
+        let why = PublicKey::parse(&public(&point)).unwrap_err();
+        assert!(why.contains("canonical") || why.contains("of the curve"), "{point:02x?}: {why}");
     }
-    for point in weak {
-        for sign in [0, 0x80] {
-            let mut point = point;
-            point[31] |= sign;
-            let why = PublicKey::parse(&public(&point)).unwrap_err();
-            assert!(why.contains("small order"), "{point:02x?}: {why}");
-        }
+}
+
+/// A key with a part of small order: to sign for it takes its secret, but not everybody finds the same signatures good.
+#[test]
+fn keys_of_mixed_order_are_refused() {
+    let keys = speccheck_keys();
+    let mixed: Vec<&Vec<u8>> = keys.iter().filter(|key| why_not(key).contains("mixed order")).collect();
+    assert_eq!((keys.len(), mixed.len()), (10, 6));
+    let good: [u8; 32] = decode(Signer::new().key.as_str())[10..].try_into().unwrap();
+    let point = CompressedEdwardsY(good).decompress().unwrap();
+    assert_eq!(why_not(&good), "");
+    for torsion in &EIGHT_TORSION[1..] {
+        let mixed = (point + torsion).compress().to_bytes();
+        assert!(why_not(&mixed).contains("mixed order"), "{mixed:02x?}");
     }
-    let order_8 = unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05");
-    PublicKey::parse(&public(&order_8)).unwrap_err();
+}
+
+/// Why these bytes are no key; nothing if they are one.
+fn why_not(point: &[u8]) -> &'static str {
+    PublicKey::parse(&public(point)).err().unwrap_or_default()
+}
+
+/// The keys of the published edge cases of Ed25519, in their order.
+fn speccheck_keys() -> Vec<Vec<u8>> {
+    let text = fs::read_to_string("tests/vectors/sig/speccheck-cases.json").unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    cases.iter().map(|case| unhex(case["pub_key"].as_str().unwrap())).collect()
 }
 
 /// Texts of keys that are not exactly what minisign writes.

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use curve25519_dalek::edwards::CompressedEdwardsY;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::domain::{Error, Result};
@@ -55,7 +56,7 @@ impl<'de> Deserialize<'de> for KeyId {
     }
 }
 
-/// A public key that is fit to be trusted: canonical text, no point of small order.
+/// A public key that is fit to be trusted: canonical text, a point of prime order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     text: String,
@@ -74,8 +75,8 @@ impl PublicKey {
         let (mut id, mut point) = ([0; 8], [0; 32]);
         id.copy_from_slice(&bytes[2..10]);
         point.copy_from_slice(&bytes[10..]);
-        if is_weak(&point) {
-            return Err("a public key is a point of small order: anyone could sign for it");
+        if let Some(why) = weakness(point) {
+            return Err(why);
         }
         Ok(Self { text: text.to_owned(), id: KeyId(id), point })
     }
@@ -224,35 +225,18 @@ fn sextet(digit: u8) -> Option<u32> {
     }))
 }
 
-/// The prime of the field, little-endian: 2^255 − 19.
-const P: [u8; 32] = {
-    let mut bytes = [0xff; 32];
-    bytes[0] = 0xed;
-    bytes[31] = 0x7f;
-    bytes
-};
-
-/// The y coordinates of order 8; those of order 1, 2 and 4 are 1, −1 and 0.
-const ORDER_8: [[u8; 32]; 2] = [
-    [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
-        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-    ],
-    [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
-        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-    ],
-];
-
-/// Whether a key is one of the points for which signatures can be made without a secret, or is not written in its
-/// one canonical form. Keys of mixed order stay allowed: to sign for one still takes its secret.
-fn is_weak(point: &[u8; 32]) -> bool {
-    let mut y = *point;
-    y[31] &= 0x7f;
-    let small = |low: u8| y[0] == low && y[1..].iter().all(|byte| *byte == 0);
-    let mut minus_one = P;
-    minus_one[0] -= 1;
-    // Little-endian numbers compare from their last byte.
-    let reduced = y.iter().rev().lt(P.iter().rev());
-    !reduced || small(0) || small(1) || y == minus_one || ORDER_8.contains(&y)
+/// Why a key is not fit to be trusted: only points of the group of prime order are, written in their one canonical
+/// form. With a part of small order in it, implementations differ on which signatures hold.
+fn weakness(bytes: [u8; 32]) -> Option<&'static str> {
+    let Some(point) = CompressedEdwardsY(bytes).decompress() else {
+        return Some("a public key is a point of the curve");
+    };
+    if point.compress().to_bytes() != bytes {
+        return Some("a public key is a point in its one canonical form");
+    }
+    if point.is_small_order() {
+        return Some("a public key is a point of small order: anyone could sign for it");
+    }
+    (!point.is_torsion_free())
+        .then_some("a public key is a point of mixed order: programs would differ on what it signed")
 }

@@ -419,12 +419,31 @@ pub struct SelfUpdateArgs {
     /// Go back to the gwinstall and the configuration before the last self-update
     #[arg(long, conflicts_with_all = ["version", "from", "list", "bundle_only", "binary_only"])]
     pub rollback: bool,
+    /// Stay at this version, or at sha256:<its manifest>, until --unpin
+    #[arg(long, value_name = "X", conflicts_with_all = NO_UPDATE)]
+    pub pin: Option<String>,
+    /// Follow the channel again
+    #[arg(long, conflicts_with_all = NO_UPDATE, conflicts_with = "pin")]
+    pub unpin: bool,
     /// List the releases of a forge; --from names owner/name or a URL of a GitHub Enterprise or Gitea
     #[arg(long)]
     pub list: bool,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
 }
+
+/// What pinning has nothing to do with: it takes no release.
+const NO_UPDATE: [&str; 9] = [
+    "check",
+    "version",
+    "from",
+    "binary_only",
+    "bundle_only",
+    "allow_downgrade",
+    "accept_below_floor",
+    "rollback",
+    "list",
+];
 
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {

@@ -20,6 +20,7 @@ use crate::release::order::{self, Running, Step};
 use crate::release::origin::{Origin, Rejects};
 use crate::release::policy::Pin;
 use crate::release::replace::{self, Deployed, Redeployed};
+use crate::release::state::State;
 use crate::release::update::{Candidate, Inquiry, News};
 
 use super::answer::Answer;
@@ -32,6 +33,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
     }
     if args.rollback {
         return rollback(place, common, &args.confirm);
+    }
+    if args.pin.is_some() || args.unpin {
+        return pin(place, common, args);
     }
     let ground = Ground::of(place)?;
     ground.policy.permit_check()?;
@@ -397,6 +401,33 @@ fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Ans
     Ok(Answer::new(format!("back at {}", done.to.version))
         .text(text)
         .data(json!({ "from": done.from, "to": done.to, "backup": done.backup })))
+}
+
+/// `--pin` and `--unpin`: a pin of this user's own, beside those of the environment and the policy. Asks nobody.
+fn pin(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
+    let wanted = args.pin.as_deref().map(Pin::parse).transpose()?.map(|pin| pin.to_string());
+    let (word, text) = match &wanted {
+        Some(pin) => {
+            let text = format!("gwinstall stays at {pin} until: gwinstall self-update --unpin");
+            (format!("pinned to {pin}"), text)
+        }
+        None => {
+            ("not pinned".to_owned(), "gwinstall follows its channel; no pin of yours is kept.".to_owned())
+        }
+    };
+    let data = json!({ "pin": wanted });
+    if args.confirm.dry_run {
+        let text = format!("{text}\nThis was a dry run: nothing was changed.");
+        return Ok(Answer::new("dry run: nothing was changed").text(text).data(data));
+    }
+    let state = State { dir: &place.state_dir };
+    let _lock = state.lock("self-update", common.lock_wait)?;
+    let mut memory = state.memory()?;
+    if memory.pin != wanted {
+        memory.pin = wanted;
+        state.remember(&memory)?;
+    }
+    Ok(Answer::new(word).text(text).data(data))
 }
 
 /// `--list`: what a forge says; unsigned, for information.

@@ -42,7 +42,7 @@ pub struct Memory {
     pub floor_seq: u64,
     /// Versions of gwinstall that a verified manifest forbade, with the reason.
     pub denied: BTreeMap<String, String>,
-    /// A pin that whoever set this machine up wrote here; it counts like GWINSTALL_PIN.
+    /// Set by `self-update --pin`; it counts like GWINSTALL_PIN.
     pub pin: Option<String>,
 }
 

@@ -208,7 +208,8 @@ impl Standpoint<'_> {
                 Kind::Refused,
                 format!("version {} is refused", manifest.facts().version),
             )
-            .because(format!("this machine is pinned to {pin}")));
+            .because(format!("this machine is pinned to {pin}"))
+            .hint("lift it where it was set: GWINSTALL_PIN, pin in /etc/gwinstall/policy.yaml, or gwinstall self-update --unpin"));
         }
         match self.asked {
             Some(asked) if !asked.matches(manifest) => Err(Error::unverified(format!(

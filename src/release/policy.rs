@@ -188,11 +188,11 @@ pub enum Pin {
 }
 
 impl Pin {
-    /// `1.4.2` or `sha256:<64 hex digits>`.
+    /// `1.4.2`, with a `v` before it as tags have it, or `sha256:<64 hex digits>`.
     pub fn parse(text: &str) -> Result<Self> {
         let pin = match text.strip_prefix("sha256:") {
             Some(digits) => Sha256::parse(digits).map(Self::Manifest),
-            None => Name::parse(text).map(Self::Version),
+            None => Name::parse(text.strip_prefix('v').unwrap_or(text)).map(Self::Version),
         };
         pin.ok_or_else(|| {
             Error::usage(format!("{:?} is not a pin", printable(text))).hint(
@@ -251,6 +251,16 @@ mod tests {
         policy.permit_preset("enterprise").unwrap();
         policy.permit_gateway_url(&url("https://gw.example.com/team/a")).unwrap();
         policy.permit_origin("https://mirror.example.com/gw/").unwrap();
+    }
+
+    #[test]
+    fn a_pin_is_read_as_install_sh_reads_it() {
+        assert_eq!(Pin::parse("v1.4.2").unwrap(), Pin::parse("1.4.2").unwrap());
+        let manifest = format!("sha256:{}", "0a".repeat(32));
+        assert_eq!(Pin::parse(&manifest).unwrap().to_string(), manifest);
+        for broken in ["", "v", "../x", "sha256:0a", "1.4.2 "] {
+            assert!(Pin::parse(broken).is_err(), "{broken:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,32 @@ def a_pin_wins(world, check):
     check.that(machine.matches("1.1.0"), "the pinned version is taken by name")
 
 
+@case
+def a_pin_that_is_kept(world, check):
+    """--pin holds without a variable, in every later command, beside other pins; --unpin lifts it. Neither asks anybody."""
+    machine = world.machine
+    world.serve_both()
+    machine.restore("installed")
+    before = machine.look()
+    with world.counted() as made:
+        check.ended(machine.run("self-update", "--pin", "v1.0.0", "--dry-run"), 0, "nothing was changed")
+        check.that(not (machine.state / "trust.json").exists(), "a dry run keeps nothing")
+        check.ended(machine.run("self-update", "--pin", "v1.0.0"), 0, "stays at 1.0.0")
+    check.that(not made and machine.look() == before, "nobody was asked, nothing else changed", str(made))
+    check.ended(machine.run("self-update", "--check"), 3, "pinned to 1.0.0")
+    refused(world, check, 9, "self-update --unpin", "--version", "1.1.0", "--yes")
+    offline = world.both / "gwinstall-offline-1.1.0.tar"
+    check.ended(machine.run("update", "--bundle", offline, "--yes"), 9, "pinned to 1.0.0")
+    refused(world, check, 9, "pinned to 1.0.0", "--yes", GWINSTALL_PIN="1.1.0")
+    for wrong in ("", "../x", "sha256:12"):
+        check.ended(machine.run("self-update", "--pin", wrong), 2, "is not a pin")
+    check.ended(machine.run("self-update", "--pin", "1.0.0", "--yes", "--version", "1.0.0"), 2, "cannot be used with")
+    check.that(machine.memory()["pin"] == "1.0.0", "the pin is still kept")
+    check.ended(machine.run("self-update", "--unpin"), 0)
+    check.ended(machine.run("self-update", "--yes"), 0)
+    check.that(machine.matches("1.1.0"), "without it the newest is taken")
+
+
 def list_of(world, name, change, roots):
     """A copy of the keys with a next list, signed by these roots."""
     keys = world.dir / f"keys-{name}"

@@ -117,6 +117,15 @@ class Builds:
         """The executables for a negative control: 1.0.0 lacks a guarantee."""
         return self.binaries | {"1.0.0": self.client("1.0.0", 1, lambda files: None, feature)}
 
+    def shipped(self, version, seq, target):
+        """An executable in the profile that ships, by the builder's own way."""
+        output = PLACE / f"shipped-{target}"
+        command(
+            self.dist, "build", "--root", ROOT, "--version", version, "--seq", seq, "--keys", self.keys, "--out", output,
+            "--target", target, "--allow-dirty", env=os.environ | {"SOURCE_DATE_EPOCH": EPOCH},
+        )  # fmt: skip
+        return output / f"gwinstall-{version}-{target}"
+
     def bundle(self, version):
         return PLACE / f"source-{version}/embedded"
 

@@ -10,7 +10,7 @@ use crate::deploy::backup::{self, Entry, Making};
 use crate::deploy::{converge, recover, store};
 use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
-use crate::doors::{disk, signals, system, term};
+use crate::doors::{disk, prompt, signals, system, term};
 
 use super::answer::Answer;
 use super::table::columns;
@@ -239,8 +239,8 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
     }
     super::demand_consent(confirm, "gwinstall backup prune")?;
     term::talk(&summary);
-    if !confirm.yes && !term::confirm("Go ahead?", false)? {
-        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+    if !confirm.yes && !prompt::confirm("Go ahead?", false)? {
+        return Err(prompt::stopped());
     }
     let pruned = locked(place, wait, || {
         // Only what was shown, and only what still may go.

@@ -9,7 +9,7 @@ use crate::deploy::converge::{self, Manner, Outcome};
 use crate::deploy::draft::Draft;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{signals, term};
+use crate::doors::{prompt, signals, term};
 use crate::gateway;
 
 use super::report;
@@ -69,7 +69,7 @@ impl<'a> Change<'a> {
                 ))
                 .hint(format!("gwinstall {} --yes (or --dry-run to see what it would do)", self.operation)));
             }
-            if !term::confirm("Go ahead?", true)? {
+            if !prompt::confirm("Go ahead?", true)? {
                 signals::check()?;
                 return Ok(None);
             }

@@ -9,7 +9,7 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::store;
 use crate::domain::check::{Finding, Status};
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, term};
+use crate::doors::{disk, prompt, term};
 
 use super::answer::Answer;
 use super::{change, conflicts, prerequisites, releases, report, status};
@@ -55,8 +55,8 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
         } else {
             "Complete the interrupted self-update, or take it back?"
         };
-        if !term::confirm(question, true)? {
-            return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        if !prompt::confirm(question, true)? {
+            return Err(prompt::stopped());
         }
     }
     change::recover_first(place, "doctor", common.lock_wait)?;

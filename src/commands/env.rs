@@ -251,7 +251,7 @@ fn masked(value: &str, secret: bool) -> String {
 }
 
 /// The words of `EnvRecord::source` for a person.
-fn words(source: &str) -> &'static str {
+pub(super) fn words(source: &str) -> &'static str {
     match source {
         "flag" => "from a flag of the installation",
         "environment" => "from the environment",

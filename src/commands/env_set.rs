@@ -15,7 +15,7 @@ use crate::domain::name::{closest, printable};
 use crate::domain::record::{EnvRecord, Origin, Record};
 use crate::domain::request::Request;
 use crate::domain::{Error, Kind, Place, Result, Secret, Sha256};
-use crate::doors::{disk, term};
+use crate::doors::{disk, prompt, term};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::render;
 
@@ -76,7 +76,7 @@ pub(super) fn run(
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
     let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        return Err(prompt::stopped());
     };
     let mut data = change::data(&drafted, Some(&outcome));
     data["name"] = json!(name);
@@ -149,7 +149,7 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
                 .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;
             Secret::new(text.trim_end_matches(['\n', '\r']))
         }
-        _ => term::read_secret(&format!("Value of {name} (not shown)"))?,
+        _ => prompt::read_secret(&format!("Value of {name} (not shown)"))?,
     };
     if text.expose().is_empty() {
         return Err(Error::usage(format!("the value of {name} is empty")).because("nothing was changed"));

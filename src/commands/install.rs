@@ -16,7 +16,7 @@ use crate::domain::record::Record;
 use crate::domain::request::{self, Request};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Kind, Place, Result, Secret};
-use crate::doors::{disk, term};
+use crate::doors::{disk, prompt, term};
 use crate::gateway;
 use crate::render;
 
@@ -107,7 +107,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         env_text: None,
     })?;
     releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
-    let checks = pre_checks(place, &bundle, &prepared, options);
+    let checks = pre_checks(place, &bundle, &prepared, last.as_ref(), options);
     let facts = Facts::of(&prepared, last.as_ref());
     let mut drafted = draft(place, last.as_ref(), prepared.goal)?;
     if drafted.plan.is_empty() {
@@ -129,7 +129,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
     match change.carry_out(&mut drafted, &summary)? {
         Some(outcome) => Ok(facts.done(place, &drafted, &outcome, &checks)),
-        None => Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed")),
+        None => Err(prompt::stopped()),
     }
 }
 
@@ -188,7 +188,7 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
     }
     let Some(path) = &args.auth_token_file else { return Ok(None) };
     if path.as_os_str() == "-" {
-        let typed = term::read_secret("Token of the gateway")?;
+        let typed = prompt::read_secret("Token of the gateway")?;
         return request::token("--auth-token-file -", typed.expose()).map(Some);
     }
     let bytes = disk::read(&disk::real_file(path)?, 1 << 16).map_err(|error| error.of_kind(Kind::Usage))?;
@@ -197,7 +197,13 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
     request::token("--auth-token-file", &text).map(Some)
 }
 
-fn pre_checks(place: &Place, bundle: &Bundle, prepared: &Prepared, options: &Options) -> Checks {
+fn pre_checks(
+    place: &Place,
+    bundle: &Bundle,
+    prepared: &Prepared,
+    last: Option<&Record>,
+    options: &Options,
+) -> Checks {
     let mut checks = Checks::default();
     checks::source(&mut checks, bundle);
     checks.run("target_directory_writable", || checks::target_writable(place));
@@ -207,7 +213,17 @@ fn pre_checks(place: &Place, bundle: &Bundle, prepared: &Prepared, options: &Opt
         checks.run("no_litellm_running", || checks::no_litellm_running(place, prepared.port, must_be_free));
     }
     let strict = options.strict || options.start;
-    checks.run("required_env_vars_present", || checks::required_env_vars(&prepared.missing, strict));
+    checks.run("required_env_vars_present", || {
+        let finding = checks::required_env_vars(&prepared.missing, strict);
+        // Only what is deployed has an .env to write to.
+        let Some(first) = prepared.missing.first().filter(|_| last.is_none()) else { return finding };
+        let hint = if strict {
+            format!("export {first}=…, or write it to ~/.claude/.env; then run this again")
+        } else {
+            format!("once it is deployed: gwinstall env set {first}")
+        };
+        finding.hint(hint)
+    });
     checks
 }
 

@@ -8,9 +8,12 @@ use crate::domain::name::{count, mask_or_show};
 use crate::domain::record::Record;
 use crate::domain::request::{self, Request};
 use crate::domain::url::HttpUrl;
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{prompt, system, term};
+use crate::domain::{Place, Result};
+use crate::doors::prompt::{self, Item, stopped};
+use crate::doors::{system, term};
 use crate::render::Value;
+
+use super::env::words;
 
 /// Asks for everything that an install needs. `last` is what is deployed.
 pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) -> Result<Request> {
@@ -41,15 +44,11 @@ pub(super) fn show_found(values: &[(&String, &Value)], secret: &dyn Fn(&str) -> 
     term::talk("Found:");
     for (name, value) in values {
         term::talk(&format!(
-            "  {name} = {} (from {})",
+            "  {name} = {} ({})",
             mask_or_show(value.text.expose(), secret(name)),
-            value.source
+            if value.source == "flag" { "as you answered" } else { words(value.source) }
         ));
     }
-}
-
-fn stopped() -> Error {
-    Error::new(Kind::Failed, "stopped by you, and nothing was changed")
 }
 
 /// Whether the user wants to choose anew; `false` keeps the choice and takes newer files.
@@ -61,8 +60,12 @@ fn choose_again(place: &Place, last: &Record) -> Result<bool> {
         last.timestamp.date(),
         count(last.models.len(), "model")
     ));
-    let items = ["Update, keep my choices", "Choose again (backup first)", "Cancel"].map(str::to_owned);
-    match prompt::choose("What now?", &items, 0)? {
+    let items = [
+        Item::new("Update", "with the choices I made"),
+        Item::new("Choose again", "and overwrite, after a backup"),
+        Item::new("Cancel", ""),
+    ];
+    match prompt::choose("What now", &items, 0)? {
         Some(0) => Ok(false),
         Some(1) => Ok(true),
         _ => Err(stopped()),
@@ -70,25 +73,24 @@ fn choose_again(place: &Place, last: &Record) -> Result<bool> {
 }
 
 fn preset<'a>(catalog: &'a Catalog, last: Option<&Record>) -> Result<&'a Preset> {
-    for preset in &catalog.presets {
-        term::talk(&format!("  {:<15} {}", preset.name, preset.description));
-    }
-    let names: Vec<String> = catalog.presets.iter().map(|preset| preset.name.clone()).collect();
-    let default = last.and_then(|last| names.iter().position(|name| *name == last.preset)).unwrap_or(0);
-    let chosen = prompt::choose("Preset", &names, default)?.ok_or_else(stopped)?;
+    let items: Vec<Item> =
+        catalog.presets.iter().map(|preset| Item::new(&preset.name, &preset.description)).collect();
+    let default = last.and_then(|last| catalog.presets.iter().position(|preset| preset.name == last.preset));
+    let chosen = prompt::choose("Preset", &items, default.unwrap_or(0))?.ok_or_else(stopped)?;
     Ok(&catalog.presets[chosen])
 }
 
 /// Address and token of a gateway that somebody else runs.
 fn gateway(preset: &Preset, request: &mut Request) -> Result<()> {
     let kinds = &preset.gateway_types;
-    let kind = prompt::choose("Gateway type", kinds, 0)?.ok_or_else(stopped)?;
+    let items: Vec<Item> = kinds.iter().map(|kind| Item::new(kind, "")).collect();
+    let kind = prompt::choose("Gateway type", &items, 0)?.ok_or_else(stopped)?;
     request.gateway_type = Some(kinds[kind].clone());
     let known = system::variable("ANTHROPIC_BASE_URL");
     let check = |text: &str| HttpUrl::parse("the URL", text).map(drop);
     let url = prompt::ask("Gateway URL", known.as_deref(), &check)?.ok_or_else(stopped)?;
     request.gateway_url = Some(HttpUrl::parse("--gateway-url", &url)?);
-    let token = prompt::ask_secret("Token (empty: from the environment)")?;
+    let token = prompt::ask_secret("Token, not shown (empty: from the environment)")?.ok_or_else(stopped)?;
     if !token.expose().is_empty() {
         request.auth_token = Some(request::token("the token", token.expose())?);
     }
@@ -119,11 +121,11 @@ fn models(catalog: &Catalog, preset: &Preset, last: Option<&Record>) -> Result<V
         })
         .collect();
     let today = system::now().date();
-    let items: Vec<String> = offered.iter().map(|model| line(model, &today)).collect();
+    let items: Vec<Item> = offered.iter().map(|model| Item::new(&model.id, terms(model, &today))).collect();
+    term::talk(
+        "Prices are US dollars per million tokens, in/out. A model that is gone is answered by its successor.",
+    );
     let chosen = prompt::choose_several("Models", &items, &on)?.ok_or_else(stopped)?;
-    if chosen.is_empty() {
-        return Err(Error::usage("no model was chosen, and a gateway needs one").hint("gwinstall install"));
-    }
     Ok(chosen.into_iter().map(|index| offered[index].id.clone()).collect())
 }
 
@@ -134,11 +136,12 @@ fn offered<'a>(catalog: &'a Catalog, preset: &Preset) -> Vec<&'a Model> {
     catalog.models.iter().filter(|model| model.env.iter().all(known)).collect()
 }
 
-fn line(model: &Model, today: &str) -> String {
-    let price = format!("${}/{}", model.price_in, model.price_out);
+/// What it costs and until when it is served.
+fn terms(model: &Model, today: &str) -> String {
+    let price = format!("{:>5.2}/{:<5.2}", model.price_in, model.price_out);
     match &model.retires {
-        Some(day) if day.as_str() <= today => format!("{} {price}, gone {day}", model.id),
-        Some(day) => format!("{} {price}, to {day}", model.id),
-        None => format!("{} {price}", model.id),
+        Some(day) if day.as_str() <= today => format!("{price}  gone {day}"),
+        Some(day) => format!("{price}  until {day}"),
+        None => price,
     }
 }

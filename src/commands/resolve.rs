@@ -11,7 +11,7 @@ use crate::domain::name::{closest, count, printable};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::disk;
+use crate::doors::{disk, prompt};
 use crate::format::merge::unified_diff;
 
 use super::answer::Answer;
@@ -118,7 +118,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
     let flag = if side == Side::Mine { "--mine" } else { "--theirs" };
     super::demand_consent(&args.confirm, &format!("gwinstall resolve {path} {flag}"))?;
     let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        return Err(prompt::stopped());
     };
     let mut text = format!(
         "Decided: {}.",

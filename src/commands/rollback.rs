@@ -7,8 +7,8 @@ use crate::deploy::draft::draft;
 use crate::deploy::{backup, goals, store, values};
 use crate::domain::record::Record;
 use crate::domain::request::Request;
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::term;
+use crate::domain::{Place, Result};
+use crate::doors::{prompt, term};
 use crate::render::{self, Value};
 
 use super::answer::Answer;
@@ -47,7 +47,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
     let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        return Err(prompt::stopped());
     };
     let mut text = format!(
         "Back at {filename}: preset {preset}, {} changed.",

@@ -12,7 +12,7 @@ use crate::domain::name::printable;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::progress::Bar;
-use crate::doors::{exe, system, term};
+use crate::doors::{exe, prompt, system, term};
 use crate::release::bundles;
 use crate::release::documents::{Channel, Name, Severity};
 use crate::release::list::{self, Forge};
@@ -361,10 +361,10 @@ fn agree(confirm: &ConfirmArgs, summary: &str, command: &str) -> Result<()> {
         return Err(Error::usage(format!("{command} changes files, and there is no terminal to ask on"))
             .hint(format!("gwinstall {command} --yes (or --dry-run to see what it would do)")));
     }
-    if term::confirm("Go ahead?", true)? {
+    if prompt::confirm("Go ahead?", true)? {
         return Ok(());
     }
-    Err(Error::failed("stopped by you, and nothing was changed"))
+    Err(prompt::stopped())
 }
 
 fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {

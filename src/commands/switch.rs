@@ -5,7 +5,8 @@ use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::{store, values};
 use crate::domain::request::Request;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Place, Result};
+use crate::doors::prompt;
 use crate::render;
 
 use super::answer::Answer;
@@ -47,7 +48,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
     let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        return Err(prompt::stopped());
     };
     let back = if off { "on" } else { "off" };
     let text = format!("{state} from its next session on. To change that again: gwinstall {back}");

@@ -7,8 +7,8 @@ use crate::deploy::draft::draft;
 use crate::deploy::{backup, goals, recover, store};
 use crate::domain::place::files;
 use crate::domain::plan::Action;
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, term};
+use crate::domain::{Place, Result};
+use crate::doors::{disk, prompt, term};
 
 use super::answer::Answer;
 use super::change::{self, Change};
@@ -42,7 +42,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
     }
     let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(Error::new(Kind::Failed, "stopped by you, and nothing was changed"));
+        return Err(prompt::stopped());
     };
     let kept =
         replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);

@@ -5,7 +5,8 @@
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
-//! - `prompt`: questions with a choice
+//! - `prompt`: questions, drawn or line by line
+//! - `wrap`: lines broken between words
 //! - `signals`: Ctrl-C and friends, as a flag
 //! - `loopback`: plain HTTP to this machine
 //! - `net`: HTTPS to everywhere else, and only where a command announced it
@@ -22,3 +23,4 @@ pub mod prompt;
 pub mod signals;
 pub mod system;
 pub mod term;
+mod wrap;

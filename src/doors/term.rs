@@ -3,10 +3,12 @@
 //! Promise: a closed pipe or a full disk behind stdout never stops or breaks a run. Never panics, never prints a
 //! secret (callers mask), never asks without a terminal.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::OnceLock;
 
-use crate::domain::{Error, Result, Secret};
+use super::wrap::{columns, fit};
+use crate::domain::{Error, Result};
 
 /// How to talk; decided once from the command line and the environment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +34,7 @@ pub fn manner() -> Manner {
 
 /// A line of data.
 pub fn data(text: &str) {
+    let text = if stdout_is_terminal() && !manner().json { fitted(text) } else { Cow::Borrowed(text) };
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
@@ -64,8 +67,18 @@ pub fn talk(text: &str) {
 
 /// A line that is said even when quiet.
 pub fn error(text: &str) {
+    let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
+}
+
+/// Broken between words where the window would break inside of them.
+fn fitted(text: &str) -> Cow<'_, str> {
+    let width = super::prompt::width().saturating_sub(1);
+    if text.lines().all(|line| columns(line) <= width) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split('\n').flat_map(|line| fit(line, width)).collect::<Vec<_>>().join("\n"))
 }
 
 /// A line of detail, for `--verbose`.
@@ -102,26 +115,9 @@ pub enum Style {
     Yellow = 33,
 }
 
-/// Asks a yes/no question on the terminal; an empty line means `default`, the end of input means no.
-pub fn confirm(question: &str, default: bool) -> Result<bool> {
-    let choices = if default { "[Y/n]" } else { "[y/N]" };
-    loop {
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "{question} {choices} ").and_then(|()| err.flush());
-        drop(err);
-        let Some(line) = read_line()? else { return Ok(false) };
-        match line.trim().to_ascii_lowercase().as_str() {
-            "" => return Ok(default),
-            "y" | "yes" => return Ok(true),
-            "n" | "no" | "q" => return Ok(false),
-            _ => error("please answer y or n"),
-        }
-    }
-}
-
 /// One line from the terminal; `None` at the end of input.
 pub fn read_line() -> Result<Option<String>> {
-    super::signals::check()?;
+    wait_for_a_line()?;
     let mut line = String::new();
     let read = io::stdin().lock().take(1 << 16).read_line(&mut line);
     super::signals::check()?;
@@ -132,14 +128,18 @@ pub fn read_line() -> Result<Option<String>> {
     }
 }
 
-/// A secret from standard input: typed without echo on a terminal, else the first line of a pipe.
-pub fn read_secret(prompt: &str) -> Result<Secret> {
-    if io::stdin().is_terminal() {
-        let typed = dialoguer::Password::new().with_prompt(prompt).allow_empty_password(true).interact();
+/// On a terminal a read starts over after a signal, and Ctrl-C would be without effect until the next line.
+fn wait_for_a_line() -> Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    loop {
         super::signals::check()?;
-        return typed
-            .map(Secret::new)
-            .map_err(|error| Error::failed("cannot read the answer").because(error));
+        // The patience is for a signal that comes between the look and the wait.
+        let patience = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+        let mut wanted = [PollFd::new(&stdin, PollFlags::IN)];
+        match poll(&mut wanted, Some(&patience)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) if stdin.is_terminal() => {}
+            _ => return Ok(()),
+        }
     }
-    Ok(Secret::new(read_line()?.unwrap_or_default().trim_end_matches(['\n', '\r'])))
 }

@@ -1,0 +1,129 @@
+//! Lines broken between words, for a person's eyes. Pure.
+
+/// A line in lines of at most `width` columns. What continues it stands two columns further in, or below the value where
+/// the line is a name and a value. A table, which has more columns than these, stays as it is.
+pub(super) fn fit(line: &str, width: usize) -> Vec<String> {
+    let indent = indent(line);
+    let Some(gap) = line[indent..].find("  ") else { return wrap(line, width) };
+    let after = &line[indent + gap..];
+    let value = after.trim_start_matches(' ');
+    let column = columns(line) - columns(value);
+    if value.contains("  ") {
+        return vec![line.to_owned()];
+    }
+    let longest = words(&line[indent..]).into_iter().map(columns).max().unwrap_or(0);
+    wrap_under(line, width, if column + longest > width { indent + 2 } else { column })
+}
+
+/// `text` in lines of at most `width` columns where its words allow it; what continues a line stands two columns
+/// further in. What is copied as one stays whole: a path, an address, a name, and the command at the end of a line.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    wrap_under(text, width, indent(text) + 2)
+}
+
+/// The same, with what continues the line below this column.
+pub(super) fn wrap_under(text: &str, width: usize, column: usize) -> Vec<String> {
+    if columns(text) <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines = Vec::new();
+    let mut line = " ".repeat(indent(text));
+    let mut empty = true;
+    for word in words(text.trim_start_matches(' ')) {
+        let fits_below = column + columns(word) <= width;
+        if !empty && fits_below && columns(&line) + 1 + columns(word) > width {
+            lines.push(line.trim_end().to_owned());
+            line = " ".repeat(column);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line);
+    lines
+}
+
+/// A command after a colon, or alone, is one word.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    let mut before = ":";
+    while let Some((word, after)) = rest.split_once(' ') {
+        if before.ends_with("try:") || (before.ends_with(':') && rest.starts_with("gwinstall ")) {
+            break;
+        }
+        words.push(word);
+        rest = after;
+        before = if word.is_empty() { before } else { word };
+    }
+    words.push(rest);
+    words
+}
+
+fn indent(text: &str) -> usize {
+    text.len() - text.trim_start_matches(' ').len()
+}
+
+/// Columns that a text takes; sequences that paint take none.
+pub(super) fn columns(text: &str) -> usize {
+    let mut count = 0;
+    let mut painting = false;
+    for c in text.chars() {
+        match (painting, c) {
+            (false, '\x1b') => painting = true,
+            (true, c) => painting = !c.is_ascii_alphabetic(),
+            (false, _) => count += 1,
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words_and_stand_in() {
+        assert_eq!(wrap("short", 20), ["short"]);
+        assert_eq!(wrap("  note: one two three", 14), ["  note: one", "    two three"]);
+        assert_eq!(wrap("see /a/path/that/is/longer here", 12), ["see /a/path/that/is/longer", "  here"]);
+        assert_eq!(wrap_under("name  a b c d", 9, 6), ["name  a b", "      c d"]);
+    }
+
+    #[test]
+    fn commands_and_tables_stay_whole() {
+        assert_eq!(
+            wrap("  to see it: gwinstall diff --all", 24),
+            ["  to see it:", "    gwinstall diff --all"]
+        );
+        assert_eq!(fit("  Start:   gwinstall start", 20), ["  Start:", "    gwinstall start"]);
+        assert_eq!(fit("    gwinstall env set", 8), ["    gwinstall env set"]);
+        assert_eq!(wrap("     try: chmod 600 /a/b/c", 12), ["     try: chmod 600 /a/b/c"]);
+        assert_eq!(
+            fit("  Missing:  ONE, TWO, THREE", 20),
+            ["  Missing:  ONE,", "            TWO,", "            THREE"]
+        );
+        assert_eq!(fit("a  b c  d e", 5), ["a  b c  d e"]);
+    }
+
+    #[test]
+    fn paint_takes_no_room() {
+        assert_eq!(columns("\x1b[33mWARN\x1b[0m x"), 6);
+        assert_eq!(wrap("\x1b[33mWARN\x1b[0m x", 6).len(), 1);
+    }
+
+    #[test]
+    fn no_text_is_lost_at_any_width() {
+        let text = "  Deploy preset basic in ~/.claude/gateway with 11 models: gemini-2.5-flash, deepseek-r1";
+        for width in 1..100 {
+            let words: Vec<String> = wrap(text, width)
+                .iter()
+                .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                .collect();
+            assert_eq!(words, text.split_whitespace().collect::<Vec<_>>(), "{width}");
+        }
+    }
+}

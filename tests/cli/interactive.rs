@@ -1,0 +1,215 @@
+//! `gwinstall install` on a terminal: what a person sees from the first question to the deployed gateway, screen by
+//! screen, as snapshots. Dates and counts that change with the catalog or the calendar are filtered.
+
+use insta::{Settings, assert_snapshot};
+
+use crate::home::TestHome;
+use crate::terminal::{DOWN, ENTER, Terminal, UP};
+
+/// A window of the usual width in which nothing scrolls away.
+pub const WIDE: (u16, u16) = (60, 80);
+
+/// A home with a terminal that can draw.
+pub fn home() -> TestHome {
+    TestHome::new().with("TERM", "xterm-256color")
+}
+
+/// The same with two models deployed.
+pub fn deployed() -> TestHome {
+    TestHome::deployed().with("TERM", "xterm-256color")
+}
+
+/// Screens one after the other, compared under the name of the story.
+pub fn expect(home: &TestHome, name: &str, screens: &[(&str, String)]) {
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path("../snapshots/terminal");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for (pattern, shown) in [
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
+        (r"deployed \d{4}-\d\d-\d\d", "deployed [date]"),
+        (r"(gone|until) \d{4}-\d\d-\d\d", "[until] [date]"),
+        (r"gateway-backup-\d{8}-\d{6}(-\d+)?\.tar\.gz", "gateway-backup-[time].tar.gz"),
+        (r"\b\d+ (files?|scripts?)\b", "[n] $1"),
+    ] {
+        settings.add_filter(pattern, shown);
+    }
+    let root = home.root().to_string_lossy().into_owned();
+    let text: String =
+        screens.iter().map(|(what, screen)| format!("=== {what}\n{screen}\n")).collect::<String>();
+    assert!(!text.contains(&root), "the home is shown as ~:\n{text}");
+    settings.bind(|| assert_snapshot!(name, text));
+}
+
+/// Moves to this model and marks it.
+#[track_caller]
+pub fn mark(terminal: &Terminal, model: &str) -> String {
+    for _ in 0..60 {
+        let pointed = format!("> [ ] {model}");
+        let screen = terminal.wait_for("the list", |screen| screen.contains("> ["));
+        if screen.lines().any(|line| line.trim_end() == pointed || line.starts_with(&format!("{pointed} "))) {
+            return terminal.answer(" ", &format!("> [x] {model}"));
+        }
+        terminal.types(DOWN);
+        terminal.wait_for("the next model", |now| now != screen);
+    }
+    panic!("no model {model} in the list");
+}
+
+/// Nothing marked, then these.
+#[track_caller]
+pub fn mark_only(terminal: &Terminal, models: &[&str]) -> String {
+    terminal.types("a");
+    terminal.wait_for("all marked", |screen| !screen.contains("[ ]"));
+    terminal.types("a");
+    terminal.wait_for("none marked", |screen| !screen.contains("[x]"));
+    models.iter().fold(String::new(), |_, model| mark(terminal, model))
+}
+
+/// A first installation from the first question to the gateway.
+#[test]
+fn a_first_installation() {
+    let home = home().with("VERTEXAI_PROJECT", "my-project");
+    let terminal = Terminal::open(&home, "install", WIDE);
+    let preset = terminal.shows("esc stops");
+    let models = terminal.answer(ENTER, "Models:");
+    let marked = mark_only(&terminal, &["glm-5.2", "gpt-oss-120b"]);
+    let plan = terminal.answer(ENTER, "Go ahead? [Y/n]");
+    assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0], "nothing is written before the answer");
+    terminal.types(ENTER);
+    let ended = terminal.ends();
+    assert_eq!(ended.code, 0, "{}", ended.screen);
+    assert_eq!(home.record()["models"], serde_json::json!(["glm-5.2", "gpt-oss-120b"]));
+    assert_eq!(home.env_value("VERTEXAI_PROJECT").unwrap(), "my-project");
+    expect(
+        &home,
+        "first_installation",
+        &[
+            ("the preset", preset),
+            ("the models", models),
+            ("two of them", marked),
+            ("the plan", plan),
+            ("done", ended.screen),
+        ],
+    );
+}
+
+/// A gateway that somebody else runs: type, address, token.
+#[test]
+fn a_gateway_elsewhere() {
+    const TOKEN: &str = "tok-canary-0123456789";
+    let home = home();
+    let terminal = Terminal::open(&home, "install", WIDE);
+    terminal.shows("esc stops");
+    terminal.answer(DOWN, "> enterprise");
+    let kinds = terminal.answer(ENTER, "Gateway type:");
+    let url = terminal.answer(ENTER, "Gateway URL:");
+    let refused = terminal.answer("ftp://gw\r", "http");
+    // Corrected with the keys of any line editor.
+    let token = terminal.answer("https://gx\x7fw.example.comX\x1b[D\x1b[3~\r", "Token");
+    let plan = terminal.answer(&format!("{TOKEN}\r"), "Go ahead? [Y/n]");
+    terminal.types("y\r");
+    let ended = terminal.ends();
+    assert_eq!(ended.code, 0, "{}", ended.screen);
+    let settings = home.json(".claude/settings.json");
+    assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], "https://gw.example.com");
+    assert_eq!(home.env_value("ANTHROPIC_AUTH_TOKEN").unwrap(), TOKEN);
+    let said = String::from_utf8_lossy(&ended.bytes);
+    assert!(!said.contains("canary"), "the token was shown:\n{said}");
+    expect(
+        &home,
+        "gateway_elsewhere",
+        &[
+            ("its type", kinds),
+            ("its address", url),
+            ("no address", refused),
+            ("its token", token),
+            ("the plan", plan),
+            ("done", ended.screen),
+        ],
+    );
+}
+
+/// The proxy of a company is asked for with the models.
+#[test]
+fn a_proxy_is_asked_for() {
+    let home = home().with("https_proxy", "http://proxy.example:3128");
+    let terminal = Terminal::open(&home, "install", WIDE);
+    terminal.shows("esc stops");
+    // One above the first is the last.
+    terminal.answer(UP, "> proxy");
+    let asked = terminal.answer(ENTER, "Proxy URL");
+    terminal.answer(ENTER, "Models:");
+    mark_only(&terminal, &["glm-5.2"]);
+    let plan = terminal.answer(ENTER, "Go ahead?");
+    terminal.types(ENTER);
+    assert_eq!(terminal.ends().code, 0);
+    assert_eq!(home.env_value("HTTPS_PROXY").unwrap(), "http://proxy.example:3128");
+    expect(&home, "proxy_is_asked_for", &[("the proxy", asked), ("the plan", plan)]);
+}
+
+/// What is deployed can be brought up to date, chosen anew with a backup, or left alone.
+#[test]
+fn an_existing_deployment() {
+    let home = deployed();
+    let terminal = Terminal::open(&home, "install", WIDE);
+    let asked = terminal.shows("What now:");
+    terminal.types(ENTER);
+    let update = terminal.ends();
+    assert_eq!(update.code, 0);
+    assert!(update.screen.contains("Nothing to do"), "{}", update.screen);
+
+    let before = home.tree();
+    let terminal = Terminal::open(&home, "install", WIDE);
+    terminal.shows("What now:");
+    terminal.answer(UP, "> Cancel");
+    terminal.types(ENTER);
+    let cancelled = terminal.ends();
+    assert_eq!(cancelled.code, 1);
+    assert_eq!(before.changes(&home.tree()), [""; 0]);
+
+    let terminal = Terminal::open(&home, "install", WIDE);
+    terminal.shows("What now:");
+    terminal.answer(DOWN, "> Choose again");
+    terminal.answer(ENTER, "Preset:");
+    let models = terminal.answer(ENTER, "Models:");
+    assert!(models.contains("[x] glm-5.2") && models.contains("[x] gemini-3.5-flash "), "{models}");
+    mark_only(&terminal, &["gpt-oss-120b"]);
+    let plan = terminal.answer(ENTER, "Go ahead?");
+    terminal.types(ENTER);
+    let again = terminal.ends();
+    assert_eq!(again.code, 0, "{}", again.screen);
+    assert_eq!(home.record()["models"], serde_json::json!(["gpt-oss-120b"]));
+    assert_eq!(home.backups().len(), 1);
+    expect(
+        &home,
+        "existing_deployment",
+        &[
+            ("what now", asked),
+            ("update", update.screen),
+            ("cancel", cancelled.screen),
+            ("chosen again", plan),
+            ("done", again.screen),
+        ],
+    );
+}
+
+/// What was found is told with its source, and no secret with it.
+#[test]
+fn the_environment_is_shown_masked() {
+    let home = home()
+        .with("VERTEX_AI_PROJECT", "my-project")
+        .with("LITELLM_MASTER_KEY", "sk-canary-0123456789")
+        .with("GOOGLE_APPLICATION_CREDENTIALS", "/keys/gcp.json");
+    let terminal = Terminal::open(&home, "install", WIDE);
+    terminal.shows("esc stops");
+    terminal.answer(ENTER, "Models:");
+    mark_only(&terminal, &["glm-5.2"]);
+    let plan = terminal.answer(ENTER, "Go ahead?");
+    terminal.types("n\r");
+    let ended = terminal.ends();
+    assert_eq!(ended.code, 1);
+    assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0]);
+    assert!(!String::from_utf8_lossy(&ended.bytes).contains("canary"), "{}", ended.screen);
+    expect(&home, "environment_is_shown", &[("found", plan)]);
+}

@@ -14,6 +14,8 @@ mod explain;
 mod gateway;
 mod history;
 mod install;
+mod install_flags;
+mod install_told;
 mod interactive;
 mod manual;
 mod models;

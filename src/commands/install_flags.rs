@@ -1,0 +1,71 @@
+//! The flags of `install` as a request.
+
+use crate::cli::InstallArgs;
+use crate::domain::request::{self, Request};
+use crate::domain::url::HttpUrl;
+use crate::domain::{Error, Kind, Result, Secret};
+use crate::doors::{disk, prompt, term};
+
+/// Parses every flag; nothing is read or written before all of them are right.
+pub(super) fn request_of(args: &InstallArgs) -> Result<Request> {
+    let proxy_auth = args.proxy_auth.as_deref().map(Secret::new);
+    let mut flags = Vec::new();
+    for (given, name) in [
+        (args.preset.is_some(), "--preset"),
+        (args.models.is_some(), "--models"),
+        (args.gateway_type.is_some(), "--gateway-type"),
+        (args.gateway_url.is_some(), "--gateway-url"),
+        (args.auth_token.is_some() || args.auth_token_file.is_some(), "--auth-token"),
+        (args.proxy_url.is_some(), "--proxy-url"),
+        (args.proxy_auth.is_some(), "--proxy-auth"),
+        (args.bundle.source_dir.is_some(), "--source-dir"),
+        (args.bundle.bundle.is_some(), "--bundle"),
+        (args.force, "--force"),
+        (args.start, "--start"),
+        (args.strict, "--strict"),
+        (args.include_secrets, "--include-secrets"),
+    ] {
+        if given {
+            flags.push(name.to_owned());
+        }
+    }
+    for (given, flag, better) in [
+        (args.auth_token.is_some(), "--auth-token", "--auth-token-file"),
+        (args.proxy_auth.is_some(), "--proxy-auth", "HTTPS_PROXY in the environment"),
+    ] {
+        if given {
+            term::talk(&format!(
+                "warning: {flag} is visible to every process of this machine; {better} is not"
+            ));
+        }
+    }
+    Ok(Request {
+        preset: args.preset.clone(),
+        models: args.models.as_deref().map(request::models).transpose()?,
+        gateway_type: args.gateway_type.as_deref().map(request::gateway_type).transpose()?,
+        gateway_url: args
+            .gateway_url
+            .as_deref()
+            .map(|url| HttpUrl::parse("--gateway-url", url))
+            .transpose()?,
+        auth_token: auth_token(args)?,
+        proxy: args.proxy_url.as_deref().map(|url| request::proxy(url, proxy_auth.as_ref())).transpose()?,
+        source: super::source(&args.bundle),
+        flags,
+    })
+}
+
+fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
+    if let Some(token) = &args.auth_token {
+        return request::token("--auth-token", token).map(Some);
+    }
+    let Some(path) = &args.auth_token_file else { return Ok(None) };
+    if path.as_os_str() == "-" {
+        let typed = prompt::read_secret("Token of the gateway")?;
+        return request::token("--auth-token-file -", typed.expose()).map(Some);
+    }
+    let bytes = disk::read(&disk::real_file(path)?, 1 << 16).map_err(|error| error.of_kind(Kind::Usage))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::usage(format!("--auth-token-file: {} is not text", path.display())))?;
+    request::token("--auth-token-file", &text).map(Some)
+}

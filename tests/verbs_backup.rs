@@ -40,6 +40,40 @@ fn the_list_tells_number_operation_and_what_is_special() {
     let _ = world.run(&["backup", "list"]).exits(0).says("holds secrets").never_says("pinned");
 }
 
+/// Every operation that did something has its line in the log, and what did nothing has none.
+#[test]
+fn each_change_of_the_backups_is_in_the_log() {
+    let world = world();
+    let logged = || {
+        let log = world.read("deployment.log");
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.filter(|line| line["operation"].as_str().unwrap().starts_with("backup ")).collect::<Vec<_>>()
+    };
+    let _ = world.run(&["backup", "pin", "2"]).exits(0);
+    let _ = world.run(&["backup", "pin", "2"]).exits(0);
+    let _ = world.run(&["backup", "unpin", "2"]).exits(0);
+    let _ = world.run(&["backup", "export", "3", "copy.tar.gz"]).exits(0);
+    let _ = world.run(&["backup", "prune", "--keep", "1", "--yes"]).exits(0);
+    let _ = world.run(&["backup", "prune", "--keep", "1", "--yes"]).exits(0);
+    let _ = world.run(&["backup", "import", "copy.tar.gz"]).exits(0);
+    let lines = logged();
+    let operations: Vec<_> = lines.iter().map(|line| line["operation"].as_str().unwrap()).collect();
+    assert_eq!(
+        operations,
+        ["create", "pin", "unpin", "prune", "import"].map(|verb| format!("backup {verb}"))
+    );
+    for line in &lines {
+        assert_eq!((line["status"].as_str(), line["preset"].as_str()), (Some("success"), Some("basic")));
+        assert!(!line["backup"].is_null() && !line["timestamp"].is_null(), "{line}");
+    }
+    let _ = world
+        .run(&["history"])
+        .exits(0)
+        .says("backup create")
+        .says("backup pin")
+        .says("    backup: gateway-");
+}
+
 #[test]
 fn a_safety_backup_has_no_number() {
     let world = world();

@@ -60,7 +60,11 @@ fn a_package_that_is_missing_beside_litellm_is_named_with_its_pip() {
 fn poisoned_versions_and_old_pythons_are_named() {
     for version in ["1.82.7", "1.82.8"] {
         let said = format!(r#"{{"python": [3, 12, 1], "packages": {{"litellm": "{version}"}}}}"#);
-        fails(&with_python(deployed(), &said), "litellm_version_safe", "do not start it");
+        fails(
+            &with_python(deployed(), &said),
+            "litellm_version_safe",
+            "pip install --force-reinstall 'litellm[proxy,google]!=1.82.7,!=1.82.8'",
+        );
     }
     let old = with_python(deployed(), r#"{"python": [3, 8, 10], "packages": {"litellm": "1.0"}}"#);
     fails(&old, "python_recent_enough", "python3 -m venv");
@@ -127,11 +131,32 @@ fn a_busy_port_a_placeholder_and_a_proxy_in_between_are_named() {
     );
 }
 
+/// A port that accepts and says nothing costs one wait: it is asked whether it listens, then who it is, and no more.
+#[test]
+fn a_silent_port_is_asked_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let world =
+        World::deployed(&["--models", "gpt-oss-120b", "--gateway-url", &format!("http://127.0.0.1:{port}")]);
+    // What the installation asked.
+    taken.set_nonblocking(true).unwrap();
+    let asked = || std::iter::from_fn(|| taken.accept().ok()).count();
+    assert!(asked() > 0, "the control");
+    fails(&world, "no_litellm_running", "gwinstall install --gateway-url http://127.0.0.1:");
+    assert_eq!(asked(), 2);
+}
+
 #[test]
 fn validate_points_at_the_place_and_exits_1() {
     let world = deployed();
     let _ =
         world.run(&["validate"]).exits(1).says("VERTEXAI_PROJECT").says("gwinstall env set VERTEXAI_PROJECT");
+    // What concerns several models is said once, with their names.
+    let _ = world.run(&["models", "add", "glm-5.2", "llama-4-maverick", "--yes"]).exits(0);
+    let said = world.run(&["validate"]).exits(1);
+    assert_eq!(said.out.matches("error: VERTEXAI_PROJECT is not set").count(), 1, "{}", said.out);
+    assert_eq!(said.out.matches("gwinstall env set VERTEXAI_PROJECT").count(), 1, "{}", said.out);
+    let _ = said.says("models glm-5.2, gpt-oss-120b and llama-4-maverick").says("is not valid: 1 error.");
     let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "mine").exits(0);
     let _ = world.run(&["validate"]).exits(0).says("is valid");
     let text =

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::bundle::build;
 use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::{self, Entry, Making};
 use crate::deploy::{converge, recover, store};
@@ -39,6 +40,32 @@ fn locked<T>(place: &Place, wait: u64, work: impl FnOnce() -> Result<T>) -> Resu
     recover::leave_no_trace(place);
     drop(held);
     done
+}
+
+/// A line of the log of operations, like that of every change of a deployment.
+fn log(place: &Place, operation: &str, watch: &system::Stopwatch, which: &Value) {
+    let record = store::record(place).ok().flatten();
+    let made = if operation == "backup create" { which } else { &Value::Null };
+    let line = json!({
+        "schema": 1,
+        "operation": operation,
+        "timestamp": system::now(),
+        "duration_seconds": watch.milliseconds() / 1000,
+        "duration_ms": watch.milliseconds(),
+        "status": "success",
+        "preset": record.as_ref().map(|record| &record.preset),
+        "models_deployed": record.as_ref().map(|record| record.models.clone()).unwrap_or_default(),
+        "files_copied": 0,
+        "backup_created": made,
+        "error_message": null,
+        "user": system::user_name(),
+        "hostname": system::hostname(),
+        "deployment_id": record.as_ref().map(|record| &record.deployment_id),
+        "backup": which,
+        "version": build::VERSION,
+    });
+    // What was done is done; a log that cannot be written changes nothing about that.
+    let _ = store::log(place, &line);
 }
 
 /// What `rollback N` counts: states from the newest on, without safety backups.
@@ -124,7 +151,10 @@ fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
         let record = deployed()?;
         let now = system::now();
         let making = Making { before: "create", now, safety: false, include_secrets };
-        backup::create(place, &record, &making)
+        let watch = system::Stopwatch::start();
+        let entry = backup::create(place, &record, &making)?;
+        log(place, "backup create", &watch, &json!(entry.filename));
+        Ok(entry)
     })?;
     let mut text = format!("Made {} ({}).", entry.filename, size(entry.size_bytes));
     if entry.secrets {
@@ -192,7 +222,14 @@ fn verify(place: &Place, which: Option<&str>) -> Result<Answer> {
 
 fn pin(place: &Place, wait: u64, which: &str, pinned: bool) -> Result<Answer> {
     let name = own(place, which)?;
-    let changed = locked(place, wait, || backup::pin(place, &name, pinned))?;
+    let changed = locked(place, wait, || {
+        let watch = system::Stopwatch::start();
+        let changed = backup::pin(place, &name, pinned)?;
+        if changed {
+            log(place, if pinned { "backup pin" } else { "backup unpin" }, &watch, &json!(name));
+        }
+        Ok(changed)
+    })?;
     let state = match (pinned, changed) {
         (true, true) => "is pinned: it is never removed by pruning",
         (true, false) => "was pinned already",
@@ -244,10 +281,14 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
     }
     let pruned = locked(place, wait, || {
         // Only what was shown, and only what still may go.
+        let watch = system::Stopwatch::start();
         let still: Vec<String> =
             prunable(place, keep)?.into_iter().filter(|name| planned.contains(name)).collect();
         still.iter().try_for_each(|name| backup::remove(place, name))?;
         let _ = recover::drop_unreferenced_all(place);
+        if !still.is_empty() {
+            log(place, "backup prune", &watch, &json!(still));
+        }
         Ok(still)
     })?;
     Ok(Answer::new(format!("removed {}", count(pruned.len(), "backup")))
@@ -288,7 +329,12 @@ fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
         return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
     }
     let real = disk::real_file(from)?;
-    let entry = locked(place, wait, || backup::adopt(place, &real, system::now()))?;
+    let entry = locked(place, wait, || {
+        let watch = system::Stopwatch::start();
+        let entry = backup::adopt(place, &real, system::now())?;
+        log(place, "backup import", &watch, &json!(entry.filename));
+        Ok(entry)
+    })?;
     let mut text = format!("Imported as {}", entry.filename);
     if entry.secrets {
         text.push_str("\n  It holds secret values.");

@@ -44,7 +44,7 @@ fn line(operation: &Value) -> String {
     let word = |key: &str| operation.get(key).and_then(Value::as_str).map(printable).unwrap_or_default();
     let number = |key: &str| operation.get(key).and_then(Value::as_u64).unwrap_or(0);
     let mut text = format!(
-        "{}  {:<9} {:<11} {} ({} changed, {} ms)",
+        "{}  {:<13} {:<11} {} ({} changed, {} ms)",
         word("timestamp"),
         word("operation"),
         word("status"),
@@ -52,9 +52,11 @@ fn line(operation: &Value) -> String {
         number("files_copied"),
         number("duration_ms")
     );
-    for (key, label) in [("backup_created", "backup"), ("error_message", "error")] {
-        if !word(key).is_empty() {
-            text.push_str(&format!("\n    {label}: {}", word(key)));
+    let made = word("backup_created");
+    let about = if made.is_empty() { word("backup") } else { made };
+    for (label, what) in [("backup", about), ("error", word("error_message"))] {
+        if !what.is_empty() {
+            text.push_str(&format!("\n    {label}: {what}"));
         }
     }
     text

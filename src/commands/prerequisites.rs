@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::deploy::checks::{self, Checks, Running};
+use crate::deploy::checks::{self, Checks};
 use crate::deploy::goals;
 use crate::deploy::values::MASTER_KEY;
 use crate::domain::check::Finding;
@@ -68,10 +68,13 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     });
     let port =
         record.and_then(|record| record.gateway_url.rsplit(':').next()?.parse().ok()).unwrap_or(DEFAULT_PORT);
-    checks.run("no_litellm_running", || match checks::running(place, port) {
-        // Here, other than before a change, that is as it should be.
-        Running::Ours(pid) => Finding::pass(format!("the gateway is running (pid {pid}) on port {port}")),
-        _ => checks::no_litellm_running(place, port, record.is_some()),
+    checks.run("no_litellm_running", || {
+        let finding = checks::no_litellm_running(place, port, record.is_some());
+        match finding.details["pid"].as_i64() {
+            // Here, other than before a change, that is as it should be.
+            Some(pid) => Finding::pass(format!("the gateway is running (pid {pid}) on port {port}")),
+            None => finding,
+        }
     });
     let env = DotEnv::parse(&goals::env_text(place)?);
     checks.run("master_key_set", || {

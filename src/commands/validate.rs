@@ -2,18 +2,19 @@
 //! Every finding comes with file, line, column, the line itself with a caret, and what to write instead.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::cli::ValidateArgs;
 use crate::deploy::goals;
-use crate::domain::name::{count, printable};
+use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
-use crate::format::litellm::{Context, Finding, Severity, check, references};
+use crate::format::litellm::{Context, Finding, Severity, check, model_lines, references};
 
 use super::answer::Answer;
 
@@ -61,9 +62,43 @@ fn known_variables(place: &Place, wanted: &BTreeSet<String>) -> Result<BTreeSet<
     Ok(wanted.iter().filter(set).cloned().collect())
 }
 
+/// Findings that say the same of several places, together.
+fn once_each(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+    let mut once: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        let said = |one: &Finding| (one.severity, one.rule, one.message.clone(), one.hint.clone());
+        match once.iter_mut().find(|known| said(known[0]) == said(finding)) {
+            Some(known) => known.push(finding),
+            None => once.push(vec![finding]),
+        }
+    }
+    once
+}
+
+/// The first place in full, the others by line, and the models they belong to.
+fn report(shown: &str, text: &str, places: &[&Finding], models: &[(Range<usize>, String)]) -> String {
+    let mut report = places[0].report(shown, text);
+    if places.len() > 1 {
+        let lines: Vec<String> = places.iter().map(|place| place.line.to_string()).collect();
+        report.push_str(&format!("\n      = lines {}", list(&lines)));
+        let of =
+            |(range, _): &&(Range<usize>, String)| places.iter().any(|place| range.contains(&place.line));
+        let names: Vec<String> = models.iter().filter(of).map(|(_, name)| printable(name)).collect();
+        if !names.is_empty() {
+            report.push_str(&format!(
+                "; {} {}",
+                if names.len() == 1 { "model" } else { "models" },
+                list(&names)
+            ));
+        }
+    }
+    report
+}
+
 fn told(shown: &str, text: &str, findings: &[Finding]) -> Answer {
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let warnings = findings.len() - errors;
+    let once = once_each(findings);
+    let errors = once.iter().filter(|places| places[0].severity == Severity::Error).count();
+    let warnings = once.len() - errors;
     let data = json!({
         "file": shown,
         "errors": errors,
@@ -77,7 +112,8 @@ fn told(shown: &str, text: &str, findings: &[Finding]) -> Answer {
             "hint": finding.hint,
         })).collect::<Vec<Value>>(),
     });
-    let mut parts: Vec<String> = findings.iter().map(|finding| finding.report(shown, text)).collect();
+    let models = model_lines(text);
+    let mut parts: Vec<String> = once.iter().map(|places| report(shown, text, places, &models)).collect();
     let summary = match (errors, warnings) {
         (0, 0) => format!("{shown} is valid"),
         (0, _) => format!("{shown} is valid, with {}", count(warnings, "warning")),

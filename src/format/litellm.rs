@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 use super::yaml::{Doc, Duplicate, Node, Place, excerpt};
 
@@ -104,6 +105,25 @@ pub fn model_names(text: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// The lines of each model, with the name under which it is served.
+pub fn model_lines(text: &str) -> Vec<(Range<usize>, String)> {
+    let Ok(doc) = Doc::parse(text) else { return Vec::new() };
+    let sections = doc.root().into_iter().flat_map(Node::entries);
+    let starts: Vec<usize> = sections.map(|(key, _)| key.place().line).collect();
+    let models = doc.root().and_then(|root| root.get("model_list")).and_then(Node::seq).into_iter().flatten();
+    let models: Vec<Node<'_>> = models.collect();
+    let lines = |index: usize, model: &Node<'_>| {
+        let start = model.place().line;
+        let next = models.get(index + 1).map(|next| next.place().line);
+        let section = starts.iter().copied().filter(|line| *line > start).min();
+        start..next.or(section).unwrap_or(usize::MAX)
+    };
+    let named = |(index, model): (usize, &Node<'_>)| {
+        Some((lines(index, model), model.get("model_name")?.str()?.to_owned()))
+    };
+    models.iter().enumerate().filter_map(named).collect()
 }
 
 /// The variables that the configuration refers to as `os.environ/NAME`.

@@ -19,6 +19,8 @@ pub struct Answer {
     pub message: String,
     /// What a person reads on stdout.
     pub text: String,
+    /// The text quotes files, whose lines are not to be broken.
+    pub quotes: bool,
     /// What a program reads.
     pub data: Value,
     pub hint: Option<String>,
@@ -34,6 +36,12 @@ impl Answer {
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
         self
+    }
+
+    #[must_use]
+    pub fn quoting(mut self, text: impl Into<String>) -> Self {
+        self.quotes = true;
+        self.text(text)
     }
 
     #[must_use]
@@ -83,7 +91,12 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
                     answer.data,
                 ));
             } else if !answer.text.is_empty() && (!term::manner().quiet || answer.exit != 0) {
-                term::data(answer.text.trim_end());
+                let text = answer.text.trim_end();
+                if answer.quotes {
+                    term::raw(format!("{text}\n").as_bytes());
+                } else {
+                    term::data(text);
+                }
             }
             answer.exit
         }

@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, which: &str) -> Result<Answer> {
     }
     let text: Vec<&str> = differences.iter().map(|one| one.text.trim_end()).collect();
     let text = format!("What changed from {name} to now:\n{}", text.join("\n"));
-    Ok(Answer::new(format!("there are differences to {name}")).text(text).data(data).exit(Kind::Pending))
+    Ok(Answer::new(format!("there are differences to {name}")).quoting(text).data(data).exit(Kind::Pending))
 }
 
 struct Difference {

@@ -44,7 +44,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
             .text("No difference: everything is as the bundle has it.")
             .data(data));
     }
-    Ok(Answer::new("there are differences").text(text).data(data).exit(Kind::Pending))
+    Ok(Answer::new("there are differences").quoting(text).data(data).exit(Kind::Pending))
 }
 
 fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {

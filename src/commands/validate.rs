@@ -121,6 +121,6 @@ fn told(shown: &str, text: &str, findings: &[Finding]) -> Answer {
         _ => format!("{shown} is not valid: {} and {}", count(errors, "error"), count(warnings, "warning")),
     };
     parts.push(format!("{summary}."));
-    let answer = Answer::new(summary).text(parts.join("\n")).data(data);
+    let answer = Answer::new(summary).quoting(parts.join("\n")).data(data);
     if errors == 0 { answer } else { answer.exit(Kind::Failed) }
 }

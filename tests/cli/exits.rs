@@ -63,7 +63,7 @@ fn exit_1_a_check_before_the_change_failed() {
     home.refused(&mut home.command("install --yes --strict"), 1).says(&[
         "required_env_vars_present",
         "GOOGLE_APPLICATION_CREDENTIALS",
-        "gwinstall env set",
+        "~/.claude/.env",
     ]);
 }
 

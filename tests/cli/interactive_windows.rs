@@ -134,6 +134,17 @@ fn no_color_paints_nothing() {
     assert!(painted(&run(&home())), "the control");
 }
 
+/// What is quoted from a file keeps its lines, however long.
+#[test]
+fn quoted_lines_are_not_broken() {
+    let home = deployed();
+    let long = ["word"; 30].join(" ");
+    home.write(".claude/gateway/docs/faq.md", format!("{long}\n"));
+    let ended = Terminal::open(&home, "diff", (300, 40)).ends();
+    let said = String::from_utf8_lossy(&ended.bytes).replace("\r\n", "\n");
+    assert!(said.contains(&format!("+{long}\n")), "{said}");
+}
+
 /// What an answer says is broken between words too; tables and commands are not.
 #[test]
 fn other_commands_in_forty_columns() {

@@ -33,8 +33,11 @@ mod signed;
 mod status;
 mod switch;
 mod table;
+mod templates;
 mod uninstall;
 mod validate;
+
+use std::collections::BTreeSet;
 
 use crate::bundle::Bundle;
 use crate::cli::{
@@ -44,7 +47,7 @@ use crate::cli::{
 use crate::domain::record::Record;
 use crate::domain::request::Source;
 use crate::domain::{Error, Place, Result};
-use crate::doors::{system, term};
+use crate::doors::{disk, system, term};
 use crate::gateway::Verb;
 
 use answer::Answer;
@@ -190,13 +193,23 @@ fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         Source::Newest => releases::newest_bundle(place),
         Source::Embedded => crate::bundle::embedded(),
     }?;
+    if let Source::Directory(dir) = source {
+        templates::demand_sound(place, &bundle, &|file| Some(dir.join(file)))?;
+    }
     let own = place.config_dir.join("presets");
-    if crate::doors::disk::list(&own)?.is_empty() {
+    let names = disk::list(&own)?;
+    if names.is_empty() {
         return Ok(bundle);
     }
     // Unsigned like a source directory, and under the same rule of a managed machine.
     releases::permit_unsigned()?;
-    bundle.with_presets_of(&own)
+    let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
+    let bundle = bundle.with_presets_of(&own)?;
+    templates::demand_sound(place, &bundle, &|file| {
+        let lies_in = |name: &String| Some(own.join(name).join(file)).filter(|path| disk::exists(path));
+        if shipped.contains(file) { None } else { names.iter().find_map(lies_in) }
+    })?;
+    Ok(bundle)
 }
 
 /// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.
@@ -206,7 +219,11 @@ fn source_of(last: Option<&Record>) -> Source {
     directory.map_or(Source::Newest, |dir| Source::Directory(dir.into()))
 }
 
-/// The bundle that knows what is deployed; the embedded one where that source is gone.
+/// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
 fn bundle_of(place: &Place, last: Option<&Record>) -> Result<Bundle> {
-    bundle(place, &source_of(last)).or_else(|_| crate::bundle::embedded())
+    bundle(place, &source_of(last)).or_else(|error| {
+        let embedded = crate::bundle::embedded()?;
+        let unknown = last.is_some_and(|last| embedded.catalog.preset(&last.preset).is_none());
+        if unknown { Err(error) } else { Ok(embedded) }
+    })
 }

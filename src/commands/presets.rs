@@ -1,5 +1,7 @@
 //! `presets`: what the bundle offers, and what one of them deploys.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
@@ -8,9 +10,10 @@ use crate::cli::PresetsCommand;
 use crate::deploy::store;
 use crate::domain::name::{closest, count, list, printable};
 use crate::domain::place::files;
-use crate::domain::request::Request;
+use crate::domain::request::{Request, Source};
 use crate::domain::tree::{Class, Wanted};
 use crate::domain::{Error, Place, Result};
+use crate::doors::{disk, term};
 use crate::render;
 
 use super::answer::Answer;
@@ -18,12 +21,26 @@ use super::table::columns;
 
 pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
     let last = store::record(place)?;
-    let bundle = super::bundle_of(place, last.as_ref())?;
+    // A preset of one's own that cannot be used is the answer here, not a preset that is left out.
+    let bundle = match super::source_of(last.as_ref()) {
+        Source::Directory(dir) if !disk::is_dir(&dir) => super::bundle(place, &Source::Newest),
+        source => super::bundle(place, &source),
+    }?;
     let deployed = last.map(|last| last.preset);
+    for dir in without_a_preset(place)? {
+        term::talk(&format!("note: {} holds no preset.yaml and is left out", place.show(&dir)));
+    }
     match command {
         PresetsCommand::List => Ok(all(&bundle, deployed.as_deref())),
         PresetsCommand::Show { preset } => one(&bundle, deployed.as_deref(), preset),
     }
+}
+
+/// Directories in `~/.claude/presets` that look like a preset and are none.
+fn without_a_preset(place: &Place) -> Result<Vec<PathBuf>> {
+    let own = place.config_dir.join("presets");
+    let dirs = disk::list(&own)?.into_iter().map(|name| own.join(name));
+    Ok(dirs.filter(|dir| disk::is_dir(dir) && !disk::exists(&dir.join("preset.yaml"))).collect())
 }
 
 fn all(bundle: &Bundle, deployed: Option<&str>) -> Answer {

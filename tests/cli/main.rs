@@ -14,6 +14,7 @@
 mod backups;
 mod bundle;
 mod canary;
+mod conflicts;
 mod exits;
 mod foreign;
 mod home;

@@ -58,8 +58,12 @@ impl<'a> Change<'a> {
 
     /// Shows the plan, asks, and carries it out; the draft's record is completed by it. `None`: the user said no.
     pub(super) fn carry_out(&self, draft: &mut Draft, summary: &str) -> Result<Option<Outcome>> {
-        if !summary.is_empty() {
-            term::talk(summary);
+        let asks = !self.confirm.yes && term::is_interactive();
+        match summary {
+            "" => {}
+            // Nobody can agree to what is not shown.
+            shown if asks => term::error(shown),
+            shown => term::talk(shown),
         }
         if !self.confirm.yes {
             if !term::is_interactive() {

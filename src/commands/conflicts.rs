@@ -34,7 +34,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
             match overrides.first() {
                 None => Finding::pass("no other settings file wins over ours"),
                 Some(first) => Finding::warn(first.clone()).details(json!({ "overrides": overrides })).hint(
-                    if first.starts_with("/etc/") {
+                    if first.contains("managed-settings") {
                         "that file is the administrator's: ask for the key to be taken out of it"
                     } else {
                         "take the key out of that file, or work in another directory"

@@ -1,6 +1,8 @@
 //! `status`: what is deployed and whether it is as deployed. Reads only; a stopped gateway, warnings and retired
 //! models never change its exit code.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use crate::bundle::{Bundle, build};
@@ -164,7 +166,7 @@ pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    let mut files = vec![std::path::PathBuf::from("/etc/claude-code/managed-settings.json")];
+    let mut files = managed();
     if let Ok(dir) = system::current_dir() {
         files.extend(["settings.local.json", "settings.json"].map(|name| dir.join(".claude").join(name)));
     }
@@ -188,6 +190,18 @@ pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
         }
     }
     found
+}
+
+/// Settings that an administrator manages, with their drop-in files.
+fn managed() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for dir in ["/etc/claude-code", "/Library/Application Support/ClaudeCode"].map(Path::new) {
+        files.push(dir.join("managed-settings.json"));
+        let drop_ins = dir.join("managed-settings.d");
+        let names = disk::list(&drop_ins).unwrap_or_default();
+        files.extend(names.iter().filter(|name| name.ends_with(".json")).map(|name| drop_ins.join(name)));
+    }
+    files
 }
 
 fn retired(place: &Place, record: &Record) -> Vec<String> {

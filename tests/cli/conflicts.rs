@@ -91,17 +91,17 @@ fn in_the_settings_of_a_project() {
 #[test]
 fn in_managed_settings() {
     let home = TestHome::deployed();
-    let script = "mount -t tmpfs none /etc; mkdir /etc/claude-code
-        echo '{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://other.example\"}}' >/etc/claude-code/managed-settings.json
-        \"$GW\" env check --json || true";
-    let Some(mut command) = home.unshared(script) else { return };
-    let run = Run::of(&mut command);
-    warns(
-        &run,
-        "settings_effective",
-        "/etc/claude-code/managed-settings.json sets env.ANTHROPIC_BASE_URL",
-        "the administrator's",
-    );
+    for file in ["managed-settings.json", "managed-settings.d/10-gateway.json"] {
+        let script = format!(
+            "mount -t tmpfs none /etc; mkdir -p /etc/claude-code/managed-settings.d
+            echo '{{\"env\": {{\"ANTHROPIC_BASE_URL\": \"https://other.example\"}}}}' >/etc/claude-code/{file}
+            \"$GW\" env check --json || true"
+        );
+        let Some(mut command) = home.unshared(&script) else { return };
+        let run = Run::of(&mut command);
+        let says = format!("/etc/claude-code/{file} sets env.ANTHROPIC_BASE_URL");
+        warns(&run, "settings_effective", &says, "the administrator's");
+    }
 }
 
 /// gcloud's login is found without a variable, its project too, and no secret of it is shown.

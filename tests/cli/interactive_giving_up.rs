@@ -192,7 +192,18 @@ fn no_model_is_no_answer() {
     assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0]);
 }
 
-/// A terminal that goes away ends the run and changes nothing.
+/// `--quiet` leaves out talk, not what a person is asked to agree to.
+#[test]
+fn a_quiet_question_shows_its_plan() {
+    let home = deployed();
+    let terminal = Terminal::open(&home, "-q off", WIDE);
+    let screen = terminal.shows("Go ahead?");
+    assert!(screen.contains("settings.json"), "{screen}");
+    terminal.types(ESC);
+    assert_eq!(terminal.ends().code, 1);
+}
+
+/// Questions of other commands can be left as well.
 #[test]
 fn other_questions_can_be_left_too() {
     for (arguments, question) in [

@@ -3,7 +3,8 @@
 
     GWINSTALL_BIN=… tests/faults/run.py sampled          at least 300 points, the same ones every time
     GWINSTALL_BIN=… tests/faults/run.py kills            a kill at every point of every change, nothing else
-    GWINSTALL_BIN=… tests/faults/run.py full             every point, in every way
+    GWINSTALL_BIN=… tests/faults/run.py full [KIND…]     every point, in every way, or in these: kill error from-on
+                                                         signal recovery
     GWINSTALL_BIN=… tests/faults/run.py control          the binary has no journal: it must be found out
     GWINSTALL_BIN=… tests/faults/run.py one TASK         a line that an earlier run printed
     GWINSTALL_BIN=… tests/faults/run.py behaviour        what is no point: two at once, closed pipes, no-ops, secrets
@@ -35,6 +36,7 @@ SAMPLE |= {"recoveries": 2, "recovery": 12}
 # Where the mount is what changes; where settings.json does not exist before, it cannot be a mount.
 ON_BIND_MOUNT = ("adopt", "preset", "uninstall")
 SHOWN = 25
+KINDS = ("kill", "error", "from-on", "signal", "recovery")
 
 stage = None
 
@@ -154,6 +156,8 @@ class Tally:
 
     def add(self, task, word, wrong):
         self.points += 1
+        if self.points % 1000 == 0:
+            print(f"  {self.points} points, {len(self.bad)} bad", flush=True)
         self.counts[(f"{task.kind} {task.ground}", word)] += 1
         if word == "bad":
             self.bad.append((str(task), wrong))
@@ -170,9 +174,12 @@ class Tally:
         print(f"faults: {self.points} points, {len(self.bad)} bad, {time.monotonic() - since:.0f} s", flush=True)
 
 
-def sweep(pool, scouting, full, tally):
-    for outcome in pool.imap_unordered(attempt, first_tasks(scouting, full), chunksize=4):
+def sweep(pool, scouting, full, kinds, tally):
+    first = [task for task in first_tasks(scouting, full) if task.kind in kinds]
+    for outcome in pool.imap_unordered(attempt, first, chunksize=4):
         tally.add(*outcome)
+    if "recovery" not in kinds:
+        return
     for outcome in pool.imap_unordered(
         attempt, recovery_tasks(pool, kills_to_recover_from(scouting, full), full), chunksize=4
     ):
@@ -227,12 +234,12 @@ def main(arguments):
                 for outcome in pool.imap_unordered(attempt, every_kill(stage), chunksize=4):
                     tally.add(*outcome)
             else:
-                sweep(pool, stage, mode == "full", tally)
+                sweep(pool, stage, mode == "full", arguments[1:] or KINDS, tally)
         tally.show(since)
         if mode == "control":
             print(f"negative control: {'found out' if tally.bad else 'NOT found out: the sweep proves nothing'}")
             return 0 if tally.bad else 1
-        wrong = mode != "kills" and behaviour.faults(stage)
+        wrong = mode != "kills" and not arguments[1:] and behaviour.faults(stage)
     return 1 if tally.bad or wrong or tally.points < 300 else 0
 
 

@@ -193,8 +193,9 @@ fn the_legacy_form_is_named() {
     assert!(why.contains("legacy form Ed"), "{why}");
 }
 
-/// Wycheproof: no invalid signature passes, in our form and signed by nobody else. (The valid ones need a second
-/// signature by a secret key that nobody has.) All its keys are ordinary keys.
+/// Wycheproof: no invalid signature passes, in our form and signed by nobody else. All its keys are ordinary keys. Its valid
+/// signatures cannot be tried this way: a `.minisig` file holds a second signature, over the first one and the trusted comment,
+/// which takes the secret key, and the vectors hold none; and they sign the message itself, where form `ED` signs its hash.
 #[test]
 fn wycheproof_ed25519() {
     let text = fs::read_to_string("tests/vectors/sig/wycheproof-ed25519_test.json").unwrap();

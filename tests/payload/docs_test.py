@@ -51,13 +51,13 @@ COMMANDS = {
     "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
     "start": ("", 0, 0), "stop": ("", 0, 0), "restart": ("", 0, 0), "reload": ("", 0, 0), "logs": ("", 0, 0), "health": ("", 0, 0),
     "self-update": ("--check --version --channel --binary-only --bundle-only --from --allow-downgrade --rollback --list --dry-run "
-                    "--keep-rejected --accept-below-floor", 0, 0),
+                    "--keep-rejected --accept-below-floor --pin --unpin", 0, 0),
     "bundle inspect": ("", 1, 1), "bundle verify": ("", 1, 1),
     "completions": ("", 1, 1), "man": ("", 0, 0),
 }
 TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --models --source-dir --bundle --gateway-type --gateway-url --auth-token "
                   "--auth-token-file --proxy-url --proxy --proxy-auth --keep --max-age --limit --version --channel --from "
-                  "--allow-downgrade --accept-below-floor".split())
+                  "--allow-downgrade --accept-below-floor --pin".split())
 GROUPS = {words.split()[0] for words in COMMANDS if " " in words}
 
 # What a guide must never say, and what is right.

@@ -60,7 +60,7 @@ fn a_key_in_the_shell() {
 fn in_the_users_settings() {
     let home = TestHome::new();
     home.write(".claude/settings.json", "{\"env\": {\"CLAUDE_CODE_USE_BEDROCK\": \"1\"}}\n");
-    home.run("install --yes --models glm-5.2").exits(0);
+    home.run("install --yes --models glm-5.2").exits(2);
     let run = home.run("env check --json");
     warns(
         &run,

@@ -229,10 +229,10 @@ fn sextet(digit: u8) -> Option<u32> {
 /// form. With a part of small order in it, implementations differ on which signatures hold.
 fn weakness(bytes: [u8; 32]) -> Option<&'static str> {
     let Some(point) = CompressedEdwardsY(bytes).decompress() else {
-        return Some("a public key is a point of the curve");
+        return Some("a public key is no point of the curve");
     };
     if point.compress().to_bytes() != bytes {
-        return Some("a public key is a point in its one canonical form");
+        return Some("a public key is not written in its one canonical form");
     }
     if point.is_small_order() {
         return Some("a public key is a point of small order: anyone could sign for it");

@@ -223,3 +223,24 @@ fn other_questions_can_be_left_too() {
         }
     }
 }
+
+/// What no terminal should send, half a key or a paste without its end, takes neither the next key nor a signal.
+#[test]
+fn nothing_that_is_sent_takes_the_way_out() {
+    for sent in ["\x1b[X", "\x1b[", "\x1b[1", "\x1b[200~abc", "\x1b[=1;2c", "\x1b[!p"] {
+        for (key, code) in [(ESC, 1), (CTRL_C, 130)] {
+            let home = home();
+            let terminal = at(&home, &[("", "Preset:")]);
+            terminal.types(sent);
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            terminal.types(key);
+            assert_eq!(terminal.ends().code, code, "{sent:?}");
+        }
+        let home = home();
+        let terminal = at(&home, &[("", "Preset:")]);
+        terminal.types(sent);
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        terminal.signal(Signal::TERM);
+        assert_eq!(terminal.ends().code, 143, "{sent:?}");
+    }
+}

@@ -29,7 +29,7 @@ BOOKKEEPING = re.compile(
 )
 # What a run in flight may hold, and what a run that could not clean up may leave to the next one.
 IN_FLIGHT = re.compile(
-    rf"^{re.escape(GATEWAY)}/\.gwinstall(?:/|$)|\.gwinstall-[0-9A-Za-z-]+$|^{re.escape(GATEWAY)}/backups/"
+    rf"^{re.escape(GATEWAY)}/\.gwinstall(?:/|$)|\.gwinstall-[0-9A-Za-z-]+(?:\.old)?$|^{re.escape(GATEWAY)}/backups/"
 )
 
 

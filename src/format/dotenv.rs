@@ -191,21 +191,31 @@ impl DotEnv {
     }
 
     /// Sets `key`: in the line that holds it today, else in its placeholder line, else in a new last line.
-    /// The rest of a replaced line (`export`, a comment after the value) stays.
+    /// The rest of a replaced line (`export`, a comment after the value) stays. Refused where a line before leaves
+    /// something open and would take the new one for its own.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Unwritable> {
         if !line::is_name(key) {
             return Err(Unwritable("the name of a variable is a letter or _ and then letters, digits or _"));
         }
         let written = quote(value)?;
+        if !self.reads_back_after(|file| file.put(key, value, &written)) {
+            return Err(Unwritable(
+                "an earlier line opens a quote or a here-document, or ends in a backslash, and would swallow it",
+            ));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: &str, value: &str, written: &str) {
         let quoting = if written.starts_with('\'') { Quoting::Single } else { Quoting::Bare };
         let last = self.last_of(key);
         if let Some(line) = last.map(|at| &mut self.lines[at])
             && let Kind::Entry { value: old, quoting: form, span, .. } = &mut line.kind
         {
-            line.text.replace_range(span.clone(), &written);
+            line.text.replace_range(span.clone(), written);
             *span = span.start..span.start + written.len();
             (*old, *form) = (value.to_owned(), quoting);
-            return Ok(());
+            return;
         }
         let at = self.placeholder_after(key, last);
         let end = at.map_or(self.line_end(), |at| line_end_of(&self.lines[at].text));
@@ -217,7 +227,19 @@ impl DotEnv {
             Some(at) => self.lines[at] = line,
             None => self.append(line),
         }
-        Ok(())
+    }
+
+    /// Makes a change and takes it back if the text would then be read as something else than what is in memory: a
+    /// quote that an earlier line leaves open ends at the next one, wherever that comes from.
+    fn reads_back_after(&mut self, change: impl FnOnce(&mut Self)) -> bool {
+        let before = self.lines.clone();
+        change(self);
+        let read = Self::parse(&self.to_text());
+        let same = read.entries().eq(self.entries()) && read.placeholders().eq(self.placeholders());
+        if !same {
+            self.lines = before;
+        }
+        same
     }
 
     /// Removes every accepted line of `key`; says whether there was one. Comments and unreadable lines stay.
@@ -232,22 +254,26 @@ impl DotEnv {
         self.lines.retain(|line| !matches!(&line.kind, Kind::Placeholder { key: found } if found == key));
     }
 
-    /// Adds `#NAME=CHANGE-ME-NAME` unless the file already has a line for `key`, filled in or not.
+    /// Adds `#NAME=CHANGE-ME-NAME` unless the file already has a line for `key`, filled in or not. Where a line before
+    /// would swallow it, nothing is added.
     pub fn placeholder(&mut self, key: &str) {
         if !line::is_name(key) || self.last_of(key).is_some() || self.placeholder_after(key, None).is_some() {
             return;
         }
         let kind = Kind::Placeholder { key: key.to_owned() };
-        self.append(Line { text: format!("#{key}=CHANGE-ME-{key}{}", self.line_end()), kind });
+        let line = Line { text: format!("#{key}=CHANGE-ME-{key}{}", self.line_end()), kind };
+        self.reads_back_after(|file| file.append(line));
     }
 
-    /// Adds comment lines at the end, one for each line of `text`; an empty line becomes a blank one.
+    /// Adds comment lines at the end, one for each line of `text`; an empty line becomes a blank one. A line whose
+    /// quotes would close what an earlier line leaves open is left out.
     pub fn comment(&mut self, text: &str) {
         for line in text.split('\n') {
             let clean: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             let clean = clean.trim_end();
             let hash = if clean.is_empty() { "" } else { "# " };
-            self.append(Line { text: format!("{hash}{clean}{}", self.line_end()), kind: Kind::Other });
+            let line = Line { text: format!("{hash}{clean}{}", self.line_end()), kind: Kind::Other };
+            self.reads_back_after(|file| file.append(line));
         }
     }
 

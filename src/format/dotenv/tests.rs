@@ -213,3 +213,30 @@ fn a_ten_megabyte_line_and_many_lines_are_read_in_one_pass() {
     assert_eq!(file.entries().count(), 50_000);
     assert_eq!(file.problems().len(), 50_000);
 }
+
+/// A value left open by the user swallows what comes after it, for a shell as for us: nothing is written there that
+/// would not be read, or that would close it.
+#[test]
+fn nothing_is_written_into_what_an_earlier_line_leaves_open() {
+    for (text, value) in [
+        ("B=1\nK=a\\", "v"),
+        ("K=$(cat <<E\n", "v"),
+        ("K='a\nB=1\n", "v w"),
+        ("K='a\nB=1\nA=2\n", "v w"),
+        ("A='v w'\nK='a\nB=1\nA=2\n", "v w"),
+    ] {
+        let mut file = DotEnv::parse(text);
+        let why = file.set("A", value).unwrap_err().to_string();
+        assert!(why.contains("would swallow it"), "{why}");
+        assert_eq!(file.to_text(), text);
+    }
+    let mut file = DotEnv::parse("K=a\\");
+    file.placeholder("A");
+    assert_eq!(file.to_text(), "K=a\\");
+    let mut file = DotEnv::parse("K='a\nB=1\n");
+    file.comment("it's yours\nfill it in");
+    assert_eq!(file.to_text(), "K='a\nB=1\n# fill it in\n");
+    file.set("A", "v").unwrap();
+    let read = DotEnv::parse(&file.to_text());
+    assert_eq!((read.get("A"), read.get("B")), (Some("v"), Some("1")));
+}

@@ -1,7 +1,9 @@
-//! Seeded fuzzing of every reader of release data: no input panics, and what is accepted after a change is still
-//! what its writer could have written. The seed is fixed, so a failure comes back.
+//! Seeded fuzzing of every reader of bytes that others wrote: no input panics, and what is accepted after a change is
+//! still what its writer could have written. The seed is fixed, so a failure comes back. `tests/fuzz` searches the same
+//! properties by coverage.
 #![allow(clippy::unwrap_used)]
 
+mod properties;
 mod release_forge;
 
 use gwinstall::bundle::ustar::{self, Limits};
@@ -10,6 +12,7 @@ use gwinstall::release::documents::{Channel, Document, Keys, Manifest};
 use gwinstall::release::memory::Memory;
 use gwinstall::release::minisig::{PublicKey, Signature};
 use gwinstall::release::policy::{Pin, Policy};
+use properties::release::{says_the_same, signed_part};
 use release_forge::{World, bytes, channel, manifest};
 
 const ROUNDS: usize = 4_000;
@@ -64,25 +67,34 @@ impl Random {
     }
 }
 
-fn mutants(seed: &[u8], number: u64, mut each: impl FnMut(&[u8])) {
+fn mutants(seed: &[u8], number: u64, rounds: usize, mut each: impl FnMut(&[u8])) {
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ number);
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         each(&random.mutant(seed));
     }
 }
 
-/// A document that is accepted says the same when it is written and read again.
+/// Every seed of the fuzz targets is accepted, or is there to lead to a refusal; most of their mutants are refused,
+/// and some get through.
+#[test]
+fn the_fuzz_targets() {
+    for (number, target) in properties::TARGETS.iter().enumerate() {
+        let seeds = (target.seeds)();
+        assert!(seeds.iter().any(|seed| (target.holds)(seed)), "{}: no seed is accepted", target.name);
+        let mut accepted = 0;
+        for seed in &seeds {
+            mutants(seed, 20 + number as u64, ROUNDS / seeds.len(), |bytes| {
+                accepted += usize::from((target.holds)(bytes));
+            });
+        }
+        assert!(accepted > 20, "{}: the mutator only makes rubbish: {accepted}", target.name);
+    }
+}
+
 fn stable<D: Document + serde::Serialize + PartialEq + std::fmt::Debug>(seed: &[u8], number: u64) {
     let mut accepted = 0;
     D::parse(seed).unwrap();
-    mutants(seed, number, |bytes| {
-        if let Ok(document) = D::parse(bytes) {
-            accepted += 1;
-            let again = serde_json::to_vec(&document).unwrap();
-            assert_eq!(D::parse(&again).unwrap(), document);
-            assert!(document.statement(bytes).is_ascii());
-        }
-    });
+    mutants(seed, number, ROUNDS, |bytes| accepted += usize::from(says_the_same::<D>(bytes)));
     assert!(accepted > 20, "the mutator only makes rubbish: {accepted}");
 }
 
@@ -101,20 +113,18 @@ fn signatures() {
     let world = World::new();
     let (document, minisig) = world.signed_manifest(&manifest(42, "1.4.2"));
     let keys = world.keys();
-    let signed_part =
-        |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n').map(|at| bytes[at..].to_vec());
-    mutants(&minisig, 4, |bytes| {
+    mutants(&minisig, 4, ROUNDS, |bytes| {
         if let Ok(verified) = keys.verify_manifest(&document, bytes) {
             assert_eq!(signed_part(bytes), signed_part(&minisig));
             assert_eq!(verified.facts().seq, 42);
         }
         let _ = Signature::parse(bytes);
     });
-    mutants(&document, 5, |bytes| {
+    mutants(&document, 5, ROUNDS, |bytes| {
         assert_eq!(keys.verify_manifest(bytes, &minisig).is_ok(), bytes == document);
     });
     let key = world.release.key.as_str().as_bytes();
-    mutants(key, 6, |bytes| {
+    mutants(key, 6, ROUNDS, |bytes| {
         if let Some(Ok(key)) = std::str::from_utf8(bytes).ok().map(PublicKey::parse) {
             assert_eq!(key.as_str().as_bytes(), bytes);
         }
@@ -128,7 +138,7 @@ fn archives() {
     packer.file("d/b", 0o755, &[1; 700]).unwrap();
     let archive = packer.finish().unwrap().finish().unwrap();
     let good = ustar::unpack(&archive[..], &Limits::BUNDLE).unwrap();
-    mutants(&archive, 7, |bytes| {
+    mutants(&archive, 7, ROUNDS, |bytes| {
         // Only the gzip header's time and system bytes mean nothing.
         if let Ok(files) = ustar::unpack(bytes, &Limits::BUNDLE) {
             assert_eq!(files, good);
@@ -138,7 +148,7 @@ fn archives() {
 
 #[test]
 fn words_of_users_and_servers() {
-    mutants(b"https://user.example.com:8443/a/b?c#d", 8, |bytes| {
+    mutants(b"https://user.example.com:8443/a/b?c#d", 8, ROUNDS, |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return };
         if let Ok(address) = Address::parse(text) {
             assert!(address.https || address.is_loopback());
@@ -153,7 +163,7 @@ fn words_of_users_and_servers() {
             ProxyRule::parse("HTTPS_PROXY", text, Bypass::default()),
         );
     });
-    mutants(b"10.0.0.0/8, .example.com:80,[::1],fd00::/8,*", 9, |bytes| {
+    mutants(b"10.0.0.0/8, .example.com:80,[::1],fd00::/8,*", 9, ROUNDS, |bytes| {
         let Some(Ok(bypass)) = std::str::from_utf8(bytes).ok().map(|text| Bypass::parse("NO_PROXY", text))
         else {
             return;
@@ -163,11 +173,12 @@ fn words_of_users_and_servers() {
     mutants(
         b"pin: 1.4.2\nchannel: stable\nupdates: check\nallow_presets: [basic]\nmanaged_by: x\n",
         10,
+        ROUNDS,
         |bytes| {
             let _ = std::str::from_utf8(bytes).ok().map(Policy::parse);
         },
     );
-    mutants(Memory::default().text().as_bytes(), 11, |bytes| {
+    mutants(Memory::default().text().as_bytes(), 11, ROUNDS, |bytes| {
         let _ = Memory::parse(bytes);
     });
 }

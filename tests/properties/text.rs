@@ -1,0 +1,260 @@
+//! Files that people write: `.env`, shell start-up files, settings.json, LiteLLM configurations.
+
+use gwinstall::format::dotenv::{DotEnv, quote};
+use gwinstall::format::litellm::{self, Context};
+use gwinstall::format::merge::{Merged, three_way, three_way_yaml};
+use gwinstall::format::rc::{Dialect, Found, Note, scan, scan_all};
+use gwinstall::format::settings::{KeyPath, Ledger, Settings, Wish};
+use gwinstall::format::yaml::Doc;
+use serde_json::{Value, json};
+
+/// The first line is a value, the rest the file. Text comes out as it went in; setting a variable changes its line
+/// alone, and whoever reads the file then finds the value; taking out a line that was added leaves the file as it was.
+pub fn dotenv(bytes: &[u8]) -> bool {
+    let Some((value, text)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n')) else {
+        return false;
+    };
+    let before = DotEnv::parse(text);
+    assert_eq!(before.to_text(), text);
+    for problem in before.problems() {
+        assert!((1..=text.split('\n').count()).contains(&problem.line), "{problem:?}");
+    }
+    let mut file = before.clone();
+    if file.set("A", value).is_err() {
+        assert_eq!(file.to_text(), text, "a refusal changed the file");
+        return false;
+    }
+    assert!(quote(value).is_ok());
+    let after = file.to_text();
+    let again = DotEnv::parse(&after);
+    assert_eq!(again.get("A"), Some(value), "{after:?}");
+    assert_eq!(entries_but_a(&again), entries_but_a(&before), "{after:?}");
+    assert_one_line_differs(text, &after);
+    let had =
+        before.entries().any(|entry| entry.key == "A") || before.placeholders().any(|(key, _)| key == "A");
+    if !had {
+        assert!(file.remove("A"));
+        let end = file.to_text();
+        let end_of_line = end.strip_prefix(text);
+        assert!(matches!(end_of_line, Some("" | "\n" | "\r\n")), "{text:?} became {end:?}");
+    }
+    true
+}
+
+fn entries_but_a(file: &DotEnv) -> Vec<(String, String)> {
+    let others = file.entries().filter(|entry| entry.key != "A");
+    others.map(|entry| (entry.key.to_owned(), entry.value.to_owned())).collect()
+}
+
+/// The same lines but for one, or one more at the end.
+fn assert_one_line_differs(before: &str, after: &str) {
+    let [old, new] = [before, after].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
+    let added = new.len() - old.len();
+    assert!(added <= 1, "{before:?} became {after:?}");
+    let bare = |line: &&str| line.trim_end_matches(['\r', '\n']).to_owned();
+    let changed = old.iter().zip(&new).filter(|(old, new)| bare(old) != bare(new)).count();
+    assert!(changed + added <= 1, "{before:?} became {after:?}");
+    let ended = old.iter().zip(&new).take(old.len().saturating_sub(1));
+    assert!(ended.filter(|(old, new)| old != new).count() <= 1, "{before:?} became {after:?}");
+}
+
+pub fn dotenvs() -> Vec<Vec<u8>> {
+    let files = [
+        "",
+        "A=1\n",
+        "# c\n\nexport A=1 # note\r\nB='x $y'\r\nC=\"z\"\nA=2\n#D=CHANGE-ME-D\n#A=CHANGE-ME-A",
+        "\u{feff}K='a\nb'\nL=a\\\nb\nM=$(cat <<E\nx\nE\n)\nA = 1\nN=$X\n1K=v\nO=`x`",
+    ];
+    files
+        .iter()
+        .flat_map(|file| [format!("v\n{file}"), format!("a b#'\n{file}")])
+        .map(String::into_bytes)
+        .collect()
+}
+
+/// Both dialects: a find has a value exactly if its note allows one, that value stands on one line inside the file,
+/// and a value written out plainly is found again as it is.
+pub fn rc(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let lines = text.split('\n').count();
+    let mut certain = false;
+    for dialect in [Dialect::Posix, Dialect::Fish] {
+        let all = scan_all(text, dialect);
+        for found in &all {
+            let literal = matches!(found.note, None | Some(Note::Maybe));
+            assert_eq!(found.value.is_some(), literal, "{found:?}");
+            assert!((1..=lines).contains(&found.line), "{found:?}");
+            let Some(value) = &found.value else { continue };
+            assert!(!value.contains(char::is_control), "{found:?}");
+            certain |= found.note.is_none();
+            assert_found_again(dialect, found, value);
+        }
+        let of_a: Vec<Found> = all.into_iter().filter(|found| found.name == "A").collect();
+        assert_eq!(scan(text, dialect, "A"), of_a);
+    }
+    certain
+}
+
+fn assert_found_again(dialect: Dialect, found: &Found, value: &str) {
+    let name = &found.name;
+    let plain = match dialect {
+        Dialect::Posix => format!("export {name}='{}'\n", value.replace('\'', r"'\''")),
+        Dialect::Fish => format!("set -gx {name} '{}'\n", value.replace('\\', r"\\").replace('\'', r"\'")),
+    };
+    let again = scan(&plain, dialect, name);
+    assert!(
+        matches!(&again[..], [only] if only.note.is_none() && only.value.as_deref() == Some(value)),
+        "{plain:?}"
+    );
+}
+
+pub fn shell_files() -> Vec<Vec<u8>> {
+    let files = [
+        "# ~/.profile\nexport A=1 B='x y' C=\"q\\\"r \\$x\"\nif [ -n \"$A\" ]; then\n  export D=2\nfi\nE=3; export E\n",
+        "set -a\nA=a\\ b'c'\"d\"\nset +a\nf() { export A=7; }\ncat <<E >/dev/null\nexport A=11\nE\nunset A\n",
+        "typeset -x A=1 B+=2 # c\nexport C=$B D=`x` E=~/y F={a,b}\ntrue && export G=1 || (export H=2)\n",
+        "set -gx A 'x \\'y\\n'\nset -g B 2; set -x B\nif test x\n  set -gx C 1\nelse\n  set -e A\nend\n",
+        "function f; set -gx A 6; end\nset -gx PATH a b\nset -Ux D \"q\\\"r \\$x\"; and export E=7\nset -gx F (echo 9)\n",
+    ];
+    files.iter().map(|file| file.as_bytes().to_vec()).collect()
+}
+
+/// The first byte chooses keys to set, the rest is the file. Our keys come in and nobody else's value moves; without
+/// them again the file has its bytes back, and if somebody wrote it meanwhile, its values.
+pub fn settings(bytes: &[u8]) -> bool {
+    let Some((choice, original)) = bytes.split_first() else { return false };
+    let Ok(before) = Settings::parse(original) else { return false };
+    let wishes = wishes(*choice);
+    let paths = paths(&before);
+    let next = before.converge(&wishes, &Ledger::default()).unwrap();
+    let after = Settings::parse(&next.bytes).unwrap();
+    for wish in &wishes {
+        assert_eq!(after.get(&wish.path), wish.value, "{}", wish.path);
+    }
+    for path in paths.iter().filter(|path| wishes.iter().all(|wish| wish.path != **path)) {
+        assert_eq!(after.raw(path), before.raw(path), "{path}");
+    }
+    if wishes.iter().all(|wish| wish.value.is_some() && before.raw(&wish.path).is_none()) {
+        assert!(is_inside(original, &next.bytes), "bytes of the user's are gone");
+    }
+    let same = after.converge(&wishes, &next.ledger).unwrap();
+    assert!(same.changed.is_empty() && same.bytes == next.bytes && same.ledger == next.ledger);
+    let ledger = Ledger::parse(&next.ledger.to_text()).unwrap();
+    assert_eq!(ledger, next.ledger);
+    let end = after.converge(&[], &ledger).unwrap();
+    assert!(end.bytes == original && end.ledger.is_empty(), "the undoing does not give the bytes back");
+
+    let touched =
+        Settings::parse(&[&next.bytes[..], b"\n"].concat()).unwrap().converge(&[], &ledger).unwrap();
+    let touched = Settings::parse(&touched.bytes).unwrap();
+    for path in paths {
+        assert_eq!(touched.raw(&path), before.raw(&path), "{path}");
+    }
+    true
+}
+
+/// A value for each of these keys, or for one bit its removal.
+fn wishes(choice: u8) -> Vec<Wish> {
+    let removal = (choice & 32 == 0).then(|| json!("v"));
+    let all: [(&str, Option<Value>); 5] = [
+        ("env.U", Some(json!("u \"\\\u{1}\u{e9}"))),
+        ("env.V", removal),
+        ("helper", Some(json!("h"))),
+        ("other", Some(json!({"k": ["l", 1, null]}))),
+        ("env.W", Some(json!(""))),
+    ];
+    let chosen = all.into_iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1);
+    chosen.map(|(_, (path, value))| Wish { path: KeyPath::parse(path), value, take_over: true }).collect()
+}
+
+fn paths(settings: &Settings) -> Vec<KeyPath> {
+    let top = ["a", "b", "helper", "other", "model", "permissions"].map(KeyPath::top);
+    top.into_iter().chain(settings.env_names().map(KeyPath::env)).collect()
+}
+
+/// Whether `whole` is `part` with bytes put in.
+fn is_inside(part: &[u8], whole: &[u8]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|byte| rest.any(|other| other == byte))
+}
+
+pub fn settings_files() -> Vec<Vec<u8>> {
+    let files = [
+        "{}\n",
+        "{\n  \"model\": \"opus\",\n  \"env\": {\n    \"A\": \"1\",\n    \"V\": \"x\"\n  },\n  \"helper\": \"/bin/x\"\n}\n",
+        "\u{feff}{ // c\r\n\t\"env\" : { /* , } */ \"U\" : \"\\ud800\" , },\r\n\t\"a\":[1, {\"b\": []}, ], \"b\": 1e400,\r\n}\r\n",
+        "{\"permissions\":{\"allow\":[\"Bash(ls:*)\"]},\"other\":null,\"env\":{}}",
+    ];
+    files.iter().flat_map(|file| [31_u8, 63, 5].map(|choice| [&[choice], file.as_bytes()].concat())).collect()
+}
+
+/// An answer whose places lie inside the text; a text without a finding is YAML.
+pub fn validate(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let findings = litellm::check(text, &Context::default());
+    for finding in &findings {
+        let line = text.split('\n').nth(finding.line - 1).unwrap_or_else(|| panic!("{finding:?}"));
+        assert!(finding.column <= line.chars().count() + 1, "{finding:?} in {line:?}");
+        assert!(!finding.report("x", text).is_empty());
+    }
+    let doc = Doc::parse(text);
+    if let Err(error) = &doc {
+        assert!(!findings.is_empty() && (1..=text.split('\n').count()).contains(&error.line), "{error:?}");
+        return false;
+    }
+    let (names, lines) = (litellm::model_names(text), litellm::model_lines(text));
+    assert!(
+        lines.iter().all(|(range, name)| text.get(range.clone()).is_some() && names.contains(name)),
+        "{lines:?}"
+    );
+    litellm::references(text);
+    doc.is_ok_and(|doc| doc.to_value() == Doc::parse(text).unwrap().to_value())
+}
+
+const SMALL: &str = include_str!("../fixtures/small.yaml");
+
+pub fn configurations() -> Vec<Vec<u8>> {
+    let files = [
+        SMALL,
+        include_str!("../fixtures/valid/everything.yaml"),
+        "a: &x {k: 1}\nb:\n  <<: [*x]\n  k: 2\nc: |\n  x\n\"d\": 'it''s'\n- e\n",
+        "model_list:\n  - model_name: a\n    litellm_params: {model: openai/a, api_key: os.environ/K}\n",
+    ];
+    files.iter().map(|file| file.as_bytes().to_vec()).collect()
+}
+
+/// Three texts, each begun by a line `==`. Who changed nothing gets the other's text; a clean merge holds nobody's
+/// invention: each of its lines is in one of the three; a clean merge of configurations can be read.
+pub fn merge(bytes: &[u8]) -> bool {
+    let texts = std::str::from_utf8(bytes).map(|text| text.splitn(3, "==\n").collect::<Vec<_>>());
+    let Ok([base, ours, theirs]) = texts.as_deref() else { return false };
+    assert_eq!(three_way(base, ours, base), Merged::Clean((*ours).to_owned()));
+    assert_eq!(three_way(base, ours, ours), Merged::Clean((*ours).to_owned()));
+    if !ours.contains('\r')
+        && let Merged::Clean(merged) = three_way(base, ours, theirs)
+    {
+        let known = |line| [base, ours, theirs].iter().any(|text| text.lines().any(|known| known == line));
+        assert!(merged.lines().all(known), "{merged:?}");
+    }
+    match three_way_yaml(base, ours, theirs) {
+        Merged::Clean(merged) => Doc::parse(&merged).map(|_| true).unwrap(),
+        Merged::Conflict(why) => {
+            assert!(!why.is_empty());
+            false
+        }
+    }
+}
+
+pub fn merges() -> Vec<Vec<u8>> {
+    let changed = SMALL.replacen('\n', "\n# mine\n", 1);
+    let added = format!("{SMALL}\nrouter_settings:\n  num_retries: 2\n");
+    let triples = [
+        (SMALL, changed.as_str(), added.as_str()),
+        ("a: 1\nb: 2\nc: 3\n", "a: 2\nb: 2\nc: 3\n", "a: 1\nb: 2\nc: 4\n"),
+        ("a: 1\r\n", "a: 2\r\n", "a: 1\r\nb: 3\r\n"),
+    ];
+    triples
+        .iter()
+        .map(|(base, ours, theirs)| [base, "==\n", ours, "==\n", theirs].concat().into_bytes())
+        .collect()
+}

@@ -264,7 +264,7 @@ impl Scan {
         };
         let Some((name, values)) = words[options..].split_first() else { return };
         let name = name.text.as_str();
-        if has('q', "query") || has('n', "names") || has('S', "show") {
+        if !super::dotenv::is_name(name) || has('q', "query") || has('n', "names") || has('S', "show") {
             return;
         }
         if has('e', "erase") {
@@ -429,6 +429,12 @@ mod tests {
             ("# set -gx A b", None),
         ];
         check(Dialect::Fish, rows);
+    }
+
+    #[test]
+    fn a_find_names_a_variable() {
+        assert_eq!(scan_all("set -gx 'A b' c; set -gx $X c; set -Uxz \"A\\\"\" c", Dialect::Fish), []);
+        assert_eq!(scan_all("export 'A b'=c $X=c", Dialect::Posix), []);
     }
 
     #[test]

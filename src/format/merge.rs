@@ -22,6 +22,9 @@ pub enum Merged {
 
 /// Merges line by line. A user's file with CR LF takes our lines with CR LF.
 pub fn three_way(base: &str, ours: &str, theirs: &str) -> Merged {
+    if ours == theirs || base == theirs {
+        return Merged::Clean(ours.to_owned());
+    }
     let crlf = ours.contains("\r\n") && !base.contains("\r\n");
     let (base, theirs) = (ended_like(base, crlf), ended_like(theirs, crlf));
     if ours == theirs || base == theirs {
@@ -42,7 +45,7 @@ pub fn three_way(base: &str, ours: &str, theirs: &str) -> Merged {
 }
 
 fn ended_like(text: &str, crlf: bool) -> Cow<'_, str> {
-    if crlf { Cow::Owned(text.replace('\n', "\r\n")) } else { Cow::Borrowed(text) }
+    if crlf { Cow::Owned(text.replace("\r\n", "\n").replace('\n', "\r\n")) } else { Cow::Borrowed(text) }
 }
 
 /// Merges LiteLLM configurations: by lines, proven by values.
@@ -250,6 +253,16 @@ router_settings:
         let merged = clean(three_way_yaml(BASE, &ours, &BASE.replace("simple-shuffle", "least-busy")));
         assert!(merged.contains("least-busy\r\n") && merged.contains("num_retries: 5\r\n"));
         assert_eq!(merged.matches('\n').count(), merged.matches("\r\n").count());
+    }
+
+    /// Line ends of both kinds in one file are not a change of anybody's.
+    #[test]
+    fn who_changed_nothing_gets_the_other_text_whatever_its_line_ends() {
+        let mixed = "a: 1\r\nb: 2\n";
+        assert_eq!(three_way("a: 1\nb: 1\n", mixed, mixed), Merged::Clean(mixed.to_owned()));
+        assert_eq!(three_way("a: 1\nb: 1\n", mixed, "a: 1\nb: 1\n"), Merged::Clean(mixed.to_owned()));
+        let crlf = "a: 1\r\nb: 1\r\n";
+        assert_eq!(three_way("a: 1\nb: 1\n", crlf, mixed), Merged::Clean("a: 1\r\nb: 2\r\n".to_owned()));
     }
 
     #[test]

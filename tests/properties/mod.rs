@@ -21,7 +21,7 @@ pub struct Target {
 
 const MIB: usize = 1 << 20;
 
-pub const TARGETS: [Target; 10] = [
+pub static TARGETS: [Target; 10] = [
     Target { name: "manifest", seeds: release::manifests, holds: release::manifest, memory: 8 * MIB },
     Target { name: "keys", seeds: release::key_lists, holds: release::keys, memory: 8 * MIB },
     Target { name: "channel", seeds: release::channels, holds: release::channel, memory: 8 * MIB },
@@ -35,6 +35,5 @@ pub const TARGETS: [Target; 10] = [
 ];
 
 pub fn target(name: &str) -> &'static Target {
-    static TABLE: [Target; 10] = TARGETS;
-    TABLE.iter().find(|target| target.name == name).unwrap()
+    TARGETS.iter().find(|target| target.name == name).unwrap()
 }

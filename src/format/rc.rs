@@ -112,7 +112,10 @@ impl Scan {
         match (first.text.as_str(), first.quoted) {
             ("export", _) => self.declare(&words[1..], line, maybe, true),
             ("typeset" | "declare", _) => self.declare(&words[1..], line, maybe, false),
-            ("unset", _) => words[1..].iter().for_each(|word| self.unset(&word.text, line)),
+            ("unset", _) => {
+                let named = words[1..].iter().filter(|word| !word.computed);
+                named.for_each(|word| self.unset(&word.text, line));
+            }
             ("set", _) => self.set_option(&words[1..], maybe),
             _ => {
                 let assignments: Vec<_> = words.iter().map(|word| (word, assignment(word))).collect();
@@ -162,6 +165,8 @@ impl Scan {
         for word in &words[options..] {
             let Some(assignment) = assignment(word) else {
                 match exports {
+                    // `export $A`: whatever A names, it is not A.
+                    _ if word.computed => {}
                     true => self.export(&word.text, maybe),
                     false => drop(self.exported.remove(&word.text)),
                 }
@@ -263,8 +268,10 @@ impl Scan {
             })
         };
         let Some((name, values)) = words[options..].split_first() else { return };
+        // `set $A x`: whatever A names, it is not A.
+        let unnamed = name.computed || !super::dotenv::is_name(&name.text);
         let name = name.text.as_str();
-        if !super::dotenv::is_name(name) || has('q', "query") || has('n', "names") || has('S', "show") {
+        if unnamed || has('q', "query") || has('n', "names") || has('S', "show") {
             return;
         }
         if has('e', "erase") {
@@ -433,8 +440,13 @@ mod tests {
 
     #[test]
     fn a_find_names_a_variable() {
-        assert_eq!(scan_all("set -gx 'A b' c; set -gx $X c; set -Uxz \"A\\\"\" c", Dialect::Fish), []);
-        assert_eq!(scan_all("export 'A b'=c $X=c", Dialect::Posix), []);
+        let none = |text, dialect| assert_eq!(scan_all(text, dialect), [], "{text}");
+        none("set -gx 'A b' c; set -Uxz \"A\\\"\" c", Dialect::Fish);
+        none("set -gx $A c; set A c; set -x $A; export $A", Dialect::Fish);
+        none("export 'A b'=c; A=c; export $A", Dialect::Posix);
+        let kept = [("export A=b; unset $A", Some((Some("b"), 1, None)))];
+        check(Dialect::Posix, &kept);
+        check(Dialect::Fish, &[("set -gx A b; set -e $A", Some((Some("b"), 1, None)))]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -352,6 +353,26 @@ def command_of(words):
     return name, flags, operands
 
 
+def run_alone(binary, home, words):
+    """A command as a guide has it, in a home of its own: nobody to answer, no release server, no LiteLLM."""
+    home.mkdir(exist_ok=True)
+    env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "GWINSTALL_BASE_URL": "https://127.0.0.1:9"}
+    try:
+        return subprocess.run([binary, *words], env=env, cwd=home, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+    except subprocess.TimeoutExpired as waiting:
+        # Only a command that follows a log has no end.
+        return subprocess.CompletedProcess(waiting.args, 0 if {"-f", "--follow"} & set(words) else 124, "", "it does not end")
+
+
+def run_problems(line, done):
+    """What it may not say: that nobody may type it so. A file that is only a name in the guide, or a question, is no mistake."""
+    mistakes = ("unexpected argument", "unrecognized subcommand", "invalid value", "cannot be used with", "panicked")
+    said = [word for word in mistakes if word in done.stderr]
+    if said or not 0 <= done.returncode < 100:
+        return [f"gwinstall {line}: exit {done.returncode}, {said}: {done.stderr.strip()[-300:]}"]
+    return []
+
+
 def command_problems(words, where):
     name, flags, operands = command_of(words)
     if name not in COMMANDS:
@@ -531,6 +552,22 @@ class TheGuides(unittest.TestCase):
                 problems += help_problems(f"gwinstall {name}", flags, asked.stdout)
         self.none(problems)
 
+    def test_the_commands_run(self):
+        binary = os.environ.get("GWINSTALL_BIN")
+        if not binary:
+            self.skipTest("GWINSTALL_BIN is not set: no command of a guide was run")
+        lines = sorted({tuple(words) for guide in self.guides.values() for _, words in gwinstall_uses(guide)})
+        self.assertGreater(len(lines), 80)
+        with tempfile.TemporaryDirectory() as place:
+            deployed = run_alone(binary, pathlib.Path(place) / "deployed", ["install", "--yes", "--models", "gemini-3.5-flash,glm-5.2"])
+            self.assertEqual(0, deployed.returncode, deployed.stderr)
+            problems = []
+            for number, words in enumerate(lines):
+                home = pathlib.Path(place) / str(number)
+                shutil.copytree(pathlib.Path(place) / "deployed", home, symlinks=True)
+                problems += run_problems(" ".join(words), run_alone(binary, home, words))
+        self.none(problems)
+
     def test_the_scripts_know_their_flags(self):
         used = {}
         for guide in self.guides.values():
@@ -606,6 +643,12 @@ class TheChecks(unittest.TestCase):
                     "gwinstall models add gpt-5", "gwinstall backup", "gwinstall env set", "gwinstall env set VERTEX_PROJECT", "true && gwinstall status x",
                     "gwinstall install --models nope", "gwinstall rollback --to x"):
             self.assertTrue(len(problems(bad)) >= 2 or bad.startswith("true"), bad)
+
+    def test_runs(self):
+        ended = lambda code, err: subprocess.CompletedProcess([], code, "", err)
+        self.assertEqual([], run_problems("x", ended(2, "there is no terminal to ask on")))
+        for code, err in ((2, "error: unexpected argument '--now' found"), (2, "unrecognized subcommand"), (101, ""), (-6, ""), (124, "")):
+            self.assertEqual(1, len(run_problems("x", ended(code, err))))
 
     def test_names(self):
         for bad in ("`scripts/no.sh`", "~/.claude/gateway/scripts/no.sh", "templates/models/x.yaml", "`vertex_ai/gemini-1.0-pro`", "docs/no.md"):

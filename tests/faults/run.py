@@ -216,8 +216,9 @@ def main(arguments):
     if not shutil.which("strace"):
         sys.exit("strace is not installed: no point can be disturbed")
     since, tally = time.monotonic(), Tally()
-    # Under nohup children would inherit that it is ignored, and we honour that.
+    # Under nohup or in the background children would inherit that these are ignored; the first of them we honour.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="gwinstall-faults-", dir=stage_directory()) as parent:
         number = multiprocessing.Value("i", 0)
         open_stage(binary, parent, number)

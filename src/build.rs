@@ -78,8 +78,11 @@ fn release_facts() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=GWINSTALL_KEYS");
     let default = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("dist/keys/keys.json");
     let keys = env::var_os("GWINSTALL_KEYS").map_or(default, PathBuf::from);
-    println!("cargo::rerun-if-changed={}", keys.display());
     let text = if keys.exists() { fs::read(&keys)? } else { Vec::new() };
+    // Cargo holds a missing file for a changed one: naming it would build everything anew each time. Its directory tells
+    // when it appears.
+    let watched = if keys.exists() { keys.as_path() } else { keys.parent().unwrap_or(Path::new(".")) };
+    println!("cargo::rerun-if-changed={}", watched.display());
     fs::write(PathBuf::from(variable("OUT_DIR")?).join("keys.json"), text)
 }
 

@@ -73,7 +73,7 @@ fn differing_files(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
 
 /// Variables by name. Secrets are not in an archive, so only whether one has a value can be compared.
 fn differing_variables(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
-    let (text, archived) = (goals::env_text(place)?, DotEnv::parse(&backup.env));
+    let (text, archived) = (goals::env_file(place)?.text, DotEnv::parse(&backup.env));
     let now = DotEnv::parse(&text);
     let recorded = &backup.record.environment_variables;
     let value =

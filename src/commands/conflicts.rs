@@ -25,7 +25,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     if !place.staged {
         checks.run("no_other_provider_switch", || other_ways(settings.as_ref()));
         checks.run("no_api_key_in_shell", || api_key(settings.as_ref()));
-        let env = DotEnv::parse(&goals::env_text(place)?);
+        let env = DotEnv::parse(&goals::env_file(place)?.text);
         checks.run("no_proxy_covers_gateway", || no_proxy(settings.as_ref(), &env, record));
     }
     if let Some(record) = record {

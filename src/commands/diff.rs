@@ -34,7 +34,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
         force: false,
         operation: "update",
         off: last.request.off,
-        env_text: None,
+        env: None,
     };
     let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
     let text = text(&bundle, &drafted)?;

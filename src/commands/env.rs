@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, record.as_ref().map(|record| &record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let file = DotEnv::parse(&goals::env_text(place)?);
+    let file = DotEnv::parse(&goals::env_file(place)?.text);
     let scene = Scene { place, record: record.as_ref(), choice: &choice, values: &values, file: &file };
     match command {
         EnvCommand::Check => scene.check(),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs};
-use crate::deploy::draft::{Draft, draft};
+use crate::deploy::draft::{Draft, EnvFile, draft};
 use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::values::{self, MASTER_KEY, Values};
 use crate::deploy::{checks, store};
@@ -62,7 +62,7 @@ pub(super) fn run(
         force: false,
         operation: "env",
         off: last.request.off,
-        env_text: Some(setting.written(place)?),
+        env: Some(setting.written(place)?),
     };
     let mut drafted = setting.drafted(place, &last, &wish)?;
     if drafted.plan.is_empty() {
@@ -169,12 +169,13 @@ struct Setting<'a> {
 
 impl Setting<'_> {
     /// `.env` with the value in it.
-    fn written(&self, place: &Place) -> Result<String> {
-        let mut file = DotEnv::parse(&goals::env_text(place)?);
+    fn written(&self, place: &Place) -> Result<EnvFile> {
+        let found = goals::env_file(place)?;
+        let mut file = DotEnv::parse(&found.text);
         file.set(self.name, &render::one_line(self.name, self.value.expose())).map_err(|why| {
             Error::usage(format!("the value of {} cannot be written to .env", self.name)).because(why)
         })?;
-        Ok(file.to_text())
+        Ok(EnvFile { text: file.to_text(), ..found })
     }
 
     fn drafted(&self, place: &Place, last: &Record, wish: &Wish<'_>) -> Result<Draft> {

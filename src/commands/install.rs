@@ -100,7 +100,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         force: options.force,
         operation: change.operation,
         off,
-        env_text: None,
+        env: None,
     })?;
     releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
     let checks = pre_checks(place, &bundle, &prepared, last.as_ref(), options);

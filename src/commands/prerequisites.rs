@@ -76,7 +76,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
             None => finding,
         }
     });
-    let env = DotEnv::parse(&goals::env_text(place)?);
+    let env = DotEnv::parse(&goals::env_file(place)?.text);
     checks.run("master_key_set", || {
         if record.is_some() { master_key(&env) } else { Finding::skip("generated at installation") }
     });

@@ -33,7 +33,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         force: last.request.forced,
         operation,
         off,
-        env_text: None,
+        env: None,
     };
     let mut drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
     let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };

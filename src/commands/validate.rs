@@ -54,7 +54,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
 /// Of the variables that the text refers to, those that LiteLLM will find: in `gateway/.env`, which it is started with,
 /// or in the environment.
 fn known_variables(place: &Place, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-    let env = DotEnv::parse(&goals::env_text(place)?);
+    let env = DotEnv::parse(&goals::env_file(place)?.text);
     let set = |name: &&String| {
         let in_file = env.get(name).is_some_and(|value| !is_placeholder(value));
         in_file || (!place.staged && system::variable(name).is_some())

@@ -28,8 +28,8 @@ pub struct Goal {
     pub stance: Stance,
     /// Merge bases that a backup's record brings along.
     pub next_base: BTreeMap<String, FileRecord>,
-    /// The text of `.env`; `None` leaves it alone.
-    pub env: Option<String>,
+    /// `.env` as it is to be; `None` leaves it alone.
+    pub env: Option<EnvFile>,
     /// Names and origins of the variables, for the plan id.
     pub env_summary: String,
     /// Keys of settings.json; `None` leaves them as they are.
@@ -38,6 +38,14 @@ pub struct Goal {
     pub record: Option<Record>,
     /// What an uninstall would leave for the user goes too: `.env` and edited files.
     pub purge: bool,
+}
+
+/// `.env`: a text, and what was on disk where the text comes from.
+#[derive(Debug, Clone, Default)]
+pub struct EnvFile {
+    pub text: String,
+    /// The bytes that were read; `None`: there was no file.
+    pub read: Option<Sha256>,
 }
 
 /// Everything an operation would do.
@@ -217,10 +225,10 @@ pub(super) fn remove_step(name: &str, path: PathBuf, class: Class) -> Result<Ste
 /// `.env`, and its checksum in a private file of ours, by which a later run knows that nobody changed it.
 fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
     let sum = place.file(files::ENV_SUM);
-    if let Some(text) = &goal.env {
-        let line = format!("{}\n", Sha256::of(text.as_bytes()));
+    if let Some(env) = &goal.env {
+        let line = format!("{}\n", Sha256::of(env.text.as_bytes()));
         return Ok(vec![
-            env_step(place, text)?,
+            env_step(place, env)?,
             write_step(files::ENV_SUM, sum, Class::Record, line.into_bytes(), 0o600)?,
         ]);
     }
@@ -234,13 +242,14 @@ fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn env_step(place: &Place, text: &str) -> Result<Step> {
+fn env_step(place: &Place, env: &EnvFile) -> Result<Step> {
     let path = place.file(files::ENV);
     // An existing file that is stricter than 0600 stays so; a looser one is tightened.
     let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode & 0o600);
-    let mut step = write_step(files::ENV, path, Class::Env, text.as_bytes().to_vec(), mode)?;
-    step.reason = "values are yours; missing ones are added";
-    Ok(step)
+    let step = write_step(files::ENV, path, Class::Env, env.text.as_bytes().to_vec(), mode)?;
+    // As with settings.json: what another program has written since the file was read is found out by what was read.
+    let pre = env.read.map(|sha256| Stamp { sha256, mode: step.pre.map_or(mode, |pre| pre.mode) });
+    Ok(Step { reason: "values are yours; missing ones are added", pre, ..step })
 }
 
 /// The record changes only when a fact does. Its bytes come when it is carried out: the moment and the backup are known
@@ -286,4 +295,48 @@ fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPa
         ));
     }
     Err(error.hint("to take them over, with the old ones kept for uninstall: add --force"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another program writes between the reading and the plan: the plan stands on what was read, and finds it out.
+    #[test]
+    fn an_edit_of_env_stands_on_what_was_read() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place {
+            home: home.path().to_owned(),
+            config_dir: home.path().join(".claude"),
+            target: home.path().join(".claude/gateway"),
+            state_dir: home.path().join(".local/state/gwinstall"),
+            staged: false,
+        };
+        let path = place.file(files::ENV);
+        disk::create_dirs(&place.target).unwrap();
+        for (read, meanwhile, holds) in [
+            (Some("A=1\n"), Some("A=1\n"), true),
+            (Some("A=1\n"), Some("A=2\n"), false),
+            // The very text that we would write, and by somebody else.
+            (Some("A=1\n"), Some("A=1\nB=1\n"), false),
+            (None, None, true),
+            (None, Some("A=2\n"), false),
+            (Some("A=1\n"), None, false),
+        ] {
+            let write = |text: Option<&str>| {
+                let _ = disk::remove(&path);
+                if let Some(text) = text {
+                    disk::create(&path, text.as_bytes(), 0o600).unwrap();
+                }
+            };
+            write(read);
+            let env =
+                EnvFile { text: "A=1\nB=1\n".to_owned(), read: read.map(|text| Sha256::of(text.as_bytes())) };
+            write(meanwhile);
+            let goal =
+                Goal { env: Some(env), wanted: None, wishes: None, ..super::super::goals::nothing(false) };
+            let draft = draft(&place, None, goal).unwrap();
+            assert_eq!(draft.still_holds(&place).unwrap(), holds, "{read:?} then {meanwhile:?}");
+        }
+    }
 }

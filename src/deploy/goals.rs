@@ -17,7 +17,7 @@ use crate::format::settings::{KeyPath, Settings};
 use crate::render::{self, Choice, EnvInput, EnvOutcome, Helper, KeyWish, Value};
 
 use super::backup::Backup;
-use super::draft::Goal;
+use super::draft::{EnvFile, Goal};
 use super::plan::Stance;
 use super::settings::ledger;
 use super::values::{AUTH_TOKEN, BASE_URL, MASTER_KEY, Values};
@@ -68,18 +68,18 @@ pub struct Wish<'a> {
     /// Claude Code is not pointed at the gateway.
     pub off: bool,
     /// `.env` as it shall be taken, where it is not the one on disk.
-    pub env_text: Option<String>,
+    pub env: Option<EnvFile>,
 }
 
 /// The goal of `install`, `update`, `on`, `off`, `env set` and `models`.
 pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
     let Wish { place, bundle, request, last, .. } = wish;
     let choice = render::choose(&bundle.catalog, request, last.map(|last| &last.request))?;
-    let text = match &wish.env_text {
-        Some(text) => text.clone(),
-        None => env_text(place)?,
+    let taken = match &wish.env {
+        Some(env) => env.clone(),
+        None => env_file(place)?,
     };
-    let env = edit_env(wish, &choice, &text)?;
+    let env = edit_env(wish, &choice, &taken.text)?;
     let file = DotEnv::parse(&env.text);
     let gateway_url = gateway_url(&choice, &file)?;
     let (helper, foreign_helper) = helper(place, &choice, &file)?;
@@ -98,7 +98,7 @@ pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
         wanted: (wish.extent == Extent::All).then(|| render::files_of(bundle, &choice)).transpose()?,
         stance: Stance::Deploy { force: wish.force },
         next_base: BTreeMap::new(),
-        env: (wish.extent != Extent::Settings).then_some(env.text),
+        env: (wish.extent != Extent::Settings).then_some(EnvFile { text: env.text, ..taken }),
         env_summary: env.summary,
         wishes: Some(wishes),
         record: Some(record),
@@ -160,14 +160,16 @@ fn record_of(
 }
 
 /// `.env` as found; empty when there is none.
-pub fn env_text(place: &Place) -> Result<String> {
+pub fn env_file(place: &Place) -> Result<EnvFile> {
     let path = place.file(files::ENV);
-    let bytes = disk::read_maybe(&path, disk::TEXT_CAP)?.unwrap_or_default();
-    String::from_utf8(bytes).map_err(|_| {
+    let Some(bytes) = disk::read_maybe(&path, disk::TEXT_CAP)? else { return Ok(EnvFile::default()) };
+    let read = Some(Sha256::of(&bytes));
+    let text = String::from_utf8(bytes).map_err(|_| {
         Error::failed(format!("cannot edit {}", path.display()))
             .because("it is not UTF-8")
             .hint(format!("look at it: less {}", place.paste(&path)))
-    })
+    })?;
+    Ok(EnvFile { text, read })
 }
 
 /// Whether `.env` is byte for byte what we left: only then its secrets are known to be unchanged.
@@ -183,7 +185,7 @@ fn edit_env(wish: &Wish<'_>, choice: &Choice<'_>, text: &str) -> Result<EnvOutco
         choice,
         text,
         recorded: wish.last.map_or(&none, |last| &last.environment_variables),
-        untouched: wish.env_text.is_none() && env_untouched(wish.place, text),
+        untouched: wish.env.is_none() && env_untouched(wish.place, text),
         values: &wish.values.found,
         google_login: wish.values.google_login,
     })
@@ -267,10 +269,10 @@ pub fn from_backup(
     last: Option<&Record>,
     values: &BTreeMap<String, Value>,
 ) -> Result<Goal> {
-    let text = env_text(place)?;
+    let EnvFile { text, read } = env_file(place)?;
     let untouched = env_untouched(place, &text);
-    let (env, variables) = restore_env(&text, &backup, last, values, untouched)?;
-    let file = DotEnv::parse(&env);
+    let (text, variables) = restore_env(&text, &backup, last, values, untouched)?;
+    let file = DotEnv::parse(&text);
     let wishes = backup
         .record
         .settings
@@ -296,7 +298,7 @@ pub fn from_backup(
         wanted: Some(backup.files),
         stance: Stance::Restore,
         next_base: backup.record.files,
-        env: Some(env),
+        env: Some(EnvFile { text, read }),
         env_summary,
         wishes: Some(wishes),
         record: Some(record),

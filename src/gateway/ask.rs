@@ -34,7 +34,7 @@ impl Gateway {
     pub fn of(place: &Place, record: &Record) -> Result<Self> {
         let local = record.files.contains_key(files::CONFIG);
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
-        let text = goals::env_text(place)?;
+        let text = goals::env_file(place)?.text;
         let key = DotEnv::parse(&text).get(key_name).filter(|value| !is_placeholder(value)).map(Secret::new);
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
         Ok(Self { url: url.as_str().to_owned(), key, key_name, local })

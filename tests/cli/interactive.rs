@@ -213,3 +213,37 @@ fn the_environment_is_shown_masked() {
     assert!(!String::from_utf8_lossy(&ended.bytes).contains("canary"), "{}", ended.screen);
     expect(&home, "environment_is_shown", &[("found", plan)]);
 }
+
+/// Another program writes while the question stands, and then the answer is yes: nothing is changed, and what it wrote
+/// is there.
+#[test]
+fn what_changes_while_the_question_stands() {
+    const EDITS: [(&str, Option<&str>); 6] = [
+        (".claude/gateway/.env", Some("# mine\nLITELLM_MASTER_KEY=sk-0123456789\n")),
+        (".claude/gateway/config/litellm.yaml", Some("model_list: []\n")),
+        (".claude/gateway/start-gateway.sh", None),
+        (".claude/gateway/deployment-manifest.json", None),
+        (".claude/settings.json", Some("{\"model\": \"mine\"}\n")),
+        (".claude/settings.json", None),
+    ];
+    for (path, text) in EDITS {
+        let home = deployed();
+        let terminal = Terminal::open(&home, "models add gpt-oss-120b", WIDE);
+        terminal.shows("Go ahead?");
+        match text {
+            Some(text) => drop(home.write(path, text)),
+            None => std::fs::remove_file(home.path(path)).unwrap(),
+        }
+        let edited = home.live();
+        terminal.types("y\r");
+        let ended = terminal.ends();
+        assert_eq!(ended.code, 6, "{path}:\n{}", ended.screen);
+        assert!(ended.screen.contains("the files changed while you were deciding"), "{}", ended.screen);
+        assert_eq!(edited.changes(&home.live()), [""; 0], "{path}");
+    }
+    let home = deployed();
+    let terminal = Terminal::open(&home, "models add gpt-oss-120b", WIDE);
+    terminal.shows("Go ahead?");
+    terminal.types("y\r");
+    assert_eq!(terminal.ends().code, 0, "nobody wrote");
+}

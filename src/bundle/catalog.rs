@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::base;
 pub use crate::domain::tree::Class;
 use crate::domain::tree::Content;
 
@@ -80,7 +81,12 @@ impl Catalog {
         for model in &self.models {
             self.check_model(model, &listed)?;
         }
-        self.presets.iter().try_for_each(|preset| self.check_preset(preset, &listed))
+        self.presets.iter().try_for_each(|preset| self.check_preset(preset, &listed))?;
+        let bases: BTreeSet<&str> = self.presets.iter().filter_map(|preset| preset.base.as_deref()).collect();
+        bases.into_iter().try_for_each(|path| {
+            let text = files.get(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
+            base::check(path, text.ok_or_else(|| format!("{path} is not UTF-8"))?)
+        })
     }
 
     fn check_file(&self, file: &FileEntry) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //! Promise: a `Bundle` in hand is consistent (its catalog names exactly its files) and its files are in memory, so
 //! nothing can change between looking and deploying.
 
+pub mod base;
 pub mod build;
 pub mod catalog;
 mod embedded;

@@ -141,6 +141,10 @@ files:
                 "the bundle has a file of this name",
             ),
             (GOOD.replace("gpt-oss-120b", "gpt-6"), "there is no model gpt-6"),
+            (
+                GOOD.replace("base: templates/litellm-base.yaml", "base: templates/team.yaml"),
+                "templates/team.yaml: no line ends with # gwinstall:models",
+            ),
             (GOOD.replace("  description: Our own\n", "  descripton: Our own\n"), "line 4"),
         ] {
             let home = tempfile::tempdir().unwrap();

@@ -1,10 +1,11 @@
-//! `config/litellm.yaml`: the base template with model fragments, aliases and fallbacks put in at its three markers.
+//! `config/litellm.yaml`: the base template with model fragments, aliases and fallbacks put in at its three slots.
 //!
 //! Text in, text out, so that every comment of base and fragments survives. Only deployed models are named.
 
 use crate::bundle::Bundle;
+use crate::bundle::base::Slot;
 use crate::bundle::catalog::{Model, Tier};
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 
 use super::Choice;
 
@@ -12,28 +13,16 @@ use super::Choice;
 pub fn assemble(bundle: &Bundle, base: &str, choice: &Choice<'_>) -> Result<String> {
     let template = bundle.text(base)?;
     let mut text = String::with_capacity(template.len() * 4);
-    let mut filled = 0;
     for line in template.split_inclusive('\n') {
-        let Some((_, marker)) = line.trim_end().split_once("# gwinstall:") else {
-            text.push_str(line);
-            continue;
-        };
-        filled += 1;
-        match marker {
-            "models" => push_models(&mut text, bundle, choice)?,
-            "aliases" => push_block(&mut text, "model_group_alias", "{}", &aliases(choice)),
-            "fallbacks" => push_block(&mut text, "fallbacks", "[]", &fallbacks(choice)),
-            other => {
-                return Err(Error::failed(format!(
-                    "the bundle's {base} has the unknown marker gwinstall:{other}"
-                )));
+        match Slot::of(line) {
+            Some(Ok(Slot::Models)) => push_models(&mut text, bundle, choice)?,
+            Some(Ok(Slot::Aliases)) => {
+                push_block(&mut text, "model_group_alias", "{}", &aliases(choice));
             }
+            Some(Ok(Slot::Fallbacks)) => push_block(&mut text, "fallbacks", "[]", &fallbacks(choice)),
+            // The bundle was checked to have no other.
+            Some(Err(_)) | None => text.push_str(line),
         }
-    }
-    if filled != 3 {
-        return Err(Error::failed(format!("the bundle's {base} cannot be filled in")).because(
-            "it needs the markers gwinstall:models, gwinstall:aliases and gwinstall:fallbacks, each once",
-        ));
     }
     Ok(text)
 }

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::OnceLock;
 
-use super::wrap::{columns, fit};
+pub use super::wrap::columns;
+use super::wrap::fit;
 use crate::domain::{Error, Result};
 
 /// How to talk; decided once from the command line and the environment.

@@ -1,4 +1,4 @@
-//! Lines broken between words, for a person's eyes. Pure.
+//! Columns, and lines broken between words, for a person's eyes. Pure.
 
 /// A line in lines of at most `width` columns. What continues it stands two columns further in, or below the value where
 /// the line is a name and a value. A table, which has more columns than these, stays as it is.
@@ -67,18 +67,23 @@ fn indent(text: &str) -> usize {
     text.len() - text.trim_start_matches(' ').len()
 }
 
-/// Columns that a text takes; sequences that paint take none.
-pub(super) fn columns(text: &str) -> usize {
+/// Columns that a text takes on a terminal: two for a wide character, none for an accent or a sequence that paints.
+pub fn columns(text: &str) -> usize {
     let mut count = 0;
     let mut painting = false;
     for c in text.chars() {
         match (painting, c) {
             (false, '\x1b') => painting = true,
             (true, c) => painting = !c.is_ascii_alphabetic(),
-            (false, _) => count += 1,
+            (false, c) => count += width(c),
         }
     }
     count
+}
+
+/// Columns of one character.
+pub(super) fn width(c: char) -> usize {
+    unicode_width::UnicodeWidthChar::width(c).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -113,6 +118,12 @@ mod tests {
     fn paint_takes_no_room() {
         assert_eq!(columns("\x1b[33mWARN\x1b[0m x"), 6);
         assert_eq!(wrap("\x1b[33mWARN\x1b[0m x", 6).len(), 1);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_and_accents_none() {
+        assert_eq!((columns("設定 x"), columns("e\u{301}te"), columns("🦀")), (6, 3, 2));
+        assert_eq!(wrap("see 設定 設定", 10), ["see 設定", "  設定"]);
     }
 
     #[test]

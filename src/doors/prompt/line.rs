@@ -4,7 +4,7 @@ use super::Answered;
 use super::keys::Key;
 use super::screen::{Event, Line, Screen};
 use crate::domain::Result;
-use crate::doors::wrap::wrap;
+use crate::doors::wrap::{self, wrap};
 
 /// Columns that are left for the answer in the line where it begins.
 const ROOM: usize = 4;
@@ -88,18 +88,38 @@ impl Typed {
     fn shown(&self, question: &str, width: usize) -> (Vec<Line>, (usize, usize)) {
         let mut asked = wrap(question, width.saturating_sub(ROOM));
         let last = asked.pop().unwrap_or_default() + " ";
-        let before = last.chars().count();
         let typed: &[char] = if self.hidden { &[] } else { &self.characters };
-        let all: Vec<char> = last.chars().chain(typed.iter().copied()).collect();
-        let broken = all.chunks(width).map(|part| part.iter().collect::<String>());
-        let at = before + if self.hidden { 0 } else { self.at };
+        let at = last.chars().count() + if self.hidden { 0 } else { self.at };
+        let (rows, (row, column)) = broken(last.chars().chain(typed.iter().copied()), at, width);
         let above = asked.len();
-        let mut lines: Vec<Line> = asked.into_iter().chain(broken).map(Line::from).collect();
-        if above + at / width >= lines.len() {
-            lines.push(Line::default());
-        }
-        (lines, (above + at / width, at % width))
+        (asked.into_iter().chain(rows).map(Line::from).collect(), (above + row, column))
     }
+}
+
+/// Characters in rows of at most `width` columns, and the row and the column where the character number `at` stands or
+/// would be typed.
+fn broken(characters: impl Iterator<Item = char>, at: usize, width: usize) -> (Vec<String>, (usize, usize)) {
+    let (mut rows, mut column) = (vec![String::new()], 0);
+    let mut cursor = None;
+    for (index, c) in characters.enumerate() {
+        let room = wrap::width(c);
+        if column + room > width {
+            rows.push(String::new());
+            column = 0;
+        }
+        if index == at {
+            cursor = Some((rows.len() - 1, column));
+        }
+        rows.last_mut().into_iter().for_each(|row| row.push(c));
+        column += room;
+    }
+    // Behind a full row the next character stands in a new one.
+    if cursor.is_none() && column == width {
+        rows.push(String::new());
+        column = 0;
+    }
+    let end = (rows.len() - 1, column);
+    (rows, cursor.unwrap_or(end))
 }
 
 #[cfg(test)]
@@ -145,5 +165,20 @@ mod tests {
         assert_eq!((lines.len(), cursor), (2, (1, 9)));
         // The cursor after a full line stands in the next one.
         assert_eq!(typed(&[Key::Pasted("x".repeat(15))]).shown("URL:", 20).1, (1, 0));
+    }
+
+    #[test]
+    fn wide_characters_are_never_cut_in_two() {
+        let shown = |text: &str, keys: &[Key]| {
+            let typed = typed(&[&[Key::Pasted(text.into())], keys].concat());
+            let (lines, cursor) = typed.shown("URL:", 10);
+            (lines.into_iter().map(|line| line.text).collect::<Vec<_>>(), cursor)
+        };
+        assert_eq!(shown("設定設定", &[]), (vec!["URL: 設定".to_owned(), "設定".to_owned()], (1, 4)));
+        assert_eq!(shown("設定設", &[Key::Left]).1, (1, 0));
+        assert_eq!(shown("設定設", &[Key::Left, Key::Left]).1, (0, 7));
+        assert_eq!(shown("e\u{301}te\u{301}", &[]).1, (0, 8));
+        // An accent behind a full row still belongs to it.
+        assert_eq!(shown("abcde\u{301}", &[]).0[0], "URL: abcde\u{301}");
     }
 }

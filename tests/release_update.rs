@@ -37,6 +37,7 @@ struct Scene {
     dir: TempDir,
     running: Running,
     stable: Name,
+    state: PathBuf,
 }
 
 fn script(version: &str) -> String {
@@ -47,9 +48,11 @@ fn script(version: &str) -> String {
 
 impl Scene {
     fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let scene = Self {
             world: World::new(),
-            dir: tempfile::tempdir().unwrap(),
+            state: dir.path().join("state"),
+            dir,
             running: running(1, "1.0.0"),
             stable: Name::parse("stable").unwrap(),
         };
@@ -57,6 +60,17 @@ impl Scene {
         fs::write(scene.path("bin/gwinstall"), script("1.0.0")).unwrap();
         fs::set_permissions(scene.path("bin/gwinstall"), fs::Permissions::from_mode(0o755)).unwrap();
         scene
+    }
+
+    /// The same, and 1.1.0 is published.
+    fn published() -> Self {
+        let scene = Self::new();
+        scene.publish(2, "1.1.0", &script("1.1.0"));
+        scene
+    }
+
+    fn state(&self) -> State<'_> {
+        State { dir: &self.state }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -116,10 +130,9 @@ impl Scene {
         asked: Option<&Pin>,
         then: impl FnOnce(&Inquiry<'_>) -> Result<T>,
     ) -> Result<T> {
-        let state = self.path("state");
         let embedded = self.embedded();
         then(&Inquiry {
-            state: State { dir: &state },
+            state: self.state(),
             origin,
             embedded_keys: &embedded,
             running: &self.running,
@@ -144,6 +157,20 @@ impl Scene {
     fn stage(&self, origin: &Origin, candidate: &Candidate) -> Result<PathBuf> {
         let artifact = order::artifact(&candidate.manifest, "binary", TARGET)?;
         replace::stage(&self.own(), origin, candidate, artifact, &mut |_| ())
+    }
+
+    /// What is published, found and staged beside the executable.
+    fn staged(&self) -> (Candidate, PathBuf) {
+        let candidate = self.candidate(&self.directory());
+        let staged = self.stage(&self.directory(), &candidate).unwrap();
+        (candidate, staged)
+    }
+
+    /// The update from the first question to the end.
+    fn updated(&self) {
+        let (candidate, staged) = self.staged();
+        replace::swap(self.state(), &self.own(), &staged, &candidate, true, &mut |_, _| Ok(works(true)))
+            .unwrap();
     }
 
     fn installed(&self) -> String {
@@ -204,8 +231,7 @@ fn works(succeeded: bool) -> Redeployed {
 
 #[test]
 fn from_a_directory_an_archive_and_beside_its_manifest() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let beside = scene.path("served/v1.1.0").join(format!("gwinstall-1.1.0-{TARGET}"));
     fs::write(&beside, b"\x7fELF not an executable").unwrap();
     assert!(Origin::open(beside.to_str().unwrap(), || panic!()).is_ok());
@@ -237,8 +263,7 @@ fn from_a_directory_an_archive_and_beside_its_manifest() {
 /// Over HTTP: a check is one conditional GET; 304 has no body and asks for no signature; every host is announced.
 #[test]
 fn from_a_web_server() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let root = scene.path("served");
     let server = Server::start(move |request, wire| {
         let Ok(body) = fs::read(root.join(request.path.trim_start_matches('/'))) else {
@@ -289,8 +314,7 @@ fn from_a_web_server() {
 /// Keys rotate: the origin's chain is walked once, kept, and walked again without the origin.
 #[test]
 fn new_keys_are_learnt_and_kept() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let mut chain = Chain::default();
     chain.add(2, &scene.world.keys_json(2), &[&scene.world.roots[0], &scene.world.roots[2]]);
     fs::write(scene.path("served/keys.2.json"), &chain.documents[&2]).unwrap();
@@ -298,24 +322,22 @@ fn new_keys_are_learnt_and_kept() {
         fs::write(scene.path("served").join(format!("keys.{version}.json.{id}.minisig")), minisig).unwrap();
     }
     scene.candidate(&scene.directory());
-    let dir = scene.path("state");
-    let state = State { dir: &dir };
+    let state = scene.state();
     assert_eq!(state.keys(&scene.embedded()).unwrap().version(), 2);
     assert_eq!(state.memory().unwrap().keys_version, 2);
     // Without what was kept, older keys do not come back into power.
-    fs::remove_dir_all(dir.join("keys")).unwrap();
+    fs::remove_dir_all(scene.state.join("keys")).unwrap();
     fs::remove_file(scene.path("served/keys.2.json")).unwrap();
     let error = scene.ask(&scene.directory(), |inquiry| inquiry.ask(false).map(drop)).unwrap_err();
     assert_eq!(error.kind(), Kind::Unverified);
     assert!(error.to_string().contains("keys.2.json is missing"), "{error}");
-    assert_eq!(State { dir: &dir }.keys(b"").unwrap_err().kind(), Kind::Refused);
+    assert_eq!(scene.state().keys(b"").unwrap_err().kind(), Kind::Refused);
 }
 
 /// S18 and the rows "arbitrary software", "endless data": what was not signed leaves no file behind.
 #[test]
 fn s18_artifacts_that_are_not_what_was_signed() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let origin = scene.directory();
     let candidate = scene.candidate(&origin);
     let path = scene.path("served/v1.1.0").join(format!("gwinstall-1.1.0-{TARGET}"));
@@ -359,11 +381,9 @@ fn a_new_executable_must_work_first() {
 
 #[test]
 fn executable_and_configuration_move_together() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let origin = scene.directory();
-    let dir = scene.path("state");
-    let state = State { dir: &dir };
+    let state = scene.state();
     // The redeployment fails, or cannot even run: both are as before.
     for answer in [Ok(works(false)), Err(gwinstall::domain::Error::failed("no"))] {
         let candidate = scene.candidate(&origin);
@@ -407,13 +427,9 @@ fn executable_and_configuration_move_together() {
 /// The kept executable is not the one that was kept: nothing is run or moved.
 #[test]
 fn a_forged_previous_executable_is_not_restored() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
-    let dir = scene.path("state");
-    let state = State { dir: &dir };
-    let candidate = scene.candidate(&scene.directory());
-    let staged = scene.stage(&scene.directory(), &candidate).unwrap();
-    replace::swap(state, &scene.own(), &staged, &candidate, true, &mut |_, _| Ok(works(true))).unwrap();
+    let scene = Scene::published();
+    let state = scene.state();
+    scene.updated();
     fs::write(scene.path("bin/gwinstall.previous"), script("1.0.0") + "# more\n").unwrap();
     let new = Own::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
     let error = replace::rollback(state, &new, &mut |_, _| panic!("must not run")).unwrap_err();
@@ -429,12 +445,9 @@ fn killed_while_redeploying() {
         (Some(1), true, Recovered::Undone, "1.0.0"),
         (None, true, Recovered::Undone, "1.0.0"),
     ] {
-        let scene = Scene::new();
-        scene.publish(2, "1.1.0", &script("1.1.0"));
-        let dir = scene.path("state");
-        let state = State { dir: &dir };
-        let candidate = scene.candidate(&scene.directory());
-        let staged = scene.stage(&scene.directory(), &candidate).unwrap();
+        let scene = Scene::published();
+        let state = scene.state();
+        let (candidate, staged) = scene.staged();
         let saved = crash_within(&scene, |redeploy| {
             replace::swap(state, &scene.own(), &staged, &candidate, deploys, redeploy).map(drop)
         });
@@ -453,12 +466,9 @@ fn killed_while_redeploying() {
 #[test]
 fn every_state_around_the_rename() {
     for (kept, exchanged, staged_left) in [(false, false, true), (true, false, true), (true, true, false)] {
-        let scene = Scene::new();
-        scene.publish(2, "1.1.0", &script("1.1.0"));
-        let dir = scene.path("state");
-        let state = State { dir: &dir };
-        let candidate = scene.candidate(&scene.directory());
-        let staged = scene.stage(&scene.directory(), &candidate).unwrap();
+        let scene = Scene::published();
+        let state = scene.state();
+        let (candidate, staged) = scene.staged();
         let saved = crash_within(&scene, |redeploy| {
             replace::swap(state, &scene.own(), &staged, &candidate, true, redeploy).map(drop)
         });
@@ -476,9 +486,7 @@ fn every_state_around_the_rename() {
         assert_eq!(scene.installed(), script("1.0.0"), "{kept} {exchanged}");
         assert!(!previous.exists() && !staged.exists());
         // And the next update goes through.
-        let candidate = scene.candidate(&scene.directory());
-        let staged = scene.stage(&scene.directory(), &candidate).unwrap();
-        replace::swap(state, &scene.own(), &staged, &candidate, true, &mut |_, _| Ok(works(true))).unwrap();
+        scene.updated();
         assert_eq!(scene.installed(), script("1.1.0"));
     }
 }
@@ -489,13 +497,9 @@ fn killed_while_rolling_back() {
     for (record_seq, expected, installed) in
         [(Some(1), Recovered::Finished, "1.0.0"), (Some(2), Recovered::Undone, "1.1.0")]
     {
-        let scene = Scene::new();
-        scene.publish(2, "1.1.0", &script("1.1.0"));
-        let dir = scene.path("state");
-        let state = State { dir: &dir };
-        let candidate = scene.candidate(&scene.directory());
-        let staged = scene.stage(&scene.directory(), &candidate).unwrap();
-        replace::swap(state, &scene.own(), &staged, &candidate, true, &mut |_, _| Ok(works(true))).unwrap();
+        let scene = Scene::published();
+        let state = scene.state();
+        scene.updated();
         let new = Own::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
         crash_within(&scene, |redeploy| replace::rollback(state, &new, redeploy).map(drop)).restore(&scene);
         let deployed = || Ok(Deployed { seq: record_seq, backup: None });
@@ -508,8 +512,7 @@ fn killed_while_rolling_back() {
 #[test]
 fn one_at_a_time() {
     let scene = Scene::new();
-    let dir = scene.path("state");
-    let state = State { dir: &dir };
+    let state = scene.state();
     let lock = state.lock("self-update", 0).unwrap();
     let error = state.lock("self-update", 0).unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
@@ -522,8 +525,7 @@ fn one_at_a_time() {
 #[test]
 fn bundles_are_verified_at_each_use() {
     let scene = Scene::new();
-    let dir = scene.path("state");
-    let state = State { dir: &dir };
+    let state = scene.state();
     let keys = scene.world.keys();
     for (seq, version) in [(2, "1.1.0"), (3, "1.2.0"), (4, "1.3.0")] {
         scene.publish(seq, version, &script(version));
@@ -535,7 +537,7 @@ fn bundles_are_verified_at_each_use() {
             (seq, version, "release")
         );
     }
-    assert!(!dir.join("bundles/2").exists(), "the newest two are kept");
+    assert!(!scene.state.join("bundles/2").exists(), "the newest two are kept");
     let newest = |memory: &Memory, pins: &[Pin], than| {
         bundles::newest(state, &keys, memory, pins, than).unwrap().map(|bundle| bundle.id.seq)
     };
@@ -547,7 +549,7 @@ fn bundles_are_verified_at_each_use() {
     let denied = Memory { denied: [("1.3.0".to_owned(), "bad".to_owned())].into(), ..Memory::default() };
     assert_eq!(newest(&denied, &[], 1), Some(3));
     assert_eq!(newest(&Memory { floor_seq: 5, ..Memory::default() }, &[], 1), None);
-    let archive = dir.join("bundles/4/bundle.tar.gz");
+    let archive = scene.state.join("bundles/4/bundle.tar.gz");
     let mut forged = fs::read(&archive).unwrap();
     let middle = forged.len() / 2;
     forged[middle] ^= 1;
@@ -559,28 +561,26 @@ fn bundles_are_verified_at_each_use() {
 #[test]
 fn halves_are_tidied() {
     let scene = Scene::new();
-    let dir = scene.path("state");
-    let state = State { dir: &dir };
+    let state = scene.state();
     scene.publish(2, "1.1.0", &script("1.1.0"));
     bundles::fetch(state, &scene.directory(), &scene.candidate(&scene.directory()), &mut |_| ()).unwrap();
     let executable = scene.path("bin/gwinstall");
     assert!(replace::halves(state, &executable).is_empty());
     let halves = ["bundles/2/bundle.tar.gz.part", "bundles/2/manifest.json.tmp", "previous.json.tmp"];
     for name in halves {
-        fs::write(dir.join(name), "half").unwrap();
+        fs::write(scene.state.join(name), "half").unwrap();
     }
     assert_eq!(replace::halves(state, &executable).len(), halves.len());
     replace::tidy(state, &executable).unwrap();
     assert!(replace::halves(state, &executable).is_empty());
-    assert!(halves.iter().all(|name| !dir.join(name).exists()));
-    assert!(dir.join("bundles/2/bundle.tar.gz").exists());
+    assert!(halves.iter().all(|name| !scene.state.join(name).exists()));
+    assert!(scene.state.join("bundles/2/bundle.tar.gz").exists());
 }
 
 /// A47, A48: an archive with a file more, less, other or renamed than its manifest lists.
 #[test]
 fn bundle_archives_must_be_the_manifests_list() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let manifest = scene.candidate(&scene.directory()).manifest;
     let open = |change: &dyn Fn(&mut BundleBytes)| {
         let mut files = bundle_bytes();
@@ -608,8 +608,7 @@ fn bundle_archives_must_be_the_manifests_list() {
 /// `--bundle FILE`: an offline archive, or an archive beside its manifest; never one alone.
 #[test]
 fn bundles_from_files() {
-    let scene = Scene::new();
-    scene.publish(2, "1.1.0", &script("1.1.0"));
+    let scene = Scene::published();
     let keys = scene.world.keys();
     for path in [scene.path("offline-1.1.0.tar"), scene.path("served/v1.1.0/gwinstall-bundle-1.1.0.tar.gz")] {
         let (bundle, manifest) = bundles::from_file(&keys, &path).unwrap();

@@ -18,9 +18,6 @@ use crate::domain::{Error, Instant, Kind, Result, Sha256};
 pub const PRODUCT: &str = "gwinstall";
 /// The format of all three documents.
 pub const SCHEMA: u64 = 1;
-const KEYS_CAP: usize = 64 << 10;
-const CHANNEL_CAP: usize = 16 << 10;
-const MANIFEST_CAP: usize = 256 << 10;
 /// No artifact is larger; a length is checked before anything is downloaded.
 const ARTIFACT_CAP: u64 = 512 << 20;
 
@@ -63,15 +60,43 @@ impl<'de> Deserialize<'de> for Name {
 }
 
 /// What the three documents have in common: how they are read, and the line that their signature must carry.
-pub trait Document: Sized {
+pub trait Document: de::DeserializeOwned {
     /// `keys`, `channel` or `manifest`: the domain that a signature is made for.
     const KIND: &'static str;
+    /// How a person is told of it.
+    const CALLED: &'static str;
+    /// No document has more bytes.
+    const CAP: usize;
+    /// The fields that this version knows, by which it knows whether it understands the critical ones.
+    const FIELDS: &'static [&'static str];
 
-    /// Reads a document. Only to be called with bytes whose signature has been verified.
-    fn parse(bytes: &[u8]) -> Result<Self>;
+    /// Whether what it says fits together.
+    fn check(&self) -> std::result::Result<(), String>;
 
     /// The trusted comment that a signature over `bytes` must carry, byte for byte.
     fn statement(&self, bytes: &[u8]) -> String;
+
+    /// Reads a document. Only to be called with bytes whose signature has been verified. A newer format, or a field that
+    /// its author calls critical and that we do not know, is no forgery: it asks for a newer gwinstall.
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let newer = |why: String| {
+            Error::new(Kind::Refused, format!("{} needs a newer gwinstall", Self::CALLED)).because(why).hint(
+                "install the newest release with its install.sh, or take an older release with --version",
+            )
+        };
+        let head: Head = strict::read(Self::CALLED, bytes, Self::CAP)?;
+        if head.schema != SCHEMA {
+            return Err(newer(format!("its schema is {}, this version reads {SCHEMA}", head.schema)));
+        }
+        if let Some(field) = head.critical.iter().find(|field| !Self::FIELDS.contains(&field.as_str())) {
+            return Err(newer(format!("it relies on the field \"{}\"", field.escape_default())));
+        }
+        let document: Self = strict::read(Self::CALLED, bytes, Self::CAP)?;
+        document.check().map_err(|why| {
+            Error::unverified(format!("{} is not a valid document", Self::CALLED)).because(why)
+        })?;
+        Ok(document)
+    }
 }
 
 /// `keys.json`: who may sign.
@@ -125,23 +150,11 @@ pub struct Revoked {
 
 impl Document for Keys {
     const KIND: &'static str = "keys";
+    const CALLED: &'static str = "keys.json";
+    const CAP: usize = 64 << 10;
+    const FIELDS: &'static [&'static str] =
+        &["schema", "version", "expires", "root", "release", "channel", "retired", "revoked"];
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
-        let keys: Self = open("keys.json", bytes, KEYS_CAP, &KEYS_FIELDS)?;
-        keys.check().map_err(|why| inconsistent("keys.json", &why))?;
-        Ok(keys)
-    }
-
-    fn statement(&self, bytes: &[u8]) -> String {
-        let facts = format!("product={PRODUCT} version={}", self.version);
-        statement(Self::KIND, &facts, bytes, self.expires)
-    }
-}
-
-const KEYS_FIELDS: [&str; 8] =
-    ["schema", "version", "expires", "root", "release", "channel", "retired", "revoked"];
-
-impl Keys {
     /// One key has one role: ids and key bytes are unique over the whole document.
     fn check(&self) -> std::result::Result<(), String> {
         let (mut ids, mut points) = (BTreeSet::new(), BTreeSet::new());
@@ -169,6 +182,11 @@ impl Keys {
             Some(key) => Err(format!("key {} ends before it begins", key.id)),
             None => Ok(()),
         }
+    }
+
+    fn statement(&self, bytes: &[u8]) -> String {
+        let facts = format!("product={PRODUCT} version={}", self.version);
+        statement(Self::KIND, &facts, bytes, self.expires)
     }
 }
 
@@ -199,29 +217,29 @@ pub struct Channel {
     pub critical: Vec<String>,
 }
 
-const CHANNEL_FIELDS: [&str; 11] = [
-    "schema",
-    "product",
-    "channel",
-    "seq",
-    "version",
-    "manifest_sha256",
-    "keys_version",
-    "at",
-    "expires",
-    "severity",
-    "min_seq",
-];
-
 impl Document for Channel {
     const KIND: &'static str = "channel";
+    const CALLED: &'static str = "the channel document";
+    const CAP: usize = 16 << 10;
+    const FIELDS: &'static [&'static str] = &[
+        "schema",
+        "product",
+        "channel",
+        "seq",
+        "version",
+        "manifest_sha256",
+        "keys_version",
+        "at",
+        "expires",
+        "severity",
+        "min_seq",
+    ];
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
-        let channel: Self = open("the channel document", bytes, CHANNEL_CAP, &CHANNEL_FIELDS)?;
-        if channel.seq == 0 || channel.expires <= channel.at || channel.min_seq > channel.seq {
-            return Err(inconsistent("the channel document", "its numbers or dates contradict each other"));
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.seq == 0 || self.expires <= self.at || self.min_seq > self.seq {
+            return Err("its numbers or dates contradict each other".to_owned());
         }
-        Ok(channel)
+        Ok(())
     }
 
     fn statement(&self, bytes: &[u8]) -> String {
@@ -259,24 +277,6 @@ pub struct Manifest {
     #[serde(default)]
     pub critical: Vec<String>,
 }
-
-const MANIFEST_FIELDS: [&str; 15] = [
-    "schema",
-    "product",
-    "channel",
-    "seq",
-    "version",
-    "commit",
-    "released",
-    "expires",
-    "prev",
-    "floor_seq",
-    "min_client_seq",
-    "artifacts",
-    "bundle",
-    "pins",
-    "deny",
-];
 
 /// One file of the release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -349,11 +349,44 @@ pub struct Denied {
 
 impl Document for Manifest {
     const KIND: &'static str = "manifest";
+    const CALLED: &'static str = "manifest.json";
+    const CAP: usize = 256 << 10;
+    const FIELDS: &'static [&'static str] = &[
+        "schema",
+        "product",
+        "channel",
+        "seq",
+        "version",
+        "commit",
+        "released",
+        "expires",
+        "prev",
+        "floor_seq",
+        "min_client_seq",
+        "artifacts",
+        "bundle",
+        "pins",
+        "deny",
+    ];
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
-        let manifest: Self = open("manifest.json", bytes, MANIFEST_CAP, &MANIFEST_FIELDS)?;
-        manifest.check().map_err(|why| inconsistent("manifest.json", &why))?;
-        Ok(manifest)
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.seq == 0 || self.floor_seq > self.seq || self.expires <= self.released {
+            return Err("its numbers or dates contradict each other".into());
+        }
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if self.commit.len() != 40 || !self.commit.bytes().all(hex) {
+            return Err("its commit is not 40 lower-case hex digits".into());
+        }
+        let (mut names, mut uses) = (BTreeSet::new(), BTreeSet::new());
+        for artifact in &self.artifacts {
+            if !names.insert(&artifact.name) || !uses.insert((&artifact.role, &artifact.target)) {
+                return Err(format!("artifact {} is listed twice", artifact.name));
+            }
+            if artifact.len == 0 || artifact.len > ARTIFACT_CAP {
+                return Err(format!("artifact {} has an impossible length", artifact.name));
+            }
+        }
+        self.bundle.check()
     }
 
     fn statement(&self, bytes: &[u8]) -> String {
@@ -377,26 +410,6 @@ impl Manifest {
     pub fn denied_versions(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.deny.iter().filter(|denied| denied.kind == *"self");
         own.flat_map(|denied| denied.versions.iter().map(|version| (version.as_str(), denied.why.as_str())))
-    }
-
-    fn check(&self) -> std::result::Result<(), String> {
-        if self.seq == 0 || self.floor_seq > self.seq || self.expires <= self.released {
-            return Err("its numbers or dates contradict each other".into());
-        }
-        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if self.commit.len() != 40 || !self.commit.bytes().all(hex) {
-            return Err("its commit is not 40 lower-case hex digits".into());
-        }
-        let (mut names, mut uses) = (BTreeSet::new(), BTreeSet::new());
-        for artifact in &self.artifacts {
-            if !names.insert(&artifact.name) || !uses.insert((&artifact.role, &artifact.target)) {
-                return Err(format!("artifact {} is listed twice", artifact.name));
-            }
-            if artifact.len == 0 || artifact.len > ARTIFACT_CAP {
-                return Err(format!("artifact {} has an impossible length", artifact.name));
-            }
-        }
-        self.bundle.check()
     }
 }
 
@@ -427,7 +440,7 @@ pub fn unverified_keys_version(bytes: &[u8]) -> Option<u64> {
         version: Option<serde_json::Value>,
         keys_version: Option<u64>,
     }
-    let versions: Versions = strict::read("document", bytes, KEYS_CAP).ok()?;
+    let versions: Versions = strict::read("document", bytes, Keys::CAP).ok()?;
     versions.keys_version.or_else(|| versions.version?.as_u64())
 }
 
@@ -453,26 +466,4 @@ struct Head {
     schema: u64,
     #[serde(default)]
     critical: Vec<String>,
-}
-
-/// Reads a document of ours. A newer format, or a field that its author calls critical and that we do not know, is
-/// no forgery: it asks for a newer gwinstall.
-fn open<T: de::DeserializeOwned>(what: &str, bytes: &[u8], cap: usize, known: &[&str]) -> Result<T> {
-    let newer = |why: String| {
-        Error::new(Kind::Refused, format!("{what} needs a newer gwinstall"))
-            .because(why)
-            .hint("install the newest release with its install.sh, or take an older release with --version")
-    };
-    let head: Head = strict::read(what, bytes, cap)?;
-    if head.schema != SCHEMA {
-        return Err(newer(format!("its schema is {}, this version reads {SCHEMA}", head.schema)));
-    }
-    if let Some(field) = head.critical.iter().find(|field| !known.contains(&field.as_str())) {
-        return Err(newer(format!("it relies on the field \"{}\"", field.escape_default())));
-    }
-    strict::read(what, bytes, cap)
-}
-
-fn inconsistent(what: &str, why: &str) -> Error {
-    Error::unverified(format!("{what} is not a valid document")).because(why)
 }

@@ -3,7 +3,7 @@
 use crate::bundle::Bundle;
 use crate::cli::DiffArgs;
 use crate::deploy::draft::{Draft, draft};
-use crate::deploy::goals::{self, Extent, Wish};
+use crate::deploy::goals::{self, Wish};
 use crate::deploy::{store, values};
 use crate::domain::plan::{Action, Step};
 use crate::domain::request::Request;
@@ -24,18 +24,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let bundle = super::bundle(place, &request.source)?;
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let wish = Wish {
-        place,
-        bundle: &bundle,
-        request: &request,
-        last: Some(&last),
-        values: &values,
-        extent: Extent::All,
-        force: false,
-        operation: "update",
-        off: last.request.off,
-        env: None,
-    };
+    let wish = Wish::again(place, &bundle, &request, &last, &values);
     let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
     let text = text(&bundle, &drafted)?;
     let data = change::data(&drafted, None);

@@ -53,16 +53,10 @@ pub(super) fn run(
     let values = Values { google_login, ..Values::default() };
     let setting = Setting { name, value: &value, source: if from.is_some() { "file" } else { "prompt" } };
     let wish = Wish {
-        place,
-        bundle: &bundle,
-        request: &request,
-        last: Some(&last),
-        values: &values,
         extent: Extent::Values,
-        force: false,
         operation: "env",
-        off: last.request.off,
         env: Some(setting.written(place)?),
+        ..Wish::again(place, &bundle, &request, &last, &values)
     };
     let mut drafted = setting.drafted(place, &last, &wish)?;
     if drafted.plan.is_empty() {

@@ -24,16 +24,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
     let values = values::gather(place, &choice, &request)?;
     let wish = Wish {
-        place,
-        bundle: &bundle,
-        request: &request,
-        last: Some(&last),
-        values: &values,
         extent: Extent::Settings,
         force: last.request.forced,
         operation,
         off,
-        env: None,
+        ..Wish::again(place, &bundle, &request, &last, &values)
     };
     let mut drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
     let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };

@@ -71,6 +71,30 @@ pub struct Wish<'a> {
     pub env: Option<EnvFile>,
 }
 
+impl<'a> Wish<'a> {
+    /// What is deployed, worked out anew: as `update` would, and without a change of where Claude Code is pointed.
+    pub fn again(
+        place: &'a Place,
+        bundle: &'a Bundle,
+        request: &'a Request,
+        last: &'a Record,
+        values: &'a Values,
+    ) -> Self {
+        Self {
+            place,
+            bundle,
+            request,
+            last: Some(last),
+            values,
+            extent: Extent::All,
+            force: false,
+            operation: "update",
+            off: last.request.off,
+            env: None,
+        }
+    }
+}
+
 /// The goal of `install`, `update`, `on`, `off`, `env set` and `models`.
 pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
     let Wish { place, bundle, request, last, .. } = wish;

@@ -97,6 +97,9 @@ fn verify_reads_whole_archives_and_damage_exits_8() {
     let _ = world.run(&["backup", "verify", &name]).exits(8).says("damaged");
     let all = world.run(&["--json", "backup", "verify"]).exits(8).data();
     assert_eq!(all["damaged"], 1);
+    let listed = world.run(&["--json", "backup", "list"]).exits(0).data();
+    assert_eq!(listed["backups"].as_array().unwrap().last().unwrap()["is_valid"], false, "{listed}");
+    let _ = world.run(&["backup", "list"]).exits(0).says("damaged");
     // Without its line in the index only the archive itself speaks.
     fs::remove_file(world.gateway("backups/metadata.json")).unwrap();
     let _ = world.run(&["backup", "verify", &name]).exits(8);

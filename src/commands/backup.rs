@@ -84,7 +84,7 @@ fn numbers(entries: &[Entry]) -> Vec<Option<usize>> {
 }
 
 fn list(place: &Place) -> Result<Answer> {
-    let entries = backup::list(place)?;
+    let entries = backup::list_verified(place)?;
     if entries.is_empty() {
         return Ok(Answer::new("there is no backup")
             .text("There is no backup yet. One is made before every change; now: gwinstall backup create")
@@ -251,7 +251,7 @@ fn own(place: &Place, which: &str) -> Result<String> {
 
 /// What pruning would take: never the newest, the newest whole one, the one last gone back to, or a pinned one.
 fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
-    let entries = backup::list(place)?;
+    let entries = backup::list_verified(place)?;
     let record = store::record(place)?;
     let mut in_use: Vec<&str> = record.iter().filter_map(|record| record.restored_from.as_deref()).collect();
     in_use.extend(entries.iter().rev().find(|entry| entry.is_valid).map(|entry| entry.filename.as_str()));
@@ -328,10 +328,9 @@ fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
     if !disk::exists(from) {
         return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
     }
-    let real = disk::real_file(from)?;
     let entry = locked(place, wait, || {
         let watch = system::Stopwatch::start();
-        let entry = backup::adopt(place, &real, system::now())?;
+        let entry = backup::adopt(place, from, system::now())?;
         log(place, "backup import", &watch, &json!(entry.filename));
         Ok(entry)
     })?;

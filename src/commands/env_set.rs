@@ -137,8 +137,7 @@ fn note_name(catalog: &Catalog, name: &str) {
 fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
     let text = match from {
         Some(path) if path.as_os_str() != "-" => {
-            let bytes =
-                disk::read(&disk::real_file(path)?, LONGEST).map_err(|error| error.of_kind(Kind::Usage))?;
+            let bytes = disk::read_given(path, LONGEST).map_err(|error| error.of_kind(Kind::Usage))?;
             let text = String::from_utf8(bytes)
                 .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;
             Secret::new(text.trim_end_matches(['\n', '\r']))

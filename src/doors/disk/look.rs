@@ -9,6 +9,7 @@ use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 
 use super::failure;
 use crate::domain::hash::Hasher;
+use crate::domain::name::shell_word;
 use crate::domain::tree::{Found, Stamp};
 use crate::domain::{Error, Kind, Result};
 
@@ -31,7 +32,7 @@ pub fn find(path: &Path) -> Result<Found> {
     Ok(Found::File(Stamp { sha256: hasher.finish().0, mode: meta.mode() & 0o7777 }))
 }
 
-fn kind_of(meta: &fs::Metadata) -> &'static str {
+pub(super) fn kind_of(meta: &fs::Metadata) -> &'static str {
     let kind = meta.file_type();
     if kind.is_symlink() {
         "a symbolic link"
@@ -70,19 +71,24 @@ pub fn read_maybe(path: &Path, cap: u64) -> Result<Option<Vec<u8>>> {
     };
     let len = file.metadata().map_err(|error| failure("read", path, &error))?.len();
     if len > cap {
-        return Err(too_large(path, len, cap));
+        return Err(too_large(path, cap));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     file.take(cap + 1).read_to_end(&mut bytes).map_err(|error| failure("read", path, &error))?;
     if bytes.len() as u64 > cap {
-        return Err(too_large(path, bytes.len() as u64, cap));
+        return Err(too_large(path, cap));
     }
     Ok(Some(bytes))
 }
 
-fn too_large(path: &Path, len: u64, cap: u64) -> Error {
+pub(super) fn too_large(path: &Path, cap: u64) -> Error {
+    let most = match cap {
+        0..1024 => format!("{cap} bytes"),
+        1024..0x10_0000 => format!("{} KiB", cap >> 10),
+        _ => format!("{} MiB", cap >> 20),
+    };
     Error::new(Kind::Failed, format!("cannot read {}", path.display()))
-        .because(format!("it is too large: {len} bytes, at most {} MiB are read", cap >> 20))
+        .because(format!("it is too large: at most {most} are read"))
 }
 
 /// A regular file opened for streaming, and its length.
@@ -230,8 +236,8 @@ pub fn real_file(path: &Path) -> Result<PathBuf> {
                 return Err(Error::failed(format!("cannot follow {}", path.display()))
                     .because(format!("it links to {}, which does not exist", here.display()))
                     .hint(format!(
-                        "create the file ({{}} will do) or remove the link: ls -l {}",
-                        path.display()
+                        "create what it points at, or remove the link: ls -l {}",
+                        shell_word(&path.to_string_lossy())
                     )));
             }
             Err(error) => return Err(failure("follow", &here, &error)),

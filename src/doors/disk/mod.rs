@@ -4,10 +4,12 @@
 //! ours, and no call is retried after a failed fsync. Never: a recursive delete, a blind overwrite.
 
 mod change;
+mod given;
 mod lock;
 mod look;
 
 pub use change::*;
+pub use given::read_given;
 pub use lock::{Holder, Lock, hold, holder};
 pub use look::*;
 

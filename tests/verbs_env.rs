@@ -81,6 +81,56 @@ fn unknown_names_are_set_as_secrets_and_slips_are_refused() {
     let _ = World::new().run_with(&["env", "set", "X", "--yes"], "y").exits(2).says("nothing is deployed");
 }
 
+/// What a tired person gives: several lines, a key file's content instead of its path, a whole line of another `.env`.
+#[test]
+fn values_are_cleaned_or_refused_and_never_shown() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let json = "{\n  \"private_key\": \"canary\"\n}\n";
+    fs::write(world.home().join("key.json"), json).unwrap();
+    let before = world.snapshot();
+    for (name, from, input) in [
+        ("VERTEXAI_PROJECT", "-", json),
+        ("VERTEXAI_PROJECT", "key.json", ""),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "-", "{\"private_key\": \"canary\"}"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "key.json", ""),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "-", "~/canary.json"),
+        ("HTTPS_PROXY", "-", "canary:8080"),
+    ] {
+        let _ = world
+            .run_with(&["env", "set", name, "--from", from, "--yes"], input)
+            .exits(2)
+            .never_says("canary");
+    }
+    assert_eq!(before, world.snapshot());
+    let set = |name: &str, input: &str| {
+        world.run_with(&["env", "set", name, "--yes"], input).exits(0).never_says("canary")
+    };
+    let _ = set("ANTHROPIC_API_KEY", "export ANTHROPIC_API_KEY=\"sk-ant-canary\" \n")
+        .says("quotes")
+        .says("the preset basic makes no use of ANTHROPIC_API_KEY");
+    assert!(world.read(".env").contains("ANTHROPIC_API_KEY=sk-ant-canary\n"));
+    // A key in the wrong variable is still a key.
+    let _ = set("VERTEXAI_PROJECT", "sk-canary-0123456789");
+    for verb in [&["env", "list"][..], &["status", "--json"], &["diff"]] {
+        let _ = world.run(verb).never_says("canary");
+    }
+    assert!(!world.record().to_string().contains("canary"));
+}
+
+/// A row of single values does not push out what an update can be taken back with.
+#[test]
+fn backups_before_a_value_go_first() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let _ = world.run(&["models", "add", "glm-5.2", "--yes"]).exits(0);
+    let before_models = world.backups()[0].clone();
+    for n in 0..8 {
+        let _ = world.run_with(&["env", "set", "X", "--yes"], &format!("value-{n}")).exits(0);
+    }
+    let kept = world.backups();
+    assert_eq!(kept.len(), 5);
+    assert!(kept.contains(&before_models), "{kept:?}");
+}
+
 #[test]
 fn check_names_every_missing_variable_with_its_command() {
     let world = World::deployed(&["--models", "gpt-oss-120b"]);

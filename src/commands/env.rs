@@ -15,7 +15,7 @@ use crate::domain::name::{count, printable};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::request::Request;
-use crate::domain::secret::{mask, mask_userinfo};
+use crate::domain::secret::{looks_secret, mask, mask_userinfo};
 use crate::domain::{Kind, Place, Result};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::render::{self, Choice, Need};
@@ -247,7 +247,7 @@ impl Standing<'_> {
 }
 
 fn masked(value: &str, secret: bool) -> String {
-    if secret { mask(value) } else { printable(&mask_userinfo(value)) }
+    if secret || looks_secret(value) { mask(value) } else { printable(&mask_userinfo(value)) }
 }
 
 /// The words of `EnvRecord::source` for a person.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs};
+use crate::deploy::backup::BEFORE_A_VALUE;
 use crate::deploy::draft::{Draft, EnvFile, draft};
 use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::values::{self, MASTER_KEY, Values};
@@ -14,17 +15,17 @@ use crate::deploy::{checks, store};
 use crate::domain::name::{closest, printable};
 use crate::domain::record::{EnvRecord, Origin, Record};
 use crate::domain::request::Request;
+use crate::domain::secret::looks_secret;
+use crate::domain::tree::Class;
 use crate::domain::{Error, Kind, Place, Result, Secret, Sha256};
 use crate::doors::{disk, prompt, term};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::format::dotenv::DotEnv;
 use crate::render;
 
 use super::answer::Answer;
 use super::change::{self, Change};
+use super::env_value::{Given, given};
 use super::report;
-
-/// No credential that goes into one line of `.env` is longer.
-const LONGEST: u64 = 64 << 10;
 
 pub(super) fn run(
     place: &Place,
@@ -34,7 +35,7 @@ pub(super) fn run(
     confirm: &ConfirmArgs,
 ) -> Result<Answer> {
     demand_name(name)?;
-    let change = Change::new(place, common, confirm, "env set");
+    let change = Change::new(place, common, confirm, BEFORE_A_VALUE);
     change.recover()?;
     let last = store::record(place)?.ok_or_else(|| {
         Error::usage("nothing is deployed yet, so there is no .env to write to")
@@ -45,9 +46,15 @@ pub(super) fn run(
     if !confirm.dry_run {
         super::demand_consent(confirm, &format!("gwinstall env set {name} --from PATH"))?;
     }
-    let value = value_of(name, from)?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
+    let Given { text, notes } = given(name, bundle.catalog.variable(name), value_of(name, from)?.expose())?;
+    let value = Secret::new(text);
+    notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
+    if bundle.catalog.variable(name).is_some() && !render::needs(&choice).iter().any(|(used, _)| used == name)
+    {
+        term::talk(&format!("note: the preset {} makes no use of {name}", choice.preset.name));
+    }
     // Only this variable changes: what else could be found now is for the next installation.
     let google_login = values::gather(place, &choice, &request)?.google_login;
     let values = Values { google_login, ..Values::default() };
@@ -135,23 +142,13 @@ fn note_name(catalog: &Catalog, name: &str) {
 }
 
 fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
-    let text = match from {
-        Some(path) if path.as_os_str() != "-" => {
-            let bytes = disk::read_given(path, LONGEST).map_err(|error| error.of_kind(Kind::Usage))?;
-            let text = String::from_utf8(bytes)
-                .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;
-            Secret::new(text.trim_end_matches(['\n', '\r']))
-        }
-        _ => prompt::read_secret(&format!("Value of {name} (not shown)"))?,
+    let Some(path) = from.filter(|path| path.as_os_str() != "-") else {
+        return prompt::read_secret(&format!("Value of {name} (not shown)"));
     };
-    if text.expose().is_empty() {
-        return Err(Error::usage(format!("the value of {name} is empty")).because("nothing was changed"));
-    }
-    if is_placeholder(text.expose()) {
-        return Err(Error::usage(format!("this value of {name} is a placeholder"))
-            .because("anybody could guess it, and the gateway refuses to start with it"));
-    }
-    Ok(text)
+    let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;
+    Ok(Secret::new(text))
 }
 
 struct Setting<'a> {
@@ -180,14 +177,20 @@ impl Setting<'_> {
                 .insert(self.name.to_owned(), self.entry(&wish.bundle.catalog, known));
         }
         goal.env_summary.push_str(&format!("set {}\n", self.name));
-        draft(place, Some(last), goal)
+        let mut draft = draft(place, Some(last), goal)?;
+        for step in draft.plan.steps.iter_mut().filter(|step| step.class == Class::Env) {
+            step.reason = "the value that you give";
+        }
+        Ok(draft)
     }
 
     /// The value is the user's from now on.
     fn entry(&self, catalog: &Catalog, known: Option<&EnvRecord>) -> EnvRecord {
         let value = self.value.expose();
-        let secret =
-            catalog.is_secret(self.name) || value.contains('@') || known.is_some_and(|known| known.secret);
+        let secret = catalog.is_secret(self.name)
+            || value.contains('@')
+            || looks_secret(value)
+            || known.is_some_and(|known| known.secret);
         EnvRecord {
             origin: Origin::User,
             source: self.source.to_owned(),

@@ -64,7 +64,7 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
         let typed = prompt::read_secret("Token of the gateway")?;
         return request::token("--auth-token-file -", typed.expose()).map(Some);
     }
-    let bytes = disk::read_given(path, 1 << 16).map_err(|error| error.of_kind(Kind::Usage))?;
+    let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::usage(format!("--auth-token-file: {} is not text", path.display())))?;
     request::token("--auth-token-file", &text).map(Some)

@@ -10,6 +10,7 @@ mod doctor;
 mod doctor_net;
 mod env;
 mod env_set;
+mod env_value;
 mod explain;
 mod gateway;
 mod history;

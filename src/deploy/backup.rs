@@ -354,8 +354,9 @@ pub fn remove(place: &Place, filename: &str) -> Result<()> {
     Ok(())
 }
 
-/// Which backups a pruning would remove: the oldest beyond `keep`, and those older than `max_age_days`. Never a pinned
-/// one, one of `in_use`, or the newest.
+/// Which backups a pruning would remove: what is beyond `keep`, and those older than `max_age_days`. Never a pinned
+/// one, one of `in_use`, or the newest. Beyond `keep` the oldest go, those first that were made before a single value
+/// was set: a row of these must not push out what an update can be taken back with.
 pub fn prunable(
     entries: &[Entry],
     keep: usize,
@@ -367,16 +368,22 @@ pub fn prunable(
     let surplus = candidates.len().saturating_sub(keep);
     let limit = max_age_days.map(|days| now.unix() - i64::from(days) * 86_400);
     let newest = entries.last().map(|entry| entry.filename.as_str());
+    let (values, others): (Vec<&Entry>, Vec<&Entry>) =
+        candidates.iter().partition(|entry| entry.before == BEFORE_A_VALUE);
+    let beyond: Vec<&Entry> = values.into_iter().chain(others).take(surplus).collect();
     candidates
         .iter()
-        .enumerate()
-        .filter(|(index, entry)| {
-            *index < surplus || limit.is_some_and(|limit| entry.created_at.unix() < limit)
+        .filter(|entry| {
+            beyond.iter().any(|one| one.filename == entry.filename)
+                || limit.is_some_and(|limit| entry.created_at.unix() < limit)
         })
-        .map(|(_, entry)| entry.filename.clone())
+        .map(|entry| entry.filename.clone())
         .filter(|name| !in_use.contains(&name.as_str()) && newest != Some(name))
         .collect()
 }
+
+/// `Entry::before` of a backup made before `env set`.
+pub const BEFORE_A_VALUE: &str = "env set";
 
 /// Reads a backup file and checks all of it before anybody acts on it.
 pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {

@@ -39,9 +39,36 @@ pub fn mask_userinfo(url: &str) -> String {
     }
 }
 
+/// Prefixes by which providers let their keys be known, and be found where they do not belong.
+const KEY_PREFIXES: [&str; 8] = ["sk-", "sk_", "AIza", "ghp_", "github_pat_", "xoxb-", "xoxp-", "glpat-"];
+
+/// Whether a text is a secret whatever its name says: a key by its prefix, or a private key.
+pub fn looks_secret(text: &str) -> bool {
+    let shaped = KEY_PREFIXES.iter().any(|start| text.starts_with(start)) && text.len() >= 12;
+    let aws = text.len() == 20 && text.starts_with("AKIA") && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let private = text.contains("-----BEGIN") || text.contains("\"private_key\"");
+    (shaped && !text.contains(' ')) || aws || private
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_known_by_its_looks() {
+        for text in [
+            "sk-ant-api03-abcdef",
+            "AIzaSyAabcdefgh",
+            "AKIAIOSFODNN7EXAMPLE",
+            "{\"type\": \"service_account\", \"private_key\": \"…\"}",
+            "-----BEGIN PRIVATE KEY-----",
+        ] {
+            assert!(looks_secret(text), "{text}");
+        }
+        for text in ["my-project", "us-central1", "sk-", "/keys/sk-ant.json", "https://gw.example.com", ""] {
+            assert!(!looks_secret(text), "{text}");
+        }
+    }
 
     #[test]
     fn nothing_of_a_secret_is_shown() {

@@ -18,8 +18,11 @@ use std::io::IsTerminal as _;
 
 use list::List;
 
-use super::term;
+use super::{disk, term};
 use crate::domain::{Error, Kind, Result, Secret};
+
+/// No credential that goes into one line of `.env` is longer, in bytes.
+pub const LONGEST_SECRET: u64 = 64 << 10;
 
 /// `None`: the user gave up.
 pub type Answered<T> = Option<T>;
@@ -79,12 +82,14 @@ pub fn ask_secret(question: &str) -> Result<Answered<Secret>> {
     Ok(typed.map(Secret::new))
 }
 
-/// A secret from standard input: asked for on a terminal, else the first line of a pipe.
+/// A secret from standard input: asked for on a terminal, else all that comes through the pipe.
 pub fn read_secret(question: &str) -> Result<Secret> {
     if std::io::stdin().is_terminal() {
         return ask_secret(question)?.ok_or_else(stopped);
     }
-    Ok(Secret::new(term::read_line()?.unwrap_or_default().trim_end_matches(['\n', '\r'])))
+    let text = String::from_utf8(disk::read_stdin(LONGEST_SECRET)?)
+        .map_err(|_| Error::usage("standard input is not text"))?;
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 
 /// What a run ends with that was given up at a question.

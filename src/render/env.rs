@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::record::{EnvRecord, Origin};
+use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
@@ -188,9 +189,9 @@ fn kept_record(input: &EnvInput<'_>, name: &str, value: &str) -> EnvRecord {
     }
 }
 
-/// A URL with a user and password in it is secret whatever the catalog says of its name.
+/// A key, or a URL with a user and password in it, is secret whatever the catalog says of its name.
 fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: &str) -> EnvRecord {
-    let secret = input.choice.catalog.is_secret(name) || value.contains('@');
+    let secret = input.choice.catalog.is_secret(name) || value.contains('@') || looks_secret(value);
     EnvRecord {
         origin,
         source: source.to_owned(),

@@ -3,15 +3,16 @@
 //! Unlike at paths of ours, links are followed and a pipe is read to its end. Promise: at most `cap` bytes are taken,
 //! and a signal ends the wait for a pipe that nobody writes to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{failure, look};
-use crate::domain::Result;
+use crate::domain::{Error, Result};
 use crate::doors::signals;
 
 /// All that is in the file, or comes through the pipe.
@@ -19,58 +20,49 @@ pub fn read_given(path: &Path, cap: u64) -> Result<Vec<u8>> {
     let cannot = |error: io::Error| failure("read", path, &error);
     // Without O_NONBLOCK opening a pipe waits for a writer, and no signal ends that.
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(cannot)?;
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(cannot)?;
     let meta = file.metadata().map_err(cannot)?;
     let bytes = if meta.is_file() {
         let mut bytes = Vec::new();
         file.take(cap + 1).read_to_end(&mut bytes).map_err(cannot)?;
         bytes
     } else if meta.file_type().is_fifo() {
-        let mut pipe = Pipe(file);
-        let mut bytes = Vec::new();
-        loop {
-            pipe.wait()?;
-            if !pipe.read_into(&mut bytes).map_err(cannot)? || bytes.len() as u64 > cap {
-                break bytes;
-            }
-        }
+        drain(&mut file, cap, &cannot)?
     } else {
         return Err(cannot(io::Error::other(format!("it is {}", look::kind_of(&meta)))));
     };
     if bytes.len() as u64 > cap { Err(look::too_large(path, cap)) } else { Ok(bytes) }
 }
 
-struct Pipe(File);
+/// All that comes through standard input.
+pub fn read_stdin(cap: u64) -> Result<Vec<u8>> {
+    let path = Path::new("standard input");
+    let bytes = drain(&mut io::stdin().lock(), cap, &|error| failure("read", path, &error))?;
+    if bytes.len() as u64 > cap { Err(look::too_large(path, cap)) } else { Ok(bytes) }
+}
 
-impl Pipe {
-    /// Waits until there is something to read, or nobody writes any more.
-    fn wait(&self) -> Result<()> {
-        loop {
-            signals::check()?;
-            // The patience is for a signal that comes between the look and the wait.
-            let patience = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                _ => return Ok(()),
-            }
+/// Reads to the end, or until there is more than `cap`.
+fn drain(source: &mut (impl Read + AsFd), cap: u64, cannot: &dyn Fn(io::Error) -> Error) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 8192];
+    while bytes.len() as u64 <= cap {
+        signals::check()?;
+        // The patience is for a signal that comes between the look and the wait.
+        let patience = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+        if matches!(
+            poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&patience)),
+            Ok(0) | Err(rustix::io::Errno::INTR)
+        ) {
+            continue;
+        }
+        match source.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(&chunk[..length]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(cannot(error)),
         }
     }
-
-    /// What is there now; `false` at the end.
-    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        let mut chunk = [0; 8192];
-        match self.0.read(&mut chunk) {
-            Ok(0) => Ok(false),
-            Ok(length) => {
-                bytes.extend_from_slice(&chunk[..length]);
-                Ok(true)
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                Ok(true)
-            }
-            Err(error) => Err(error),
-        }
-    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod lock;
 mod look;
 
 pub use change::*;
-pub use given::read_given;
+pub use given::{read_given, read_stdin};
 pub use lock::{Holder, Lock, hold, holder};
 pub use look::*;
 

@@ -47,6 +47,8 @@ impl Typed {
     fn press(&mut self, key: &Key) {
         match key {
             Key::Char(c) => self.insert(*c),
+            // Nobody sees how many lines were pasted: what is read has to be all of it, to be refused where it is wrong.
+            Key::Pasted(text) if self.hidden => text.trim().chars().for_each(|c| self.insert(c)),
             // A line of it: what an editor put behind the last word ends nothing.
             Key::Pasted(text) => {
                 text.trim().chars().take_while(|c| !c.is_control()).for_each(|c| self.insert(c));
@@ -151,6 +153,13 @@ mod tests {
     fn a_paste_is_one_line_and_answers_nothing() {
         assert_eq!(text(&[Key::Pasted("  https://gw.example\ny\n".into())]), "https://gw.example");
         assert_eq!(text(&[Key::Pasted("a\x1b[31mb".into())]), "a");
+    }
+
+    #[test]
+    fn a_hidden_paste_loses_no_line() {
+        let mut hidden = Typed { hidden: true, ..typed(&[]) };
+        hidden.press(&Key::Pasted("{\n  \"key\": 1\n}\n".into()));
+        assert_eq!(hidden.characters.iter().collect::<String>(), "{\n  \"key\": 1\n}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::super::dotenv::{is_name, is_placeholder};
 use super::super::yaml::{Node, Scalar, names_a_secret};
 use super::keys::knows;
 use super::{Report, Severity};
+use crate::domain::secret::looks_secret;
 
 /// Keys whose value is text wherever they stand, and that people write without quotes.
 const TEXT: &str = "model api_base api_version base_url organization vertex_project vertex_location vertex_credentials \
@@ -180,14 +181,10 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
 }
 
 fn is_secret(key: &str, text: &str) -> bool {
-    let looks_like = ["sk-", "sk_", "AIza", "ghp_", "github_pat_", "xoxb-", "xoxp-", "glpat-"];
-    let shaped = looks_like.iter().any(|start| text.starts_with(start)) && text.len() >= 12;
-    let aws = text.len() == 20 && text.starts_with("AKIA") && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    let pem = text.contains("-----BEGIN") || text.contains("\"private_key\"");
     let named = names_a_secret(key)
         && !["_name", "_file", "_path", "_ref", "_url"].iter().any(|end| key.ends_with(end));
     let empty = text.is_empty() || knows(NO_SECRET, &text.to_ascii_lowercase());
-    (shaped && !text.contains(' ')) || aws || pem || (named && !empty)
+    looks_secret(text) || (named && !empty)
 }
 
 /// `scheme://user:password@host`.

@@ -1,0 +1,138 @@
+//! A value for `.env` as a person gives it: cleaned of what came along with it, refused where it cannot be meant.
+//!
+//! Pure but for the question whether a file is there. Promise: no message repeats any part of the value.
+
+use std::path::Path;
+
+use crate::bundle::catalog::EnvVar;
+use crate::domain::url::HttpUrl;
+use crate::domain::{Error, Result};
+use crate::doors::disk;
+use crate::format::dotenv::is_placeholder;
+
+/// A value, and what a person should know of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    pub text: String,
+    pub notes: Vec<&'static str>,
+}
+
+/// What is meant by `text` for the variable `name`, of which the catalog may know more.
+pub(super) fn given(name: &str, variable: Option<&EnvVar>, text: &str) -> Result<Given> {
+    let given = cleaned(name, text);
+    let text = &given.text;
+    if text.is_empty() {
+        return Err(Error::usage(format!("the value of {name} is empty")).because("nothing was changed"));
+    }
+    if is_placeholder(text) {
+        return Err(Error::usage(format!("this value of {name} is a placeholder"))
+            .because("anybody could guess it, and the gateway refuses to start with it"));
+    }
+    match variable.and_then(|variable| variable.example.as_deref()) {
+        Some(example) if example.starts_with('/') => path(name, given),
+        Some(example) if example.starts_with("http") => url(name, given),
+        _ => Ok(given),
+    }
+}
+
+/// Without spaces at the ends, `NAME=` in front and quotes around: what a line of another `.env` has, and no value.
+fn cleaned(name: &str, given: &str) -> Given {
+    let mut notes = Vec::new();
+    let mut text = given.trim();
+    if text != given.trim_end_matches(['\n', '\r']) {
+        notes.push("the spaces around the value are left out");
+    }
+    let line = text.strip_prefix("export ").unwrap_or(text).trim_start();
+    if let Some(value) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+        notes.push("the name in front of the value is left out");
+        text = value;
+    }
+    let quoted =
+        |quote: char| text.strip_prefix(quote)?.strip_suffix(quote).filter(|inside| !inside.contains(quote));
+    if let Some(inside) = quoted('"').or_else(|| quoted('\'')) {
+        notes.push("the quotes around the value are left out");
+        text = inside;
+    }
+    Given { text: text.to_owned(), notes }
+}
+
+/// Programs take a path as it stands: without a shell `~` is a name like any other.
+fn path(name: &str, mut given: Given) -> Result<Given> {
+    if given.text.starts_with('{') || given.text.contains('\n') {
+        return Err(Error::usage(format!("{name} takes the path of a file, not what is in it")).hint(format!(
+            "save it as a file (chmod 600), then: echo /path/of/the/file | gwinstall env set {name} --from - --yes"
+        )));
+    }
+    if !given.text.starts_with('/') {
+        return Err(Error::usage(format!("{name} takes an absolute path"))
+            .because("nothing makes one of a relative path, of ~ or of $HOME: .env is not read by a shell")
+            .hint(format!("echo \"$HOME/the/file\" | gwinstall env set {name} --from - --yes")));
+    }
+    if !disk::exists(Path::new(&given.text)) {
+        given.notes.push("there is no such file on this machine yet");
+    }
+    Ok(given)
+}
+
+/// A proxy may have its user and password in the URL; the rest is a URL as any.
+fn url(name: &str, given: Given) -> Result<Given> {
+    let public = match (given.text.split_once("://"), given.text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) if name.ends_with("_PROXY") => format!("{scheme}://{host}"),
+        _ => given.text.clone(),
+    };
+    match HttpUrl::parse(name, &public) {
+        Ok(_) => Ok(given),
+        Err(_) => Err(Error::usage(format!("the value of {name} is not a usable URL"))
+            .because("it takes http:// or https://, a host and if needed :PORT and a path")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(example: &str) -> EnvVar {
+        serde_yaml::from_str(&format!(
+            "{{name: X, description: d, how: h, secret: false, example: '{example}'}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_came_along_is_left_out() {
+        for (text, value, notes) in [
+            ("sk-abc\n", "sk-abc", 0),
+            ("  sk-abc \n", "sk-abc", 1),
+            ("KEY=sk-abc", "sk-abc", 1),
+            ("export KEY=\"sk-abc\"", "sk-abc", 2),
+            ("'sk-abc'", "sk-abc", 1),
+            ("\"a\" and \"b\"", "\"a\" and \"b\"", 0),
+            ("KEYS=1", "KEYS=1", 0),
+        ] {
+            let given = given("KEY", None, text).unwrap();
+            assert_eq!((given.text.as_str(), given.notes.len()), (value, notes), "{text}");
+        }
+        for text in ["", "\n", "  ", "\"\"", "KEY="] {
+            given("KEY", None, text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn paths_and_urls_are_what_they_should_be() {
+        let path = variable("/etc/ssl/cert.pem");
+        assert_eq!(given("X", Some(&path), "/dev/null").unwrap().notes, [""; 0]);
+        assert_eq!(given("X", Some(&path), "/nowhere/key.json").unwrap().notes.len(), 1);
+        for text in
+            ["{\"private_key\": \"canary\"}", "~/canary.json", "canary.json", "C:\\canary", "/a\n/canary"]
+        {
+            let error = given("X", Some(&path), text).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+        let url = variable("http://proxy.example.com:8080");
+        given("HTTPS_PROXY", Some(&url), "http://me:p%40ss@proxy:8080").unwrap();
+        for text in ["proxy:8080", "ftp://proxy", "http://"] {
+            given("HTTPS_PROXY", Some(&url), text).unwrap_err();
+        }
+        given("ANTHROPIC_BASE_URL", Some(&url), "https://me:canary@gw").unwrap_err();
+    }
+}

@@ -156,6 +156,25 @@ fn models_check_compares_and_calls_only_when_told() {
     let _ = world.run(&["models", "check"]).exits(1).says("llama-4-maverick").says("gwinstall reload");
 }
 
+/// What takes the script away would leave a gateway that nobody can stop any more.
+#[test]
+fn a_running_gateway_is_stopped_before_its_script_goes() {
+    for away in [&["uninstall", "--yes"][..], &["uninstall", "--purge", "--yes"]] {
+        let world = World::deployed(&["--models", "gpt-oss-120b"]);
+        // As LiteLLM is seen from outside: a process with our configuration on its command line.
+        program(&world.home().join("gunicorn"), "#!/bin/sh\nwhile :; do sleep 0.05; done\n");
+        let mut gateway = std::process::Command::new(world.home().join("gunicorn"))
+            .args([world.gateway("config/litellm.yaml").to_str().unwrap(), "--run_gunicorn"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        fs::write(world.gateway("litellm.pid"), format!("{}\n", gateway.id())).unwrap();
+        let said = world.run(away).exits(0).says("is stopped first");
+        assert!(gateway.wait().unwrap().code().is_none(), "ended by a signal");
+        assert!(!world.gateway("litellm.pid").exists(), "{}", said.err);
+    }
+}
+
 #[test]
 fn the_script_that_fails_is_our_failure() {
     let world = World::deployed(&["--models", "gpt-oss-120b"]);

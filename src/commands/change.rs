@@ -8,6 +8,7 @@ use crate::deploy::checks::{self, Running};
 use crate::deploy::converge::{self, Manner, Outcome};
 use crate::deploy::draft::Draft;
 use crate::deploy::recover::{self, Interrupted};
+use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{prompt, signals, term};
 use crate::gateway;
@@ -24,6 +25,8 @@ pub(super) struct Change<'a> {
     pub safety: bool,
     pub keep: KeepArgs,
     pub prune: bool,
+    /// No backup brings it back: an empty answer means no.
+    pub for_good: bool,
     pub gate: &'a dyn Fn() -> Result<()>,
 }
 
@@ -44,6 +47,7 @@ impl<'a> Change<'a> {
             safety: false,
             keep,
             prune: true,
+            for_good: false,
             gate: &|| Ok(()),
         }
     }
@@ -73,7 +77,7 @@ impl<'a> Change<'a> {
                 ))
                 .hint(format!("gwinstall {} --yes (or --dry-run to see what it would do)", self.operation)));
             }
-            if !prompt::confirm("Go ahead?", true)? {
+            if !prompt::confirm("Go ahead?", !self.for_good)? {
                 signals::check()?;
                 return Ok(None);
             }
@@ -88,11 +92,29 @@ impl<'a> Change<'a> {
             prune: self.prune,
             gate: self.gate,
         };
-        let outcome = converge::apply(self.place, &manner, draft)?;
+        let stopped = self.stop_what_would_be_lost(draft)?;
+        let outcome = converge::apply(self.place, &manner, draft).map_err(|error| match stopped {
+            true => error.because("the gateway was stopped before: gwinstall start"),
+            false => error,
+        })?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }
         Ok(Some(outcome))
+    }
+}
+
+impl Change<'_> {
+    /// With its script a running gateway would lose the one who can stop it.
+    fn stop_what_would_be_lost(&self, draft: &Draft) -> Result<bool> {
+        let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
+        if !taken || self.place.staged {
+            return Ok(false);
+        }
+        let Running::Ours(pid) = checks::running(self.place, 0) else { return Ok(false) };
+        term::talk(&format!("The gateway (pid {pid}) is stopped first: what stops it goes."));
+        gateway::run_script(self.place, gateway::Verb::Stop)?;
+        Ok(true)
     }
 }
 

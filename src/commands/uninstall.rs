@@ -1,9 +1,10 @@
 //! `uninstall`: everything of ours goes; what is the user's stays and is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Common, UninstallArgs};
-use crate::deploy::draft::draft;
+use crate::deploy::draft::{Draft, draft};
+use crate::deploy::plan::{ASIDE, GIVEN_BACK};
 use crate::deploy::{backup, goals, recover, store};
 use crate::domain::place::files;
 use crate::domain::plan::Action;
@@ -17,7 +18,7 @@ use crate::release::replace;
 use crate::release::state::State;
 
 pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
-    let change = Change::new(place, common, &args.confirm, "uninstall");
+    let change = Change { for_good: args.purge, ..Change::new(place, common, &args.confirm, "uninstall") };
     change.recover()?;
     let last = store::record(place)?;
     let leftovers = args.purge && anything_left(place)?;
@@ -46,37 +47,72 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     };
     let kept =
         replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);
-    let mut lines = vec![format!("The gateway is out of {}.", place.show(&place.target))];
+    let mut lines = vec![match &last {
+        Some(_) => format!("The gateway is out of {}.", place.show(&place.target)),
+        None => "What gwinstall had left is gone.".to_owned(),
+    }];
     if args.purge {
         purge(place)?;
         lines.extend(path_lines(place)?);
+        lines.extend(not_ours(place)?);
         lines.extend(executables(place, kept));
     } else {
-        lines.extend(left(place, &drafted));
+        lines.extend(left(place, &drafted)?);
     }
     lines.extend(drafted.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
     Ok(Answer::new("uninstalled").text(lines.join("\n")).data(change::data(&drafted, Some(&outcome))))
 }
 
 /// What stays, and why.
-fn left(place: &Place, draft: &crate::deploy::draft::Draft) -> Vec<String> {
+fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for step in draft.plan.steps.iter().filter(|step| step.action == Action::Release) {
-        lines.push(format!("  {} stays: you changed it", step.name));
+    for step in &draft.plan.steps {
+        match step.action {
+            Action::Release => {
+                lines.push(format!("  {} stays: you changed it", step.name));
+                let aside = format!("{}{ASIDE}", step.path.display());
+                if disk::exists(Path::new(&aside)) {
+                    lines.push(format!("  {}{ASIDE} stays: it was there before", step.name));
+                }
+            }
+            _ if step.reason == GIVEN_BACK && step.post.is_some() => {
+                lines.push(format!("  {}: {GIVEN_BACK}", step.name));
+            }
+            _ => {}
+        }
     }
+    let rollback = format!("gwinstall rollback{} brings everything back", flag(place));
     for (path, what) in [
         (place.file(files::ENV), "your values"),
-        (place.backups(), "gwinstall rollback brings everything back"),
+        (place.backups(), rollback.as_str()),
         (place.log(), "the log of operations"),
+        (place.file(files::GATEWAY_LOG), "the log of the gateway"),
     ] {
         if disk::exists(&path) {
             lines.push(format!("  {} stays: {what}", place.show(&path)));
         }
     }
     if !lines.is_empty() {
-        lines.push("  To remove these too: gwinstall uninstall --purge".to_owned());
+        lines.push(format!("  To remove these too: gwinstall uninstall --purge{}", flag(place)));
     }
-    lines
+    Ok(lines)
+}
+
+/// A target that is not the default has to be named from now on: what remembered it is gone.
+fn flag(place: &Place) -> String {
+    if place.target_is_default() {
+        return String::new();
+    }
+    format!(" --target-dir {}", place.paste(&place.target))
+}
+
+/// What nobody but the user can decide about.
+fn not_ours(place: &Place) -> Result<Vec<String>> {
+    let names = disk::list(&place.target)?;
+    Ok(names
+        .iter()
+        .map(|name| format!("  {} stays: it is not ours", place.show(&place.file(name))))
+        .collect())
 }
 
 /// After the transaction: what no transaction needs. Only names that we make are removed.

@@ -13,6 +13,8 @@ use crate::format::merge::{Merged, three_way, three_way_yaml};
 pub const OFFER: &str = ".gwinstall-new";
 /// Ending of a foreign file that `--force` moved aside.
 pub const ASIDE: &str = ".gwinstall-old";
+/// Why a file of `ASIDE` is renamed back.
+pub const GIVEN_BACK: &str = "the file that was here before is back";
 
 /// How a difference with the disk is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
         };
         match stance {
             Stance::Deploy { force } => file.deploy(force, &mut decided)?,
-            Stance::Restore => file.restore(&mut decided),
+            Stance::Restore => file.restore(&mut decided)?,
         }
     }
     Ok(decided)
@@ -78,8 +80,7 @@ struct File<'a> {
 impl File<'_> {
     fn deploy(&self, force: bool, decided: &mut Decided) -> Result<()> {
         let Some(wanted) = self.wanted else {
-            self.no_longer_shipped(decided);
-            return Ok(());
+            return self.no_longer_shipped(decided);
         };
         let (theirs, shipped) = (self.found.stamp(), self.base.map(|base| base.base));
         let newer = shipped.is_some_and(|shipped| shipped != wanted.stamp.sha256);
@@ -101,7 +102,7 @@ impl File<'_> {
             (_, Some(theirs)) if shipped == Some(theirs.sha256) => {
                 self.write(4, Action::Replace, "newer version", decided)
             }
-            _ if shipped.is_none() && force => self.take_over(decided)?,
+            _ if shipped.is_none() && force => self.take_over(3, "taken over with --force", decided)?,
             _ if shipped.is_none() => decided.foreign.push(self.path.to_owned()),
             _ if newer => self.both_changed(wanted, decided)?,
             _ => self.keep(5, Action::Keep, "you changed it and we did not", decided),
@@ -109,8 +110,9 @@ impl File<'_> {
         Ok(())
     }
 
-    /// A past state: whatever is there now gives way (the safety backup holds it), except what is not a file.
-    fn restore(&self, decided: &mut Decided) {
+    /// A past state: whatever is there now gives way (the safety backup holds what is ours, the rest stays beside it),
+    /// except what is not a file.
+    fn restore(&self, decided: &mut Decided) -> Result<()> {
         let Some(wanted) = self.wanted else { return self.no_longer_shipped(decided) };
         match self.found {
             Found::Other(_) => self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided),
@@ -122,12 +124,22 @@ impl File<'_> {
                 self.step(14, Action::Chmod, "permissions restored", Some(wanted.stamp), None, decided);
                 self.record(wanted.stamp, decided);
             }
+            // No backup holds what was never ours.
+            Found::File(_) if self.base.is_none() => {
+                self.take_over(14, "restored; the file that was here is beside it", decided)?;
+            }
             Found::File(_) => self.write(14, Action::Replace, "restored", decided),
         }
+        Ok(())
     }
 
-    fn no_longer_shipped(&self, decided: &mut Decided) {
-        let Some(base) = self.base else { return };
+    fn no_longer_shipped(&self, decided: &mut Decided) -> Result<()> {
+        let Some(base) = self.base else { return Ok(()) };
+        let unedited = self.found.stamp().is_none_or(|theirs| theirs.sha256 == base.base);
+        if unedited && !matches!(self.found, Found::Other(_)) && self.give_back(decided)? {
+            self.withdraw_offer(decided);
+            return Ok(());
+        }
         match self.found {
             Found::Absent => {}
             Found::File(theirs) if theirs.sha256 == base.base => {
@@ -146,6 +158,21 @@ impl File<'_> {
             }
         }
         self.withdraw_offer(decided);
+        Ok(())
+    }
+
+    /// At the end of a deployment the file that `--force` put aside comes back to its place.
+    fn give_back(&self, decided: &mut Decided) -> Result<bool> {
+        let aside = format!("{}{ASIDE}", self.path);
+        if !self.trees.wanted.is_empty() {
+            return Ok(false);
+        }
+        let Some(stamp) = (self.trees.found)(&aside)?.stamp() else { return Ok(false) };
+        let bytes = (self.trees.read)(&aside)?;
+        let action = if self.found == Found::Absent { Action::Create } else { Action::Replace };
+        self.step(10, action, GIVEN_BACK, Some(stamp), Some(bytes.into()), decided);
+        self.extra(&aside, Action::Remove, GIVEN_BACK, Some(stamp), None, None, decided);
+        Ok(true)
     }
 
     fn same(&self, theirs: Stamp, shipped: Option<Sha256>, decided: &mut Decided) {
@@ -209,7 +236,7 @@ impl File<'_> {
     }
 
     /// A foreign file gives way to ours and stays beside it.
-    fn take_over(&self, decided: &mut Decided) -> Result<()> {
+    fn take_over(&self, rule: u8, reason: &'static str, decided: &mut Decided) -> Result<()> {
         let aside = format!("{}{ASIDE}", self.path);
         if (self.trees.found)(&aside)? != Found::Absent {
             return Err(Error::new(Kind::Usage, format!("cannot take over {}", self.path))
@@ -231,7 +258,7 @@ impl File<'_> {
             Some(bytes.into()),
             decided,
         );
-        self.write(3, Action::Replace, "taken over with --force", decided);
+        self.write(rule, Action::Replace, reason, decided);
         Ok(())
     }
 

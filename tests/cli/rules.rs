@@ -67,8 +67,28 @@ fn rule_3_force_takes_over_and_keeps_the_old_file_beside_it() {
     let aside = in_gateway("docs/faq.md.gwinstall-old");
     assert_eq!(home.read(&aside), "somebody else's\n");
     assert_eq!(home.mode(&aside), 0o640);
+    home.run("uninstall --yes").exits(0).says(&["docs/faq.md"]);
+    assert_eq!(home.read(&in_gateway(DOC)), "somebody else's\n", "it is back in its place");
+    assert_eq!(home.mode(&in_gateway(DOC)), 0o640);
+    assert!(!home.path(&aside).exists());
+    // And gives way once more, without being lost.
+    let run = home.run("rollback --yes --json").exits(0);
+    assert_eq!(run.rule(DOC), decided(14, "replace"));
+    assert_eq!(home.read(&aside), "somebody else's\n");
     home.run("uninstall --yes").exits(0);
-    assert_eq!(home.read(&aside), "somebody else's\n", "what was moved aside is the user's");
+    assert_eq!(home.read(&in_gateway(DOC)), "somebody else's\n");
+}
+
+/// What the user changed of ours is theirs, and so is what stood there before: neither replaces the other.
+#[test]
+fn rule_3_an_edited_file_and_the_one_before_it_both_stay() {
+    let home = TestHome::new();
+    home.write(&in_gateway(DOC), "somebody else's\n");
+    home.run(&format!("{INSTALL} --force")).exits(0);
+    home.write(&in_gateway(DOC), "mine\n");
+    home.run("uninstall --yes").exits(0).says(&["docs/faq.md", "docs/faq.md.gwinstall-old"]);
+    assert_eq!(home.read(&in_gateway(DOC)), "mine\n");
+    assert_eq!(home.read(&in_gateway("docs/faq.md.gwinstall-old")), "somebody else's\n");
 }
 
 #[test]

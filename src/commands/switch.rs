@@ -31,6 +31,14 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         ..Wish::again(place, &bundle, &request, &last, &values)
     };
     let mut drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
+    if !off && drafted.kept_keys.iter().any(|key| key == "env.ANTHROPIC_BASE_URL") {
+        return Err(Error::usage(format!(
+            "{} sets env.ANTHROPIC_BASE_URL to another address",
+            place.show(&place.settings())
+        ))
+        .because("you changed it, so it stays, and Claude Code does not use the gateway")
+        .hint("to point Claude Code here again: gwinstall install --force"));
+    }
     let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")

@@ -87,7 +87,8 @@ pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> 
         .map(|wishes| SettingsEdit::work_out(place, wishes, goal.stance, tightened))
         .transpose()?;
     let foreign_keys = settings.as_ref().map_or(&[][..], |settings| &settings.foreign);
-    refuse_foreign(place, &decided.foreign, foreign_keys)?;
+    let force = if goal.wanted.is_some() { "add --force" } else { "gwinstall install --force" };
+    refuse_foreign(place, &decided.foreign, foreign_keys, force)?;
     let mut steps = decided.steps;
     steps.extend(env_steps(place, &goal)?);
     let mut record = goal.record;
@@ -277,7 +278,12 @@ fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
 }
 
 /// Values of others are taken over only when told.
-fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPath]) -> Result<()> {
+fn refuse_foreign(
+    place: &Place,
+    foreign_files: &[String],
+    foreign_keys: &[KeyPath],
+    force: &str,
+) -> Result<()> {
     if foreign_files.is_empty() && foreign_keys.is_empty() {
         return Ok(());
     }
@@ -294,7 +300,7 @@ fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPa
             foreign_files.join(", ")
         ));
     }
-    Err(error.hint("to take them over, with the old ones kept for uninstall: add --force"))
+    Err(error.hint(format!("to take them over, with the old ones kept for uninstall: {force}")))
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ impl SettingsEdit {
             wishes.iter().any(|wish| wish.secret && wish.value.is_some()) && !converged.ledger.is_empty();
         self.step = Some(self.file_step(&converged, bytes, secret)?);
         self.ledger = converged.ledger;
-        self.kept = converged.kept;
+        // What somebody removed is kept by leaving it away: nothing is there to be named.
+        self.kept = converged.kept.into_iter().filter(|path| settings.get(path).is_some()).collect();
         self.changed = converged.changed;
         Ok(())
     }

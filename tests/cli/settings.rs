@@ -180,3 +180,31 @@ fn a_file_that_broke_since_stops_uninstall_too() {
         home.refused(&mut home.command(arguments), 1).says(&["settings.json", "line 1"]);
     }
 }
+
+/// Settings that went away with their file, or keys that somebody took out: `off` names nothing that is not there, and
+/// who asks for the gateway gets it.
+#[test]
+fn keys_that_were_removed_come_back_when_asked_for() {
+    for verb in ["on --yes", "install --yes"] {
+        let home = TestHome::deployed();
+        let before = home.json(".claude/settings.json");
+        std::fs::remove_file(home.settings()).unwrap();
+        home.run(verb).exits(0).never_says("Nothing to do");
+        assert_eq!(home.json(".claude/settings.json"), before, "{verb}");
+        std::fs::remove_file(home.settings()).unwrap();
+        home.run("off --yes").exits(0).never_says("stays");
+    }
+}
+
+/// Another address in place of ours: `on` says so instead of doing nothing.
+#[test]
+fn on_does_not_hide_another_address() {
+    let home = TestHome::deployed();
+    let mut settings = home.json(".claude/settings.json");
+    settings["env"]["ANTHROPIC_BASE_URL"] = "http://127.0.0.1:9999".into();
+    home.write(".claude/settings.json", settings.to_string());
+    let run = home.refused(&mut home.command("on --yes"), 2);
+    run.says(&["ANTHROPIC_BASE_URL", "gwinstall install --force"]);
+    home.run("install --force --yes").exits(0);
+    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:4000");
+}

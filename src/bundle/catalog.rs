@@ -25,7 +25,15 @@ pub struct Catalog {
     /// What Claude Code asks for when no model is configured: its own id for each tier, to be aliased.
     pub client_models: BTreeMap<Tier, String>,
     pub files: Vec<FileEntry>,
+    /// Of `files`, those that are for presets that run LiteLLM, whatever these are called: one's own have a name that no
+    /// bundle can list. Absent in catalogs of 1.0.0. Beside the entries and not in them: clients of 1.0.0 refuse an
+    /// entry with a field they do not know, and take a bundle with a section they do not know.
+    #[serde(default)]
+    pub litellm_files: Option<Vec<String>>,
 }
+
+/// How a catalog without `litellm_files` named its presets that run LiteLLM.
+const RUN_LITELLM: [&str; 3] = ["basic", "multi-provider", "proxy"];
 
 impl Catalog {
     /// Parses `catalog.yaml`.
@@ -57,6 +65,18 @@ impl Catalog {
         self.variable(name).is_none_or(|variable| variable.secret)
     }
 
+    /// Whether a preset deploys a file: those that need LiteLLM follow its `base`, the others their own list.
+    pub fn is_for(&self, file: &FileEntry, preset: &Preset) -> bool {
+        let needs_litellm = match &self.litellm_files {
+            Some(paths) => paths.contains(&file.path),
+            None => file.presets.as_ref().is_some_and(|presets| *presets == RUN_LITELLM),
+        };
+        if needs_litellm {
+            return preset.base.is_some();
+        }
+        file.presets.as_ref().is_none_or(|presets| presets.contains(&preset.name))
+    }
+
     /// Whether a model had retired on the day of the catalog.
     pub fn is_retired(&self, model: &Model) -> bool {
         model.retires.as_ref().is_some_and(|day| *day <= self.as_of)
@@ -74,6 +94,10 @@ impl Catalog {
         }
         if let Some(path) = files.keys().find(|path| !listed.contains(path.as_str())) {
             return Err(format!("file {path} is not listed under files"));
+        }
+        let mut needed = self.litellm_files.iter().flatten();
+        if let Some(path) = needed.find(|path| !listed.contains(path.as_str())) {
+            return Err(format!("litellm_files: {path} is not listed under files"));
         }
         for file in &self.files {
             self.check_file(file)?;
@@ -260,7 +284,7 @@ pub struct FileEntry {
     /// `0755` for what is run, else absent (0644).
     #[serde(default)]
     pub executable: bool,
-    /// Presets that deploy it; absent = all of them.
+    /// Presets that deploy it; absent = all of them. Clients of 1.0.0 go by this list for `litellm_files` too.
     #[serde(default)]
     pub presets: Option<Vec<String>>,
 }

@@ -105,6 +105,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
     let checks = pre_checks(place, &bundle, &prepared, last.as_ref(), options);
     let told = Told::of(&prepared, last.as_ref());
+    let runs_litellm = prepared.runs_litellm;
     let mut drafted = draft(place, last.as_ref(), prepared.goal)?;
     // From here on memory is for the plan.
     drop((last, bundle));
@@ -123,7 +124,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     if change.confirm.dry_run {
         return Ok(told.dry_run(&summary, &drafted, &checks));
     }
-    let gate = || if options.start { gateway::start_in_transaction(place) } else { Ok(()) };
+    let gate = || if options.start { gateway::start_in_transaction(place, runs_litellm) } else { Ok(()) };
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
     match change.carry_out(&mut drafted, &summary)? {
         Some(outcome) => Ok(told.done(place, &drafted, &outcome, &checks)),

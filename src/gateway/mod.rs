@@ -56,11 +56,20 @@ pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
         .hint("gwinstall logs; gwinstall doctor"))
 }
 
-/// Starts, or reloads, the gateway while the transaction that deployed it is still open.
-pub fn start_in_transaction(place: &Place) -> Result<()> {
+/// Starts, or reloads, the gateway while the transaction that deployed it is still open. `runs_litellm`: whether what was
+/// deployed runs one at all; then it cannot be without its script.
+pub fn start_in_transaction(place: &Place, runs_litellm: bool) -> Result<()> {
+    if !runs_litellm {
+        return Ok(());
+    }
     let script = place.file(files::START);
     if !disk::exists(&script) {
-        return Ok(());
+        return Err(Error::new(
+            Kind::RolledBack,
+            format!("there is no {} to start the gateway with", place.show(&script)),
+        )
+        .because(format!("the preset deploys {}, and its bundle no script for it", files::CONFIG))
+        .hint(format!("list {} under litellm_files in the catalog.yaml of the bundle", files::START)));
     }
     // The script refuses to run beside an open journal; this one is ours.
     let open = [("GWINSTALL_TRANSACTION", "open")];

@@ -38,7 +38,7 @@ pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
 }
 
 fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
-    let for_preset = entry.presets.as_ref().is_none_or(|presets| presets.contains(&choice.preset.name));
+    let for_preset = choice.catalog.is_for(entry, choice.preset);
     let wanted = match entry.class {
         Class::Test => choice.preset.deploy_tests,
         Class::Example => choice.preset.deploy_examples,

@@ -74,6 +74,29 @@ fn poisoned_versions_and_old_pythons_are_named() {
     fails(&absent, "litellm_installed", "unset GATEWAY_LITELLM_BIN");
 }
 
+/// What the guide on security asks for, `doctor` asks for too; it stays possible to run an older one.
+#[test]
+fn a_version_with_a_known_hole_is_a_warning_with_its_upgrade() {
+    let guide = include_str!("../embedded/docs/security-best-practices.md");
+    assert!(guide.contains("Use 1.84.0 or later"));
+    for (version, status) in [
+        ("1.83.14", "WARN"),
+        ("1.9.0", "WARN"),
+        ("0.99.1", "WARN"),
+        ("unreadable", "WARN"),
+        ("1.84.0", "PASS"),
+        ("1.106.2", "PASS"),
+        ("2.0.0rc1", "PASS"),
+    ] {
+        let said = format!(r#"{{"python": [3, 12, 1], "packages": {{"litellm": "{version}"}}}}"#);
+        let found = check(&with_python(deployed(), &said), "litellm_version_safe");
+        assert_eq!(found["status"], status, "{found}");
+        let upgrade = "/tools/python3 -m pip install --upgrade 'litellm[proxy,google]>=1.84.0' prisma";
+        let told = found["hint"].as_str().is_some_and(|hint| hint.contains(upgrade));
+        assert_eq!(told, status == "WARN", "{found}");
+    }
+}
+
 #[test]
 fn looking_at_a_poisoned_version_runs_nothing_of_it() {
     let Some(python) =

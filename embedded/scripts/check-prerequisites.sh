@@ -63,6 +63,7 @@ check_litellm() {
 	esac
 	case $3 in
 	1.82.7 | 1.82.8) print_error "LiteLLM $3 is one of the two releases of March 2026 that steal credentials; renew every key it could read" "$(quoted "$python") -m pip install --upgrade 'litellm[proxy,google]'" ;;
+	0.* | 1.[0-9].* | 1.[0-7][0-9].* | 1.8[0-3].*) print_warning "LiteLLM $3 is older than 1.84.0: a forged Host header passes its authentication (CVE-2026-49468)" "$(quoted "$python") -m pip install --upgrade 'litellm[proxy,google]>=1.84.0' prisma" ;;
 	unknown) print_warning "the version of $litellm is unknown" ;;
 	*) print_success "LiteLLM $3" ;;
 	esac

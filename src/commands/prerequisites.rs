@@ -22,6 +22,8 @@ use crate::format::dotenv::{DotEnv, is_placeholder};
 
 /// Published with malicious code, and withdrawn.
 const POISONED: [&str; 2] = ["1.82.7", "1.82.8"];
+/// Before it a forged Host header passed authentication (CVE-2026-49468).
+const OLDEST_SAFE: (u64, u64) = (1, 84);
 const OLDEST_PYTHON: (u64, u64) = (3, 10);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -189,6 +191,12 @@ fn parse(text: &str) -> Option<Said> {
     Some(Said { python: (*major, *minor, *patch), packages })
 }
 
+/// The first two numbers of a version: 1.84.0, 1.84.0rc1.
+fn release(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 struct Judge<'a> {
     place: &'a Place,
     tools: &'a Tools,
@@ -274,7 +282,17 @@ impl Judge<'_> {
                 .details(details)
                 .hint(format!("do not start it; {pip}; then change your keys"));
         }
-        Finding::pass(format!("LiteLLM {version}")).details(details)
+        if release(version).is_some_and(|release| release >= OLDEST_SAFE) {
+            return Finding::pass(format!("LiteLLM {version}")).details(details);
+        }
+        Finding::warn(format!(
+            "LiteLLM {version} is older than 1.84.0: a forged Host header passes its authentication (CVE-2026-49468)"
+        ))
+        .details(details)
+        .hint(format!(
+            "{}; then: gwinstall restart",
+            self.pip("--upgrade 'litellm[proxy,google]>=1.84.0' prisma")
+        ))
     }
 
     fn package(&self, package: &str, needed: bool, without: &str) -> Finding {

@@ -119,6 +119,10 @@ class Prerequisites(Place):
                              (dict(missing="gunicorn,fastapi"), "without its proxy")):
             self.python_behind(**wrong)
             self.expect(1, words, self.name)
+        for version, warned in (("1.83.14", True), ("1.9.0", True), ("0.99.0", True), ("1.84.0", False), ("1.106.2", False), ("2.0.0", False)):
+            self.python_behind(litellm=version)
+            old = f"WARN LiteLLM {version} is older than 1.84.0"
+            self.expect(0, [old, "'litellm[proxy,google]>=1.84.0' prisma"] if warned else f"PASS LiteLLM {version}", self.name)
         self.python_behind()
         with socket.socket() as other:
             other.bind(("127.0.0.1", self.port))

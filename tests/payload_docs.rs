@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gwinstall::bundle::catalog::{Catalog, Model, Tier};
+use gwinstall::bundle::catalog::{Catalog, Model, Preset, Tier};
+use gwinstall::domain::request::Request;
+use gwinstall::render::{self, Need};
 
 /// The session that `session-cost` prices; the guide around it says the same numbers.
 const SESSION_IN: f64 = 2_000_000.0;
@@ -175,10 +177,9 @@ fn preset_environment(catalog: &Catalog) -> String {
         let uses: Vec<_> = catalog
             .presets
             .iter()
-            .map(|preset| match &variable.name {
-                name if preset.required_env_vars.contains(name) => "required",
-                name if preset.optional_env_vars.contains(name) => "optional",
-                _ => "–",
+            .map(|preset| {
+                let needs = default_needs(catalog, preset);
+                needs.iter().find(|(name, _)| *name == variable.name).map_or("–", |(_, need)| need.words())
             })
             .collect();
         if uses.iter().any(|word| *word != "–") {
@@ -189,6 +190,12 @@ fn preset_environment(catalog: &Catalog) -> String {
         }
     }
     table
+}
+
+/// What a preset needs with its default models.
+fn default_needs(catalog: &Catalog, preset: &Preset) -> Vec<(String, Need)> {
+    let request = Request { preset: Some(preset.name.clone()), ..Request::default() };
+    render::needs(&render::choose(catalog, &request, None).expect("a choice"))
 }
 
 fn environment(catalog: &Catalog) -> String {

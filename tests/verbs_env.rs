@@ -131,6 +131,46 @@ fn backups_before_a_value_go_first() {
     assert!(kept.contains(&before_models), "{kept:?}");
 }
 
+/// `env list`, `presets show`, `--strict` and the table of the guide say the same of every variable of every preset.
+#[test]
+fn what_a_preset_requires_is_told_alike_everywhere() {
+    let guide = include_str!("../embedded/docs/environment-variables.md");
+    let columns = ["basic", "enterprise", "multi-provider", "proxy"];
+    assert!(guide.contains("| variable | `basic` | `enterprise` | `multi-provider` | `proxy` |"));
+    for (column, preset) in columns.iter().enumerate().filter(|(_, preset)| **preset != "enterprise") {
+        let world = World::deployed(
+            &["--preset", preset, "--proxy-url", "http://proxy.example:3128"]
+                [..if *preset == "proxy" { 4 } else { 2 }],
+        );
+        let listed = world.run(&["--json", "env", "list"]).exits(0).data();
+        let shown = world.run(&["--json", "presets", "show", preset]).exits(0).data();
+        let says = |list: &str, name: &str| shown[list].as_array().unwrap().iter().any(|one| one == name);
+        for variable in listed["variables"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            let (need, by_models) = (variable["need"].as_str().unwrap(), &variable["needed_by_models"]);
+            assert_eq!(says("required", name), need == "required", "{preset}: {name}");
+            assert_eq!(says("optional", name), need == "optional", "{preset}: {name}");
+            assert_eq!(says("required_by_models", name), *by_models, "{preset}: {name}");
+            let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let cell = row.map_or("–", |row| row.split('|').nth(column + 2).unwrap().trim());
+            let words = match (need, by_models.as_bool().unwrap()) {
+                ("unused", _) => "–",
+                ("required", true) => "required by the models",
+                (need, _) => need,
+            };
+            assert_eq!(cell, words, "{preset}: {name}");
+        }
+    }
+    let world = World::deployed(&[]);
+    let _ = world.run(&["env", "list"]).says("VERTEXAI_PROJECT  -  (required by the models; no value)");
+    let _ = world.run(&["presets", "show", "basic"]).says("VERTEXAI_PROJECT, VERTEXAI_LOCATION (required by");
+    let _ =
+        world.run(&["install", "--strict", "--yes", "--models", "glm-5.2"]).exits(1).says("VERTEXAI_PROJECT");
+    // Another model, another need.
+    let other = World::deployed(&["--preset", "multi-provider", "--models", "claude-opus-5-5"]);
+    let _ = other.run(&["env", "list"]).never_says("VERTEXAI_PROJECT  -  (required");
+}
+
 #[test]
 fn check_names_every_missing_variable_with_its_command() {
     let world = World::deployed(&["--models", "gpt-oss-120b"]);

@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
             let later = name == MASTER_KEY && self.place.staged;
             in_file || found || later || self.found_by_google(name)
         };
-        let required = render::needs(self.choice).into_iter().filter(|(_, need)| *need == Need::Required);
+        let required = render::needs(self.choice).into_iter().filter(|(_, need)| need.is_required());
         required.map(|(name, _)| name).filter(|name| !has(name)).collect()
     }
 
@@ -205,11 +205,7 @@ impl<'a> Scene<'a> {
 
 impl Standing<'_> {
     fn line(&self) -> String {
-        let need = match self.need {
-            Some(Need::Required) => "required",
-            Some(Need::Optional) => "optional",
-            None => "not used by this preset",
-        };
+        let need = self.need.map_or("not used by this preset", Need::words);
         let shown = self.shown.as_deref().unwrap_or("-");
         format!("  {}  {shown}  ({need}; {})", printable(&self.name), self.source)
     }
@@ -233,10 +229,11 @@ impl Standing<'_> {
             "value": self.shown,
             "source": self.source,
             "need": match self.need {
-                Some(Need::Required) => "required",
-                Some(Need::Optional) => "optional",
+                Some(need) if need.is_required() => "required",
+                Some(_) => "optional",
                 None => "unused",
             },
+            "needed_by_models": self.need == Some(Need::ByModels),
             "secret": self.variable.is_none_or(|variable| variable.secret),
             "aliases": self.variable.map_or(&[][..], |variable| &variable.aliases),
             "description": self.what(),

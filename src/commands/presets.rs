@@ -14,7 +14,7 @@ use crate::domain::request::{Request, Source};
 use crate::domain::tree::{Class, Wanted};
 use crate::domain::{Error, Place, Result};
 use crate::doors::{disk, term};
-use crate::render;
+use crate::render::{self, Need};
 
 use super::answer::Answer;
 use super::table::columns;
@@ -84,22 +84,27 @@ fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {
     let choice = render::choose(catalog, &request, None)?;
     let wanted = render::files_of(bundle, &choice)?;
     let models: Vec<String> = choice.models.iter().map(|model| model.id.clone()).collect();
+    let needs = render::needs(&choice);
+    let named = |asked: &dyn Fn(Need) -> bool| -> Vec<&str> {
+        needs.iter().filter(|(_, need)| asked(*need)).map(|(name, _)| name.as_str()).collect()
+    };
     let data = json!({
         "name": preset.name,
         "description": preset.description,
         "gateway_types": preset.gateway_types,
         "template_file": preset.template_file,
         "models": models,
-        "required": preset.required_env_vars,
-        "optional": preset.optional_env_vars,
+        "required": named(&Need::is_required),
+        "required_by_models": named(&|need| need == Need::ByModels),
+        "optional": named(&|need| need == Need::Optional),
         "runs_litellm": preset.base.is_some(),
         "deployed": deployed == Some(&preset.name),
         "files": wanted.iter().map(|(path, file)| json!({ "path": path, "class": file.class })).collect::<Vec<Value>>(),
     });
-    Ok(Answer::new(format!("preset {}", preset.name)).text(text(preset, &models, &wanted)).data(data))
+    Ok(Answer::new(format!("preset {}", preset.name)).text(text(preset, &models, &needs, &wanted)).data(data))
 }
 
-fn text(preset: &Preset, models: &[String], wanted: &Wanted) -> String {
+fn text(preset: &Preset, models: &[String], needs: &[(String, Need)], wanted: &Wanted) -> String {
     let mut rows = vec![
         ("Gateway:", list(&preset.gateway_types)),
         (
@@ -112,9 +117,18 @@ fn text(preset: &Preset, models: &[String], wanted: &Wanted) -> String {
     if !models.is_empty() {
         rows.push(("Models:", models.join(", ")));
     }
-    rows.push(("Required:", preset.required_env_vars.join(", ")));
-    if !preset.optional_env_vars.is_empty() {
-        rows.push(("Optional:", preset.optional_env_vars.join(", ")));
+    for (title, kind) in
+        [("Required:", Need::Required), ("By models:", Need::ByModels), ("Optional:", Need::Optional)]
+    {
+        let names: Vec<&str> =
+            needs.iter().filter(|(_, need)| *need == kind).map(|(name, _)| name.as_str()).collect();
+        match kind {
+            _ if names.is_empty() => {}
+            Need::ByModels => {
+                rows.push((title, format!("{} (required by the models above)", names.join(", "))));
+            }
+            _ => rows.push((title, names.join(", "))),
+        }
     }
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|(name, text)| vec![format!("  {name}"), text]).collect();

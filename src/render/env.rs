@@ -23,19 +23,36 @@ pub struct Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     Required,
+    /// Required too, because a model that was chosen refers to it.
+    ByModels,
     Optional,
+}
+
+impl Need {
+    pub fn is_required(self) -> bool {
+        self != Self::Optional
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::ByModels => "required by the models",
+            Self::Optional => "optional",
+        }
+    }
 }
 
 /// The variables of a choice in the order in which they are written.
 pub fn needs(choice: &Choice<'_>) -> Vec<(String, Need)> {
     let mut needs: Vec<(String, Need)> = Vec::new();
-    let mut add = |name: &String, need: Need| match needs.iter_mut().find(|(known, _)| known == name) {
-        Some((_, known)) if need == Need::Required => *known = need,
-        Some(_) => {}
-        None => needs.push((name.clone(), need)),
+    // The strongest need comes first and stays.
+    let mut add = |name: &String, need: Need| {
+        if needs.iter().all(|(known, _)| known != name) {
+            needs.push((name.clone(), need));
+        }
     };
     choice.preset.required_env_vars.iter().for_each(|name| add(name, Need::Required));
-    choice.models.iter().flat_map(|model| &model.env).for_each(|name| add(name, Need::Required));
+    choice.models.iter().flat_map(|model| &model.env).for_each(|name| add(name, Need::ByModels));
     choice.preset.optional_env_vars.iter().for_each(|name| add(name, Need::Optional));
     needs
 }
@@ -169,9 +186,7 @@ fn settle(
                 .record
                 .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Ours, value.source));
         }
-        None if need == Need::Required
-            && !(name == "GOOGLE_APPLICATION_CREDENTIALS" && input.google_login) =>
-        {
+        None if need.is_required() && !(name == "GOOGLE_APPLICATION_CREDENTIALS" && input.google_login) => {
             file.placeholder(name);
             outcome.missing.push(name.to_owned());
             outcome.record.insert(name.to_owned(), missing(input, name));

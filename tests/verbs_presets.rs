@@ -66,6 +66,28 @@ fn a_preset_of_ones_own_is_listed_deployed_and_kept_up() {
     assert_eq!(world.record()["preset"], "acme");
 }
 
+/// Successors of retired models are counted wherever models are: in the list, in the preset, in what is deployed.
+#[test]
+fn the_models_of_a_preset_are_counted_alike() {
+    let world = World::new();
+    let list = world.run(&["--json", "presets", "list"]).exits(0).data();
+    let table = world.run(&["presets", "list"]).exits(0).out;
+    for preset in list["presets"].as_array().unwrap() {
+        let name = preset["name"].as_str().unwrap();
+        let shown = world.run(&["--json", "presets", "show", name]).exits(0).data();
+        assert_eq!(preset["models"], shown["models"], "{name}");
+        let row = table.lines().find(|line| line.starts_with(name)).unwrap();
+        let count = preset["models"].as_array().unwrap().len();
+        let told = if count == 0 { " - ".to_owned() } else { format!(" {count} ") };
+        assert!(row.contains(&told), "{name}: {row}");
+    }
+    let basic = &list["presets"][0];
+    let _ = world.run(&["install", "--yes"]).exits(0);
+    assert_eq!(world.record()["models"], basic["models"]);
+    let eight = format!("{} Vertex AI models", basic["default_models"].as_array().unwrap().len());
+    assert!(basic["description"].as_str().unwrap().contains(&eight), "{basic}");
+}
+
 /// What is wrong, what is said about it, in which line.
 #[test]
 fn a_mistake_is_told_with_its_file_and_line_and_changes_nothing() {

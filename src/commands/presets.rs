@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
-use crate::bundle::catalog::Preset;
+use crate::bundle::catalog::{Catalog, Preset};
 use crate::cli::PresetsCommand;
 use crate::deploy::store;
 use crate::domain::name::{closest, count, list, printable};
@@ -14,7 +14,7 @@ use crate::domain::request::{Request, Source};
 use crate::domain::tree::{Class, Wanted};
 use crate::domain::{Error, Place, Result};
 use crate::doors::{disk, term};
-use crate::render::{self, Need};
+use crate::render::{self, Choice, Need};
 
 use super::answer::Answer;
 use super::table::columns;
@@ -31,7 +31,7 @@ pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
         term::talk(&format!("note: {} holds no preset.yaml and is left out", place.show(&dir)));
     }
     match command {
-        PresetsCommand::List => Ok(all(&bundle, deployed.as_deref())),
+        PresetsCommand::List => all(&bundle, deployed.as_deref()),
         PresetsCommand::Show { preset } => one(&bundle, deployed.as_deref(), preset),
     }
 }
@@ -43,15 +43,22 @@ fn without_a_preset(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(dirs.filter(|dir| disk::is_dir(dir) && !disk::exists(&dir.join("preset.yaml"))).collect())
 }
 
-fn all(bundle: &Bundle, deployed: Option<&str>) -> Answer {
+/// What an installation of this preset deploys when nothing else is asked for.
+fn by_default<'a>(catalog: &'a Catalog, preset: &Preset) -> Result<Choice<'a>> {
+    let request = Request { preset: Some(preset.name.clone()), ..Request::default() };
+    render::choose(catalog, &request, None)
+}
+
+fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
     let mut rows = vec![["PRESET", "GATEWAY", "MODELS", "DEPLOYED", ""].map(str::to_owned).to_vec()];
     let mut data = Vec::new();
     for preset in &bundle.catalog.presets {
         let is_deployed = deployed == Some(&preset.name);
+        let choice = by_default(&bundle.catalog, preset)?;
         rows.push(vec![
             preset.name.clone(),
             preset.gateway_types.join(", "),
-            if preset.base.is_some() { preset.default_models.len().to_string() } else { "-".to_owned() },
+            if choice.runs_litellm() { choice.models.len().to_string() } else { "-".to_owned() },
             if is_deployed { "yes" } else { "-" }.to_owned(),
             preset.description.clone(),
         ]);
@@ -60,13 +67,14 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Answer {
             "description": preset.description,
             "gateway_types": preset.gateway_types,
             "default_models": preset.default_models,
+            "models": choice.model_names(),
             "runs_litellm": preset.base.is_some(),
             "deployed": is_deployed,
         }));
     }
     let mut text = columns(&rows, &[2]);
     text.push_str("\nMore about one: gwinstall presets show NAME");
-    Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data }))
+    Ok(Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data })))
 }
 
 fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {
@@ -80,8 +88,7 @@ fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {
             None => error.hint("gwinstall presets list"),
         });
     };
-    let request = Request { preset: Some(preset.name.clone()), ..Request::default() };
-    let choice = render::choose(catalog, &request, None)?;
+    let choice = by_default(catalog, preset)?;
     let wanted = render::files_of(bundle, &choice)?;
     let models: Vec<String> = choice.models.iter().map(|model| model.id.clone()).collect();
     let needs = render::needs(&choice);

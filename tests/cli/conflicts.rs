@@ -115,7 +115,9 @@ fn the_login_of_gcloud_needs_no_variable() {
     home.run("env check").exits(0);
     home.run("env list")
         .exits(0)
-        .says(&["VERTEXAI_PROJECT  mine  (required; from gcloud's login; taken at installation)"])
+        .says(&[
+            "VERTEXAI_PROJECT  mine  (required by the models; from gcloud's login; taken at installation)",
+        ])
         .never_says("canary");
     home.run("install --yes --models glm-5.2").exits(0).never_says("no value yet").never_says("canary");
     assert_eq!(home.env_value("VERTEXAI_PROJECT").unwrap(), "mine");

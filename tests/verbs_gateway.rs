@@ -21,6 +21,8 @@ enum Manner {
     /// Forgot its master key.
     Open,
     NotReady,
+    /// Hangs up on who shows no key.
+    Curt,
     SomethingElse,
 }
 
@@ -70,6 +72,10 @@ fn answer(
         "/health/liveliness" => (200, r#""I'm alive!""#.to_owned()),
         "/health/readiness" if manner == Manner::NotReady => (503, r#"{"status": "unhealthy"}"#.to_owned()),
         "/health/readiness" => (200, r#"{"status": "healthy", "db": "Not connected"}"#.to_owned()),
+        "/health/readiness/details" if allowed => {
+            (200, r#"{"status": "healthy", "litellm_version": "1.106.2"}"#.to_owned())
+        }
+        "/v1/models" if manner == Manner::Curt && !key => return Ok(()),
         "/v1/models" if allowed => (200, format!(r#"{{"data": [{list}]}}"#)),
         "/v1/messages" if allowed && body.contains("glm") => {
             (500, format!(r#"{{"error": {{"message": "no such thing, {KEY}"}}}}"#))
@@ -141,6 +147,32 @@ fn each_way_to_be_unhealthy_fails_its_own_check() {
 
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let _ = world(closed, "gpt-oss-120b").run(&["health"]).exits(1).says("gwinstall start");
+}
+
+/// The seeds' health answer: one word for all checks, the database and the version as LiteLLM tells them.
+#[test]
+fn health_has_one_word_for_all_checks() {
+    for (manner, exit, word, database) in [
+        (Manner::AsLiteLlm, 0, "healthy", Some("Not connected")),
+        (Manner::Curt, 0, "degraded", Some("Not connected")),
+        (Manner::NotReady, 1, "unhealthy", None),
+        (Manner::SomethingElse, 1, "unhealthy", None),
+    ] {
+        let (port, _seen) = serve(manner, &["gpt-oss-120b"]);
+        let world = world(port, "gpt-oss-120b");
+        let said = world.run(&["--json", "health"]).exits(exit).never_says(KEY);
+        let data = said.data();
+        assert_eq!(data["status"], word, "{data}");
+        assert_eq!(data["database"].as_str(), database, "{data}");
+        let version = (manner != Manner::SomethingElse).then_some("1.106.2");
+        assert_eq!(data["version"].as_str(), version, "{data}");
+        assert!(data["uptime_seconds"].is_null(), "it is no process of ours: {data}");
+    }
+    let (port, _seen) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
+    let _ = world(port, "gpt-oss-120b")
+        .run(&["health"])
+        .exits(0)
+        .says("LiteLLM 1.106.2 is ready (healthy; database: Not connected)");
 }
 
 #[test]

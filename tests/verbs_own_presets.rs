@@ -116,9 +116,11 @@ fn the_documented_preset_is_started_and_doctor_agrees() {
         .says("gwinstall start");
     let started = world.run(&["start"]);
     let doctor = world.run(&["doctor"]);
+    let health = world.run(&["--json", "health"]).data();
     let stopped = world.run(&["stop"]);
     let _ = started.exits(0);
     let _ = doctor.says("the gateway is running (pid");
+    assert!(health["uptime_seconds"].as_u64().unwrap() < 120, "{health}");
     let _ = stopped.exits(0).says("the gateway is stopped");
     let _ = world.run(&["doctor"]).never_says("the gateway is running");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::LogsArgs;
-use crate::deploy::checks::Checks;
+use crate::deploy::checks::{self, Checks, Running};
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::store;
 use crate::domain::name::count;
@@ -52,9 +52,18 @@ pub(super) fn health(place: &Place) -> Result<Answer> {
     health::examine(&mut checks, &asked, &record);
     let text: Vec<String> = checks.0.iter().map(report::check_line).collect();
     let failed = checks.failed().len();
-    let data = json!({ "gateway": asked.url, "checks": checks.0 });
+    let data = json!({
+        "gateway": asked.url,
+        "status": health::word(&checks),
+        "database": health::told(&checks, "database"),
+        "version": health::told(&checks, "version"),
+        "uptime_seconds": uptime(place),
+        "checks": checks.0,
+    });
     if failed == 0 {
-        return Ok(Answer::new("the gateway is healthy").text(text.join("\n")).data(data));
+        return Ok(Answer::new(format!("the gateway is {}", health::word(&checks)))
+            .text(text.join("\n"))
+            .data(data));
     }
     let message = format!("the gateway is not healthy: {} failed", count(failed, "check"));
     Ok(Answer::new(message).text(text.join("\n")).data(data).exit(Kind::Failed))
@@ -62,6 +71,13 @@ pub(super) fn health(place: &Place) -> Result<Answer> {
 
 /// More of a log at once helps nobody, and memory stays bounded.
 const LOG_CAP: u64 = 8 << 20;
+
+/// How long the process of ours runs: the start script writes the pid file once it has one.
+fn uptime(place: &Place) -> Option<i64> {
+    let Running::Ours(_) = checks::running(place, 0) else { return None };
+    let (_, started) = disk::facts(&place.file(files::PID))?;
+    Some((system::now().unix() - started).max(0))
+}
 
 pub(super) fn logs(place: &Place, args: &LogsArgs) -> Result<Answer> {
     let path = place.file(files::GATEWAY_LOG);

@@ -4,11 +4,29 @@
 use serde_json::{Value, json};
 
 use crate::deploy::checks::Checks;
-use crate::domain::check::Finding;
-use crate::domain::name::{count, list};
+use crate::domain::check::{Finding, Status};
+use crate::domain::name::{count, list, printable};
 use crate::domain::record::Record;
 
 use super::ask::Gateway;
+
+const READY: &str = "gateway_health_check";
+
+/// All checks in one word, which is that of the worst.
+pub fn word(checks: &Checks) -> &'static str {
+    let any = |status: Status| checks.0.iter().any(|check| check.status == status);
+    match (any(Status::Fail), any(Status::Warn)) {
+        (true, _) => "unhealthy",
+        (false, true) => "degraded",
+        (false, false) => "healthy",
+    }
+}
+
+/// What readiness told (`database`, `version`), where it told it.
+pub fn told(checks: &Checks, name: &str) -> Value {
+    let ready = checks.0.iter().find(|check| check.check_name == READY);
+    ready.and_then(|check| check.details.get(name)).cloned().unwrap_or_default()
+}
 
 /// Runs the four checks; a later one is skipped where an earlier one leaves it nothing to ask.
 pub fn examine(checks: &mut Checks, gateway: &Gateway, record: &Record) {
@@ -19,7 +37,7 @@ pub fn examine(checks: &mut Checks, gateway: &Gateway, record: &Record) {
         finding
     });
     let skipped = || Finding::skip("the gateway does not answer");
-    checks.run("gateway_health_check", || if reachable { ready(gateway) } else { skipped() });
+    checks.run(READY, || if reachable { ready(gateway) } else { skipped() });
     checks.run("models_endpoint_accessible", || if reachable { models(gateway, record) } else { skipped() });
     checks.run("authentication_successful", || if reachable { authentication(gateway) } else { skipped() });
 }
@@ -59,11 +77,20 @@ fn ready(gateway: &Gateway) -> Finding {
         Err(why) => Finding::fail(format!("/health/readiness does not answer: {why}")).hint("gwinstall logs"),
         Ok(reply) => {
             let body: Value = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
-            let word = body.get("status").and_then(Value::as_str).unwrap_or("unknown");
-            let details = json!({ "status": reply.status, "health": word });
+            let told = |name: &str| body.get(name).and_then(Value::as_str).map(printable);
+            let word = told("status").unwrap_or_else(|| "unknown".to_owned());
+            let (database, version) = (told("db"), told("litellm_version").or_else(|| version(gateway)));
+            let details = json!({
+                "status": reply.status,
+                "health": word,
+                "database": database,
+                "version": version,
+            });
             // Older LiteLLM says `connected`.
-            if reply.status == 200 && matches!(word, "healthy" | "connected") {
-                Finding::pass(format!("LiteLLM is ready ({word})")).details(details)
+            if reply.status == 200 && matches!(word.as_str(), "healthy" | "connected") {
+                let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+                let database = database.map(|word| format!("; database: {word}")).unwrap_or_default();
+                Finding::pass(format!("LiteLLM{version} is ready ({word}{database})")).details(details)
             } else {
                 Finding::fail(format!("LiteLLM is not ready: {}", gateway.said(&reply)))
                     .details(details)
@@ -71,6 +98,14 @@ fn ready(gateway: &Gateway) -> Finding {
             }
         }
     }
+}
+
+/// What it is a version of is told to who shows the key only.
+fn version(gateway: &Gateway) -> Option<String> {
+    gateway.key.as_ref()?;
+    let reply = gateway.get("/health/readiness/details", true).ok()?;
+    let body: Value = serde_json::from_str(&reply.body).ok()?;
+    body.get("litellm_version").and_then(Value::as_str).map(printable)
 }
 
 fn models(gateway: &Gateway, record: &Record) -> Finding {

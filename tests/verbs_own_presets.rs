@@ -12,7 +12,7 @@ use verbs_world::{World, program};
 const GUIDE: &str = include_str!("../embedded/docs/configuration-reference.md");
 const EMBEDDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/embedded");
 
-/// The YAML of the guide that holds `mark`.
+/// The first YAML of the guide that holds `mark`.
 fn documented(mark: &str) -> &'static str {
     let blocks = GUIDE.split("```yaml\n").skip(1);
     let mut texts = blocks.map(|rest| rest.split("```").next().unwrap());
@@ -142,6 +142,51 @@ signal.signal(signal.SIGTERM, lambda *rest: os._exit(0))
 port = int(sys.argv[sys.argv.index("--port") + 1])
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 "#;
+
+/// A whole preset with a provider that the bundle has no model of: what the guide shows is enough.
+#[test]
+fn the_documented_preset_of_another_provider_is_deployed() {
+    let world = World::new().with("OPENAI_API_KEY", "sk-proj-canary");
+    let dir = world.home().join(".claude/presets/openai");
+    fs::create_dir_all(dir.join("templates")).unwrap();
+    fs::write(dir.join("preset.yaml"), documented("name: openai")).unwrap();
+    let fragment = documented("  - model_name: gpt-5.6-terra");
+    fs::write(dir.join("templates/gpt-5.6-terra.yaml"), fragment).unwrap();
+    let _ = world.run(&["presets", "show", "openai"]).exits(0).says("By models:  OPENAI_API_KEY");
+    let _ = world.run(&["install", "--preset", "openai", "--strict", "--yes"]).exits(0).never_says("canary");
+    let config = world.read("config/litellm.yaml");
+    let model = "  - model_name: gpt-5.6-terra\n    litellm_params:\n      model: openai/gpt-5.6-terra\n      \
+                 api_key: os.environ/OPENAI_API_KEY\n";
+    assert!(config.contains(model), "{config}");
+    let _ = world.run(&["validate"]).exits(0);
+    let _ = world.run(&["verify"]).exits(0);
+    assert!(world.read(".env").contains("OPENAI_API_KEY=sk-proj-canary\n"));
+    assert_eq!(world.settings()["env"]["ANTHROPIC_MODEL"], "gpt-5.6-terra");
+    assert!(world.gateway("start-gateway.sh").exists());
+    let _ = world.run(&["env", "check"]).exits(0);
+}
+
+/// Variables of providers that only presets of one's own use are known all the same.
+#[test]
+fn variables_of_other_providers_are_known() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    for name in ["OPENAI_API_KEY", "GEMINI_API_KEY", "OLLAMA_API_BASE"] {
+        let said = world.run_with(&["env", "set", name, "--yes"], "http://127.0.0.1:1/canary");
+        let _ =
+            said.exits(0).says(&format!("{name} is set")).never_says("not known").never_says("did you mean");
+        let listed = world.run(&["--json", "env", "list"]).exits(0).data();
+        let variables = listed["variables"].as_array().unwrap();
+        let known = variables.iter().find(|one| one["name"] == name).unwrap();
+        assert_eq!(
+            (&known["secret"], &known["need"]),
+            (&(name != "OLLAMA_API_BASE").into(), &"unused".into())
+        );
+    }
+    let _ = world
+        .run_with(&["env", "set", "OLLAMA_BASE_URL", "--yes"], "http://127.0.0.1:11434")
+        .exits(0)
+        .says("the gateway reads OLLAMA_API_BASE");
+}
 
 /// A bundle that deploys a configuration and nothing to start it with: asked to start it, the installation is taken back.
 #[test]

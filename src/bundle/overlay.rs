@@ -8,8 +8,8 @@
 //! files: []         # the files beside this one that are deployed
 //! ```
 //!
-//! Promise: what is laid over can add, never replace: a name that the bundle has already is refused, so that a file in
-//! a home directory cannot change what a signed bundle means. The result passes the same checks as any bundle.
+//! Promise: what is laid over can add, never replace: a name that the bundle has already is refused, and a variable that it
+//! describes keeps its description, so that a file in a home directory cannot change what a signed bundle means. The result passes the same checks as any bundle.
 
 use std::path::Path;
 
@@ -75,7 +75,12 @@ impl Bundle {
         }
         self.catalog.presets.push(overlay.preset);
         self.catalog.models.extend(overlay.models);
-        self.catalog.environment.extend(overlay.environment);
+        // A bundle may come to describe what a preset of one's own had to: its description counts from then on.
+        for variable in overlay.environment {
+            if self.catalog.variable(&variable.name).is_none() {
+                self.catalog.environment.push(variable);
+            }
+        }
         self.catalog.files.extend(overlay.files);
         self.catalog.check(&self.files).map_err(wrong)?;
         self.id.sha256 = super::digest(&self.files);
@@ -130,6 +135,19 @@ files:
         let bundle = bundle().with_presets_of(home.path()).unwrap();
         assert_eq!(bundle.catalog.preset("team").unwrap().default_models, ["gpt-oss-120b"]);
         assert!(bundle.file("templates/team.yaml").is_some());
+    }
+
+    #[test]
+    fn a_variable_that_the_bundle_describes_too_keeps_its_description() {
+        let home = tempfile::tempdir().unwrap();
+        let own = "environment:
+  - {name: OPENAI_API_KEY, description: Mine, how: Ask, secret: false}
+  - {name: ACME_KEY, description: Ours, how: Ask, secret: true}
+";
+        team(home.path(), &format!("{GOOD}{own}"));
+        let catalog = bundle().with_presets_of(home.path()).unwrap().catalog;
+        assert!(catalog.is_secret("OPENAI_API_KEY"));
+        assert_eq!(catalog.variable("ACME_KEY").unwrap().description, "Ours");
     }
 
     #[test]

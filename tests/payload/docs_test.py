@@ -9,6 +9,7 @@ usage: python3 tests/payload/docs_test.py        (needs PyYAML and bash)
 GWINSTALL_BIN=PATH  also asks that binary's --help about each command and flag
 A litellm beside this Python also judges each complete LiteLLM configuration in a guide.
 """
+import functools
 import json
 import os
 import pathlib
@@ -251,8 +252,12 @@ def settings_problems(value, where):
 def catalog_problems(value, where):
     """A YAML block with presets is a part of catalog.yaml."""
     fields = {field for preset in CATALOG["presets"] for field in preset}
-    models, files = {model["id"] for model in CATALOG["models"]}, {entry["path"] for entry in CATALOG["files"]}
-    names = {variable["name"] for variable in CATALOG["environment"]}
+    models, files, names = ({entry[key] for part in (CATALOG, value) for entry in part.get(section, [])}
+                            for section, key in (("models", "id"), ("files", "path"), ("environment", "name")))
+    model_fields = {field for model in CATALOG["models"] for field in model}
+    for model in value.get("models", []):
+        if wrong := set(model) - model_fields | set(model["env"]) - names | {model["config_file"]} - files:
+            yield f"{where}: {wrong} is not right in a model"
     for preset in value["presets"]:
         wrong = set(preset) ^ fields | set(preset.get("default_models", [])) - models
         wrong |= {preset.get("template_file"), preset.get("base")} - files
@@ -261,7 +266,22 @@ def catalog_problems(value, where):
             yield f"{where}: {wrong} is not right in a preset"
 
 
+@functools.cache
+def own_presets():
+    """The whole presets of one's own that the guides show; what these name is theirs and not the catalog's."""
+    blocks = (body for guide in guides().values() for language, body, _ in guide.blocks if language == "yaml")
+    return [yaml.safe_load(body) for body in blocks if body.startswith("schema: 1\npreset:")]
+
+
+def own(section, key):
+    return {entry[key] for preset in own_presets() for entry in preset.get(section, [])}
+
+
 def litellm_problems(value, text, where):
+    if "preset" in value:
+        if unknown := set(value) - {"schema", "preset", "models", "environment", "files"}:
+            yield f"{where}: preset.yaml has no {unknown}"
+        value = {**value, "presets": [value["preset"]]}
     if "presets" in value:
         yield from catalog_problems(value, where)
         return
@@ -278,7 +298,7 @@ def litellm_problems(value, text, where):
         yield f"{where}: LiteLLM ignores {unknown}"
     if "general_settings" in value and value["general_settings"].get("master_key") != master:
         yield f"{where}: master_key is not {master}"
-    routes = {model["route"] for model in CATALOG["models"]}
+    routes = {model["route"] for model in CATALOG["models"]} | own("models", "route")
     for entry in value.get("model_list", []):
         if entry["litellm_params"]["model"] not in routes:
             yield f"{where}: {entry['litellm_params']['model']} is no route of the catalog"
@@ -396,7 +416,7 @@ def command_problems(words, where):
 
 def name_problems(guide):
     """Paths, routes and files that a guide names exist."""
-    files = {entry["path"] for entry in CATALOG["files"]}
+    files = {entry["path"] for entry in CATALOG["files"]} | own("files", "path")
     for number, line in enumerate(guide.text.splitlines(), 1):
         # `config/` and others are made at installation; a name in our four directories is a file of the bundle.
         for path in re.findall(r"(?<![\w./-])(?:~/\.claude/gateway/)?((?:scripts|templates|tests|docs|examples)/[\w./-]*)", line):
@@ -623,13 +643,17 @@ class TheChecks(unittest.TestCase):
             self.assertTrue(self.found(shape_problems, bad), bad)
 
     def test_blocks(self):
+        whole = yaml.safe_dump(own_presets()[0], sort_keys=False)
         for bad in ("sh\nif true; then", "json\n{", 'json\n{"env": {"ANTHROPIC_API_VERSION": "1"}}', 'json\n{"anthropicBaseUrl": "x"}',
                     'json\n{"env": {"ANTHROPIC_BASE_URL": "https://x/v1"}}', 'json\n{"env": {"HTTPS_PROXY": "http://p:1"}}',
                     'json\n{"env": {"ANTHROPIC_API_KEY": "x"}}', 'json\n{"apiKeyHelper": "x", "env": {"ANTHROPIC_AUTH_TOKEN": "y"}}',
                     "yaml\na: [", "yaml\nport: 1", "yaml\nrouter_settings: {fallbacks: {a: [b]}}", "yaml\nrouter_settings: {model_group_alias: {a: [b]}}",
                     "yaml\ngeneral_settings: {master_key: ${KEY}}", "yaml\nmodel_list: [{model_name: a, litellm_params: {model: x/y}}]", "python\nx",
-                    "yaml\npresets: [{name: x, template: y}]"):
+                    "yaml\npresets: [{name: x, template: y}]", "yaml\npreset: {name: x, template: y}",
+                    "yaml\n" + whole.replace("schema: 1", "shema: 1"), "yaml\n" + whole.replace("price_in", "price"),
+                    "yaml\n" + whole.replace("OPENAI_API_KEY", "OPENAI_KEY"), "yaml\n" + whole.replace("base: templates/litellm-base", "base: templates/base")):
             self.assertTrue(self.found(block_problems, f"# T\n```{bad}\n```\n"), bad)
+        self.assertEqual([], self.found(block_problems, f"# T\n```yaml\n{whole}\n```\n"))
         self.assertEqual([], self.found(block_problems, "# T\n```sh\nx <<A\n(\nA\n```\n```text\n(\n```\n"))
 
     def test_commands(self):

@@ -551,6 +551,15 @@ class TheGuides(unittest.TestCase):
     def test_nothing_known_to_be_wrong(self):
         self.each(wrong_problems)
 
+    def test_what_is_no_part_of_this_version_is_said(self):
+        """Files for servers are promised by nothing: as long as the bundle has none, the patterns say so."""
+        kinds = {"compose file": r"compose", "Kubernetes manifest": r"k8s|kubernetes|helm", "nginx configuration": r"nginx",
+                 "systemd unit": r"\.service$", "Lambda template": r"lambda"}
+        text = self.guides["templates/deployment-patterns.md"].text.replace("\n", " ")
+        for kind, pattern in kinds.items():
+            there = [entry["path"] for entry in CATALOG["files"] if re.search(pattern, entry["path"])]
+            self.assertNotEqual(bool(there), f"no {kind}" in text, kind)
+
     def test_no_table_row_stands_twice(self):
         self.none(repeated_rows(self.guides))
 

@@ -19,6 +19,24 @@ fn the_list_marks_what_is_deployed_and_what_is_past_its_date() {
         world.run(&["models", "list"]).exits(0).says("2026-10-21 !").says("US dollars per million tokens");
 }
 
+/// Every fact of the catalog about a model reaches a person.
+#[test]
+fn the_verbose_list_says_what_each_model_is() {
+    let world = World::new();
+    let data = world.run(&["--json", "models", "list"]).exits(0).data();
+    let plain = world.run(&["models", "list"]).exits(0).never_says("Google Gemini 2.5 Flash");
+    let lines: Vec<String> =
+        world.run(&["-v", "models", "list"]).exits(0).out.lines().map(str::to_owned).collect();
+    assert!(plain.out.lines().all(|line| lines.iter().any(|one| one == line)), "nothing else is lost");
+    for model in data["models"].as_array().unwrap() {
+        let fact = |name: &str| model[name].as_str().unwrap();
+        let row = lines.iter().position(|line| line.split(' ').next() == Some(fact("id"))).unwrap();
+        let (name, publisher) = (fact("full_name"), fact("publisher"));
+        let words = format!("    {name} ({publisher}, {}): {}", fact("priority"), fact("description"));
+        assert_eq!(lines[row + 1], words);
+    }
+}
+
 #[test]
 fn adding_and_removing_is_an_installation_with_another_list() {
     let world = World::deployed(&["--models", "gpt-oss-120b"]);

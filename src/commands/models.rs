@@ -48,6 +48,9 @@ fn show(place: &Place) -> Result<Answer> {
     }
     let foreign: Vec<&String> = deployed.iter().filter(|id| bundle.catalog.model(id).is_none()).collect();
     let mut text = columns(&rows, &[2, 3, 4, 5]);
+    if term::manner().verbose {
+        text = with_words(&text, &bundle.catalog.models);
+    }
     text.push_str("\nPrices are US dollars per million tokens, limits are tokens, of ");
     text.push_str(&bundle.catalog.as_of);
     text.push('.');
@@ -84,6 +87,18 @@ fn row(model: &Model, past: bool, deployed: bool) -> Vec<String> {
         model.successor.clone().unwrap_or_else(|| "-".to_owned()),
         if deployed { "yes".to_owned() } else { "-".to_owned() },
     ]
+}
+
+/// The table with what each model is below its row; the first line is the head.
+fn with_words(table: &str, models: &[Model]) -> String {
+    let mut lines = table.lines();
+    let mut text: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
+    for (line, model) in lines.zip(models) {
+        let Model { full_name, publisher, priority, description, .. } = model;
+        text.push(line.to_owned());
+        text.push(format!("    {full_name} ({publisher}, {priority}): {description}"));
+    }
+    text.join("\n")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,7 +43,7 @@ struct Difference {
 }
 
 fn differing_files(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
-    let now = store::record(place)?.map(|record| record.files).unwrap_or_default();
+    let now = store::record_as_found(place)?.map(|record| record.files).unwrap_or_default();
     let paths: BTreeSet<&String> = backup.files.keys().chain(now.keys()).collect();
     let mut differences = Vec::new();
     for path in paths {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::{Common, DoctorArgs, DoctorTopic};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::recover::{self, Interrupted};
-use crate::deploy::store;
+use crate::deploy::{lost, store};
 use crate::domain::check::{Finding, Status};
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, prompt, term};
@@ -42,6 +42,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     let interrupted = recover::look(place)?.is_some();
+    if !interrupted && lost::is_lost(place) {
+        return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to take back"));
+    }
     if !interrupted && !releases::unfinished(place)? {
         return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
     }
@@ -82,9 +85,14 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     });
     checks.run("target_directory_writable", || checks::target_writable(place));
     checks.run("disk_space_sufficient", || checks::disk_space(place));
-    let record = store::record(place)?;
+    let record = store::record_as_found(place)?;
     checks.run("deployed", || match &record {
         Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
+        None if lost::is_lost(place) => {
+            let refusal = lost::refusal(place);
+            let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));
+            Finding::fail(format!("{}{why}", refusal.message())).hint(refusal.advice().unwrap_or_default())
+        }
         None => Finding::warn("nothing is deployed").hint("gwinstall install"),
     });
     checks.run("settings_ledger_readable", || {

@@ -5,8 +5,9 @@ use crate::cli::{Common, InstallArgs, UpdateArgs};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Prepared, Wish};
-use crate::deploy::{store, values};
+use crate::deploy::{lost, store, values};
 use crate::domain::check::Status;
+use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::request::{self, Request};
 use crate::domain::url::HttpUrl;
@@ -33,7 +34,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
         request.flags.is_empty() && !args.confirm.yes && !args.confirm.dry_run && term::is_interactive();
     let request = if asked {
         let bundle = super::bundle(place, &request.source)?;
-        interactive::complete(place, &bundle.catalog, store::record(place)?.as_ref())?
+        interactive::complete(place, &bundle.catalog, store::record_as_found(place)?.as_ref())?
     } else {
         request
     };
@@ -78,7 +79,13 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     change.recover()?;
     let place = change.place;
     let bundle = super::bundle(place, &request.source)?;
-    let last = store::record(place)?;
+    let last = store::record_as_found(place)?;
+    if last.is_none() && lost::is_lost(place) {
+        term::talk(&format!(
+            "note: {} was missing and is written anew",
+            place.show(&place.file(files::RECORD))
+        ));
+    }
     let choice = render::choose(&bundle.catalog, request, last.as_ref().map(|last| &last.request))?;
     let values = values::gather(place, &choice, request)?;
     for note in &values.notes {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cli::Common;
+use crate::deploy::lost;
 use crate::domain::name::printable;
+use crate::domain::place::files;
 use crate::domain::{Error, Place, Result};
 use crate::doors::{disk, system};
 
@@ -128,7 +130,10 @@ fn real(path: &Path) -> Result<PathBuf> {
 
 /// The target that a deployment of this configuration directory uses, if it has one.
 fn in_use(place: &Place) -> Option<PathBuf> {
-    let record = |target: &Path| disk::exists(&target.join(crate::domain::place::files::RECORD));
+    let record = |target: &Path| {
+        let there = Place { target: target.to_path_buf(), ..place.clone() };
+        disk::exists(&there.file(files::RECORD)) || lost::is_lost(&there)
+    };
     let bytes = disk::read_maybe(&place.pointer(), disk::TEXT_CAP).ok().flatten();
     let value: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let target = value.and_then(|value| value.get("target").and_then(Value::as_str).map(PathBuf::from));

@@ -153,7 +153,7 @@ pub(super) fn bundle_file(place: &Place, path: &Path) -> Result<Bundle> {
             facts.seq, ground.memory.floor_seq
         )));
     }
-    let deployed = store::record(place)?.map_or(0, |record| record.bundle.seq);
+    let deployed = store::record_as_found(place)?.map_or(0, |record| record.bundle.seq);
     if facts.seq < deployed && ground.pins.is_empty() {
         return Err(refuse(format!("its seq {} is older than what is deployed, seq {deployed}", facts.seq))
             .hint("to go back: gwinstall rollback, or gwinstall self-update --rollback"));
@@ -239,7 +239,7 @@ pub(super) fn recover(place: &Place, wait: u64) -> Result<()> {
 
 /// What is deployed, which decides about an interrupted self-update.
 pub(super) fn deployed(place: &Place) -> Result<Deployed> {
-    let record = store::record(place)?;
+    let record = store::record_as_found(place)?;
     let newest = backup::list(place)?.into_iter().find(|entry| !entry.safety && entry.before == "update");
     Ok(Deployed { seq: record.map(|record| record.bundle.seq), backup: newest.map(|entry| entry.filename) })
 }

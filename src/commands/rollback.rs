@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::{Common, RollbackArgs};
 use crate::deploy::draft::draft;
-use crate::deploy::{backup, goals, store, values};
+use crate::deploy::{backup, goals, lost, store, values};
 use crate::domain::record::Record;
 use crate::domain::request::Request;
 use crate::domain::{Place, Result};
@@ -19,9 +19,14 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     let change =
         Change { safety: true, prune: false, ..Change::new(place, common, &args.confirm, "rollback") };
     change.recover()?;
-    let last = store::record(place)?;
+    let last = store::record_as_found(place)?;
     let restored_from = last.as_ref().and_then(|last| last.restored_from.as_deref());
-    let (path, entry) = backup::choose(place, args.backup.as_deref(), restored_from)?;
+    let chosen = backup::choose(place, args.backup.as_deref(), restored_from);
+    let (path, entry) = match chosen {
+        // What is here then cannot be taken out either.
+        Err(_) if args.backup.is_none() && lost::is_lost(place) => return Err(lost::refusal(place)),
+        chosen => chosen?,
+    };
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
     // A secret that is nowhere any more is looked for again, as an install would.

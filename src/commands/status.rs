@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::bundle::{Bundle, build};
 use crate::deploy::checks::{self, Running};
 use crate::deploy::recover::{self, Interrupted};
-use crate::deploy::{settings, store};
+use crate::deploy::{lost, settings, store};
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -22,7 +22,8 @@ use super::report;
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
-    if store::record(place)?.is_none() && recover::look(place)?.is_none() {
+    let nothing = store::record_as_found(place)?.is_none() && !lost::is_lost(place);
+    if nothing && recover::look(place)?.is_none() {
         let text = "No gateway is deployed for this user yet.\n\n  Deploy one:      gwinstall install\n  See it first:    gwinstall install --dry-run\n  Other presets:   gwinstall presets list\n  Everything else: gwinstall --help";
         return Ok(Answer::new("nothing is deployed").text(text).data(json!({ "deployed": false })));
     }
@@ -41,7 +42,13 @@ enum Drift {
 
 pub(super) fn run(place: &Place) -> Result<Answer> {
     let interrupted = recover::look(place)?;
-    let Some(record) = store::record(place)? else { return Ok(not_deployed(interrupted)) };
+    let Some(record) = store::record_as_found(place)? else {
+        return Ok(if lost::is_lost(place) {
+            without_record(place, interrupted)
+        } else {
+            not_deployed(interrupted)
+        });
+    };
     let drifted = drift(place, &record)?;
     let yours: Vec<&String> = record
         .files
@@ -103,6 +110,23 @@ fn not_deployed(interrupted: Option<Interrupted>) -> Answer {
             .text("No gateway is deployed. To deploy one: gwinstall install")
             .data(json!({ "deployed": false })),
     }
+}
+
+/// A deployment is here and its record is not: what there is to say is what is missing.
+fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
+    let refusal = lost::refusal(place);
+    let mut lines = vec![term::paint(refusal.message(), term::Style::Yellow)];
+    lines.extend(refusal.causes().iter().map(|cause| format!("  {cause}")));
+    lines.extend(refusal.advice().map(|hint| format!("  try: {hint}")));
+    lines.extend(interrupted.as_ref().map(interruption));
+    let data = json!({
+        "deployed": true,
+        "record": null,
+        "record_missing": true,
+        "interrupted": interrupted.is_some(),
+    });
+    let answer = Answer::new(refusal.message()).text(lines.join("\n")).data(data).exit(Kind::Pending);
+    Answer { hint: refusal.advice().map(str::to_owned), ..answer }
 }
 
 fn headline(place: &Place, record: &Record, running: Option<Running>) -> Vec<String> {

@@ -19,6 +19,7 @@ use crate::doors::{disk, signals, system};
 use super::backup::{self, Entry, Making};
 use super::checks::{self, Checks};
 use super::draft::Draft;
+use super::lost;
 use super::recover::{self, Recovered};
 use super::store;
 use super::transaction::{self, Order};
@@ -200,7 +201,7 @@ impl Run<'_> {
         signals::check()?;
         // A note in the record alone is nothing to go back from.
         if draft.plan.changes().any(|step| step.class != Class::Record) {
-            self.back_up()?;
+            self.back_up(draft.record.as_ref())?;
         }
         if let Some(record) = &mut draft.record {
             record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
@@ -218,9 +219,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Archives what is deployed now; before the first install there is nothing.
-    fn back_up(&mut self) -> Result<()> {
-        let Some(record) = store::record(self.place)? else { return Ok(()) };
+    /// Archives what is deployed now; before the first install there is nothing. `goal` is the record to come.
+    fn back_up(&mut self, goal: Option<&Record>) -> Result<()> {
+        let known = match store::record_as_found(self.place)? {
+            // What is here goes into the safety backup by the names of the state that replaces it.
+            None if self.manner.safety && lost::is_lost(self.place) => goal.cloned(),
+            known => known,
+        };
+        let Some(record) = known else { return Ok(()) };
         let record = self.before.insert(record);
         self.outcome.states.push(State::BackingUp);
         let making = Making {

@@ -10,12 +10,13 @@ use std::rc::Rc;
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{FileRecord, Record};
-use crate::domain::tree::{Class, Content, Found, Stamp, Wanted};
+use crate::domain::tree::{Class, Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::KeyPath;
 use crate::render::KeyWish;
 
+use super::lost;
 use super::plan::{Decided, Stance, Trees, decide};
 use super::settings::SettingsEdit;
 use super::store;
@@ -133,11 +134,11 @@ fn rank(class: Class) -> u8 {
 
 fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided> {
     let Some(wanted) = &goal.wanted else { return Ok(Decided::default()) };
-    let none = BTreeMap::new();
+    let proven = last.map_or_else(|| shipped_before(place, wanted), |_| BTreeMap::new());
     let trees = Trees {
         place,
         wanted,
-        base: last.map_or(&none, |last| &last.files),
+        base: last.map_or(&proven, |last| &last.files),
         next_base: &goal.next_base,
         found: &|path| disk::find(&place.file(path)),
         read: &|path| disk::read(&place.file(path), 8 << 20),
@@ -152,6 +153,26 @@ fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided
         }
     }
     Ok(decided)
+}
+
+/// Where the record is lost: files that we shipped as they are wanted now, for a pristine copy of each is here. What is
+/// on disk instead is then an edit of the user and no foreign file.
+fn shipped_before(place: &Place, wanted: &Wanted) -> BTreeMap<String, FileRecord> {
+    if !lost::is_lost(place) {
+        return BTreeMap::new();
+    }
+    let shipped = wanted.iter().filter(|(_, file)| {
+        file.class.keeps_pristine() && store::pristine(place, file.stamp.sha256).is_some()
+    });
+    let record = |file: &WantedFile| FileRecord {
+        sha256: file.stamp.sha256,
+        mode: file.stamp.mode,
+        class: file.class,
+        base: file.stamp.sha256,
+        offered: None,
+        deleted: false,
+    };
+    shipped.map(|(path, file)| (path.clone(), record(file))).collect()
 }
 
 /// Copies of what we ship, for later merges. An unedited file of a backup is such a copy.

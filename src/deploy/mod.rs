@@ -7,6 +7,7 @@ pub mod converge;
 pub mod draft;
 pub mod goals;
 pub mod journal;
+pub mod lost;
 pub mod plan;
 pub mod recover;
 pub mod resolve;

@@ -12,6 +12,7 @@ use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, system};
 
 use super::journal::Journal;
+use super::lost;
 use super::store;
 use super::transaction::holds;
 
@@ -50,7 +51,8 @@ fn look_at_disk(place: &Place) -> Result<Option<Interrupted>> {
         return Ok(Some(journal.map_or(Interrupted::Unreadable, Interrupted::InFlight)));
     }
     // A lock without a record: a first install or an uninstall that did not come to its end.
-    let half_made = disk::exists(&place.lock()) && !disk::exists(&place.file(files::RECORD));
+    let half_made =
+        disk::exists(&place.lock()) && !disk::exists(&place.file(files::RECORD)) && !lost::is_lost(place);
     let begun =
         half_made || !disk::list(&place.transactions())?.is_empty() || !temporary_files(place)?.is_empty();
     Ok(begun.then_some(Interrupted::Rubbish))
@@ -265,8 +267,11 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Removes a pristine copy unless the record or a backup may still need it.
+/// Removes a pristine copy unless the record or a backup may still need it. What a lost record refers to is not known.
 pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
+    if lost::is_lost(place) {
+        return Ok(());
+    }
     let needed = super::backup::referenced(place)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !needed.contains(&name) {
@@ -276,8 +281,11 @@ pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes all pristine copies that neither the record nor a backup refers to.
+/// Removes all pristine copies that neither the record nor a backup refers to. What a lost record refers to is not known.
 pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
+    if lost::is_lost(place) {
+        return Ok(());
+    }
     let names = disk::list(&place.pristine())?;
     if names.is_empty() {
         let _ = disk::remove_dir_if_empty(&place.pristine());

@@ -13,17 +13,28 @@ use crate::domain::tree::Stamp;
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 
+use super::lost;
+
 /// A record is small; more than this is not one.
 const RECORD_CAP: u64 = 16 << 20;
 
-/// The record of what is deployed; `None` where nothing is.
+/// The record of what is deployed; `None` where nothing is. One that is lost is an error: what is deployed then cannot
+/// be told.
 pub fn record(place: &Place) -> Result<Option<Record>> {
+    match record_as_found(place)? {
+        None if lost::is_lost(place) => Err(lost::refusal(place)),
+        found => Ok(found),
+    }
+}
+
+/// The same for what ends with a record again: `None` also where it is lost.
+pub fn record_as_found(place: &Place) -> Result<Option<Record>> {
     let path = place.file(files::RECORD);
     let Some(bytes) = disk::read_maybe(&path, RECORD_CAP)? else { return Ok(None) };
     parse_record(&bytes).map(Some).map_err(|why| {
         Error::new(Kind::Failed, format!("cannot use {}", path.display()))
             .because(why)
-            .hint(format!("go back to a backup: gwinstall rollback, or look at {}", place.paste(&path)))
+            .hint(format!("if it is damaged: mv {0} {0}.damaged && gwinstall status", place.paste(&path)))
     })
 }
 

@@ -26,6 +26,7 @@ mod interactive_windows;
 mod interrupted;
 mod json;
 mod leftover_values;
+mod lost_record;
 mod messages;
 mod messages_of_errors;
 mod no_change;

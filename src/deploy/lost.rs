@@ -1,0 +1,97 @@
+//! A lost record: what only a deployment has is there, and `deployment-manifest.json` is not. Somebody removed it, or a
+//! copy of the directory left it out.
+//!
+//! Promise: looks only. Whoever meets this state keeps what a later repair needs (the ledger of settings, the pristine
+//! copies) and says what mends it.
+
+use serde_json::Value;
+
+use crate::domain::name::{list, shell_word};
+use crate::domain::place::files;
+use crate::domain::request::DEFAULT_PORT;
+use crate::domain::{Error, Place};
+use crate::doors::disk;
+use crate::format::settings::{KeyPath, Settings};
+
+use super::backup;
+
+/// What a deployment has besides its record, and an uninstall takes away in the same transaction.
+const MARKS: [&str; 2] = [files::SETTINGS_BEFORE, files::ENV_SUM];
+/// The end of the log that is read for what was deployed: many lines.
+const LOG_TAIL: u64 = 64 << 10;
+
+/// Whether a deployment is here whose record is gone. Under a journal there is none yet, or it is about to come back.
+pub fn is_lost(place: &Place) -> bool {
+    !disk::exists(&place.file(files::RECORD))
+        && !disk::exists(&place.journal())
+        && MARKS.iter().any(|mark| disk::exists(&place.file(mark)))
+}
+
+/// What is missing, why that is known, and what brings it back.
+pub fn refusal(place: &Place) -> Error {
+    let seen = [files::CONFIG, files::START, files::ENV].iter().chain(&MARKS);
+    let seen: Vec<&str> = seen.copied().filter(|name| disk::exists(&place.file(name))).collect();
+    Error::failed(format!("the record of the deployment in {} is missing", place.show(&place.target)))
+        .because(format!(
+            "{} is not there, while {} {}",
+            place.show(&place.file(files::RECORD)),
+            list(&seen),
+            if seen.len() == 1 { "is" } else { "are" }
+        ))
+        .because("without it nobody can tell what to update or to take out")
+        .hint(mending(place))
+}
+
+/// The commands that end with a record.
+fn mending(place: &Place) -> String {
+    let install = install_again(place);
+    match newest_backup(place) {
+        Some(name) => {
+            format!("gwinstall rollback (goes back to {name}), or to keep what is deployed now: {install}")
+        }
+        None => format!("{install} (writes it anew and changes no file of yours)"),
+    }
+}
+
+/// The backup that a plain `rollback` goes to, if it can be used.
+fn newest_backup(place: &Place) -> Option<String> {
+    let (path, entry) = backup::choose(place, None, None).ok()?;
+    let entry = entry?;
+    backup::open(&path, Some(entry.sha256_checksum)).is_ok().then_some(entry.filename)
+}
+
+/// The installation of what was deployed last, as far as the log and the settings tell.
+fn install_again(place: &Place) -> String {
+    let mut command = "gwinstall install".to_owned();
+    let tail = disk::tail(&place.log(), LOG_TAIL).unwrap_or_default();
+    let last = String::from_utf8_lossy(&tail).lines().rev().find_map(deployed_by);
+    if let Some((preset, models)) = last {
+        command.push_str(&format!(" --preset {}", shell_word(&preset)));
+        if !models.is_empty() {
+            command.push_str(&format!(" --models {}", shell_word(&models.join(","))));
+        }
+    }
+    if let Some(url) = local_url(place) {
+        command.push_str(&format!(" --gateway-url {}", shell_word(&url)));
+    }
+    command
+}
+
+/// Preset and models of a line of the log, if it is of an operation that left a deployment.
+fn deployed_by(line: &str) -> Option<(String, Vec<String>)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let word = |key: &str| line.get(key).and_then(Value::as_str);
+    if word("status") != Some("success") || word("operation") == Some("uninstall") {
+        return None;
+    }
+    let models = line.get("models_deployed")?.as_array()?;
+    Some((word("preset")?.to_owned(), models.iter().filter_map(Value::as_str).map(str::to_owned).collect()))
+}
+
+/// The URL of a gateway on this machine, where it is not the usual one. One elsewhere is in `.env`.
+fn local_url(place: &Place) -> Option<String> {
+    let bytes = disk::read_maybe(&place.settings(), disk::TEXT_CAP).ok()??;
+    let url = Settings::parse(&bytes).ok()?.get(&KeyPath::Env("ANTHROPIC_BASE_URL".to_owned()))?;
+    let url = url.as_str().filter(|url| url.starts_with("http://127.0.0.1:"))?;
+    (url != format!("http://127.0.0.1:{DEFAULT_PORT}")).then(|| url.to_owned())
+}

@@ -22,7 +22,7 @@ use super::draft::Draft;
 use super::lost;
 use super::recover::{self, Recovered};
 use super::store;
-use super::transaction::{self, Order};
+use super::transaction::{self, Failure, Order, Undo};
 
 /// The stations of an operation, as the log and `--json` name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,6 +63,8 @@ pub struct Outcome {
     pub pruned: Vec<String>,
     pub checks: Vec<Check>,
     pub states: Vec<State>,
+    /// Of an operation that failed: what became of its changes, if it had made any.
+    pub undo: Option<Undo>,
     pub placed_by: Option<&'static str>,
     pub duration_ms: u64,
 }
@@ -251,16 +253,18 @@ impl Run<'_> {
             pid: system::pid(),
             made: self.made,
         };
-        let judged = std::cell::RefCell::new(Checks::default());
+        // Empty until the live tree is judged.
+        let judged = std::cell::RefCell::new(None);
         let config = order.steps.iter().position(|step| step.name == files::CONFIG && step.post.is_some());
         let models = draft.record.as_ref().map_or(0, |record| record.models.len());
         let done = transaction::carry_out(
             &order,
             &|staged| config.map_or(Ok(()), |index| staged_config(&staged(index), models)),
             &|| {
+                let mut judged = judged.borrow_mut();
+                let checks = judged.insert(Checks::default());
                 if let Some(record) = &draft.record {
-                    let mut checks = judged.borrow_mut();
-                    checks::live(&mut checks, place, record);
+                    checks::live(checks, place, record);
                     checks.demand(
                         Kind::RolledBack,
                         "the new deployment did not pass its checks and was rolled back",
@@ -273,9 +277,20 @@ impl Run<'_> {
                 })
             },
         );
-        self.outcome.states.push(State::ValidatingPost);
-        self.outcome.checks = judged.into_inner().0;
-        self.outcome.placed_by = Some(done?.placed_by);
+        if let Some(checks) = judged.into_inner() {
+            self.outcome.states.push(State::ValidatingPost);
+            self.outcome.checks = checks.0;
+        }
+        match done {
+            Ok(done) => self.outcome.placed_by = Some(done.placed_by),
+            Err(Failure { error, undo }) => {
+                if undo != Undo::NotNeeded {
+                    self.outcome.states.push(State::RollingBack);
+                    self.outcome.undo = Some(undo);
+                }
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -292,9 +307,6 @@ impl Run<'_> {
 
     /// After a refusal or an undo: the backup of this run goes, and the log says what happened.
     fn withdraw(&mut self, error: &Error) {
-        if error.kind() == Kind::RolledBack {
-            self.outcome.states.push(State::RollingBack);
-        }
         self.outcome.states.push(State::Failed);
         if error.kind() != Kind::Leftovers
             && let Some(entry) = self.backup.take()
@@ -308,10 +320,10 @@ impl Run<'_> {
     }
 
     fn log(&self, record: Option<&Record>, error: Option<&Error>) {
-        let status = match error.map(Error::kind) {
-            None => "success",
-            Some(Kind::RolledBack) => "rolled_back",
-            Some(_) => "failed",
+        let status = match (error, self.outcome.undo) {
+            (None, _) => "success",
+            (Some(_), Some(Undo::RolledBack)) => "rolled_back",
+            (Some(_), _) => "failed",
         };
         let line = json!({
             "schema": 1,
@@ -329,6 +341,7 @@ impl Run<'_> {
             "hostname": system::hostname(),
             "deployment_id": record.map(|record| record.deployment_id.clone()),
             "states": self.outcome.states,
+            "outcome": self.outcome.undo,
             "placed_by": self.outcome.placed_by,
             "conflicts": self.outcome.conflicts,
             "version": build::VERSION,

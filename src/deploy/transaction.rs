@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::domain::plan::Step;
 use crate::domain::tree::{Content, Found, Stamp};
 use crate::domain::{Error, Instant, Kind, Place, Result};
@@ -55,21 +57,46 @@ pub struct Done {
     pub id: String,
 }
 
+/// How a transaction ended otherwise.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: Error,
+    pub undo: Undo,
+}
+
+/// What became of the changes of a transaction that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// It had not begun to change anything.
+    NotNeeded,
+    /// The old tree is back.
+    RolledBack,
+    /// Something could not go back and is left for the next run or for the user.
+    RollbackFailed,
+}
+
 /// Judges the staged files: it is given where the file of each step lies.
 pub type JudgeStaged<'a> = &'a dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>;
 
 /// Carries out an order under the lock of the place. `staged` sees the directory of staged files before anything
 /// live changes; `live` judges the new tree before it is final.
-pub fn carry_out(order: &Order<'_>, staged: JudgeStaged<'_>, live: &dyn Fn() -> Result<()>) -> Result<Done> {
+pub fn carry_out(
+    order: &Order<'_>,
+    staged: JudgeStaged<'_>,
+    live: &dyn Fn() -> Result<()>,
+) -> std::result::Result<Done, Failure> {
     let journal = prepare(order);
     let mut work = Work { place: order.place, order, journal, placed_by: "exchange" };
     if let Err(error) = work.stage().and_then(|()| staged(&|index| work.journal.staged(order.place, index))) {
         work.discard();
-        return Err(error);
+        return Err(Failure { error, undo: Undo::NotNeeded });
     }
     if let Err(error) = signals::check().and_then(|()| work.write_journal()) {
-        // A journal may be there already when only its last sync failed.
-        return Err(work.undone(error));
+        // A journal may be there already when only its last sync failed, but nothing was exchanged by it.
+        let failure = work.undone(error);
+        let begun = failure.undo == Undo::RollbackFailed;
+        return Err(if begun { failure } else { Failure { undo: Undo::NotNeeded, ..failure } });
     }
     match work.exchange_and_judge(live).and_then(|()| work.commit()) {
         Ok(()) => {
@@ -357,20 +384,24 @@ impl Work<'_> {
     }
 
     /// After the journal: back to the old tree, and the error says what became of it.
-    fn undone(&self, error: Error) -> Error {
+    fn undone(&self, error: Error) -> Failure {
         match recover::undo(self.place, &self.journal) {
             Ok(leftovers) if leftovers.is_empty() => {
                 self.discard();
-                error
+                Failure { error, undo: Undo::RolledBack }
             }
             Ok(leftovers) => {
                 self.discard();
-                recover::with_leftovers(error, &leftovers)
+                let error = recover::with_leftovers(error, &leftovers);
+                Failure { error, undo: Undo::RollbackFailed }
             }
-            Err(why) => error
-                .because(format!("and going back failed too: {why}"))
-                .of_kind(Kind::Leftovers)
-                .hint("mend what is named above, then: gwinstall doctor --repair --yes"),
+            Err(why) => {
+                let error = error
+                    .because(format!("and going back failed too: {why}"))
+                    .of_kind(Kind::Leftovers)
+                    .hint("mend what is named above, then: gwinstall doctor --repair --yes");
+                Failure { error, undo: Undo::RollbackFailed }
+            }
         }
     }
 }

@@ -202,7 +202,7 @@ fn a_failed_operation_writes_a_line() {
     let run = home.refused(&mut home.command(&source.install()), 1);
     run.says(&["docs"]);
     let last = home.log().pop().unwrap();
-    assert_eq!(last["status"], "failed");
+    assert_eq!((&last["status"], &last["outcome"]), (&"rolled_back".into(), &"rolled_back".into()));
     assert!(last["error_message"].as_str().unwrap().contains("docs"), "{last}");
 }
 

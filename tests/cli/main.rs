@@ -36,6 +36,7 @@ mod settings;
 mod settings_places;
 mod shell_files;
 mod sources;
+mod states;
 mod targets;
 mod terminal;
 mod tree;

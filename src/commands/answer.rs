@@ -103,7 +103,10 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
         Err(error) => {
             let exit = error.kind().exit_code();
             if json {
-                let data = json!({ "causes": error.causes() });
+                let mut data = json!({ "causes": error.causes() });
+                for (name, fact) in error.facts() {
+                    data[name] = fact.clone();
+                }
                 term::data(&envelope(verb, exit, error.message(), error.advice(), data));
             } else {
                 term::error(&as_text(&error));

@@ -1,8 +1,11 @@
 //! `install` and `update`: deploy a bundle with what was asked for, or what was asked for before.
 
+use serde_json::json;
+
 use crate::bundle::Bundle;
 use crate::cli::{Common, InstallArgs, UpdateArgs};
 use crate::deploy::checks::{self, Checks};
+use crate::deploy::converge;
 use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Prepared, Wish};
 use crate::deploy::{lost, store, values};
@@ -114,8 +117,6 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     let told = Told::of(&prepared, last.as_ref());
     let runs_litellm = prepared.runs_litellm;
     let mut drafted = draft(place, last.as_ref(), prepared.goal)?;
-    // From here on memory is for the plan.
-    drop((last, bundle));
     if drafted.plan.is_empty() {
         return Ok(told.unchanged(&drafted, &checks));
     }
@@ -125,18 +126,27 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         }
     }
     if !change.confirm.dry_run {
-        checks.demand(Kind::Failed, "a check before the change failed, and nothing was changed")?;
+        checks.demand(Kind::Failed, "a check before the change failed, and nothing was changed").map_err(
+            |error| with_pre(converge::refused(place, change.operation, last.as_ref(), error), &checks),
+        )?;
     }
+    // From here on memory is for the plan.
+    drop((last, bundle));
     let summary = told.intention(place, &drafted);
     if change.confirm.dry_run {
         return Ok(told.dry_run(&summary, &drafted, &checks));
     }
     let gate = || if options.start { gateway::start_in_transaction(place, runs_litellm) } else { Ok(()) };
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
-    match change.carry_out(&mut drafted, &summary)? {
+    match change.carry_out(&mut drafted, &summary).map_err(|error| with_pre(error, &checks))? {
         Some(outcome) => Ok(told.done(place, &drafted, &outcome, &checks)),
         None => Err(prompt::stopped()),
     }
+}
+
+/// A failure with what the checks before the change found.
+fn with_pre(error: Error, checks: &Checks) -> Error {
+    error.fact("pre_checks", json!(checks.0))
 }
 
 fn pre_checks(

@@ -69,6 +69,17 @@ pub struct Outcome {
     pub duration_ms: u64,
 }
 
+impl Outcome {
+    /// A failure with what the operation came to.
+    fn on(&self, error: Error) -> Error {
+        error
+            .fact("states", json!(self.states))
+            .fact("outcome", json!(self.undo))
+            .fact("checks", json!(self.checks))
+            .fact("duration_ms", json!(self.duration_ms))
+    }
+}
+
 /// The lock of a place, with the directories that had to be made for it.
 pub struct Held {
     _lock: disk::Lock,
@@ -174,9 +185,18 @@ pub fn apply(place: &Place, manner: &Manner<'_>, draft: &mut Draft) -> Result<Ou
             run.withdraw(&error);
             recover::leave_no_trace(place);
             remove_made(&held.made);
-            Err(error)
+            Err(run.outcome.on(error))
         }
     }
+}
+
+/// An operation that a check before the change refused: it has its line in the log of a deployment too, and its states.
+pub fn refused(place: &Place, operation: &str, last: Option<&Record>, error: Error) -> Error {
+    let outcome =
+        Outcome { states: vec![State::Created, State::Validating, State::Failed], ..Outcome::default() };
+    let line = Line { operation, now: system::now(), outcome: &outcome, backup: None };
+    line.write(place, last, Some(&error));
+    outcome.on(error)
 }
 
 struct Run<'a> {
@@ -313,13 +333,34 @@ impl Run<'_> {
         {
             let _ = backup::remove(self.place, &entry.filename);
         }
-        // Where nothing was ever deployed there is no log to write to.
-        if disk::exists(&self.place.log()) {
-            self.log(self.before.as_ref(), Some(error));
-        }
+        self.log(self.before.as_ref(), Some(error));
     }
 
     fn log(&self, record: Option<&Record>, error: Option<&Error>) {
+        let line = Line {
+            operation: self.manner.operation,
+            now: self.now,
+            outcome: &self.outcome,
+            backup: self.backup.as_ref(),
+        };
+        line.write(self.place, record, error);
+    }
+}
+
+/// A line of the log of operations.
+struct Line<'a> {
+    operation: &'a str,
+    now: Instant,
+    outcome: &'a Outcome,
+    backup: Option<&'a Entry>,
+}
+
+impl Line<'_> {
+    fn write(&self, place: &Place, record: Option<&Record>, error: Option<&Error>) {
+        // Where nothing was ever deployed a failure has no log to be written to.
+        if error.is_some() && !disk::exists(&place.log()) {
+            return;
+        }
         let status = match (error, self.outcome.undo) {
             (None, _) => "success",
             (Some(_), Some(Undo::RolledBack)) => "rolled_back",
@@ -327,7 +368,7 @@ impl Run<'_> {
         };
         let line = json!({
             "schema": 1,
-            "operation": self.manner.operation,
+            "operation": self.operation,
             "timestamp": self.now,
             "duration_seconds": self.outcome.duration_ms / 1000,
             "duration_ms": self.outcome.duration_ms,
@@ -335,7 +376,7 @@ impl Run<'_> {
             "preset": record.map(|record| record.preset.clone()),
             "models_deployed": record.map(|record| record.models.clone()).unwrap_or_default(),
             "files_copied": self.outcome.changed,
-            "backup_created": self.backup.as_ref().map(|entry| entry.filename.clone()),
+            "backup_created": self.backup.map(|entry| entry.filename.clone()),
             "error_message": error.map(ToString::to_string),
             "user": system::user_name(),
             "hostname": system::hostname(),
@@ -347,7 +388,7 @@ impl Run<'_> {
             "version": build::VERSION,
         });
         // The operation itself is done or undone; a log that cannot be written changes nothing about that.
-        let _ = store::log(self.place, &line);
+        let _ = store::log(place, &line);
     }
 }
 

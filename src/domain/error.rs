@@ -1,9 +1,12 @@
 //! What can go wrong, and the one place where a kind of failure becomes an exit code.
 //!
 //! An error says three things: the message (what failed, on which path), the causes (why, lower case, outermost
-//! first) and a hint (a command that the user can paste). It never carries a secret.
+//! first) and a hint (a command that the user can paste). For programs it may carry facts, such as the checks that
+//! were made. It never carries a secret.
 
 use std::fmt;
+
+use serde_json::{Map, Value};
 
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -64,12 +67,19 @@ struct Parts {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    facts: Map<String, Value>,
 }
 
 impl Error {
     /// A failure of `kind`; `message` says what failed and on which path.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self(Box::new(Parts { kind, message: message.into(), causes: Vec::new(), hint: None }))
+        Self(Box::new(Parts {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            facts: Map::new(),
+        }))
     }
 
     pub fn failed(message: impl Into<String>) -> Self {
@@ -98,6 +108,13 @@ impl Error {
         self
     }
 
+    /// Adds something for programs to read beside the causes.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: Value) -> Self {
+        self.0.facts.insert(name.to_owned(), value);
+        self
+    }
+
     /// Says the same thing one level up: `message` in front, today's message becomes its first cause.
     #[must_use]
     pub fn under(mut self, message: impl Into<String>) -> Self {
@@ -123,6 +140,10 @@ impl Error {
 
     pub fn causes(&self) -> &[String] {
         &self.0.causes
+    }
+
+    pub fn facts(&self) -> &Map<String, Value> {
+        &self.0.facts
     }
 
     pub fn advice(&self) -> Option<&str> {

@@ -85,3 +85,44 @@ fn an_undo_that_had_to_leave_something_is_no_rollback() {
     assert_eq!((status, outcome), ("failed".into(), "rollback_failed".into()));
     assert!(states.as_array().unwrap().ends_with(&["ROLLING_BACK".into(), "FAILED".into()]));
 }
+
+/// D-137, P-180. `--json` of a failure tells what the log tells, and the checks of both sides of the change.
+#[test]
+fn json_of_a_failure_has_states_outcome_and_checks() {
+    let home = TestHome::deployed();
+    home.write(".claude/gateway/start-gateway.sh", "not a script\n");
+    let data = home.run("install --yes --models glm-5.2 --json").exits(5).json()["data"].clone();
+    let (states, _, outcome) = ended(&home);
+    assert_eq!((&data["states"], &data["outcome"]), (&states, &outcome));
+    let of = |checks: &str, name: &str| {
+        let check = data[checks].as_array().unwrap().iter().find(|check| check["check_name"] == name);
+        check.unwrap_or_else(|| panic!("no {name} in {checks}: {data}"))["status"].clone()
+    };
+    assert_eq!(of("checks", "startup_script_generated"), "FAIL");
+    assert_eq!(of("checks", "yaml_config_valid"), "PASS");
+    assert_eq!(of("pre_checks", "source_structure_valid"), "PASS");
+    assert!(data["causes"].as_array().is_some_and(|causes| !causes.is_empty()));
+}
+
+/// D-021, D-152. A check before the change ends it in VALIDATING: a line in the log, where there is one, and no change.
+#[test]
+fn a_refusal_by_a_check_before_the_change_is_logged() {
+    let home = TestHome::deployed();
+    let before = home.log().len();
+    let run = home.refused(&mut home.command("install --yes --models glm-5.2 --strict --json"), 1);
+    let data = run.json()["data"].clone();
+    let states = json!(["CREATED", "VALIDATING", "FAILED"]);
+    assert_eq!((&data["states"], &data["outcome"]), (&states, &Value::Null));
+    let failed = data["pre_checks"].as_array().unwrap().iter().find(|check| check["status"] == "FAIL");
+    assert_eq!(failed.unwrap()["check_name"], "required_env_vars_present");
+    assert_eq!(home.log().len(), before + 1);
+    assert_eq!(ended(&home), (states, "failed".into(), Value::Null));
+    let last = home.log().pop().unwrap();
+    assert_eq!((&last["operation"], &last["preset"]), (&"install".into(), &"basic".into()));
+    assert!(last["error_message"].as_str().unwrap().contains("required_env_vars_present"));
+    // A dry run and a first installation have nothing to write to.
+    home.touches_nothing("install --dry-run --models glm-5.2 --strict").exits(0);
+    let home = TestHome::new();
+    let run = home.touches_nothing("install --yes --strict --json").exits(1);
+    assert_eq!(run.json()["data"]["states"], json!(["CREATED", "VALIDATING", "FAILED"]));
+}

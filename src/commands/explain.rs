@@ -1,14 +1,15 @@
 //! `verify --explain`: commands of other people's programs that come to the same verdict.
 //!
 //! Promise: each line or here-document can be pasted into a POSIX shell as it stands, and fails where `verify` would
-//! not be content: minisign for what was signed, sha256sum for the executable, the archive and every deployed file.
+//! not be content: minisign for what was signed, sha256sum for the executable, the archive and every deployed file, find for
+//! permissions.
 
 use std::path::Path;
 
 use crate::bundle::build;
 use crate::domain::Place;
 use crate::domain::name::shell_word;
-use crate::domain::record::Record;
+use crate::domain::record::{FileRecord, Record};
 use crate::doors::disk;
 use crate::release::bundles;
 use crate::release::documents::{Keys, Manifest};
@@ -79,7 +80,26 @@ fn deployment(place: &Place, record: &Record) -> Vec<String> {
     let files = record.files.iter().filter(|(_, known)| !known.deleted);
     lines.extend(files.map(|(path, known)| checksum(&known.sha256.to_string(), path)));
     lines.push("END".to_owned());
+    lines.extend(permissions(&target, record));
     lines
+}
+
+/// Permissions have no checksum: of what is run, and of what it reads, `find` tells who else can write to it.
+fn permissions(target: &str, record: &Record) -> Vec<String> {
+    let watched = record.files.iter().filter(|(_, known)| known.class.guards_mode() && !known.deleted);
+    // One name a line, as the shell reads them.
+    let (runs, read): (Vec<_>, Vec<_>) =
+        watched.filter(|(path, _)| !path.contains('\n')).partition(|(_, known)| known.mode & 0o100 != 0);
+    let list = |test: &str, files: Vec<(&String, &FileRecord)>| {
+        let mut lines = vec![format!(
+            "(cd {target} && while IFS= read -r f; do test -z \"$(find \"./$f\" {test})\" || exit 1; done) <<'END'"
+        )];
+        lines.extend(files.into_iter().map(|(path, _)| path.clone()));
+        lines.push("END".to_owned());
+        lines
+    };
+    let writable = r"-perm -020 -o -perm -002";
+    [list(&format!("{writable} -o ! -perm -100"), runs), list(writable, read)].concat()
 }
 
 /// A line of `sha256sum`'s own format, which marks a name that it had to escape.

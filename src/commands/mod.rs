@@ -8,6 +8,7 @@ mod conflicts;
 mod diff;
 mod doctor;
 mod doctor_net;
+mod drift;
 mod env;
 mod env_set;
 mod env_value;

@@ -10,9 +10,8 @@ use crate::cli::{BundleCommand, VerifyArgs};
 use crate::deploy::store;
 use crate::domain::name::count;
 use crate::domain::record::Record;
-use crate::domain::tree::Found;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, system};
+use crate::doors::system;
 use crate::release::bundles::{self, hash_file};
 use crate::release::documents::Manifest;
 use crate::release::order;
@@ -20,6 +19,7 @@ use crate::release::state::State;
 use crate::release::trust::{TrustedKeys, Verified};
 
 use super::answer::Answer;
+use super::drift::{self, Drift};
 use super::explain;
 use super::releases;
 
@@ -194,16 +194,9 @@ fn the_executable(
 
 /// The deployed files against the record, and the record's bundle against the bundle it names.
 fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Result<()> {
-    for (path, known) in &record.files {
-        let as_recorded = match disk::find(&place.file(path))? {
-            Found::File(stamp) => stamp.sha256 == known.sha256,
-            Found::Absent => known.deleted,
-            Found::Other(_) => false,
-        };
-        if !as_recorded {
-            verdict.drifted.push(path.clone());
-        }
-    }
+    let drifts = drift::of(place, record)?;
+    verdict.drifted = drifts.iter().map(|drift| drift.path.clone()).collect();
+    verdict.drifted.dedup();
     let known = [bundle::embedded().ok(), releases::newest_bundle(place).ok()];
     let named = known
         .iter()
@@ -223,10 +216,12 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
         count(record.files.len(), "file"),
         record.bundle.version
     ));
-    for path in &verdict.drifted {
-        verdict.lines.push(format!("  changed since: {path}"));
-    }
-    verdict.data["files"] = json!({ "count": record.files.len(), "drifted": verdict.drifted });
+    verdict.lines.extend(drifts.iter().map(|drift| format!("  {}  {}", drift.shown(), drift.words(place))));
+    verdict.data["files"] = json!({
+        "count": record.files.len(),
+        "drifted": verdict.drifted,
+        "drift": drifts.iter().map(Drift::json).collect::<Vec<_>>(),
+    });
     verdict.data["bundle"] = json!(record.bundle);
     Ok(())
 }

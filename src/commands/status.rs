@@ -12,12 +12,12 @@ use crate::deploy::{lost, settings, store};
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
-use crate::domain::tree::Found;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::settings::{KeyPath, Settings};
 
 use super::answer::Answer;
+use super::drift::{self, Drift};
 use super::report;
 
 /// `gwinstall` alone: the status, or the first step.
@@ -32,14 +32,6 @@ pub(super) fn overview(place: &Place) -> Result<Answer> {
     Ok(answer)
 }
 
-/// How a deployed file differs from what the last operation left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drift {
-    Modified,
-    Missing,
-    NotAFile,
-}
-
 pub(super) fn run(place: &Place) -> Result<Answer> {
     let interrupted = recover::look(place)?;
     let Some(record) = store::record_as_found(place)? else {
@@ -49,12 +41,12 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
             not_deployed(interrupted)
         });
     };
-    let drifted = drift(place, &record)?;
+    let drifted = drift::of(place, &record)?;
     let yours: Vec<&String> = record
         .files
         .iter()
         .filter(|(path, file)| {
-            let edited = file.base != file.sha256 && !drifted.iter().any(|(known, _)| known == *path);
+            let edited = file.base != file.sha256 && !drifted.iter().any(|drift| drift.path == **path);
             // What stands where we had a file is the user's; what they deleted is not there to name.
             if file.deleted { disk::exists(&place.file(path)) } else { edited }
         })
@@ -63,11 +55,9 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     let running = running(place, &record);
     let overrides = overrides(place, &record);
     let mut lines = headline(place, &record, running);
-    lines.extend(drifted.iter().map(|(path, drift)| match drift {
-        Drift::Modified => format!("  M {path}  changed since"),
-        Drift::Missing => format!("  D {path}  deleted since"),
-        Drift::NotAFile => format!("  T {path}  is no file any more"),
-    }));
+    lines.extend(
+        drifted.iter().map(|drift| format!("  {} {}  {}", drift.sign(), drift.shown(), drift.words(place))),
+    );
     lines.extend(yours.iter().map(|path| format!("  = {path}  is your version")));
     let offers: Vec<&String> =
         record.files.iter().filter(|(_, file)| file.offered.is_some()).map(|(path, _)| path).collect();
@@ -88,7 +78,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
         "deployed": true,
         "record": record,
-        "drift": drifted.iter().map(|(path, drift)| json!({ "path": path, "kind": format!("{drift:?}").to_lowercase() })).collect::<Vec<_>>(),
+        "drift": drifted.iter().map(Drift::json).collect::<Vec<_>>(),
         "yours": yours,
         "conflicts": offers,
         "interrupted": interrupted.is_some(),
@@ -158,22 +148,6 @@ fn headline(place: &Place, record: &Record, running: Option<Running>) -> Vec<Str
         record.bundle.origin
     ));
     lines
-}
-
-/// Every deployed file that is not what the last operation left.
-fn drift(place: &Place, record: &Record) -> Result<Vec<(String, Drift)>> {
-    let mut drifted = Vec::new();
-    for (path, known) in &record.files {
-        let drift = match disk::find(&place.file(path))? {
-            Found::File(stamp) if stamp.sha256 == known.sha256 => continue,
-            Found::File(_) => Drift::Modified,
-            Found::Absent | Found::Other(_) if known.deleted => continue,
-            Found::Absent => Drift::Missing,
-            Found::Other(_) => Drift::NotAFile,
-        };
-        drifted.push((path.clone(), drift));
-    }
-    Ok(drifted)
 }
 
 fn running(place: &Place, record: &Record) -> Option<Running> {

@@ -69,6 +69,17 @@ pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
     Ok(decided)
 }
 
+/// The mode that a file keeps (rule 13): never more than we ship it with, and less where the user took something away,
+/// but a script can be run by who can read it. Reference material keeps whatever mode it has.
+fn stricter(theirs: u32, wanted: &WantedFile) -> u32 {
+    if !wanted.class.guards_mode() {
+        return theirs;
+    }
+    let both = theirs & wanted.stamp.mode;
+    let runs = wanted.stamp.mode & 0o100 != 0;
+    if runs && both & 0o100 == 0 { both | 0o100 | (both & 0o444) >> 2 } else { both }
+}
+
 struct File<'a> {
     trees: &'a Trees<'a>,
     path: &'a str,
@@ -177,15 +188,17 @@ impl File<'_> {
 
     fn same(&self, theirs: Stamp, shipped: Option<Sha256>, decided: &mut Decided) {
         let Some(wanted) = self.wanted else { return };
-        let executable = wanted.class == Class::Script && wanted.stamp.mode & 0o100 != 0;
+        let mode = stricter(theirs.mode, wanted);
         let (rule, reason) = match shipped {
             None => (2, "already as wanted"),
             Some(shipped) if shipped == wanted.stamp.sha256 => (4, "unchanged"),
             Some(_) => (6, "already as wanted"),
         };
-        let post = if executable && theirs.mode & 0o100 == 0 {
-            let post = Stamp { mode: theirs.mode | 0o111, ..theirs };
-            self.step(13, Action::Chmod, "it must be executable", Some(post), None, decided);
+        let post = if mode != theirs.mode {
+            let post = Stamp { mode, ..theirs };
+            let reason =
+                if mode & !theirs.mode == 0 { "others could change it" } else { "it must be executable" };
+            self.step(13, Action::Chmod, reason, Some(post), None, decided);
             post
         } else {
             self.step(rule, Action::Same, reason, Some(theirs), None, decided);
@@ -206,11 +219,7 @@ impl File<'_> {
     /// Permissions that the user tightened stay tight when a newer version comes (rule 13).
     fn mode_of_newer(&self, wanted: &WantedFile, rule: u8) -> u32 {
         match self.found.stamp() {
-            Some(theirs) if rule == 4 && wanted.class == Class::Script => {
-                theirs.mode | (wanted.stamp.mode & 0o111)
-            }
-            Some(theirs) if rule == 4 && wanted.class == Class::Config => theirs.mode & wanted.stamp.mode,
-            Some(theirs) if rule == 4 => theirs.mode,
+            Some(theirs) if rule == 4 => stricter(theirs.mode, wanted),
             _ => wanted.stamp.mode,
         }
     }
@@ -265,7 +274,7 @@ impl File<'_> {
     /// Both sides changed it: a merge where it is proven, else the user's version and ours beside it.
     fn both_changed(&self, wanted: &WantedFile, decided: &mut Decided) -> Result<()> {
         if let Some(merged) = self.merge(wanted)? {
-            let mode = self.found.stamp().map_or(wanted.stamp.mode, |stamp| stamp.mode);
+            let mode = self.found.stamp().map_or(wanted.stamp.mode, |theirs| stricter(theirs.mode, wanted));
             let stamp = Stamp { sha256: Sha256::of(&merged), mode };
             self.step(
                 7,

@@ -34,6 +34,12 @@ impl Class {
         matches!(self, Self::Config | Self::Script)
     }
 
+    /// Whether its permissions are ours to watch: it is run, or read by what is run. Those of reference material are the
+    /// user's.
+    pub fn guards_mode(self) -> bool {
+        matches!(self, Self::Config | Self::Script | Self::Test)
+    }
+
     /// Whether a deleted file comes back.
     pub fn is_required(self) -> bool {
         !matches!(self, Self::Template | Self::Doc | Self::Example | Self::Test)

@@ -30,6 +30,7 @@ mod lost_record;
 mod messages;
 mod messages_of_errors;
 mod no_change;
+mod permissions;
 mod rollback;
 mod rules;
 mod settings;

@@ -1,0 +1,91 @@
+//! How the deployed files differ from what the last operation left: `status` and `verify` look alike and say it alike.
+
+use serde_json::{Value, json};
+
+use crate::domain::name::printable;
+use crate::domain::record::{FileRecord, Record};
+use crate::domain::tree::Found;
+use crate::domain::{Place, Result};
+use crate::doors::disk;
+
+/// Write permission of the group and of everybody else: no file of ours has it, whatever the umask.
+const WRITABLE: u32 = 0o022;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Modified,
+    Missing,
+    NotAFile,
+    /// Somebody else can change what is run here, or what it reads.
+    Writable,
+    /// A script that cannot be run any more.
+    NotExecutable,
+}
+
+/// One difference. A file can have two: its content and its permissions.
+#[derive(Debug, Clone)]
+pub(super) struct Drift {
+    pub path: String,
+    kind: Kind,
+}
+
+impl Drift {
+    /// The letter of `status`.
+    pub(super) fn sign(&self) -> char {
+        match self.kind {
+            Kind::Modified => 'M',
+            Kind::Missing => 'D',
+            Kind::NotAFile => 'T',
+            Kind::Writable | Kind::NotExecutable => 'P',
+        }
+    }
+
+    /// What is different, and the command where one is needed to mend it.
+    pub(super) fn words(&self, place: &Place) -> String {
+        let path = || place.paste(&place.file(&self.path));
+        match self.kind {
+            Kind::Modified => "changed since".to_owned(),
+            Kind::Missing => "deleted since".to_owned(),
+            Kind::NotAFile => "is no file any more".to_owned(),
+            Kind::Writable => format!("others can write to it: chmod go-w {}", path()),
+            Kind::NotExecutable => format!("is not executable any more: chmod u+x {}", path()),
+        }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({ "path": self.path, "kind": format!("{:?}", self.kind).to_lowercase() })
+    }
+
+    pub(super) fn shown(&self) -> String {
+        printable(&self.path)
+    }
+}
+
+/// Every difference of a deployed file, by path.
+pub(super) fn of(place: &Place, record: &Record) -> Result<Vec<Drift>> {
+    let mut drifts = Vec::new();
+    for (path, known) in &record.files {
+        let kinds = kinds(known, &disk::find(&place.file(path))?);
+        drifts.extend(kinds.into_iter().map(|kind| Drift { path: path.clone(), kind }));
+    }
+    Ok(drifts)
+}
+
+fn kinds(known: &FileRecord, found: &Found) -> Vec<Kind> {
+    let stamp = match found {
+        Found::File(stamp) => stamp,
+        Found::Absent | Found::Other(_) if known.deleted => return Vec::new(),
+        Found::Absent => return vec![Kind::Missing],
+        Found::Other(_) => return vec![Kind::NotAFile],
+    };
+    let watched = known.class.guards_mode();
+    // A stricter mode is a choice of the user's and no difference.
+    [
+        (stamp.sha256 != known.sha256, Kind::Modified),
+        (watched && stamp.mode & WRITABLE != 0, Kind::Writable),
+        (watched && known.mode & 0o100 != 0 && stamp.mode & 0o100 == 0, Kind::NotExecutable),
+    ]
+    .into_iter()
+    .filter_map(|(differs, kind)| differs.then_some(kind))
+    .collect()
+}

@@ -1,0 +1,136 @@
+//! Permissions of what is run and of what it reads: a looser mode is seen and taken back, a stricter one is the user's.
+//! D-203, D-204, rule 13.
+
+use std::fs;
+
+use crate::bundle::SourceDir;
+use crate::home::{Run, TestHome};
+
+const LOOSE: [&str; 3] = ["scripts/print-gateway-key.sh", "start-gateway.sh", "config/litellm.yaml"];
+
+fn in_gateway(path: &str) -> String {
+    format!(".claude/gateway/{path}")
+}
+
+/// The script that `verify --explain` prints, run by a shell.
+fn explained(home: &TestHome) -> Run {
+    let printed = home.run("verify --explain").stdout;
+    let script = printed.split_once("The same without gwinstall, in a shell:\n").unwrap().1;
+    Run::of(&mut home.shell(&format!("set -e\n{script}")))
+}
+
+#[test]
+fn a_mode_that_lets_others_write_is_seen_and_taken_back() {
+    let home = TestHome::deployed();
+    explained(&home).exits(0);
+    for path in LOOSE {
+        home.chmod(&in_gateway(path), 0o777);
+    }
+    for command in ["status", "verify"] {
+        let run = home.touches_nothing(command).exits(3);
+        for path in LOOSE {
+            run.all().find(path).unwrap_or_else(|| panic!("{command} is silent about {path}"));
+            let hint = format!("others can write to it: chmod go-w ~/.claude/gateway/{path}");
+            assert!(run.all().contains(&hint), "{}", run.all());
+        }
+    }
+    assert_eq!(explained(&home).code, 1);
+    let drift = home.run("status --json").json()["data"]["drift"].clone();
+    assert_eq!(drift[0], serde_json::json!({ "path": "config/litellm.yaml", "kind": "writable" }));
+    home.run("diff").exits(3).says(&["start-gateway.sh"]);
+    let run = home.run("install --yes --json").exits(0);
+    for (path, mode) in LOOSE.into_iter().zip([0o755, 0o755, 0o644]) {
+        assert_eq!(run.rule(path), (13, "chmod".to_owned()), "{path}");
+        assert_eq!(home.mode(&in_gateway(path)), mode, "{path}");
+    }
+    home.run("status").exits(0);
+    home.run("verify").exits(0);
+    explained(&home).exits(0);
+}
+
+/// A newer version does not bring a loose mode along, and a file that the user edited is mended by the named command.
+#[test]
+fn a_loose_mode_goes_with_a_newer_version_and_by_the_named_command() {
+    let home = TestHome::deployed();
+    home.chmod(&in_gateway("scripts/health-check.sh"), 0o777);
+    let edited = home.read(&in_gateway("start-gateway.sh")) + "# mine\n";
+    home.write(&in_gateway("start-gateway.sh"), edited);
+    home.chmod(&in_gateway("start-gateway.sh"), 0o775);
+    let source = SourceDir::new(&home).ships("scripts/health-check.sh", "# next");
+    home.run(&source.install()).exits(0);
+    assert_eq!(home.mode(&in_gateway("scripts/health-check.sh")), 0o755);
+    let said = home.run("status").exits(3).all();
+    let command = said.lines().find_map(|line| line.split_once("others can write to it: ")).unwrap().1;
+    Run::of(&mut home.shell(command)).exits(0);
+    home.run("status").exits(0);
+}
+
+#[test]
+fn a_script_that_lost_its_x_is_seen() {
+    let home = TestHome::deployed();
+    home.chmod(&in_gateway("scripts/health-check.sh"), 0o600);
+    for command in ["status", "verify"] {
+        home.run(command).exits(3).says(&["is not executable any more: chmod u+x"]);
+    }
+    assert_eq!(explained(&home).code, 1);
+    home.run("install --yes").exits(0);
+    assert_eq!(
+        home.mode(&in_gateway("scripts/health-check.sh")),
+        0o700,
+        "executable, and as strict as it was"
+    );
+    home.run("status").exits(0);
+}
+
+/// Stricter modes are a choice, and the mode of a document is the user's.
+#[test]
+fn a_stricter_mode_is_no_difference_and_stays() {
+    let home = TestHome::deployed();
+    let strict = [
+        ("start-gateway.sh", 0o700),
+        ("scripts/health-check.sh", 0o500),
+        ("scripts/print-gateway-key.sh", 0o744),
+        ("config/litellm.yaml", 0o600),
+        ("docs/faq.md", 0o664),
+    ];
+    for (path, mode) in strict {
+        home.chmod(&in_gateway(path), mode);
+    }
+    for command in ["status", "verify", "diff"] {
+        home.touches_nothing(command).exits(0);
+    }
+    home.run("install --yes").exits(0).says(&["Nothing to do"]);
+    let source =
+        SourceDir::new(&home).ships("scripts/health-check.sh", "# next").ships("docs/faq.md", "next");
+    home.run(&source.install()).exits(0);
+    for (path, mode) in strict {
+        assert_eq!(home.mode(&in_gateway(path)), mode, "{path}");
+    }
+    home.run("status").exits(0);
+}
+
+/// Whatever the umask of who deploys, also for an image.
+#[test]
+fn no_umask_raises_an_alarm() {
+    for umask in ["000", "002", "022", "077"] {
+        let home = TestHome::new();
+        let staged = home.root().join("image");
+        fs::create_dir(&staged).unwrap();
+        let at = format!("--home {}", staged.display());
+        let script = format!(
+            "umask {umask}; \"$GW\" install --yes && \"$GW\" status && \"$GW\" verify && \"$GW\" install --yes && \
+             \"$GW\" {at} install --yes && \"$GW\" {at} status && \"$GW\" {at} verify"
+        );
+        Run::of(&mut home.shell(&script)).exits(0).says(&["Nothing to do"]);
+    }
+}
+
+/// What is gone was deleted, and not changed.
+#[test]
+fn verify_tells_a_deleted_file_from_a_changed_one() {
+    let home = TestHome::deployed();
+    fs::remove_file(home.gateway("docs/faq.md")).unwrap();
+    home.write(&in_gateway("docs/operations.md"), "mine\n");
+    let run = home.run("verify").exits(3);
+    run.says(&["docs/faq.md  deleted since", "docs/operations.md  changed since"]);
+}

@@ -39,6 +39,12 @@ impl Checks {
         self.0.iter().filter(|check| check.status == Status::Warn)
     }
 
+    /// What failed is worth knowing, but not the matter of this operation.
+    pub fn only_warn(&mut self, names: &[&str]) {
+        let failed = |check: &&mut Check| check.status == Status::Fail && names.contains(&check.check_name);
+        self.0.iter_mut().filter(failed).for_each(|check| check.status = Status::Warn);
+    }
+
     /// An error of `kind` if a check failed.
     pub fn demand(&self, kind: Kind, what: &str) -> Result<()> {
         let failed = self.failed();
@@ -180,6 +186,34 @@ pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
             .details(json!({ "config_file": shown, "syntax_errors": errors.len() }))
             .hint("gwinstall validate"),
     }
+}
+
+/// What an operation leaves as the user has it, judged before it begins: their mistake is not a failure of what is new,
+/// and nothing has to be taken back for it. `written` tells which files the operation brings itself.
+pub fn kept(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> Result<()> {
+    for name in [files::CONFIG, files::START] {
+        let Some(known) = record.files.get(name).filter(|_| !written(name)) else { continue };
+        let finding =
+            if name == files::CONFIG { live_config(place, record) } else { startup_script(place, record) };
+        if finding.status != Status::Fail {
+            continue;
+        }
+        let path = place.file(name);
+        let error =
+            Error::failed(format!("{} cannot be used as it is, and nothing was changed", place.show(&path)))
+                .because(finding.message);
+        let edited = disk::find(&path)?.stamp().is_some_and(|stamp| stamp.sha256 != known.base);
+        let look = if name == files::CONFIG { "gwinstall validate" } else { "gwinstall diff" };
+        return Err(if edited {
+            error.because("this is your edit, which stays until you mend it").hint(format!(
+                "{look} shows it; to have ours instead: mv {0} {0}.mine, then run the same command again",
+                place.paste(&path)
+            ))
+        } else {
+            error.hint(look)
+        });
+    }
+    Ok(())
 }
 
 /// The checks of the live tree, before the change becomes final.

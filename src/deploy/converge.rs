@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::bundle::build;
-use crate::domain::check::Check;
+use crate::domain::check::{Check, Finding};
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::Record;
@@ -23,6 +23,10 @@ use super::lost;
 use super::recover::{self, Recovered};
 use super::store;
 use super::transaction::{self, Failure, Order, Undo};
+
+/// Checks of the live tree that judge files of the deployment, other than values.
+const FILE_CHECKS: [&str; 4] =
+    ["files_copied_count", "yaml_config_valid", "scripts_executable", "startup_script_generated"];
 
 /// The stations of an operation, as the log and `--json` name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -220,6 +224,9 @@ impl Run<'_> {
             )
             .hint("run the same command again to see the new plan"));
         }
+        if let Some(record) = draft.record.as_ref().filter(|_| concerns_files(draft)) {
+            checks::kept(self.place, record, &|name| draft.plan.changes().any(|step| step.name == name))?;
+        }
         signals::check()?;
         // A note in the record alone is nothing to go back from.
         if draft.plan.changes().any(|step| step.class != Class::Record) {
@@ -279,12 +286,19 @@ impl Run<'_> {
         let models = draft.record.as_ref().map_or(0, |record| record.models.len());
         let done = transaction::carry_out(
             &order,
-            &|staged| config.map_or(Ok(()), |index| staged_config(&staged(index), models)),
+            &|staged| {
+                let judge = |index| staged_config(&staged(index), models, self.manner.operation);
+                config.map_or(Ok(()), judge)
+            },
             &|| {
                 let mut judged = judged.borrow_mut();
                 let checks = judged.insert(Checks::default());
                 if let Some(record) = &draft.record {
                     checks::live(checks, place, record);
+                    if !concerns_files(draft) {
+                        // `off` and `env set` must work beside a broken file, too.
+                        checks.only_warn(&FILE_CHECKS);
+                    }
                     checks.demand(
                         Kind::RolledBack,
                         "the new deployment did not pass its checks and was rolled back",
@@ -401,11 +415,26 @@ fn rewrite_record(steps: &mut [Step], record: &Record) {
     }
 }
 
+/// Whether files of the deployment are a matter of this operation, and not only values or settings.
+fn concerns_files(draft: &Draft) -> bool {
+    let beside = |class| matches!(class, Class::Env | Class::Settings | Class::Record);
+    draft.plan.steps.iter().any(|step| !beside(step.class))
+}
+
 /// The configuration is read back from where it was staged and validated before anything live changes.
-fn staged_config(path: &std::path::Path, models: usize) -> Result<()> {
+fn staged_config(path: &std::path::Path, models: usize, operation: &str) -> Result<()> {
     let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
         .map_err(|_| Error::failed(format!("{} is not UTF-8", files::CONFIG)))?;
     let mut checks = Checks::default();
-    checks.run("yaml_config_valid", || checks::yaml_config(files::CONFIG, &text, models));
-    checks.demand(Kind::Failed, "the new configuration is not valid, and nothing was changed")
+    // The file of this name that is live is another one, and may well be valid.
+    let (what, hint) = if operation == "rollback" {
+        ("the configuration in the backup", "choose another: gwinstall backup list")
+    } else {
+        ("the new configuration", "gwinstall diff")
+    };
+    checks.run("yaml_config_valid", || Finding {
+        hint: Some(hint.to_owned()),
+        ..checks::yaml_config(files::CONFIG, &text, models)
+    });
+    checks.demand(Kind::Failed, &format!("{what} is not valid, and nothing was changed"))
 }

@@ -12,6 +12,7 @@
 )]
 
 mod backups;
+mod broken_edits;
 mod bundle;
 mod canary;
 mod conflicts;

@@ -38,17 +38,27 @@ fn a_staged_configuration_that_is_not_valid_ends_it_before_a_change() {
     home.write(".claude/gateway/config/litellm.yaml", "model_list: nothing\n");
     home.run("backup create").exits(0);
     home.write(".claude/gateway/config/litellm.yaml", sound);
-    home.refused(&mut home.command("rollback --yes"), 1).says(&["not valid"]);
+    home.refused(&mut home.command("rollback --yes"), 1)
+        .says(&["the configuration in the backup is not valid", "litellm.yaml:1:", "gwinstall backup list"])
+        .never_says("gwinstall validate");
     let states = json!(["CREATED", "VALIDATING", "BACKING_UP", "DEPLOYING", "FAILED"]);
     assert_eq!(ended(&home), (states, "failed".into(), Value::Null));
+}
+
+/// A change that fails when the gateway is started.
+fn with_a_gateway_that_does_not_start() -> (TestHome, String) {
+    let install = format!(
+        "install --yes --preset proxy --proxy-url http://p.example:1 --gateway-url http://127.0.0.1:{} --start",
+        free_port()
+    );
+    (with_litellm(TestHome::deployed(), "exit 1"), install)
 }
 
 /// D-023. A live tree that does not pass is judged, and then taken back.
 #[test]
 fn a_live_tree_that_does_not_pass_is_validated_and_rolled_back() {
-    let home = TestHome::deployed();
-    home.write(".claude/gateway/start-gateway.sh", "not a script\n");
-    home.refused(&mut home.command("models remove glm-5.2 --yes"), 5).says(&["start-gateway.sh"]);
+    let (home, install) = with_a_gateway_that_does_not_start();
+    home.run(&install).exits(5);
     let states = json!([
         "CREATED",
         "VALIDATING",
@@ -89,16 +99,14 @@ fn an_undo_that_had_to_leave_something_is_no_rollback() {
 /// D-137, P-180. `--json` of a failure tells what the log tells, and the checks of both sides of the change.
 #[test]
 fn json_of_a_failure_has_states_outcome_and_checks() {
-    let home = TestHome::deployed();
-    home.write(".claude/gateway/start-gateway.sh", "not a script\n");
-    let data = home.run("install --yes --models glm-5.2 --json").exits(5).json()["data"].clone();
+    let (home, install) = with_a_gateway_that_does_not_start();
+    let data = home.run(&format!("{install} --json")).exits(5).json()["data"].clone();
     let (states, _, outcome) = ended(&home);
     assert_eq!((&data["states"], &data["outcome"]), (&states, &outcome));
     let of = |checks: &str, name: &str| {
         let check = data[checks].as_array().unwrap().iter().find(|check| check["check_name"] == name);
         check.unwrap_or_else(|| panic!("no {name} in {checks}: {data}"))["status"].clone()
     };
-    assert_eq!(of("checks", "startup_script_generated"), "FAIL");
     assert_eq!(of("checks", "yaml_config_valid"), "PASS");
     assert_eq!(of("pre_checks", "source_structure_valid"), "PASS");
     assert!(data["causes"].as_array().is_some_and(|causes| !causes.is_empty()));

@@ -116,6 +116,10 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page
     Man,
+    /// Print the version
+    Version,
+    /// Print the help of a command
+    Help(HelpArgs),
 }
 
 /// What every changing command takes.
@@ -457,4 +461,10 @@ pub enum BundleCommand {
 pub struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct HelpArgs {
+    /// The command, for example: backup list [default: an overview]
+    pub command: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use gwinstall::commands::{self, answer};
+use gwinstall::commands::{self, answer, usage};
 use gwinstall::doors::{signals, system};
 
 /// musl's own allocator gives every file buffer back to the kernel at once: some 460 mappings for a run that changes
@@ -14,7 +14,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     system::harden();
     signals::listen();
-    let cli = match answer::parse(system::arguments()) {
+    let cli = match usage::parse(system::arguments()) {
         Ok(cli) => cli,
         Err(code) => return ExitCode::from(code),
     };

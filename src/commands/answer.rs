@@ -1,12 +1,7 @@
 //! What a command says at its end, for a person and as JSON.
 
-use std::ffi::OsString;
-
-use clap::Parser;
-use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::cli::Cli;
 use crate::domain::{Error, Kind, Result};
 use crate::doors::term::{self, Style};
 
@@ -57,27 +52,6 @@ impl Answer {
     }
 }
 
-/// Parses the command line. Help and version go to stdout and end with 0, mistakes to stderr with 2.
-pub fn parse(arguments: Vec<OsString>) -> std::result::Result<Cli, u8> {
-    let json = arguments.iter().any(|argument| argument == "--json");
-    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            term::raw(error.render().to_string().as_bytes());
-            0
-        }
-        _ => {
-            let text = error.render().to_string();
-            if json {
-                let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                term::data(&envelope("usage", 2, message, None, Value::Null));
-            } else {
-                term::error(text.trim_end());
-            }
-            2
-        }
-    })
-}
-
 /// Prints the result of a command and returns its exit code.
 pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
     match result {
@@ -90,7 +64,9 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
                     answer.hint.as_deref(),
                     answer.data,
                 ));
-            } else if !answer.text.is_empty() && (!term::manner().quiet || answer.exit != 0) {
+            } else if !answer.text.is_empty()
+                && (!term::manner().quiet || answer.exit != 0 || is_asked_for(verb))
+            {
                 let text = answer.text.trim_end();
                 if answer.quotes {
                     term::raw(format!("{text}\n").as_bytes());
@@ -98,7 +74,7 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
                     term::data(text);
                 }
             }
-            answer.exit
+            exit_when_written(verb, answer.exit)
         }
         Err(error) => {
             let exit = error.kind().exit_code();
@@ -116,6 +92,36 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
     }
 }
 
+/// Commands whose text is what they are run for: they print it also with `--quiet`.
+fn is_asked_for(verb: &str) -> bool {
+    verb.ends_with("-list")
+        || matches!(verb, "completions" | "man" | "help" | "version" | "logs" | "history" | "presets-show")
+}
+
+/// Commands that look and change nothing: without their answer they have done nothing.
+fn only_tells(verb: &str) -> bool {
+    is_asked_for(verb)
+        || matches!(
+            verb,
+            "status"
+                | "diff"
+                | "backup-diff"
+                | "verify"
+                | "validate"
+                | "doctor"
+                | "health"
+                | "bundle"
+                | "env-check"
+        )
+}
+
+/// The exit code, after an answer that could not be written was complained about. A change that was made stays a success.
+pub(super) fn exit_when_written(verb: &str, exit: u8) -> u8 {
+    let Some(why) = term::unwritten() else { return exit };
+    term::error(&as_text(&Error::failed("cannot write the answer to standard output").because(why)));
+    if exit == 0 && only_tells(verb) { Kind::Failed.exit_code() } else { exit }
+}
+
 /// `error: …`, its causes below it, and what to do.
 pub fn as_text(error: &Error) -> String {
     let mut text = format!("{} {}", term::paint("error:", Style::Red), error.message());
@@ -128,16 +134,14 @@ pub fn as_text(error: &Error) -> String {
     text
 }
 
-fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&str>, data: Value) -> String {
-    let mut envelope = json!({
+pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&str>, data: Value) -> String {
+    json!({
         "schema": format!("gwinstall.{verb}/1"),
         "ok": exit == 0 || exit == Kind::Pending.exit_code() || exit == Kind::Conflict.exit_code(),
         "exit": exit,
         "message": message,
-    });
-    if let Some(hint) = hint {
-        envelope["hint"] = Value::from(hint);
-    }
-    envelope["data"] = data;
-    envelope.to_string()
+        "hint": hint,
+        "data": data,
+    })
+    .to_string()
 }

@@ -15,7 +15,7 @@ use crate::deploy::{checks, store};
 use crate::domain::name::{closest, printable};
 use crate::domain::record::{EnvRecord, Origin, Record};
 use crate::domain::request::Request;
-use crate::domain::secret::looks_secret;
+use crate::domain::secret::{looks_secret, masked};
 use crate::domain::tree::Class;
 use crate::domain::{Error, Kind, Place, Result, Secret, Sha256};
 use crate::doors::{disk, prompt, term};
@@ -112,14 +112,19 @@ fn demand_name(name: &str) -> Result<()> {
     }
     if let Some((before, _)) = name.split_once('=') {
         // What follows the sign may be a secret: it is not repeated.
-        return Err(Error::usage(
-            "give the name alone; a value on a command line is visible to every process",
-        )
-        .hint(format!("gwinstall env set {}", printable(before))));
+        return Err(name_alone(before));
     }
-    Err(Error::usage(format!("{:?} is not the name of a variable", printable(name)))
+    let shown = masked(name).unwrap_or_else(|| printable(name));
+    Err(Error::usage(format!("{shown:?} is not the name of a variable"))
         .because("a name holds capital letters, digits and _, and does not begin with a digit")
         .hint("gwinstall env list"))
+}
+
+/// For a value that was given on the command line, of which nothing is repeated.
+pub(super) fn name_alone(name: &str) -> Error {
+    let shown = masked(name).unwrap_or_else(|| printable(name));
+    Error::usage("give the name alone; a value on a command line is visible to every process")
+        .hint(format!("gwinstall env set {shown}"))
 }
 
 fn note_name(catalog: &Catalog, name: &str) {

@@ -2,6 +2,7 @@
 
 use crate::cli::InstallArgs;
 use crate::domain::request::{self, Request};
+use crate::domain::secret::looks_like_key;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Kind, Result, Secret};
 use crate::doors::{disk, prompt, term};
@@ -63,6 +64,11 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
     if path.as_os_str() == "-" {
         let typed = prompt::read_secret("Token of the gateway")?;
         return request::token("--auth-token-file -", typed.expose()).map(Some);
+    }
+    if looks_like_key(&path.to_string_lossy()) && !disk::exists(path) {
+        return Err(Error::usage("--auth-token-file: there is no such file")
+            .because("the token itself does not belong on the command line, where every process sees it")
+            .hint("write it to a file and give its path, or - to type it"));
     }
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)

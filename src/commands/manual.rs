@@ -1,14 +1,43 @@
-//! `completions` and `man`, made from the command line's own definition. They are written to memory first: a reader that
+//! `completions`, `man`, `help` and `version`, made from the command line's own definition. They are written to memory first: a reader that
 //! goes away early is no reason to fail.
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::cli::{Cli, CompletionsArgs};
+use crate::bundle::build;
+use crate::cli::{Cli, CompletionsArgs, HelpArgs};
+use crate::domain::name::{closest, printable};
+use crate::domain::secret::masked;
 use crate::domain::{Error, Result};
 
 use super::answer::Answer;
+
+/// `help [COMMAND]`: what `--help` says.
+pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
+    let mut program = Cli::command();
+    program.build();
+    let mut command = &mut program;
+    for word in &args.command {
+        let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+        let unknown = || {
+            let shown = masked(word).unwrap_or_else(|| printable(word));
+            let error = Error::usage(format!("there is no command {shown:?}"));
+            match closest(word, names.iter().map(String::as_str)).first() {
+                Some(near) => error.hint(format!("gwinstall help {near}")),
+                None => error.hint("gwinstall help"),
+            }
+        };
+        command = command.find_subcommand_mut(word).ok_or_else(unknown)?;
+    }
+    let help = command.render_help().to_string();
+    Ok(Answer::new("how to use it").data(json!({ "help": help })).quoting(help))
+}
+
+pub(super) fn version() -> Answer {
+    let data = json!({ "version": build::VERSION, "seq": build::seq(), "target": build::TARGET });
+    Answer::new(format!("gwinstall {}", build::VERSION)).data(data)
+}
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
     let mut script = Vec::new();

@@ -37,6 +37,7 @@ mod switch;
 mod table;
 mod templates;
 mod uninstall;
+pub mod usage;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -127,6 +128,8 @@ pub fn verb(cli: &Cli) -> &'static str {
         Some(Command::Health) => "health",
         Some(Command::Completions(_)) => "completions",
         Some(Command::Man) => "man",
+        Some(Command::Version) => "version",
+        Some(Command::Help(_)) => "help",
     }
 }
 
@@ -165,6 +168,8 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Health) => gateway::health(&place()?),
         Some(Command::Completions(args)) => manual::completions(args),
         Some(Command::Man) => manual::man(),
+        Some(Command::Version) => Ok(manual::version()),
+        Some(Command::Help(args)) => manual::help(args),
     }
 }
 

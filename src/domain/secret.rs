@@ -29,6 +29,39 @@ pub fn mask(value: &str) -> String {
     if value.is_empty() { "(empty)".to_owned() } else { format!("{prefix}****") }
 }
 
+/// Text from a command line as it may be repeated in a message, if it has to be changed for that: a key that landed in the
+/// wrong place, alone or as `NAME=KEY`, is not shown, nor are the login and the query of a URL.
+pub fn masked(text: &str) -> Option<String> {
+    let (name, value) = text.split_once('=').map_or(("", text), |(name, value)| (name, value));
+    if text.contains("://") {
+        let shown = mask_url(text);
+        return (shown != text).then_some(shown);
+    }
+    let shown = if name.is_empty() { mask(value) } else { format!("{name}={}", mask(value)) };
+    (looks_like_key(value) || looks_like_key(text)).then_some(shown)
+}
+
+/// Whether a word of a command line may be a key in the wrong place: more is taken for one than by `looks_secret`, because
+/// nothing is lost by not repeating it. A beginning, or long, random and no path.
+pub fn looks_like_key(text: &str) -> bool {
+    let of_keys = |b: u8| b.is_ascii_alphanumeric() || b"-_+=.~".contains(&b);
+    let random = text.len() >= 20
+        && text.bytes().all(of_keys)
+        && text.bytes().filter(u8::is_ascii_digit).count() >= 3
+        && text.bytes().any(|b| b.is_ascii_alphabetic());
+    random || looks_secret(text) || KEY_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// A URL that is about to be shown, without what may be secret in it: a login, a query, a fragment.
+pub fn mask_url(url: &str) -> String {
+    let shown = mask_userinfo(url);
+    // A password may hold these too, but it is gone already.
+    match shown.find(['?', '#']) {
+        Some(at) => format!("{}{}…", &shown[..at], &shown[at..=at]),
+        None => shown,
+    }
+}
+
 /// Hides `user:password@` in a URL that is about to be shown.
 pub fn mask_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -78,5 +111,20 @@ mod tests {
         assert_eq!(mask("hunter2"), "****");
         assert_eq!(mask_userinfo("http://me:p@ss@proxy:3128/x"), "http://****@proxy:3128/x");
         assert_eq!(mask_userinfo("http://me:pa/s#s@proxy:3128"), "http://****@proxy:3128");
+        assert_eq!(mask_url("https://me:p@h/a?key=KEY#f"), "https://****@h/a?…");
+        assert_eq!(mask_url("https://h#KEY"), "https://h#…");
+    }
+
+    #[test]
+    fn keys_in_the_wrong_place_are_told_from_names_and_paths() {
+        for key in ["sk-x", "AIzaSyA", "0123456789abcdefghij", "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA=="] {
+            assert!(looks_like_key(key), "{key}");
+            assert!(!masked(&format!("NAME={key}")).unwrap().contains(&key[3..]), "{key}");
+        }
+        for text in ["--presett", "instal", "./token-0123456789abcdef", "gemini-2.5-flash", "/run/secrets/k"]
+        {
+            assert_eq!(masked(text), None, "{text}");
+        }
+        assert_eq!(masked("https://h?key=KEY").unwrap(), "https://h?…");
     }
 }

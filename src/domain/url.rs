@@ -18,7 +18,7 @@ impl HttpUrl {
     /// Checks `text`; `what` names the flag or variable in the message.
     pub fn parse(what: &str, text: &str) -> Result<Self> {
         let refuse = |why: &str| {
-            let shown = super::secret::mask_userinfo(&printable(text));
+            let shown = super::secret::mask_url(&printable(text));
             Error::usage(format!("{what}: {shown:?} is not a usable URL"))
                 .because(why)
                 .hint("give http:// or https://, a host and if needed :PORT and a path, for example https://gateway.example.com")

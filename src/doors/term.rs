@@ -1,7 +1,7 @@
 //! What the user sees and answers: data on stdout, talk on stderr.
 //!
-//! Promise: a closed pipe or a full disk behind stdout never stops or breaks a run. Never panics, never prints a
-//! secret (callers mask), never asks without a terminal.
+//! Promise: a closed pipe or a full disk behind stdout never stops or breaks a run, and data that could not be written is
+//! told of at its end. Never panics, never prints a secret (callers mask), never asks without a terminal.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -24,6 +24,7 @@ pub struct Manner {
 }
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 pub fn set_manner(manner: Manner) {
     let _ = MANNER.set(manner);
@@ -36,14 +37,25 @@ pub fn manner() -> Manner {
 /// A line of data.
 pub fn data(text: &str) {
     let text = if stdout_is_terminal() && !manner().json { fitted(text) } else { Cow::Borrowed(text) };
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    raw(format!("{text}\n").as_bytes());
 }
 
 /// Bytes of data as they are.
 pub fn raw(bytes: &[u8]) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        // Who closed the pipe has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            let _ = UNWRITTEN.set(super::disk::reason(&error));
+        }
+    }
+}
+
+/// Why data that should be on stdout is not there, if it is not.
+pub fn unwritten() -> Option<&'static str> {
+    UNWRITTEN.get().map(String::as_str)
 }
 
 /// Bytes of data as they are; `false` when nobody reads them any more. Without bytes it only looks.

@@ -71,6 +71,7 @@ fn every_command_has_an_envelope() {
         assert_eq!(document["exit"], code, "{arguments}");
         assert_eq!(document["ok"], code == 0, "{arguments}");
         assert!(!document["message"].as_str().unwrap().is_empty(), "{arguments}");
+        has(&document, &["hint"]);
         has(&document["data"], keys);
         assert_eq!(run.stdout.lines().count(), 1, "{arguments}: {}", run.stdout);
         assert!(run.stderr.is_empty(), "{arguments}: {}", run.stderr);

@@ -215,3 +215,127 @@ fn a_misspelt_command_is_corrected() {
     let run = home.run("instal --json").exits(2);
     assert_eq!((&run.json()["ok"], &run.json()["exit"]), (&false.into(), &2.into()));
 }
+
+/// A key in the wrong place of the command line is repeated nowhere, neither as text nor as JSON.
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let home = TestHome::new();
+    for (arguments, texts) in [
+        (
+            "env set ANTHROPIC_API_KEY sk-ant-hush",
+            &["give the name alone", "gwinstall env set ANTHROPIC_API_KEY"][..],
+        ),
+        ("env set ANTHROPIC_API_KEY hush", &["give the name alone"]),
+        ("env set ANTHROPIC_API_KEY=sk-ant-hush", &["give the name alone"]),
+        ("env set ANTHROPIC_API_KEY --from - hush", &["give the name alone"]),
+        ("env set sk-ant-hush", &["is not the name of a variable"]),
+        ("env set sk-ant-hush ANTHROPIC_API_KEY", &["give the name alone"]),
+        ("env ANTHROPIC_API_KEY=sk-ant-hush", &["gwinstall env set ANTHROPIC_API_KEY"]),
+        ("env ANTHROPIC_API_KEY=hush", &["gwinstall env set ANTHROPIC_API_KEY"]),
+        ("sk-ant-hush", &["sk-ant-****"]),
+        ("install sk-ant-hush", &["sk-ant-****"]),
+        ("help sk-ant-hush", &["sk-ant-****"]),
+        ("install --lock-wait sk-ant-hush", &["sk-ant-****"]),
+        (
+            "install --yes --auth-token-file sk-ant-hush",
+            &["no such file", "does not belong on the command line"],
+        ),
+        ("install --yes --auth-token-file 1hush2hush3hush4hush5", &["does not belong on the command line"]),
+        ("install --yes --gateway-url https://h?key=hush", &["https://h?…"]),
+        ("install --yes --gateway-url https://h/a#hush", &["https://h/a#…"]),
+        ("install --yes --proxy-url http://h?key=hush", &["http://h?…"]),
+    ] {
+        home.refused(&mut home.command(arguments), 2).says(texts).never_says("hush");
+        let run = home.refused(&mut home.command(&format!("{arguments} --json")), 2);
+        let run = run.never_says("hush");
+        assert_eq!(run.json()["exit"], 2, "{arguments}");
+    }
+}
+
+/// A slip of the fingers is not led to the command that takes everything out.
+#[test]
+fn one_command_is_suggested() {
+    let home = TestHome::new();
+    for (typed, meant) in [
+        ("isntall", "install"),
+        ("Install", "install"),
+        ("unistall", "uninstall"),
+        ("remove", "uninstall"),
+        ("upgrade", "update"),
+        ("restore", "rollback"),
+        ("backup lst", "list"),
+    ] {
+        let run = home.run(typed).exits(2);
+        assert!(
+            run.stderr.contains(&format!("tip: a similar subcommand exists: '{meant}'\n")),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+/// `help` and `version` are commands too, also for programs.
+#[test]
+fn help_and_version_are_commands() {
+    let home = TestHome::new();
+    for (command, flag) in [
+        ("help", "--help"),
+        ("help backup list", "backup list --help"),
+        ("help install", "install --help"),
+        ("version", "--version"),
+    ] {
+        assert_eq!(home.run(command).exits(0).stdout, home.run(flag).exits(0).stdout);
+        let (command, flag) = (format!("{command} --json"), format!("{flag} --json"));
+        assert_eq!(home.run(&command).exits(0).json(), home.run(&flag).exits(0).json());
+    }
+    assert_eq!(
+        home.run("--version --json").json()["data"]["version"],
+        home.run("version").stdout.trim()[10..]
+    );
+    home.run("help instal").exits(2).says(&["gwinstall help install"]);
+}
+
+/// The line that names what is missing, and the tip, are for programs too.
+#[test]
+fn a_usage_error_is_whole_in_json() {
+    let home = TestHome::new();
+    for (arguments, message, hint) in [
+        (
+            "models add",
+            "the following required arguments were not provided: <MODELS>...",
+            "gwinstall models add --help",
+        ),
+        (
+            "install --presett basic",
+            "unexpected argument '--presett' found",
+            "a similar argument exists: '--preset'",
+        ),
+        ("instal", "unrecognized subcommand 'instal'", "a similar subcommand exists: 'install'"),
+    ] {
+        let document = home.run(&format!("{arguments} --json")).exits(2).json();
+        assert_eq!((document["message"].as_str(), document["hint"].as_str()), (Some(message), Some(hint)));
+    }
+}
+
+/// An answer that nobody got is no success; a change that was made is one, and says what was lost.
+#[test]
+fn an_answer_that_cannot_be_written_is_told() {
+    let home = TestHome::new();
+    for arguments in ["models list", "status", "--help", "version", "completions bash", "man --json"] {
+        let run = Run::of(&mut home.shell(&format!("\"$GW\" {arguments} >/dev/full"))).exits(1);
+        run.says(&["cannot write the answer to standard output", "no space left on device"]);
+        Run::of(&mut home.shell(&format!("\"$GW\" {arguments} | true"))).never_says("cannot write");
+    }
+    let run = Run::of(&mut home.shell("\"$GW\" install --yes >/dev/full")).exits(0);
+    run.says(&["cannot write the answer"]);
+}
+
+/// `--quiet` is for talk, not for what was asked for.
+#[test]
+fn quiet_prints_what_was_asked_for() {
+    let home = TestHome::new();
+    for arguments in ["completions bash", "man", "version", "help", "models list", "presets show basic"] {
+        assert_eq!(home.run(&format!("{arguments} -q")).stdout, home.run(arguments).stdout);
+    }
+    assert_eq!(home.run("status -q").exits(0).stdout, "");
+}

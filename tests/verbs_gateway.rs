@@ -213,8 +213,13 @@ fn the_script_that_fails_is_our_failure() {
     let _ = world.run(&["start"]).exits(1).says("the gateway did not start").says("gwinstall logs");
     let _ = world.run(&["stop"]).exits(0).says("does not run");
     let _ = world.run(&["reload"]).exits(1);
-    // In JSON the script's words are talk, not data.
-    assert_eq!(world.run(&["--json", "stop"]).exits(0).data()["verb"], "stop");
+    // In JSON the script's words are talk when it went well, and the reason when it did not.
+    let said = world.run(&["--json", "stop"]).exits(0).says("\"message\":\"nothing was running\"");
+    assert_eq!(said.data()["verb"], "stop");
+    let said = world.run(&["--json", "start"]).exits(1);
+    let causes = said.data()["causes"].to_string();
+    assert!(causes.contains("litellm"), "{causes}");
+    assert!(said.err.contains("litellm"), "it is on stderr as well: {}", said.err);
     program(&world.gateway("start-gateway.sh"), "#!/bin/sh\nexit 7\n");
     let _ = world.run(&["restart"]).exits(1).says("ended with 7");
     let _ = World::new().run(&["start"]).exits(2).says("gwinstall status");

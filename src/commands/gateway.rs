@@ -32,10 +32,13 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
         return Err(Error::failed("an earlier run was interrupted, and its files may be of two versions")
             .hint("gwinstall doctor --repair --yes"));
     }
-    gateway::run_script(place, verb)?;
     let url = store::record(place)?.map(|record| record.gateway_url);
+    // A port of 0 is never asked: whether it is ours is told by its process.
+    let idle = verb == Verb::Stop && !matches!(checks::running(place, 0), Running::Ours(_));
+    gateway::run_script(place, verb)?;
     let done = match verb {
         Verb::Start => "started",
+        Verb::Stop if idle => "nothing was running",
         Verb::Stop => "stopped",
         Verb::Restart => "restarted",
         Verb::Reload => "reloaded",

@@ -145,7 +145,9 @@ pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
             .fold(error, |error, name| error.because(name))
             .hint("install it anew: sh install.sh"));
     }
-    let answer = if verdict.drifted.is_empty() {
+    let answer = if record.is_none() {
+        Answer::new("nothing is deployed")
+    } else if verdict.drifted.is_empty() {
         Answer::new("everything is as recorded")
     } else {
         Answer::new(format!("{} not as recorded", count(verdict.drifted.len(), "file"))).exit(Kind::Pending)

@@ -162,6 +162,31 @@ pub fn run(program: &std::path::Path, arguments: &[&str], environment: &[(&str, 
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
+/// The same, with what it says on either stream kept: passed on to our stderr once it has ended, and given back. A file in
+/// memory takes it, because a pipe would stay open as long as what the program leaves running.
+pub fn run_and_hear(
+    program: &std::path::Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(u8, String)> {
+    use std::io::{Read as _, Seek as _, Write as _};
+    let failed = |error: std::io::Error| {
+        Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
+    };
+    let memory = rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC)
+        .map_err(|error| failed(error.into()))?;
+    let mut said = std::fs::File::from(memory);
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).envs(environment.iter().copied());
+    command.stdout(said.try_clone().map_err(failed)?).stderr(said.try_clone().map_err(failed)?);
+    let status = command.status().map_err(failed)?;
+    let mut text = Vec::new();
+    said.rewind().and_then(|()| said.take(64 << 10).read_to_end(&mut text)).map_err(failed)?;
+    let _ = std::io::stderr().lock().write_all(&text);
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok((code, String::from_utf8_lossy(&text).into_owned()))
+}
+
 /// Root staging for an image becomes the owner of that home for the rest of the run: whatever it makes has the right
 /// owner from the start, and it can reach nothing that this user cannot.
 pub fn become_user(user: u32, group: u32) -> Result<()> {

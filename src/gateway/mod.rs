@@ -4,9 +4,10 @@
 pub mod ask;
 pub mod health;
 
+use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, signals, system};
+use crate::doors::{disk, signals, system, term};
 
 /// What the script is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +46,24 @@ pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
             .because("nothing is deployed, or its preset runs no gateway on this machine")
             .hint("gwinstall status"));
     }
-    let code = system::run(&script, &[verb.word()], &[])?;
+    let (code, said) = if term::manner().json {
+        // Who reads JSON reads no stderr: the script's reason goes into the document.
+        system::run_and_hear(&script, &[verb.word()], &[])?
+    } else {
+        (system::run(&script, &[verb.word()], &[])?, String::new())
+    };
     // A Ctrl-C reaches the script too; its end then is ours.
     signals::check()?;
     if code == 0 {
         return Ok(());
     }
-    Err(Error::failed(verb.failure())
-        .because(format!("{} ended with {code}, and said why above", place.show(&script)))
-        .hint("gwinstall logs; gwinstall doctor"))
+    let error = Error::failed(verb.failure());
+    let error = if said.is_empty() {
+        error.because(format!("{} ended with {code}, and said why above", place.show(&script)))
+    } else {
+        said.lines().filter(|line| !line.trim().is_empty()).map(printable).fold(error, Error::because)
+    };
+    Err(error.hint("gwinstall logs; gwinstall doctor"))
 }
 
 /// Starts, or reloads, the gateway while the transaction that deployed it is still open. `runs_litellm`: whether what was

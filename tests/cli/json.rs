@@ -286,3 +286,12 @@ fn quiet_and_color() {
     home.run("doctor").never_says("\u{1b}");
     home.run("doctor --color always").says(&["\u{1b}["]);
 }
+
+/// Nothing is recorded, so nothing can be as recorded.
+#[test]
+fn verify_of_nothing_says_so() {
+    let home = TestHome::new();
+    assert_eq!(home.run("verify --json").exits(0).json()["message"], "nothing is deployed");
+    home.run("install --yes").exits(0);
+    assert_eq!(home.run("verify --json").exits(0).json()["message"], "everything is as recorded");
+}

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "gwinstall", version = crate::bundle::build::VERSION, about, disable_help_subcommand = true, max_term_width = 100)]
 #[command(
-    after_help = "Without a command: what is deployed, and the next step.\nExit codes: 0 done · 1 failed, nothing changed · 2 wrong usage · 3 something to do · 4 conflict kept ·\n5 rolled back · 6 busy · 7 left for you · 8 not verified · 9 refused by policy · 10 network · 130/143 stopped"
+    after_help = "Without a command: what is deployed, and the next step.\nExit codes: 0 done · 1 failed, nothing changed · 2 wrong usage · 3 something to do · 4 conflict kept · 5 rolled back · 6 busy · 7 left for you · 8 not verified · 9 refused by policy · 10 network · 130/143 stopped"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -18,6 +18,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
     /// Stage for this home directory, for example of an image: nothing of this machine is used, no key is made
     #[arg(long, global = true, value_name = "DIR")]
@@ -298,9 +299,15 @@ pub enum BackupCommand {
         backup: Option<String>,
     },
     /// Never remove this one
-    Pin { backup: String },
+    Pin {
+        /// File name or number
+        backup: String,
+    },
     /// Let it be removed again
-    Unpin { backup: String },
+    Unpin {
+        /// File name or number
+        backup: String,
+    },
     /// Remove old ones
     Prune {
         #[command(flatten)]
@@ -309,11 +316,22 @@ pub enum BackupCommand {
         confirm: ConfirmArgs,
     },
     /// What differs between a backup and what is deployed
-    Diff { backup: String },
+    Diff {
+        /// File name, or 1 for the newest, 2 for the one before …
+        backup: String,
+    },
     /// Copy one out
-    Export { backup: String, to: PathBuf },
+    Export {
+        /// File name or number
+        backup: String,
+        /// Where to: a file that does not exist yet, or a directory
+        to: PathBuf,
+    },
     /// Copy one in, after checking it
-    Import { from: PathBuf },
+    Import {
+        /// The archive that was exported
+        from: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -336,6 +354,7 @@ pub enum ModelsCommand {
     List,
     /// Deploy further models
     Add {
+        /// Names as in `gwinstall models list`
         #[arg(required = true)]
         models: Vec<String>,
         #[command(flatten)]
@@ -343,6 +362,7 @@ pub enum ModelsCommand {
     },
     /// Take models out
     Remove {
+        /// Names as in `gwinstall status`
         #[arg(required = true)]
         models: Vec<String>,
         #[command(flatten)]
@@ -361,7 +381,10 @@ pub enum PresetsCommand {
     /// The presets of the bundle
     List,
     /// What one preset deploys
-    Show { preset: String },
+    Show {
+        /// Its name, as in `gwinstall presets list`
+        preset: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -372,6 +395,7 @@ pub enum EnvCommand {
     Check,
     /// Give a variable a value, from a prompt, a file or standard input
     Set {
+        /// The variable, for example ANTHROPIC_API_KEY; its value never on the command line
         name: String,
         /// File that holds the value, or - for standard input
         #[arg(long, value_name = "PATH")]
@@ -452,9 +476,15 @@ const NO_UPDATE: [&str; 9] = [
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
     /// What a bundle holds and who signed it
-    Inspect { file: PathBuf },
+    Inspect {
+        /// An offline archive, or a bundle beside its manifest and signature
+        file: PathBuf,
+    },
     /// Check signature, lengths and hashes of everything in it
-    Verify { file: PathBuf },
+    Verify {
+        /// An offline archive, or a bundle beside its manifest and signature
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,13 +1,14 @@
-//! `completions`, `man`, `help` and `version`, made from the command line's own definition. They are written to memory first: a reader that
+//! `completions`, `help` and `version`, made from the command line's own definition. They are written to memory first: a reader that
 //! goes away early is no reason to fail.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
-use clap_mangen::Man;
 use serde_json::json;
 
-use crate::bundle::build;
+use crate::bundle::{self, Catalog, build};
 use crate::cli::{Cli, CompletionsArgs, HelpArgs};
 use crate::domain::name::{closest, printable};
+use crate::domain::request::GATEWAY_TYPES;
 use crate::domain::secret::masked;
 use crate::domain::{Error, Result};
 
@@ -41,55 +42,45 @@ pub(super) fn version() -> Answer {
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "gwinstall", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut offered(&Cli::command(), &bundle::embedded()?.catalog),
+        "gwinstall",
+        &mut script,
+    );
     let script = text(script)?;
     Ok(Answer::new(format!("completions for {}", args.shell))
         .data(json!({ "shell": args.shell.to_string(), "script": script }))
         .text(script))
 }
 
-/// One page: the program, then a section for every command.
-pub(super) fn man() -> Result<Answer> {
-    let mut program = Cli::command().disable_help_flag(true);
-    program.build();
-    let mut page = Vec::new();
-    let failed = |error: std::io::Error| Error::failed("cannot write the manual page").because(error);
-    Man::new(program.clone()).render(&mut page).map_err(failed)?;
-    let mut page = text(page)?;
-    // There is one page: what would be pages of their own are sections of it.
-    for command in program.get_subcommands() {
-        let name = command.get_name();
-        let elsewhere = format!("gwinstall\\-{}(1)", name.replace('-', "\\-"));
-        page = page.replace(&elsewhere, &format!("\\fBgwinstall {name}\\fR"));
-    }
-    for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
-        push_sections(&mut page, command, "gwinstall").map_err(failed)?;
-    }
-    Ok(Answer::new("the manual page").data(json!({ "roff": page })).text(page))
+/// The command line as it is offered for completion: nothing hidden, and with the names that the embedded bundle knows.
+/// Others are accepted all the same.
+fn offered(command: &Command, catalog: &Catalog) -> Command {
+    let args = command.get_arguments().filter(|arg| !arg.is_hide_set()).cloned().map(|arg| {
+        let names: Vec<&str> = match arg.get_id().as_str() {
+            "preset" => catalog.presets.iter().map(|preset| preset.name.as_str()).collect(),
+            "models" => catalog.models.iter().map(|model| model.id.as_str()).collect(),
+            "gateway_type" => GATEWAY_TYPES.to_vec(),
+            _ => return arg,
+        };
+        arg.value_parser(PossibleValuesParser::new(names.into_iter().map(lasting)))
+    });
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set());
+    Command::new(lasting(command.get_name()))
+        .about(command.get_about().cloned().unwrap_or_default())
+        .version(build::VERSION)
+        .disable_version_flag(command.get_version().is_none())
+        .disable_help_subcommand(true)
+        .args(args)
+        .subcommands(below.map(|below| offered(below, catalog)))
 }
 
-/// A section for `command`, and for those below it. What `clap_mangen` makes a section of a page becomes a part of ours.
-fn push_sections(page: &mut String, command: &Command, parent: &str) -> std::io::Result<()> {
-    let name = format!("{parent} {}", command.get_name());
-    let below: Vec<&Command> = command.get_subcommands().filter(|command| !command.is_hide_set()).collect();
-    if below.is_empty() {
-        // Options of every command are told once, on the page of the program.
-        let own = command.clone().bin_name(&name).display_name(&name).mut_args(|arg| {
-            let everywhere = arg.is_global_set();
-            arg.hide(everywhere)
-        });
-        let man = Man::new(own);
-        let mut part = Vec::new();
-        man.render_synopsis_section(&mut part)?;
-        man.render_description_section(&mut part)?;
-        man.render_options_section(&mut part)?;
-        let part = String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ");
-        let part = part.strip_prefix(".SH ").map_or(part.clone(), |rest| format!(".SS {rest}"));
-        page.push_str(&format!(".SH \"{}\"\n{part}", name.to_uppercase()));
-    }
-    below.iter().try_for_each(|command| push_sections(page, command, &name))
+/// Names are asked to live as long as the program, which ends when they are printed.
+fn lasting(name: &str) -> &'static str {
+    name.to_owned().leak()
 }
 
-fn text(bytes: Vec<u8>) -> Result<String> {
+pub(super) fn text(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::failed("what was generated is not UTF-8"))
 }

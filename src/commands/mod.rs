@@ -20,6 +20,7 @@ mod install_flags;
 mod install_told;
 mod interactive;
 mod manual;
+mod manual_page;
 mod models;
 mod models_check;
 mod place;
@@ -167,7 +168,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Logs(args)) => gateway::logs(&place()?, args),
         Some(Command::Health) => gateway::health(&place()?),
         Some(Command::Completions(args)) => manual::completions(args),
-        Some(Command::Man) => manual::man(),
+        Some(Command::Man) => manual_page::man(),
         Some(Command::Version) => Ok(manual::version()),
         Some(Command::Help(args)) => manual::help(args),
     }

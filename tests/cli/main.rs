@@ -28,6 +28,7 @@ mod interrupted;
 mod json;
 mod leftover_values;
 mod lost_record;
+mod manual;
 mod messages;
 mod messages_of_errors;
 mod no_change;

@@ -13,6 +13,7 @@ use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::settings::{KeyPath, Settings};
 
+use super::pointed::Pointed;
 use super::status;
 
 /// They make Claude Code talk to a provider directly, whatever its base URL says.
@@ -29,6 +30,9 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
         checks.run("no_proxy_covers_gateway", || no_proxy(settings.as_ref(), &env, record));
     }
     if let Some(record) = record {
+        if !place.staged {
+            checks.run("settings_point_here", || Pointed::of(place, record).finding(place));
+        }
         checks.run("settings_effective", || {
             let overrides = status::overrides(place, record);
             match overrides.first() {

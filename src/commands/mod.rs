@@ -24,6 +24,7 @@ mod manual_page;
 mod models;
 mod models_check;
 mod place;
+mod pointed;
 mod prerequisites;
 mod presets;
 mod releases;

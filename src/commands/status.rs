@@ -18,6 +18,7 @@ use crate::format::settings::{KeyPath, Settings};
 
 use super::answer::Answer;
 use super::drift::{self, Drift};
+use super::pointed::Pointed;
 use super::report;
 
 /// `gwinstall` alone: the status, or the first step.
@@ -54,7 +55,8 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         .collect();
     let running = running(place, &record);
     let overrides = overrides(place, &record);
-    let mut lines = headline(place, &record, running);
+    let pointed = Pointed::of(place, &record);
+    let mut lines = headline(place, &record, running, &pointed);
     lines.extend(
         drifted.iter().map(|drift| format!("  {} {}  {}", drift.sign(), drift.shown(), drift.words(place))),
     );
@@ -73,7 +75,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     if let Some(found) = &interrupted {
         lines.push(interruption(found));
     }
-    let pending = !drifted.is_empty() || interrupted.is_some();
+    let pending = !drifted.is_empty() || interrupted.is_some() || !pointed.as_recorded(&record);
     let summary = if pending { "something differs from the deployment" } else { "deployed, and as deployed" };
     let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
         "deployed": true,
@@ -83,6 +85,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         "conflicts": offers,
         "interrupted": interrupted.is_some(),
         "running": matches!(running, Some(Running::Ours(_))),
+        "points_here": pointed == Pointed::Here,
         "overrides": overrides,
         "version": build::VERSION,
         "last_check": news.last,
@@ -119,7 +122,7 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     Answer { hint: refusal.advice().map(str::to_owned), ..answer }
 }
 
-fn headline(place: &Place, record: &Record, running: Option<Running>) -> Vec<String> {
+fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &Pointed) -> Vec<String> {
     let mut lines = vec![format!(
         "Preset {} ({}), deployed {} into {}",
         record.preset,
@@ -139,8 +142,7 @@ fn headline(place: &Place, record: &Record, running: Option<Running>) -> Vec<Str
         }
     };
     lines.push(format!("  Gateway:     {gateway}"));
-    let used = if record.request.off { "does not use it: gwinstall on" } else { "uses it" };
-    lines.push(format!("  Claude Code: {used}"));
+    lines.push(format!("  Claude Code: {}", pointed.words()));
     lines.push(format!(
         "  Files:       {}, bundle {} ({})",
         count(record.files.len(), "file"),

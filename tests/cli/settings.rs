@@ -208,3 +208,50 @@ fn on_does_not_hide_another_address() {
     home.run("install --force --yes").exits(0);
     assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:4000");
 }
+
+/// `status` and `doctor` tell where Claude Code is pointed by its settings as they are, not as they were left.
+#[test]
+fn status_reads_the_settings_of_today() {
+    fn edited(home: &TestHome, address: Option<&str>) {
+        let mut settings = home.json(".claude/settings.json");
+        let env = settings["env"].as_object_mut().unwrap();
+        match address {
+            Some(address) => drop(env.insert("ANTHROPIC_BASE_URL".into(), address.into())),
+            None => drop(env.remove("ANTHROPIC_BASE_URL")),
+        }
+        home.write(".claude/settings.json", settings.to_string());
+    }
+    type Edit = fn(&TestHome);
+    let edits: [(Edit, &str); 6] = [
+        (|home| std::fs::remove_file(home.settings()).unwrap(), "name no address: gwinstall on"),
+        (|home| edited(home, None), "name no address"),
+        (|home| edited(home, Some("http://me:canary@other:1")), "uses http://****@other:1"),
+        (|home| drop(home.write(".claude/settings.json", "{\"x")), "cannot read its settings"),
+        (
+            |home| {
+                std::fs::remove_file(home.settings()).unwrap();
+                std::fs::create_dir(home.settings()).unwrap();
+            },
+            "cannot read its settings: it is a directory",
+        ),
+        (
+            |home| {
+                std::fs::remove_file(home.settings()).unwrap();
+                std::os::unix::fs::symlink("nowhere.json", home.settings()).unwrap();
+            },
+            "cannot read its settings",
+        ),
+    ];
+    for (edit, words) in edits {
+        let home = TestHome::deployed();
+        home.run("status").exits(0).says(&["Claude Code: uses it"]);
+        edit(&home);
+        let status = home.touches_nothing("status").exits(3).says(&[words]).never_says("canary");
+        assert!(!status.all().contains("Claude Code: uses it"));
+        home.touches_nothing("doctor").exits(1).says(&["FAIL settings_point_here"]).never_says("canary");
+        assert_eq!(home.run("status --json").exits(3).json()["data"]["points_here"], false, "{words}");
+    }
+    let home = TestHome::deployed();
+    home.run("off --yes").exits(0);
+    home.run("status").exits(0).says(&["does not use it: gwinstall on"]);
+}

@@ -24,6 +24,9 @@ use super::recover::{self, Recovered};
 use super::store;
 use super::transaction::{self, Failure, Order, Undo};
 
+/// The end of the log in which operations of this second are looked for: many lines.
+const LOG_TAIL: u64 = 64 << 10;
+
 /// Checks of the live tree that judge files of the deployment, other than values.
 const FILE_CHECKS: [&str; 4] =
     ["files_copied_count", "yaml_config_valid", "scripts_executable", "startup_script_generated"];
@@ -235,7 +238,7 @@ impl Run<'_> {
         if let Some(record) = &mut draft.record {
             record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
             record.timestamp = self.now;
-            record.deployment_id = format!("dep-{}", self.now.compact());
+            record.deployment_id = free_id(self.place, self.now, self.before.as_ref());
             rewrite_record(&mut draft.plan.steps, record);
         }
         self.carry_out(draft)?;
@@ -403,6 +406,26 @@ impl Line<'_> {
         });
         // The operation itself is done or undone; a log that cannot be written changes nothing about that.
         let _ = store::log(place, &line);
+    }
+}
+
+/// `dep-YYYYMMDD-HHMMSS`, and `-2` and so on within the same second, by what the log and the record know.
+fn free_id(place: &Place, now: Instant, before: Option<&Record>) -> String {
+    let stem = format!("dep-{}", now.compact());
+    let tail = disk::tail(&place.log(), LOG_TAIL).unwrap_or_default();
+    let tail = String::from_utf8_lossy(&tail);
+    let logged = tail.lines().filter(|line| line.contains(&stem)).filter_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line.get("deployment_id")?.as_str().map(str::to_owned)
+    });
+    let number = |id: String| match id.strip_prefix(&stem)? {
+        "" => Some(1),
+        rest => rest.strip_prefix('-')?.parse::<u32>().ok(),
+    };
+    let known = before.map(|before| before.deployment_id.clone());
+    match logged.chain(known).filter_map(number).max() {
+        None => stem,
+        Some(last) => format!("{stem}-{}", last.saturating_add(1)),
     }
 }
 

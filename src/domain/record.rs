@@ -19,7 +19,7 @@ pub struct Record {
     pub schema: u32,
     /// Version of gwinstall that wrote it.
     pub version: String,
-    /// `dep-YYYYMMDD-HHMMSS`.
+    /// `dep-YYYYMMDD-HHMMSS`, with `-2` and so on for the next ones of the same second.
     pub deployment_id: String,
     pub timestamp: Instant,
     /// `install`, `update`, `rollback`, `models`, `env`, …

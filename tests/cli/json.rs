@@ -191,6 +191,27 @@ fn the_log_has_a_line_for_each_operation() {
     assert_eq!(shown, ["uninstall", "install"], "newest first");
 }
 
+/// D-001. One id, one operation: also within a second, after an uninstall and after a rollback to an earlier record.
+#[test]
+fn every_operation_has_an_id_of_its_own() {
+    let home = TestHome::deployed();
+    for _ in 0..3 {
+        for arguments in ["off --yes", "on --yes", "rollback --yes"] {
+            home.run(arguments).exits(0);
+            let id = home.log().pop().unwrap()["deployment_id"].clone();
+            assert_eq!(home.record()["deployment_id"], id);
+        }
+        home.run("uninstall --yes").exits(0);
+        home.run("install --yes").exits(0);
+    }
+    let made = home.log().into_iter().filter(|line| line["operation"] != "uninstall");
+    let ids: Vec<String> = made.map(|line| line["deployment_id"].as_str().unwrap().to_owned()).collect();
+    let unique: std::collections::BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(unique.len(), ids.len(), "{ids:?}");
+    let first = &ids[0];
+    assert!(first.len() == "dep-20260101-000000".len() && first.starts_with("dep-2"), "{first}");
+}
+
 /// D-152, D-137. A failed operation is logged too, where there is a log.
 #[test]
 fn a_failed_operation_writes_a_line() {

@@ -93,13 +93,16 @@ impl<'a> Change<'a> {
             gate: self.gate,
         };
         let stopped = self.stop_what_would_be_lost(draft)?;
-        let outcome = converge::apply(self.place, &manner, draft).map_err(|error| match stopped {
-            true => error.because("the gateway was stopped before: gwinstall start"),
-            false => error,
-        })?;
+        let outcome = converge::apply(self.place, &manner, draft)
+            .inspect_err(|error| error.facts().get("times").into_iter().for_each(tell_times))
+            .map_err(|error| match stopped {
+                true => error.because("the gateway was stopped before: gwinstall start"),
+                false => error,
+            })?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }
+        tell_times(&json!(outcome.times));
         Ok(Some(outcome))
     }
 }
@@ -115,6 +118,12 @@ impl Change<'_> {
         term::talk(&format!("The gateway (pid {pid}) is stopped first: what stops it goes."));
         gateway::run_script(self.place, gateway::Verb::Stop)?;
         Ok(true)
+    }
+}
+
+fn tell_times(times: &Value) {
+    if let Some(line) = report::times(times) {
+        term::detail(&line);
     }
 }
 
@@ -173,6 +182,7 @@ pub(super) fn data(draft: &Draft, outcome: Option<&Outcome>) -> Value {
         data["checks"] = json!(outcome.checks);
         data["conflicts"] = json!(outcome.conflicts);
         data["duration_ms"] = json!(outcome.duration_ms);
+        data["times"] = json!(outcome.times);
     }
     data
 }

@@ -100,6 +100,14 @@ pub(super) fn check_line(check: &Check) -> String {
     text
 }
 
+/// How long each station took, in one line; nothing where none was come to.
+pub(super) fn times(times: &Value) -> Option<String> {
+    let took =
+        |one: &Value| Some(format!("{} {} ms", one["station"].as_str()?, one["duration_ms"].as_u64()?));
+    let stations: Vec<String> = times.as_array()?.iter().filter_map(took).collect();
+    (!stations.is_empty()).then(|| format!("time: {}", stations.join(", ")))
+}
+
 /// What an earlier run left, in one sentence.
 pub(super) fn interruption(found: &Interrupted) -> String {
     match found {

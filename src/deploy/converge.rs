@@ -22,6 +22,7 @@ use super::draft::Draft;
 use super::lost;
 use super::recover::{self, Recovered};
 use super::store;
+use super::times::{Times, Took};
 use super::transaction::{self, Failure, Order, Undo};
 
 /// The end of the log in which operations of this second are looked for: many lines.
@@ -74,6 +75,8 @@ pub struct Outcome {
     pub undo: Option<Undo>,
     pub placed_by: Option<&'static str>,
     pub duration_ms: u64,
+    /// Of its stations.
+    pub times: Vec<Took>,
 }
 
 impl Outcome {
@@ -84,6 +87,7 @@ impl Outcome {
             .fact("outcome", json!(self.undo))
             .fact("checks", json!(self.checks))
             .fact("duration_ms", json!(self.duration_ms))
+            .fact("times", json!(self.times))
     }
 }
 
@@ -177,10 +181,12 @@ pub fn apply(place: &Place, manner: &Manner<'_>, draft: &mut Draft) -> Result<Ou
         outcome: Outcome::default(),
         backup: None,
         before: None,
+        times: Times::default(),
     };
     run.outcome.states = vec![State::Created, State::Validating];
     let result = run.change(draft);
     run.outcome.duration_ms = watch.milliseconds();
+    run.outcome.times = run.times.so_far();
     match result {
         Ok(()) => {
             run.outcome.states.push(State::Completed);
@@ -216,6 +222,7 @@ struct Run<'a> {
     backup: Option<Entry>,
     /// The record as it was.
     before: Option<Record>,
+    times: Times,
 }
 
 impl Run<'_> {
@@ -267,7 +274,7 @@ impl Run<'_> {
             safety: self.manner.safety,
             include_secrets: self.manner.include_secrets,
         };
-        self.backup = Some(backup::create(self.place, record, &making)?);
+        self.backup = Some(self.times.of("backup", || backup::create(self.place, record, &making))?);
         Ok(())
     }
 
@@ -282,6 +289,7 @@ impl Run<'_> {
             now: self.now,
             pid: system::pid(),
             made: self.made,
+            times: &self.times,
         };
         // Empty until the live tree is judged.
         let judged = std::cell::RefCell::new(None);

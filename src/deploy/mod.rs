@@ -13,5 +13,6 @@ pub mod recover;
 pub mod resolve;
 pub mod settings;
 pub mod store;
+pub mod times;
 pub mod transaction;
 pub mod values;

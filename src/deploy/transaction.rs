@@ -18,6 +18,7 @@ use crate::doors::{disk, signals};
 
 use super::journal::{Journal, SCHEMA};
 use super::recover;
+use super::times::Times;
 
 /// Files whose data is made durable together. Every batch costs a commit of the file system's journal, so a preset
 /// fits into one; 256 descriptors are what a process may have everywhere.
@@ -47,6 +48,7 @@ pub struct Order<'a> {
     pub pid: u32,
     /// Directories that were made for this transaction before it began.
     pub made: &'a [PathBuf],
+    pub times: &'a Times,
 }
 
 /// How a transaction ended well.
@@ -88,7 +90,9 @@ pub fn carry_out(
 ) -> std::result::Result<Done, Failure> {
     let journal = prepare(order);
     let mut work = Work { place: order.place, order, journal, placed_by: "exchange" };
-    if let Err(error) = work.stage().and_then(|()| staged(&|index| work.journal.staged(order.place, index))) {
+    let judge = || staged(&|index| work.journal.staged(order.place, index));
+    let staged = order.times.of("staging", || work.stage());
+    if let Err(error) = staged.and_then(|()| order.times.of("validation", judge)) {
         work.discard();
         return Err(Failure { error, undo: Undo::NotNeeded });
     }
@@ -207,6 +211,16 @@ impl Work<'_> {
     }
 
     fn exchange_and_judge(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
+        let times = self.order.times;
+        times.of("exchange", || self.exchange_all())?;
+        times.of("checks", live)?;
+        // A program that had the old file open may have written to it after the exchange: those bytes count.
+        (0..self.journal.steps.len()).try_for_each(|index| self.check_displaced(index))?;
+        self.remove_emptied_directories()
+    }
+
+    /// Afterwards the live tree is the new one, durable and as planned.
+    fn exchange_all(&mut self) -> Result<()> {
         for dir in &self.journal.directories {
             disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
         }
@@ -222,10 +236,7 @@ impl Work<'_> {
                 return Err(raced(&target));
             }
         }
-        live()?;
-        // A program that had the old file open may have written to it after the exchange: those bytes count.
-        (0..self.journal.steps.len()).try_for_each(|index| self.check_displaced(index))?;
-        self.remove_emptied_directories()
+        Ok(())
     }
 
     /// Directories that held only what was removed, up to the deployment itself, which stays for its log and backups.

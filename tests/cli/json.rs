@@ -11,7 +11,7 @@ fn has(value: &Value, keys: &[&str]) {
     }
 }
 
-const CHANGE: [&str; 10] = [
+const CHANGE: [&str; 11] = [
     "plan_id",
     "steps",
     "settings_keys",
@@ -22,6 +22,7 @@ const CHANGE: [&str; 10] = [
     "checks",
     "conflicts",
     "duration_ms",
+    "times",
 ];
 
 /// Every command: one document on stdout, nothing else there, and the code in it is the code of the process.

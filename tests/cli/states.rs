@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::exits::{free_port, with_litellm};
-use crate::home::TestHome;
+use crate::home::{Run, TestHome};
 
 /// States, status and outcome of the last operation in the log.
 fn ended(home: &TestHome) -> (Value, Value, Value) {
@@ -133,4 +133,34 @@ fn a_refusal_by_a_check_before_the_change_is_logged() {
     let home = TestHome::new();
     let run = home.touches_nothing("install --yes --strict --json").exits(1);
     assert_eq!(run.json()["data"]["states"], json!(["CREATED", "VALIDATING", "FAILED"]));
+}
+
+/// The stations of the one line about times, on stderr.
+fn timed(run: &Run) -> Vec<String> {
+    let line = run.stderr.lines().find_map(|line| line.strip_prefix("time: "));
+    let line = line.unwrap_or_else(|| panic!("{} tells no times:\n{}", run.what, run.all()));
+    let station = |one: &str| {
+        let (station, milliseconds) = one.strip_suffix(" ms").unwrap().rsplit_once(' ').unwrap();
+        milliseconds.parse::<u64>().unwrap();
+        station.to_owned()
+    };
+    line.split(", ").map(station).collect()
+}
+
+/// `--verbose` promises the time of each step: of those that were come to, also where it failed.
+#[test]
+fn verbose_tells_the_time_of_each_station() {
+    let home = TestHome::new();
+    let all = ["backup", "staging", "validation", "exchange", "checks"];
+    let first = home.run("install --yes --verbose --models gemini-3.5-flash,glm-5.2").exits(0);
+    assert_eq!(timed(&first), all[1..], "before the first there is nothing to back up");
+    assert_eq!(timed(&home.run("off --yes --verbose").exits(0)), all);
+    let quiet = home.run("on --yes").exits(0);
+    assert!(!quiet.all().contains("time: "), "{}", quiet.all());
+    let json = home.run("off --yes --json").exits(0).json();
+    let stations: Vec<_> =
+        json["data"]["times"].as_array().unwrap().iter().map(|one| one["station"].clone()).collect();
+    assert_eq!(stations, all);
+    let home = with_a_closed_config();
+    assert_eq!(timed(&home.run("models remove glm-5.2 --yes --verbose").exits(1)), all[..4]);
 }

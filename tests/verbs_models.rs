@@ -64,7 +64,14 @@ fn wrong_names_are_answered_with_the_closest() {
     let _ = world
         .run(&["models", "remove", "glm-5.2", "--yes"])
         .exits(2)
-        .says("deployed: gpt-oss-20b, gpt-oss-120b");
+        .says("glm-5.2 is not deployed")
+        .says("deployed: gpt-oss-20b, gpt-oss-120b")
+        .never_says("there is no model");
+    let _ = world
+        .run(&["models", "remove", "gpt-oss-12b", "--yes"])
+        .exits(2)
+        .says("there is no model")
+        .says("the closest: gpt-oss-120b, gpt-oss-20b");
     let _ = world
         .run(&["models", "remove", "gpt-oss-120b", "--yes"])
         .exits(2)

@@ -49,6 +49,10 @@ impl Told {
 
     /// What is about to happen, before the question.
     pub(super) fn intention(&self, place: &Place, draft: &Draft) -> String {
+        let steps = report::plan(draft, term::manner().verbose);
+        if steps.is_empty() {
+            return "Only the record of the deployment changes.".to_owned();
+        }
         let verb = if self.fresh { "Deploy" } else { "Change" };
         let mut text = format!("{verb} preset {} in {}", self.preset, place.show(&place.target));
         if !self.models.is_empty() {
@@ -59,7 +63,7 @@ impl Told {
             ));
         }
         text.push('\n');
-        text.push_str(&report::plan(draft, term::manner().verbose));
+        text.push_str(&steps);
         for note in self.notes() {
             text.push_str(&format!("\n  {note}"));
         }
@@ -124,8 +128,18 @@ impl Told {
     }
 
     pub(super) fn dry_run(&self, summary: &str, draft: &Draft, checks: &Checks) -> Answer {
-        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", draft.id);
-        Answer::new("dry run: nothing was changed").text(text).data(self.data(draft, None, checks))
+        let mut text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", draft.id);
+        let failed = checks.failed();
+        if !failed.is_empty() {
+            let names: Vec<&str> = failed.iter().map(|check| check.check_name).collect();
+            text.push_str(&format!(
+                "\nWithout --dry-run it would stop before any change, because of {}.",
+                list(&names)
+            ));
+        }
+        let mut data = self.data(draft, None, checks);
+        data["would_stop"] = json!(!failed.is_empty());
+        Answer::new("dry run: nothing was changed").text(text).data(data)
     }
 
     pub(super) fn done(&self, place: &Place, draft: &Draft, outcome: &Outcome, checks: &Checks) -> Answer {

@@ -189,6 +189,11 @@ fn added(catalog: &Catalog, last: &Record, typed: &[String]) -> Result<Option<Ve
 /// The deployed models without some of them.
 fn removed(bundle: &Bundle, last: &Record, typed: &[String]) -> Result<Option<Vec<String>>> {
     if let Some(name) = typed.iter().find(|name| !last.models.contains(name)) {
+        if bundle.catalog.model(name).is_some() {
+            return Err(Error::usage(format!("{name} is not deployed"))
+                .because(format!("deployed: {}", last.models.join(", ")))
+                .hint("gwinstall models list"));
+        }
         return Err(unknown(name, last.models.iter().map(String::as_str).collect(), "deployed"));
     }
     let left: Vec<String> = last.models.iter().filter(|id| !typed.contains(id)).cloned().collect();

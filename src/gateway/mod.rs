@@ -81,11 +81,19 @@ pub fn start_in_transaction(place: &Place, runs_litellm: bool) -> Result<()> {
         .because(format!("the preset deploys {}, and its bundle no script for it", files::CONFIG))
         .hint(format!("list {} under litellm_files in the catalog.yaml of the bundle", files::START)));
     }
+    let log = place.file(files::GATEWAY_LOG);
+    let before = disk::facts(&log);
     // The script refuses to run beside an open journal; this one is ours.
     let open = [("GWINSTALL_TRANSACTION", "open")];
-    match system::run(&script, &["start"], &open)? {
-        0 => Ok(()),
-        code => Err(Error::new(Kind::RolledBack, format!("{} ended with {code}", place.show(&script)))
-            .hint(format!("look at its log: tail -n 30 {}", place.paste(&place.file(files::GATEWAY_LOG))))),
+    let code = system::run(&script, &["start"], &open)?;
+    if code == 0 {
+        return Ok(());
     }
+    let error = Error::new(Kind::RolledBack, format!("{} ended with {code}", place.show(&script)));
+    // It opens the log when it starts LiteLLM; what it refuses before that it says itself.
+    Err(if disk::facts(&log) == before {
+        error.because("it said why above, before it started LiteLLM").hint("gwinstall doctor")
+    } else {
+        error.hint(format!("look at its log: tail -n 30 {}", place.paste(&log)))
+    })
 }

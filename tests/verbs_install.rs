@@ -1,0 +1,69 @@
+//! What `install` says where little or nothing happens: a plan without steps, a dry run of what would be refused, a start
+//! that ends before LiteLLM was asked to serve.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod verbs_world;
+
+use std::net::TcpListener;
+
+use verbs_world::{World, program};
+
+/// The same address in other words changes what was asked for, and nothing that a person would look at.
+#[test]
+fn a_change_of_the_record_alone_has_no_headline() {
+    let world = World::deployed(&["--models", "glm-5.2"]);
+    let asked = ["install", "--gateway-url", "http://localhost:4000"];
+    let shown = world.run(&[&asked[..], &["--dry-run"]].concat()).exits(0).never_says("Change preset");
+    assert!(
+        shown.out.starts_with("Only the record of the deployment changes.\nThis was a dry run"),
+        "{shown:?}"
+    );
+    let said = world.run(&[&asked[..], &["--yes"]].concat()).exits(0).never_says("Change preset");
+    let said = said.says("Only the record of the deployment changes.").says("Nothing to do");
+    assert!(!said.out.contains("\n\n") && !said.err.contains("\n\n"), "{said:?}");
+    assert_eq!(world.record()["gateway_url"], "http://127.0.0.1:4000");
+    let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(0).never_says("Only the record");
+}
+
+/// A dry run says how the real one would end; nothing was asked of it that fails, so it ends with 0 all the same.
+#[test]
+fn a_dry_run_says_that_the_real_run_would_stop() {
+    let world = World::new();
+    let asked = ["install", "--strict", "--models", "glm-5.2"];
+    let dry = [&asked[..], &["--dry-run"]].concat();
+    let would = "Without --dry-run it would stop before any change, because of required_env_vars_present.";
+    let _ = world.run(&dry).exits(0).says("FAIL required_env_vars_present").says(would);
+    let said = world.run(&[&["--json"], &dry[..]].concat()).exits(0);
+    assert_eq!(said.data()["would_stop"], true);
+    let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(1);
+    assert!(world.snapshot().is_empty());
+    let fine = world.run(&["install", "--models", "glm-5.2", "--dry-run"]).exits(0);
+    let _ = fine.never_says("it would stop");
+}
+
+/// What start-gateway.sh refuses before it opens the log is told by itself; the log is named only where there is one.
+#[test]
+fn a_start_that_litellm_refuses_points_at_something_that_exists() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let start = |validates: bool| {
+        let world =
+            World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+        let litellm = world.home().join("tools/litellm");
+        let refusal = if validates { "exit 0" } else { "echo no such provider; exit 1" };
+        let text =
+            format!("#!/bin/sh\ncase \"$*\" in *--validate_config*) {refusal} ;; esac\necho died; exit 1\n");
+        program(&litellm, &text);
+        let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
+        let said = world
+            .run(&["install", "--models", "glm-5.2", "--gateway-url", &url, "--start", "--yes"])
+            .exits(5);
+        (world, said)
+    };
+    let (world, said) = start(false);
+    let _ = said.says("no such provider").says("gwinstall doctor").never_says("litellm.log");
+    assert!(!world.gateway("litellm.log").exists());
+    let (world, said) = start(true);
+    let _ = said.says("tail -n 30 ~/.claude/gateway/litellm.log");
+    assert!(world.read("litellm.log").contains("died"));
+}

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
 use serde_json::Value;
 
-use crate::cli::Common;
+use crate::cli::{Cli, Common};
 use crate::deploy::lost;
-use crate::domain::name::printable;
+use crate::domain::name::{printable, shell_word};
 use crate::domain::place::files;
 use crate::domain::{Error, Place, Result};
+use crate::doors::term::{self, Carried};
 use crate::doors::{disk, system};
 
 /// Resolves every directory, before anything is written.
@@ -52,7 +54,24 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
         ))
         .hint("give a directory of its own, for example ~/.claude/gateway"));
     }
+    carry(
+        common.home.as_ref().map(|_| place.home.as_path()),
+        common.target_dir.as_ref().map(|_| place.target.as_path()),
+    );
     Ok(place)
+}
+
+/// Every command that is printed from now on works on the place of this run.
+pub(super) fn carry(home: Option<&Path>, target: Option<&Path>) {
+    let flags = [("--home", home), ("--target-dir", target)];
+    let shown = |path: &Path| shell_word(&printable(&path.to_string_lossy()));
+    let flags: Vec<_> =
+        flags.iter().filter_map(|(flag, path)| path.map(|path| (*flag, shown(path)))).collect();
+    if !flags.is_empty() {
+        let commands =
+            Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        term::carry(Carried { flags, commands });
+    }
 }
 
 fn home(common: &Common) -> Result<PathBuf> {

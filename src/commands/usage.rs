@@ -4,6 +4,7 @@
 //! fingers is never led to a command that takes things away while another is as near.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Parser};
@@ -14,7 +15,7 @@ use crate::domain::name::closest;
 use crate::domain::{Error, secret};
 use crate::doors::term;
 
-use super::{answer, env_set};
+use super::{answer, env_set, place};
 
 /// Words of other programs for what is meant here.
 const SYNONYMS: [(&str, &str); 6] = [
@@ -43,6 +44,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
             answer::exit_when_written("help", 0)
         }
         _ => {
+            let home = words.windows(2).find(|pair| pair[0] == "--home").map(|pair| Path::new(&pair[1]));
+            place::carry(home, None);
             if let Some(own) = value_of_env(&error, &words) {
                 return answer::print("usage", json, Err(own));
             }

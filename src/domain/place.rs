@@ -85,8 +85,11 @@ impl Place {
         }
     }
 
-    /// The same, quoted for a command line; `~` stays outside the quotes.
+    /// The same, quoted for a command line; `~` stays outside the quotes. The `~` of a shell is never a staged home.
     pub fn paste(&self, path: &Path) -> String {
+        if self.staged {
+            return super::name::shell_word(&super::name::printable(&path.to_string_lossy()));
+        }
         let shown = self.show(path);
         match shown.strip_prefix("~/") {
             Some(rest) => format!("~/{}", super::name::shell_word(rest)),

@@ -14,6 +14,7 @@
 // The lint that keeps effects out of every other module.
 #![allow(clippy::disallowed_methods)]
 
+mod carry;
 pub mod disk;
 pub mod exe;
 pub mod loopback;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::OnceLock;
 
+pub use super::carry::Carried;
 pub use super::wrap::columns;
 use super::wrap::fit;
 use crate::domain::{Error, Result};
@@ -24,6 +25,7 @@ pub struct Manner {
 }
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
+static CARRIED: OnceLock<Carried> = OnceLock::new();
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 pub fn set_manner(manner: Manner) {
@@ -34,9 +36,21 @@ pub fn manner() -> Manner {
     MANNER.get().copied().unwrap_or_default()
 }
 
+/// From now on every command that is printed names the place of this run.
+pub fn carry(flags: Carried) {
+    let _ = CARRIED.set(flags);
+}
+
+/// The text with the flags of this run in its commands.
+pub fn carried(text: &str) -> Cow<'_, str> {
+    CARRIED.get().map_or(Cow::Borrowed(text), |flags| flags.over(text))
+}
+
 /// A line of data.
 pub fn data(text: &str) {
-    let text = if stdout_is_terminal() && !manner().json { fitted(text) } else { Cow::Borrowed(text) };
+    // In a document the values are text, not the document.
+    let text = if manner().json { Cow::Borrowed(text) } else { carried(text) };
+    let text = if stdout_is_terminal() && !manner().json { fitted(&text) } else { text };
     raw(format!("{text}\n").as_bytes());
 }
 
@@ -80,7 +94,8 @@ pub fn talk(text: &str) {
 
 /// A line that is said even when quiet.
 pub fn error(text: &str) {
-    let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
+    let text = carried(text);
+    let text = if io::stderr().is_terminal() { fitted(&text) } else { text };
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
 }

@@ -101,3 +101,46 @@ fn a_linked_target_on_another_file_system_works() {
     home.run("uninstall --yes --purge").exits(0);
     assert!(link.is_symlink(), "the link is the user's");
 }
+
+/// A command that is pasted works on the place of the run that printed it, never on the real home.
+#[test]
+fn printed_commands_carry_the_flags_of_the_run() {
+    let home = TestHome::new();
+    let stage = home.root().join("sta ge");
+    fs::create_dir(&stage).unwrap();
+    let flag = format!("gwinstall --home '{}'", stage.display());
+    let with = |arguments: &str| {
+        let mut command = home.command(arguments);
+        command.arg("--home").arg(&stage);
+        Run::of(&mut command)
+    };
+    with("").exits(0).says(&[&format!("{flag} install")]);
+    with("install --yes").exits(0).says(&[&format!("{flag} env set")]).never_says("gwinstall env");
+    with("backup list").exits(0).says(&[&format!("{flag} backup create")]);
+    with("env set X").exits(2).says(&[&format!("{flag} env set X --from PATH --yes")]);
+    with("rollback --yes --json").exits(1).says(&["--home '", "sta ge' uninstall\""]);
+    // Also where the command line is wrong, and nobody knows yet whether the home is there.
+    let wrong = home.command("--home elsewhere env set X hush").output().unwrap();
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("gwinstall --home elsewhere env set X"));
+    // What is quoted stays as it is.
+    with("help install").exits(0).never_says("gwinstall --home");
+
+    let target = home.path("else where");
+    let flag = format!("gwinstall --target-dir '{}'", target.display());
+    let with = |arguments: &str| {
+        let mut command = home.command(arguments);
+        command.arg("--target-dir").arg(&target);
+        Run::of(&mut command)
+    };
+    with("status").exits(0).says(&[&format!("{flag} install")]);
+    with("install --yes").exits(0).says(&[&format!("{flag} env set")]);
+    with("uninstall --yes").exits(0).says(&["gwinstall uninstall --purge --target-dir"]);
+}
+
+/// The way out of two targets is to leave the second out.
+#[test]
+fn a_refused_target_is_not_carried() {
+    let home = TestHome::deployed();
+    let run = home.refused(home.command("status --target-dir").arg(home.path("other")), 2);
+    run.says(&["first: gwinstall uninstall"]);
+}

@@ -1,6 +1,7 @@
 //! `rollback`: back to a backup, with a safety backup of what is left behind.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::cli::{Common, RollbackArgs};
 use crate::deploy::draft::draft;
@@ -20,13 +21,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         Change { safety: true, prune: false, ..Change::new(place, common, &args.confirm, "rollback") };
     change.recover()?;
     let last = store::record_as_found(place)?;
-    let restored_from = last.as_ref().and_then(|last| last.restored_from.as_deref());
-    let chosen = backup::choose(place, args.backup.as_deref(), restored_from);
-    let (path, entry) = match chosen {
-        // What is here then cannot be taken out either.
-        Err(_) if args.backup.is_none() && lost::is_lost(place) => return Err(lost::refusal(place)),
-        chosen => chosen?,
-    };
+    let (path, entry) = chosen(place, args, last.as_ref())?;
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
     // A secret that is nowhere any more is looked for again, as an install would.
@@ -69,6 +64,25 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         "\n  Secrets in .env stayed as they are. A running gateway takes it over with: gwinstall reload",
     );
     Ok(Answer::new(format!("back at {filename}")).text(text).data(change::data(&drafted, Some(&outcome))))
+}
+
+/// The backup that is meant: the one that was named, else one step back.
+fn chosen(
+    place: &Place,
+    args: &RollbackArgs,
+    last: Option<&Record>,
+) -> Result<(PathBuf, Option<backup::Entry>)> {
+    let restored_from = last.and_then(|last| last.restored_from.as_deref());
+    backup::choose(place, args.backup.as_deref(), restored_from).map_err(|error| {
+        // What is here then cannot be taken out either.
+        if args.backup.is_none() && lost::is_lost(place) {
+            return lost::refusal(place);
+        }
+        error.hint(match last {
+            Some(_) => "to take everything out instead: gwinstall uninstall",
+            None => "nothing is deployed; to deploy: gwinstall install",
+        })
+    })
 }
 
 /// What a gathering of an install of that record would find; without its bundle nothing, and values stay missing.

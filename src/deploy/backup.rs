@@ -450,22 +450,21 @@ pub fn choose(
     restored_from: Option<&str>,
 ) -> Result<(PathBuf, Option<Entry>)> {
     let entries = list(place)?;
-    let none = || {
-        Error::failed("there is no backup to go back to")
-            .hint("to take everything out instead: gwinstall uninstall")
-    };
     let states: Vec<&Entry> = entries.iter().rev().filter(|entry| !entry.safety).collect();
     let found = match which {
         None => {
             let last = restored_from.and_then(|name| states.iter().position(|entry| entry.filename == name));
             let next = last.map_or(0, |index| index + 1);
-            states.get(next).copied().ok_or_else(none)?
+            states.get(next).copied().ok_or_else(|| nothing_older(last.map(|index| states[index])))?
         }
         Some(text) if text.parse::<usize>().is_ok() => {
             let n: usize = text.parse().unwrap_or(0);
             let known = || {
                 Error::usage(format!("there is no backup number {n}"))
-                    .because(format!("there are {}", states.len()))
+                    .because(match states.len() {
+                        1 => "there is 1 backup".to_owned(),
+                        n => format!("there are {n} backups"),
+                    })
                     .hint("gwinstall backup list")
             };
             n.checked_sub(1).and_then(|index| states.get(index)).copied().ok_or_else(known)?
@@ -479,6 +478,14 @@ pub fn choose(
         }
     };
     Ok((place.backups().join(&found.filename), Some(found.clone())))
+}
+
+/// One step back from the oldest state, or from one that is in no backup.
+fn nothing_older(here: Option<&Entry>) -> Error {
+    let Some(here) = here else { return Error::failed("there is no backup to go back to") };
+    Error::failed("this is the oldest state already, so there is none to go back to")
+        .because(format!("what is deployed is {}", here.filename))
+        .hint("to a newer one: gwinstall rollback 1, or any that gwinstall backup list shows")
 }
 
 /// A backup given by a path.

@@ -62,7 +62,10 @@ fn one_step_back_at_a_time_or_by_number_or_name() {
         home.run("rollback --yes").exits(0);
         assert_eq!(models(&home), [expected]);
     }
-    home.refused(&mut home.command("rollback --yes"), 1).says(&["gwinstall uninstall"]);
+    let run = home.refused(&mut home.command("rollback --yes"), 1);
+    run.says(&["the oldest state already", "gwinstall rollback 1", "gwinstall backup list"])
+        .never_says("uninstall")
+        .never_says("there is no backup");
     home.run("rollback 1 --yes").exits(0);
     assert_eq!(models(&home), ["gpt-oss-120b"]);
     home.run("rollback 3 --yes").exits(0);
@@ -76,7 +79,9 @@ fn one_step_back_at_a_time_or_by_number_or_name() {
 #[test]
 fn without_a_backup_there_is_nothing_to_go_back_to() {
     let home = TestHome::new();
-    home.refused(&mut home.command("rollback --yes"), 1);
+    home.refused(&mut home.command("rollback --yes"), 1)
+        .says(&["there is no backup", "gwinstall install"])
+        .never_says("uninstall");
     let home = TestHome::deployed();
     home.refused(&mut home.command("rollback --yes"), 1).says(&["gwinstall uninstall"]);
 }

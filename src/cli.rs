@@ -181,7 +181,7 @@ pub struct InstallArgs {
     #[arg(long, visible_alias = "proxy", value_name = "URL")]
     pub proxy_url: Option<String>,
     /// Login at the proxy; visible to every process, so prefer HTTPS_PROXY in the environment
-    #[arg(long, value_name = "USER:PASSWORD", requires = "proxy_url")]
+    #[arg(long, value_name = "USER:PASSWORD")]
     pub proxy_auth: Option<String>,
     #[command(flatten)]
     pub bundle: BundleArgs,

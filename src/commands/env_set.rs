@@ -12,7 +12,7 @@ use crate::deploy::draft::{Draft, EnvFile, draft};
 use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::values::{self, MASTER_KEY, Values};
 use crate::deploy::{checks, store};
-use crate::domain::name::{closest, printable};
+use crate::domain::name::{closest, printable, shell_word};
 use crate::domain::record::{EnvRecord, Origin, Record};
 use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, masked};
@@ -44,7 +44,8 @@ pub(super) fn run(
     let bundle = super::bundle_of(place, Some(&last))?;
     note_name(&bundle.catalog, name);
     if !confirm.dry_run {
-        super::demand_consent(confirm, &format!("gwinstall env set {name} --from PATH"))?;
+        let from = from.map_or("PATH".to_owned(), |from| shell_word(&printable(&from.to_string_lossy())));
+        super::demand_consent(confirm, &format!("gwinstall env set {name} --from {from}"))?;
     }
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;

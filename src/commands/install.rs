@@ -26,7 +26,7 @@ use super::{install_flags, interactive, releases, report};
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
-    let request = install_flags::request_of(args)?;
+    let request = install_flags::request_of(place, args)?;
     let change = Change {
         include_secrets: args.include_secrets,
         keep: args.keep.clone(),
@@ -134,7 +134,9 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     drop((last, bundle));
     let summary = told.intention(place, &drafted);
     if change.confirm.dry_run {
-        return Ok(told.dry_run(&summary, &drafted, &checks));
+        let answer = told.dry_run(&summary, &drafted, &checks);
+        // A plan that would be refused is shown, and is no success.
+        return Ok(if checks.failed().is_empty() { answer } else { answer.exit(Kind::Failed) });
     }
     let gate = || if options.start { gateway::start_in_transaction(place, runs_litellm) } else { Ok(()) };
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };

@@ -1,15 +1,14 @@
 //! The flags of `install` as a request.
 
 use crate::cli::InstallArgs;
-use crate::domain::request::{self, Request};
+use crate::domain::request::{self, Proxy, Request};
 use crate::domain::secret::looks_like_key;
 use crate::domain::url::HttpUrl;
-use crate::domain::{Error, Kind, Result, Secret};
-use crate::doors::{disk, prompt, term};
+use crate::domain::{Error, Kind, Place, Result, Secret};
+use crate::doors::{disk, prompt, system, term};
 
 /// Parses every flag; nothing is read or written before all of them are right.
-pub(super) fn request_of(args: &InstallArgs) -> Result<Request> {
-    let proxy_auth = args.proxy_auth.as_deref().map(Secret::new);
+pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
     let mut flags = Vec::new();
     for (given, name) in [
         (args.preset.is_some(), "--preset"),
@@ -50,10 +49,26 @@ pub(super) fn request_of(args: &InstallArgs) -> Result<Request> {
             .map(|url| HttpUrl::parse("--gateway-url", url))
             .transpose()?,
         auth_token: auth_token(args)?,
-        proxy: args.proxy_url.as_deref().map(|url| request::proxy(url, proxy_auth.as_ref())).transpose()?,
+        proxy: proxy(place, args)?,
         source: super::source(&args.bundle),
         flags,
     })
+}
+
+/// The proxy and its login. Where only the login is given, it is for the proxy that the environment names.
+fn proxy(place: &Place, args: &InstallArgs) -> Result<Option<Proxy>> {
+    let auth = args.proxy_auth.as_deref().map(Secret::new);
+    if let Some(url) = &args.proxy_url {
+        return request::proxy(url, auth.as_ref()).map(Some);
+    }
+    let Some(auth) = auth else { return Ok(None) };
+    let named = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(system::variable);
+    let url = named.filter(|_| !place.staged).ok_or_else(|| {
+        Error::usage("--proxy-auth: there is no proxy that this login could be for")
+            .because("neither --proxy-url nor HTTPS_PROXY names one")
+            .hint("add --proxy-url http://HOST:PORT")
+    })?;
+    HttpUrl::parse("HTTPS_PROXY", &url).and_then(|url| request::proxy(url.as_str(), Some(&auth))).map(Some)
 }
 
 fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {

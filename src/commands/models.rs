@@ -117,8 +117,11 @@ fn change(
     let change = Change::new(place, common, confirm, "models");
     change.recover()?;
     let last = store::record(place)?.ok_or_else(|| {
-        Error::usage("nothing is deployed yet")
-            .hint(format!("gwinstall install --models {}", typed.join(",")))
+        let install = match verb {
+            Verb::Add => format!("gwinstall install --models {}", typed.join(",")),
+            Verb::Remove => "gwinstall install".to_owned(),
+        };
+        Error::usage("nothing is deployed yet").hint(install)
     })?;
     let source = super::source_of(Some(&last));
     let bundle = super::bundle(change.place, &source)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::ValidateArgs;
-use crate::deploy::goals;
+use crate::deploy::{goals, store};
 use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
@@ -37,7 +37,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
     if let Some(path) = named {
         let shown = printable(&path.to_string_lossy());
         if !disk::exists(path) {
-            return Err(Error::failed(format!("there is no file {shown}")));
+            return Err(Error::usage(format!("there is no file {shown}")));
         }
         return Ok((path.to_path_buf(), shown));
     }
@@ -45,6 +45,13 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
     if disk::exists(&path) {
         let shown = place.show(&path);
         return Ok((path, shown));
+    }
+    let deployed =
+        store::record(place)?.and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
+    if deployed == Some(false) {
+        return Err(Error::failed(format!("there is no {}", place.show(&path)))
+            .because("it was deployed, and has been deleted since")
+            .hint("to get it back: gwinstall install --yes"));
     }
     Err(Error::usage(format!("there is no {}", place.show(&path)))
         .because("nothing is deployed, or its preset runs no LiteLLM on this machine")

@@ -224,8 +224,10 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     }
     let value = |name: &str| file.get(name).filter(|value| !is_placeholder(value));
     let url = value(BASE_URL).ok_or_else(|| {
-        Error::usage("the enterprise preset needs the gateway's URL")
-            .hint("gwinstall install --preset enterprise --gateway-url https://… --auth-token-file FILE")
+        Error::usage("the enterprise preset needs the gateway's URL").hint(format!(
+            "gwinstall install --preset enterprise --gateway-type {} --gateway-url https://… --auth-token-file FILE",
+            choice.gateway_type
+        ))
     })?;
     if value(AUTH_TOKEN).is_none() {
         return Err(Error::usage("the enterprise preset needs a token for the gateway")

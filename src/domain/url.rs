@@ -19,9 +19,11 @@ impl HttpUrl {
     pub fn parse(what: &str, text: &str) -> Result<Self> {
         let refuse = |why: &str| {
             let shown = super::secret::mask_url(&printable(text));
-            Error::usage(format!("{what}: {shown:?} is not a usable URL"))
-                .because(why)
-                .hint("give http:// or https://, a host and if needed :PORT and a path, for example https://gateway.example.com")
+            let example =
+                if is_proxy(what) { "http://proxy.example.com:3128" } else { "https://gateway.example.com" };
+            Error::usage(format!("{what}: {shown:?} is not a usable URL")).because(why).hint(format!(
+                "give http:// or https://, a host and if needed :PORT and a path, for example {example}"
+            ))
         };
         let rest = text
             .strip_prefix("https://")
@@ -34,7 +36,7 @@ impl HttpUrl {
         }
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         if authority.contains('@') {
-            return Err(refuse("a user name or password does not belong into it"));
+            return Err(if is_proxy(what) { login_of_proxy(what) } else { refuse(NO_LOGIN) });
         }
         let (host, port) = host_and_port(authority).map_err(|why| refuse(&why))?;
         if path.split('/').any(|step| step == "." || step == "..") {
@@ -74,6 +76,18 @@ impl HttpUrl {
     pub fn has_path(&self) -> bool {
         self.text.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty())
     }
+}
+
+const NO_LOGIN: &str = "a user name or password does not belong into it";
+
+fn is_proxy(what: &str) -> bool {
+    what.to_ascii_lowercase().contains("proxy")
+}
+
+fn login_of_proxy(what: &str) -> Error {
+    Error::usage(format!("{what}: the login of the proxy does not belong into its URL"))
+        .because("a command line is visible to every process")
+        .hint("put the whole URL into HTTPS_PROXY in the environment, or give the login with --proxy-auth USER:PASSWORD")
 }
 
 fn host_and_port(authority: &str) -> std::result::Result<(&str, Option<u16>), String> {

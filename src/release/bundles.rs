@@ -18,6 +18,7 @@ use super::update::Candidate;
 use crate::bundle::ustar::{self, EntryKind, Limits};
 use crate::bundle::{Bundle, Provenance};
 use crate::domain::hash::Hasher;
+use crate::domain::name::printable;
 use crate::domain::{Error, Result, Sha256};
 use crate::doors::{disk, system};
 
@@ -90,6 +91,9 @@ pub fn newest(
 /// `--bundle FILE`: an offline archive, or an archive beside its manifest and signature.
 pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Manifest>)> {
     let given = if path.is_absolute() { path.to_path_buf() } else { system::current_dir()?.join(path) };
+    if !disk::exists(&given) {
+        return Err(Error::usage(format!("there is no file {}", printable(&path.to_string_lossy()))));
+    }
     let given = disk::real_file(&given)?;
     let shown = path.display().to_string();
     let under = |error: Error| error.under(format!("cannot use --bundle {shown}"));

@@ -313,3 +313,34 @@ pub fn wait_until(what: impl Fn() -> bool) {
         sleep(Duration::from_millis(20));
     }
 }
+
+/// A plan that would be refused is shown, and is no success.
+#[test]
+fn exit_1_a_dry_run_whose_checks_fail() {
+    let home = TestHome::new();
+    home.refused(&mut home.command("install --dry-run --target-dir /etc/passwd"), 1)
+        .says(&["FAIL", "dry run"]);
+    home.refused(&mut home.command("install --dry-run --strict"), 1)
+        .says(&["FAIL required_env_vars_present"]);
+    home.refused(&mut home.command("install --dry-run"), 0);
+}
+
+/// What was named and is not there is wrong usage, whichever command it was named to.
+#[test]
+fn exit_2_a_named_file_that_is_not_there() {
+    let home = TestHome::deployed();
+    for arguments in [
+        "validate /nope",
+        "backup import /nope",
+        "backup verify nope",
+        "rollback nope --yes",
+        "install --yes --auth-token-file /nope",
+        "install --yes --source-dir /nope",
+        "env set X --from /nope --yes",
+        "self-update --from /nope",
+    ] {
+        home.refused(&mut home.command(arguments), 2);
+    }
+    fs::remove_file(home.gateway("config/litellm.yaml")).unwrap();
+    home.refused(&mut home.command("validate"), 1).says(&["deleted since", "gwinstall install --yes"]);
+}

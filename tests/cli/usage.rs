@@ -339,3 +339,33 @@ fn quiet_prints_what_was_asked_for() {
     }
     assert_eq!(home.run("status -q").exits(0).stdout, "");
 }
+
+/// A hint is the command that was meant, with what was given.
+#[test]
+fn hints_keep_what_was_given() {
+    let home = TestHome::new();
+    home.run("install --yes --gateway-type zuplo")
+        .exits(2)
+        .says(&["--gateway-type zuplo --gateway-url https://…"]);
+    home.run("models remove glm-5.2 --yes").exits(2).says(&["gwinstall install"]).never_says("--models");
+    home.run("models add glm-5.2 --yes").exits(2).says(&["gwinstall install --models glm-5.2"]);
+    home.run("install --yes --proxy-url proxy:3128").exits(2).says(&["http://proxy.example.com:3128"]);
+    let run = home.run("install --yes --preset proxy --proxy-url http://me:hush@p:1").exits(2);
+    run.says(&["--proxy-auth USER:PASSWORD", "HTTPS_PROXY"]).never_says("hush");
+    let home = TestHome::deployed();
+    home.run("env set ANTHROPIC_API_KEY --from -")
+        .exits(2)
+        .says(&["gwinstall env set ANTHROPIC_API_KEY --from - --yes"]);
+}
+
+/// The login alone is for the proxy that the environment names.
+#[test]
+fn a_login_of_the_proxy_of_the_environment() {
+    let home = TestHome::new();
+    let install = "install --yes --preset proxy --proxy-auth me:word";
+    home.refused(&mut home.command(install), 2).says(&["--proxy-auth", "--proxy-url", "HTTPS_PROXY"]);
+    let home = home.with("HTTPS_PROXY", "http://proxy.example:3128");
+    home.refused(home.command(install).arg("--home").arg(home.home()), 2).says(&["--proxy-url"]);
+    home.run(install).exits(0);
+    assert_eq!(home.env_value("HTTPS_PROXY").as_deref(), Some("http://me:word@proxy.example:3128"));
+}

@@ -8,7 +8,8 @@ use crate::deploy::checks::{self, Checks};
 use crate::deploy::converge;
 use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Prepared, Wish};
-use crate::deploy::{lost, store, values};
+use crate::deploy::values::{self, Values};
+use crate::deploy::{lost, store};
 use crate::domain::check::Status;
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -83,21 +84,9 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     let place = change.place;
     let bundle = super::bundle(place, &request.source)?;
     let last = store::record_as_found(place)?;
-    if last.is_none() && lost::is_lost(place) {
-        term::talk(&format!(
-            "note: {} was missing and is written anew",
-            place.show(&place.file(files::RECORD))
-        ));
-    }
     let choice = render::choose(&bundle.catalog, request, last.as_ref().map(|last| &last.request))?;
     let values = values::gather(place, &choice, request)?;
-    for note in &values.notes {
-        term::talk(&format!("note: {note}"));
-    }
-    if options.show_values {
-        let found: Vec<_> = values.found.iter().filter(|(_, value)| value.source != "generated").collect();
-        interactive::show_found(&found, &|name| bundle.catalog.is_secret(name));
-    }
+    tell_what_was_found(place, last.is_none(), &bundle, &values, options);
     // `update` leaves Claude Code pointed wherever it is; `install` points it here.
     let off = change.operation != "install" && last.as_ref().is_some_and(|last| last.request.off);
     let prepared = goals::from_request(&Wish {
@@ -117,7 +106,8 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     let told = Told::of(&prepared, last.as_ref());
     let runs_litellm = prepared.runs_litellm;
     let mut drafted = draft(place, last.as_ref(), prepared.goal)?;
-    if drafted.plan.is_empty() {
+    let unchanged = drafted.plan.is_empty();
+    if unchanged && (change.confirm.dry_run || !(options.start || options.strict)) {
         return Ok(told.unchanged(&drafted, &checks));
     }
     for check in &checks.0 {
@@ -129,6 +119,12 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         checks.demand(Kind::Failed, "a check before the change failed, and nothing was changed").map_err(
             |error| with_pre(converge::refused(place, change.operation, last.as_ref(), error), &checks),
         )?;
+    }
+    if unchanged {
+        if options.start && runs_litellm {
+            gateway::run_script(place, gateway::Verb::Start)?;
+        }
+        return Ok(told.unchanged(&drafted, &checks));
     }
     // From here on memory is for the plan.
     drop((last, bundle));
@@ -143,6 +139,23 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     match change.carry_out(&mut drafted, &summary).map_err(|error| with_pre(error, &checks))? {
         Some(outcome) => Ok(told.done(place, &drafted, &outcome, &checks)),
         None => Err(prompt::stopped()),
+    }
+}
+
+/// What a person should know before the plan: a lost record, values that were passed over, values that were found.
+fn tell_what_was_found(place: &Place, no_record: bool, bundle: &Bundle, values: &Values, options: &Options) {
+    if no_record && lost::is_lost(place) {
+        term::talk(&format!(
+            "note: {} was missing and is written anew",
+            place.show(&place.file(files::RECORD))
+        ));
+    }
+    for note in &values.notes {
+        term::talk(&format!("note: {note}"));
+    }
+    if options.show_values {
+        let found: Vec<_> = values.found.iter().filter(|(_, value)| value.source != "generated").collect();
+        interactive::show_found(&found, &|name| bundle.catalog.is_secret(name));
     }
 }
 

@@ -34,9 +34,17 @@ pub fn choose<'a>(
     last: Option<&RequestFacts>,
 ) -> Result<Choice<'a>> {
     let preset = preset_of(catalog, request, last)?;
+    demand_proxy_goes_with(preset, request)?;
+    // The address of a gateway on this machine goes with every preset that runs one; models and types do not.
+    let runs_here = |last: &&RequestFacts| {
+        preset.base.is_some() && catalog.preset(&last.preset).is_some_and(|before| before.base.is_some())
+    };
+    let recorded_url = last
+        .filter(|last| last.preset == preset.name || runs_here(last))
+        .and_then(|last| last.gateway_url.as_deref());
     let last = last.filter(|last| last.preset == preset.name);
     let gateway_type = gateway_type_of(preset, request, last)?;
-    let url = match (&request.gateway_url, last.and_then(|last| last.gateway_url.as_deref())) {
+    let url = match (&request.gateway_url, recorded_url) {
         (Some(url), _) => Some(url.clone()),
         (None, Some(text)) => Some(HttpUrl::parse("the recorded gateway URL", text)?),
         (None, None) => None,
@@ -62,6 +70,17 @@ pub fn choose<'a>(
         (Vec::new(), named.unwrap_or_default())
     };
     Ok(Choice { catalog, preset, gateway_type, models, foreign_models, url, port, facts })
+}
+
+/// A preset without the variable would drop the proxy without a word.
+fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
+    let mut variables = preset.required_env_vars.iter().chain(&preset.optional_env_vars);
+    if request.proxy.is_none() || variables.any(|name| name == "HTTPS_PROXY") {
+        return Ok(());
+    }
+    Err(Error::usage(format!("--proxy-url does not go with --preset {}", preset.name))
+        .because("this preset makes no use of a proxy, so LiteLLM would go out without it")
+        .hint("add --preset proxy"))
 }
 
 /// `--models all` is the preset's own list.

@@ -317,3 +317,42 @@ fn files_of_others_inside_the_deployment_stay_through_everything() {
         }
     }
 }
+
+/// What is not given comes from the record, also with another preset: only models and types are the preset's own.
+#[test]
+fn another_preset_keeps_the_port() {
+    let home = TestHome::new().with("HTTPS_PROXY", "http://proxy.example:3128");
+    home.run("install --yes --models glm-5.2 --gateway-url http://127.0.0.1:4999").exits(0);
+    home.run("install --yes --preset proxy").exits(0);
+    assert_eq!(home.record()["gateway_url"], "http://127.0.0.1:4999");
+    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:4999");
+    let enterprise =
+        "install --yes --preset enterprise --gateway-url https://gw.example.com --auth-token tok-123456";
+    home.run(enterprise).exits(0);
+    home.run("install --yes --preset basic").exits(0);
+    assert_eq!(
+        home.record()["gateway_url"],
+        "http://127.0.0.1:4000",
+        "a company's address is no port of ours"
+    );
+}
+
+/// A preset that makes no use of a proxy does not drop it without a word.
+#[test]
+fn a_proxy_goes_with_a_preset_that_uses_it() {
+    let home = TestHome::new();
+    let basic = "install --yes --preset basic --proxy-url http://proxy.example:3128";
+    home.refused(&mut home.command(basic), 2).says(&["--preset basic", "add --preset proxy"]);
+    home.run(&format!("{basic} --preset proxy").replace("--preset basic ", "")).exits(0);
+    assert_eq!(home.env_value("HTTPS_PROXY").unwrap(), "http://proxy.example:3128");
+}
+
+/// With nothing to change `--strict` is still strict, and `--start` still starts.
+#[test]
+fn an_unchanged_deployment_is_still_judged_and_started() {
+    let home = TestHome::deployed();
+    home.run("install --yes").exits(0).says(&["Nothing to do"]);
+    home.refused(&mut home.command("install --yes --strict"), 1).says(&["VERTEXAI_PROJECT"]);
+    home.refused(&mut home.command("install --yes --start"), 1).says(&["VERTEXAI_PROJECT"]);
+    home.run("install --yes --start --dry-run").exits(0);
+}

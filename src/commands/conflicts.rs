@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::deploy::checks::Checks;
-use crate::deploy::goals;
+use crate::deploy::{goals, settings};
 use crate::domain::check::Finding;
 use crate::domain::name::list;
 use crate::domain::record::Record;
@@ -28,6 +28,15 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
         checks.run("no_api_key_in_shell", || api_key(settings.as_ref()));
         let env = DotEnv::parse(&goals::env_file(place)?.text);
         checks.run("no_proxy_covers_gateway", || no_proxy(settings.as_ref(), &env, record));
+    }
+    if record.is_none() && settings::are_orphaned(place) {
+        checks.run("settings_point_here", || {
+            Finding::fail(format!(
+                "{} points Claude Code at a gateway that is gone",
+                place.show(&place.settings())
+            ))
+            .hint("gwinstall uninstall --yes")
+        });
     }
     if let Some(record) = record {
         if !place.staged {

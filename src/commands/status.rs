@@ -23,7 +23,8 @@ use super::report;
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
-    let nothing = store::record_as_found(place)?.is_none() && !lost::is_lost(place);
+    let nothing =
+        store::record_as_found(place)?.is_none() && !lost::is_lost(place) && !settings::are_orphaned(place);
     if nothing && recover::look(place)?.is_none() {
         let text = "No gateway is deployed for this user yet.\n\n  Deploy one:      gwinstall install\n  See it first:    gwinstall install --dry-run\n  Other presets:   gwinstall presets list\n  Everything else: gwinstall --help";
         return Ok(Answer::new("nothing is deployed").text(text).data(json!({ "deployed": false })));
@@ -39,7 +40,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         return Ok(if lost::is_lost(place) {
             without_record(place, interrupted)
         } else {
-            not_deployed(interrupted)
+            not_deployed(place, interrupted)
         });
     };
     let drifted = drift::of(place, &record)?;
@@ -93,8 +94,17 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     Ok(if pending { answer.exit(Kind::Pending) } else { answer })
 }
 
-fn not_deployed(interrupted: Option<Interrupted>) -> Answer {
+fn not_deployed(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     match interrupted {
+        None if settings::are_orphaned(place) => {
+            Answer::new("Claude Code is pointed at a gateway that is gone")
+                .text(format!(
+                    "No gateway is deployed, but {} still points Claude Code at one.\n  To take our keys out: gwinstall uninstall\n  To deploy it again:   gwinstall install",
+                    place.show(&place.settings())
+                ))
+                .data(json!({ "deployed": false, "points_here": true }))
+                .exit(Kind::Pending)
+        }
         Some(found) => Answer::new("an earlier run was interrupted")
             .text(interruption(&found))
             .data(json!({ "deployed": false, "interrupted": true }))

@@ -3,7 +3,7 @@
 use crate::cli::{Common, ConfirmArgs};
 use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Wish};
-use crate::deploy::{store, values};
+use crate::deploy::{settings, store, values};
 use crate::domain::request::Request;
 use crate::domain::{Error, Place, Result};
 use crate::doors::prompt;
@@ -17,8 +17,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
     let operation = if off { "off" } else { "on" };
     let change = Change::new(place, common, args, operation);
     change.recover()?;
-    let last = store::record(place)?
-        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
+    let last = store::record(place)?.ok_or_else(|| {
+        let hint = if settings::are_orphaned(place) { "gwinstall uninstall" } else { "gwinstall install" };
+        Error::usage("nothing is deployed yet").hint(hint)
+    })?;
     let bundle = super::bundle_of(place, Some(&last))?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;

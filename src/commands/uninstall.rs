@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Common, UninstallArgs};
 use crate::deploy::draft::{Draft, draft};
 use crate::deploy::plan::{ASIDE, GIVEN_BACK};
-use crate::deploy::{backup, goals, recover, store};
+use crate::deploy::{backup, goals, recover, settings, store};
 use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
@@ -22,7 +22,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     change.recover()?;
     let last = store::record(place)?;
     let leftovers = args.purge && anything_left(place)?;
-    if last.is_none() && !leftovers {
+    if last.is_none() && !leftovers && !settings::are_orphaned(place) {
         return Ok(Answer::new("nothing is deployed")
             .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
     }

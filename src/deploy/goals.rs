@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::bundle::{Bundle, build};
-use crate::domain::name::shell_word;
 use crate::domain::place::files;
 use crate::domain::record::{EnvRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord};
 use crate::domain::request::Request;
@@ -20,7 +19,7 @@ use super::backup::Backup;
 use super::draft::{EnvFile, Goal};
 use super::lost;
 use super::plan::Stance;
-use super::settings::ledger;
+use super::settings::{helper_command, ledger};
 use super::values::{AUTH_TOKEN, BASE_URL, MASTER_KEY, Values};
 
 /// The specification that the deployed files implement.
@@ -263,15 +262,6 @@ fn helper(place: &Place, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, 
     let name = if choice.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN };
     let token = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
-}
-
-/// The command that prints the key, as settings.json names it: a shell runs it, so `~` works and anything else is
-/// quoted.
-fn helper_command(place: &Place) -> String {
-    if place.config_dir == place.home.join(".claude") && place.target_is_default() {
-        return format!("~/.claude/gateway/{}", files::KEY_HELPER);
-    }
-    shell_word(&place.file(files::KEY_HELPER).display().to_string())
 }
 
 /// The goal of `uninstall`.

@@ -15,7 +15,7 @@ use crate::domain::tree::{Class, Stamp};
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, KeyPath, Ledger, Problem, Settings, Wish};
-use crate::render::KeyWish;
+use crate::render::{KeyWish, keys_beside_our_helper};
 
 use super::draft::{remove_step, write_step};
 use super::plan::Stance;
@@ -57,6 +57,11 @@ impl SettingsEdit {
             mode_before: tightened,
         };
         let bytes = disk::read_maybe(&edit.path, disk::TEXT_CAP).map_err(|error| untouched(error, place))?;
+        if edit.ledger.is_empty()
+            && let Some(settings) = bytes.as_deref().and_then(|bytes| Settings::parse(bytes).ok())
+        {
+            edit.ledger = orphans(place, &settings);
+        }
         // Nothing of ours in it and nothing wanted: not even its syntax matters.
         if !wishes.is_empty() || !edit.ledger.is_empty() {
             edit.converge(place, bytes.as_deref(), wishes, stance)?;
@@ -167,6 +172,43 @@ pub fn ledger(place: &Place) -> Result<Option<Ledger>> {
     Ledger::parse(&text)
         .map(Some)
         .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))
+}
+
+/// The command that prints the key, as settings.json names it: a shell runs it, so `~` works and anything else is
+/// quoted.
+pub(super) fn helper_command(place: &Place) -> String {
+    if place.config_dir == place.home.join(".claude") && place.target_is_default() {
+        return format!("~/.claude/gateway/{}", files::KEY_HELPER);
+    }
+    shell_word(&place.file(files::KEY_HELPER).display().to_string())
+}
+
+/// Whether Claude Code is still sent to a gateway of this place that is gone together with its record and its ledger:
+/// somebody removed the directory.
+pub fn are_orphaned(place: &Place) -> bool {
+    let read = || disk::read_maybe(&disk::real_file(&place.settings()).ok()?, disk::TEXT_CAP).ok()?;
+    !disk::exists(&place.file(files::RECORD))
+        && !disk::exists(&place.file(files::SETTINGS_BEFORE))
+        && read()
+            .and_then(|bytes| Settings::parse(&bytes).ok())
+            .is_some_and(|it| holds_our_helper(place, &it))
+}
+
+fn holds_our_helper(place: &Place, settings: &Settings) -> bool {
+    let helper = settings.get(&KeyPath::top("apiKeyHelper"));
+    helper.is_some_and(|helper| helper.as_str() == Some(&helper_command(place)))
+}
+
+/// The ledger of keys that can only be ours, where there is no other.
+fn orphans(place: &Place, settings: &Settings) -> Ledger {
+    if !holds_our_helper(place, settings) {
+        return Ledger::default();
+    }
+    let mut paths = keys_beside_our_helper();
+    // A key that is no key can only be ours, too.
+    let blank = KeyPath::env("ANTHROPIC_API_KEY");
+    paths.extend(settings.get(&blank).filter(|value| value == "").map(|_| blank));
+    Ledger::of_orphans(settings, &paths)
 }
 
 fn untouched(error: Error, place: &Place) -> Error {

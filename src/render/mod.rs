@@ -15,7 +15,7 @@ use crate::domain::tree::{Class, Wanted, WantedFile};
 pub use choice::{Choice, choose};
 pub use env::{EnvInput, EnvOutcome, HEADERS, Need, Value, as_setting, needs, one_line, render_env};
 pub use litellm::assemble;
-pub use settings::{Helper, KeyWish, wishes};
+pub use settings::{Helper, KeyWish, keys_beside_our_helper, wishes};
 
 /// Every file that the bundle deploys for this choice, and the assembled configuration. `.env`, settings and the
 /// record are edits of what is on disk and come from elsewhere.

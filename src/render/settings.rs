@@ -18,6 +18,21 @@ pub struct KeyWish {
     pub always: bool,
 }
 
+/// The keys beside our helper that nobody else has a reason to set together with it.
+pub fn keys_beside_our_helper() -> Vec<KeyPath> {
+    let env = [
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_MODEL",
+        "ANTHROPIC_DEFAULT_OPUS_MODEL",
+        "ANTHROPIC_DEFAULT_SONNET_MODEL",
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+    ];
+    env.map(KeyPath::env).into_iter().chain([KeyPath::top("apiKeyHelper")]).collect()
+}
+
 /// How Claude Code gets its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Helper {

@@ -255,3 +255,37 @@ fn status_reads_the_settings_of_today() {
     home.run("off --yes").exits(0);
     home.run("status").exits(0).says(&["does not use it: gwinstall on"]);
 }
+
+/// Somebody removed the whole directory: settings.json still points at it, and every command knows.
+#[test]
+fn a_removed_directory_leaves_nothing_behind_for_good() {
+    for (before, after) in
+        [(None, None), (Some("{\n  \"model\": \"mine\"\n}\n"), Some("{\n  \"model\": \"mine\"\n}\n"))]
+    {
+        let gone = || {
+            let home = TestHome::new();
+            if let Some(text) = before {
+                home.write(".claude/settings.json", text);
+            }
+            home.run("install --yes --models glm-5.2").exits(0);
+            std::fs::remove_dir_all(home.gateway("")).unwrap();
+            home
+        };
+        let cleaned = |home: &TestHome| {
+            let text = std::fs::read_to_string(home.settings()).ok();
+            assert_eq!(text.as_deref(), after);
+        };
+        let home = gone();
+        home.touches_nothing("status").exits(3).says(&["gwinstall uninstall", "gwinstall install"]);
+        home.touches_nothing("doctor").exits(1).says(&["FAIL settings_point_here", "gwinstall uninstall"]);
+        home.refused(&mut home.command("off --yes"), 2).says(&["gwinstall uninstall"]);
+        home.run("uninstall --yes").exits(0).says(&["settings.json"]);
+        cleaned(&home);
+        home.run("status").exits(0).says(&["No gateway is deployed"]);
+        // Or it is deployed again, and later goes without a trace.
+        let home = gone();
+        home.run("install --yes --models glm-5.2").exits(0);
+        home.run("uninstall --yes").exits(0);
+        cleaned(&home);
+    }
+}

@@ -96,6 +96,16 @@ impl Ledger {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
+    /// For keys of ours whose ledger was lost: those of `paths` that are there, as they are, with nothing before them.
+    pub fn of_orphans(settings: &Settings, paths: &[KeyPath]) -> Self {
+        let held = |path: &KeyPath| {
+            let set = Some(fingerprint(&settings.get(path)?));
+            Some((path.clone(), Held { before: None, set }))
+        };
+        let keys = paths.iter().filter_map(held).collect();
+        Self { file_created: true, env_created: true, keys, ..Self::default() }
+    }
+
     /// Our keys, in the order of their names.
     pub fn paths(&self) -> impl Iterator<Item = &KeyPath> {
         self.keys.keys()

@@ -134,7 +134,7 @@ fn rank(class: Class) -> u8 {
 
 fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided> {
     let Some(wanted) = &goal.wanted else { return Ok(Decided::default()) };
-    let proven = last.map_or_else(|| shipped_before(place, wanted), |_| BTreeMap::new());
+    let proven = last.map_or_else(|| ours_without_record(place, wanted, goal), |_| BTreeMap::new());
     let trees = Trees {
         place,
         wanted,
@@ -155,11 +155,15 @@ fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided
     Ok(decided)
 }
 
-/// Where the record is lost: files that we shipped as they are wanted now, for a pristine copy of each is here. What is
-/// on disk instead is then an edit of the user and no foreign file.
-fn shipped_before(place: &Place, wanted: &Wanted) -> BTreeMap<String, FileRecord> {
+/// Where the record is lost: files that are ours all the same, so that what is on disk instead is an edit of the user and
+/// no foreign file. For a restoration those of the backup, which the safety backup holds; else those that we shipped as
+/// they are wanted now, for a pristine copy of each is here.
+fn ours_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<String, FileRecord> {
     if !lost::is_lost(place) {
         return BTreeMap::new();
+    }
+    if goal.stance == Stance::Restore {
+        return goal.next_base.clone();
     }
     let shipped = wanted.iter().filter(|(_, file)| {
         file.class.keeps_pristine() && store::pristine(place, file.stamp.sha256).is_some()

@@ -17,7 +17,6 @@ use crate::render::{self, Choice, EnvInput, EnvOutcome, Helper, KeyWish, Value};
 
 use super::backup::Backup;
 use super::draft::{EnvFile, Goal};
-use super::lost;
 use super::plan::Stance;
 use super::settings::{helper_command, ledger};
 use super::values::{AUTH_TOKEN, BASE_URL, MASTER_KEY, Values};
@@ -313,7 +312,7 @@ pub fn from_backup(
         .collect();
     Ok(Goal {
         wanted: Some(backup.files),
-        stance: Stance::Restore { lost: lost::is_lost(place) },
+        stance: Stance::Restore,
         next_base: backup.record.files,
         env: Some(EnvFile { text, read }),
         env_summary,

@@ -21,9 +21,8 @@ pub const GIVEN_BACK: &str = "the file that was here before is back";
 pub enum Stance {
     /// Edits of the user are kept or merged; foreign files are taken over only with `force`.
     Deploy { force: bool },
-    /// The wanted tree is a past state of this very disk: it is restored as it was. Where the record is `lost`, the
-    /// safety backup holds every file that gives way; else only those that the record knows.
-    Restore { lost: bool },
+    /// The wanted tree is a past state of this very disk: it is restored as it was.
+    Restore,
 }
 
 /// The three trees and what is needed to look deeper.
@@ -64,7 +63,7 @@ pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
         };
         match stance {
             Stance::Deploy { force } => file.deploy(force, &mut decided)?,
-            Stance::Restore { lost } => file.restore(lost, &mut decided)?,
+            Stance::Restore => file.restore(&mut decided)?,
         }
     }
     Ok(decided)
@@ -124,7 +123,7 @@ impl File<'_> {
 
     /// A past state: whatever is there now gives way (the safety backup holds what is ours, the rest stays beside it),
     /// except what is not a file.
-    fn restore(&self, lost: bool, decided: &mut Decided) -> Result<()> {
+    fn restore(&self, decided: &mut Decided) -> Result<()> {
         let Some(wanted) = self.wanted else { return self.no_longer_shipped(decided) };
         match self.found {
             Found::Other(_) => self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided),
@@ -137,7 +136,7 @@ impl File<'_> {
                 self.record(wanted.stamp, decided);
             }
             // No backup holds what was never ours.
-            Found::File(_) if self.base.is_none() && !lost => {
+            Found::File(_) if self.base.is_none() => {
                 self.take_over(14, "restored; the file that was here is beside it", decided)?;
             }
             Found::File(_) => self.write(14, Action::Replace, "restored", decided),

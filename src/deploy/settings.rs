@@ -94,8 +94,7 @@ impl SettingsEdit {
         // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
         self.foreign = settings.foreign(&ours, &self.ledger);
         let known = |path: &KeyPath| self.ledger.paths().any(|ours| ours == path);
-        self.foreign
-            .retain(|path| !matches!(stance, Stance::Restore { .. }) && !known(path) && !always(path));
+        self.foreign.retain(|path| stance != Stance::Restore && !known(path) && !always(path));
         if force {
             self.took_over = !self.foreign.is_empty();
             self.foreign.clear();

@@ -25,15 +25,15 @@ fn a_change_of_the_record_alone_has_no_headline() {
     let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(0).never_says("Only the record");
 }
 
-/// A dry run says how the real one would end; nothing was asked of it that fails, so it ends with 0 all the same.
+/// A dry run says how the real one would end, and ends like it.
 #[test]
 fn a_dry_run_says_that_the_real_run_would_stop() {
     let world = World::new();
     let asked = ["install", "--strict", "--models", "glm-5.2"];
     let dry = [&asked[..], &["--dry-run"]].concat();
     let would = "Without --dry-run it would stop before any change, because of required_env_vars_present.";
-    let _ = world.run(&dry).exits(0).says("FAIL required_env_vars_present").says(would);
-    let said = world.run(&[&["--json"], &dry[..]].concat()).exits(0);
+    let _ = world.run(&dry).exits(1).says("FAIL required_env_vars_present").says(would);
+    let said = world.run(&[&["--json"], &dry[..]].concat()).exits(1);
     assert_eq!(said.data()["would_stop"], true);
     let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(1);
     assert!(world.snapshot().is_empty());
@@ -46,7 +46,7 @@ fn a_dry_run_says_that_the_real_run_would_stop() {
 fn a_start_that_litellm_refuses_points_at_something_that_exists() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
-    let start = |validates: bool| {
+    let start = |validates: bool, manner: &str| {
         let world =
             World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
         let litellm = world.home().join("tools/litellm");
@@ -56,14 +56,17 @@ fn a_start_that_litellm_refuses_points_at_something_that_exists() {
         program(&litellm, &text);
         let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
         let said = world
-            .run(&["install", "--models", "glm-5.2", "--gateway-url", &url, "--start", "--yes"])
+            .run(&[manner, "install", "--models", "glm-5.2", "--gateway-url", &url, "--start", "--yes"])
             .exits(5);
         (world, said)
     };
-    let (world, said) = start(false);
+    let (world, said) = start(false, "-v");
     let _ = said.says("no such provider").says("gwinstall doctor").never_says("litellm.log");
     assert!(!world.gateway("litellm.log").exists());
-    let (world, said) = start(true);
+    // Who reads JSON reads no stderr.
+    let (_, said) = start(false, "--json");
+    assert!(said.out.contains("no such provider"), "{said:?}");
+    let (world, said) = start(true, "-v");
     let _ = said.says("tail -n 30 ~/.claude/gateway/litellm.log");
     assert!(world.read("litellm.log").contains("died"));
 }

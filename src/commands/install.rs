@@ -104,7 +104,6 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     releases::permit(&prepared.preset, &HttpUrl::parse("the gateway URL", &prepared.gateway_url)?)?;
     let checks = pre_checks(place, &bundle, &prepared, last.as_ref(), options);
     let told = Told::of(&prepared, last.as_ref());
-    let runs_litellm = prepared.runs_litellm;
     let mut drafted = draft(place, last.as_ref(), prepared.goal)?;
     let unchanged = drafted.plan.is_empty();
     if unchanged && (change.confirm.dry_run || !(options.start || options.strict)) {
@@ -121,7 +120,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
         )?;
     }
     if unchanged {
-        if options.start && runs_litellm {
+        if options.start && told.runs_litellm {
             gateway::run_script(place, gateway::Verb::Start)?;
         }
         return Ok(told.unchanged(&drafted, &checks));
@@ -130,11 +129,9 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     drop((last, bundle));
     let summary = told.intention(place, &drafted);
     if change.confirm.dry_run {
-        let answer = told.dry_run(&summary, &drafted, &checks);
-        // A plan that would be refused is shown, and is no success.
-        return Ok(if checks.failed().is_empty() { answer } else { answer.exit(Kind::Failed) });
+        return Ok(told.dry_run(&summary, &drafted, &checks));
     }
-    let gate = || if options.start { gateway::start_in_transaction(place, runs_litellm) } else { Ok(()) };
+    let gate = || came_up(place, options.start && told.runs_litellm);
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
     match change.carry_out(&mut drafted, &summary).map_err(|error| with_pre(error, &checks))? {
         Some(outcome) => Ok(told.done(place, &drafted, &outcome, &checks)),
@@ -157,6 +154,11 @@ fn tell_what_was_found(place: &Place, no_record: bool, bundle: &Bundle, values: 
         let found: Vec<_> = values.found.iter().filter(|(_, value)| value.source != "generated").collect();
         interactive::show_found(&found, &|name| bundle.catalog.is_secret(name));
     }
+}
+
+/// With `--start` a change counts only once the gateway answers.
+fn came_up(place: &Place, wanted: bool) -> Result<()> {
+    if wanted { gateway::start_in_transaction(place) } else { Ok(()) }
 }
 
 /// A failure with what the checks before the change found.

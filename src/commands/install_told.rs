@@ -21,7 +21,7 @@ pub(super) struct Told {
     models: Vec<String>,
     gateway_url: String,
     port: u16,
-    runs_litellm: bool,
+    pub(super) runs_litellm: bool,
     missing: Vec<String>,
     kept_variables: Vec<String>,
     removed_variables: Vec<String>,
@@ -139,7 +139,9 @@ impl Told {
         }
         let mut data = self.data(draft, None, checks);
         data["would_stop"] = json!(!failed.is_empty());
-        Answer::new("dry run: nothing was changed").text(text).data(data)
+        let answer = Answer::new("dry run: nothing was changed").text(text).data(data);
+        // A plan that would be refused is shown, and is no success.
+        if failed.is_empty() { answer } else { answer.exit(Kind::Failed) }
     }
 
     pub(super) fn done(&self, place: &Place, draft: &Draft, outcome: &Outcome, checks: &Checks) -> Answer {

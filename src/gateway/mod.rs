@@ -4,6 +4,8 @@
 pub mod ask;
 pub mod health;
 
+use std::path::Path;
+
 use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
@@ -46,32 +48,36 @@ pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
             .because("nothing is deployed, or its preset runs no gateway on this machine")
             .hint("gwinstall status"));
     }
-    let (code, said) = if term::manner().json {
-        // Who reads JSON reads no stderr: the script's reason goes into the document.
-        system::run_and_hear(&script, &[verb.word()], &[])?
-    } else {
-        (system::run(&script, &[verb.word()], &[])?, String::new())
-    };
+    let (code, said) = asked(&script, verb, &[])?;
     // A Ctrl-C reaches the script too; its end then is ours.
     signals::check()?;
     if code == 0 {
         return Ok(());
     }
-    let error = Error::failed(verb.failure());
-    let error = if said.is_empty() {
-        error.because(format!("{} ended with {code}, and said why above", place.show(&script)))
-    } else {
-        said.lines().filter(|line| !line.trim().is_empty()).map(printable).fold(error, Error::because)
-    };
+    let ended = format!("{} ended with {code}, and said why above", place.show(&script));
+    let error = because(Error::failed(verb.failure()), &said, ended);
     Err(error.hint("gwinstall logs; gwinstall doctor"))
 }
 
-/// Starts, or reloads, the gateway while the transaction that deployed it is still open. `runs_litellm`: whether what was
-/// deployed runs one at all; then it cannot be without its script.
-pub fn start_in_transaction(place: &Place, runs_litellm: bool) -> Result<()> {
-    if !runs_litellm {
-        return Ok(());
+/// Its exit code, and what it said where nobody reads that otherwise: who reads JSON reads no stderr.
+fn asked(script: &Path, verb: Verb, variables: &[(&str, &str)]) -> Result<(u8, String)> {
+    if term::manner().json {
+        return system::run_and_hear(script, &[verb.word()], variables);
     }
+    Ok((system::run(script, &[verb.word()], variables)?, String::new()))
+}
+
+/// The script's own reasons; `above` where it told them itself.
+fn because(error: Error, said: &str, above: String) -> Error {
+    if said.is_empty() {
+        return error.because(above);
+    }
+    said.lines().filter(|line| !line.trim().is_empty()).map(printable).fold(error, Error::because)
+}
+
+/// Starts, or reloads, the gateway while the transaction that deployed it is still open. Only for a preset that runs one:
+/// it cannot be without its script.
+pub fn start_in_transaction(place: &Place) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
         return Err(Error::new(
@@ -85,14 +91,15 @@ pub fn start_in_transaction(place: &Place, runs_litellm: bool) -> Result<()> {
     let before = disk::facts(&log);
     // The script refuses to run beside an open journal; this one is ours.
     let open = [("GWINSTALL_TRANSACTION", "open")];
-    let code = system::run(&script, &["start"], &open)?;
+    let (code, said) = asked(&script, Verb::Start, &open)?;
     if code == 0 {
         return Ok(());
     }
     let error = Error::new(Kind::RolledBack, format!("{} ended with {code}", place.show(&script)));
-    // It opens the log when it starts LiteLLM; what it refuses before that it says itself.
+    let error = because(error, &said, "it said why above".to_owned());
+    // It opens the log when it starts LiteLLM, and not for what it refuses before that.
     Err(if disk::facts(&log) == before {
-        error.because("it said why above, before it started LiteLLM").hint("gwinstall doctor")
+        error.hint("gwinstall doctor")
     } else {
         error.hint(format!("look at its log: tail -n 30 {}", place.paste(&log)))
     })

@@ -139,9 +139,8 @@ impl Told {
         }
         let mut data = self.data(draft, None, checks);
         data["would_stop"] = json!(!failed.is_empty());
-        let answer = Answer::new("dry run: nothing was changed").text(text).data(data);
-        // A plan that would be refused is shown, and is no success.
-        if failed.is_empty() { answer } else { answer.exit(Kind::Failed) }
+        // Exit 0 all the same: what was asked for is the plan, and JSON has `would_stop`.
+        Answer::new("dry run: nothing was changed").text(text).data(data)
     }
 
     pub(super) fn done(&self, place: &Place, draft: &Draft, outcome: &Outcome, checks: &Checks) -> Answer {

@@ -314,15 +314,15 @@ pub fn wait_until(what: impl Fn() -> bool) {
     }
 }
 
-/// A plan that would be refused is shown, and is no success.
+/// A plan that would be refused is shown all the same, with what would stop it.
 #[test]
-fn exit_1_a_dry_run_whose_checks_fail() {
+fn exit_0_a_dry_run_whose_checks_fail() {
     let home = TestHome::new();
-    home.refused(&mut home.command("install --dry-run --target-dir /etc/passwd"), 1)
-        .says(&["FAIL", "dry run"]);
-    home.refused(&mut home.command("install --dry-run --strict"), 1)
-        .says(&["FAIL required_env_vars_present"]);
-    home.refused(&mut home.command("install --dry-run"), 0);
+    for arguments in ["install --dry-run --target-dir /etc/passwd", "install --dry-run --strict"] {
+        home.refused(&mut home.command(arguments), 0).says(&["FAIL", "Without --dry-run it would stop"]);
+    }
+    let run = home.run("install --dry-run --strict --json").exits(0).json();
+    assert_eq!(run["data"]["would_stop"], true);
 }
 
 /// What was named and is not there is wrong usage, whichever command it was named to.

@@ -25,15 +25,15 @@ fn a_change_of_the_record_alone_has_no_headline() {
     let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(0).never_says("Only the record");
 }
 
-/// A dry run says how the real one would end, and ends like it.
+/// A dry run says how the real one would end.
 #[test]
 fn a_dry_run_says_that_the_real_run_would_stop() {
     let world = World::new();
     let asked = ["install", "--strict", "--models", "glm-5.2"];
     let dry = [&asked[..], &["--dry-run"]].concat();
     let would = "Without --dry-run it would stop before any change, because of required_env_vars_present.";
-    let _ = world.run(&dry).exits(1).says("FAIL required_env_vars_present").says(would);
-    let said = world.run(&[&["--json"], &dry[..]].concat()).exits(1);
+    let _ = world.run(&dry).exits(0).says("FAIL required_env_vars_present").says(would);
+    let said = world.run(&[&["--json"], &dry[..]].concat()).exits(0);
     assert_eq!(said.data()["would_stop"], true);
     let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(1);
     assert!(world.snapshot().is_empty());
@@ -69,4 +69,42 @@ fn a_start_that_litellm_refuses_points_at_something_that_exists() {
     let (world, said) = start(true, "-v");
     let _ = said.says("tail -n 30 ~/.claude/gateway/litellm.log");
     assert!(world.read("litellm.log").contains("died"));
+}
+
+/// `--start` over a running gateway: it runs with what was deployed, or, where LiteLLM refuses that, with what was there.
+#[test]
+fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
+    if std::fs::metadata("/usr/bin/python3").is_err() {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    }
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (first, second, third) = (free(), free(), free());
+    let answers = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let world =
+        World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    let litellm = world.home().join("tools/litellm");
+    program(&litellm, verbs_world::LITELLM);
+    let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
+    let at = |port: u16| {
+        let url = format!("http://127.0.0.1:{port}");
+        world.run(&["install", "--models", "glm-5.2", "--gateway-url", &url, "--start", "--yes"])
+    };
+    let started = at(first);
+    let moved = at(second);
+    let (left, arrived) = (answers(first), answers(second));
+    std::fs::write(world.home().join("tools/refuse"), "").unwrap();
+    let refused = at(third);
+    std::fs::remove_file(world.home().join("tools/refuse")).unwrap();
+    let again = world.run(&["start"]);
+    let still = answers(second);
+    let stopped = world.run(&["stop"]);
+    let _ = started.exits(0).never_says("gwinstall reload").never_says("does not run yet");
+    let _ = moved.exits(0).never_says("gwinstall re");
+    assert!(!left && arrived, "{left} {arrived}");
+    let _ = refused.exits(5).says("the gateway");
+    let _ = again.exits(0);
+    assert!(still);
+    assert_eq!(world.record()["gateway_url"], format!("http://127.0.0.1:{second}"));
+    let _ = stopped.exits(0).says("is stopped");
 }

@@ -106,7 +106,7 @@ fn the_documented_preset_is_started_and_doctor_agrees() {
     let world = World::new();
     beside_the_settings(&world);
     let litellm = world.home().join("tools/litellm");
-    program(&litellm, LITELLM);
+    program(&litellm, verbs_world::LITELLM);
     let world =
         world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap()).with("VERTEXAI_PROJECT", "my-project");
     let url = format!("http://127.0.0.1:{port}");
@@ -124,24 +124,6 @@ fn the_documented_preset_is_started_and_doctor_agrees() {
     let _ = stopped.exits(0).says("the gateway is stopped");
     let _ = world.run(&["doctor"]).never_says("the gateway is running");
 }
-
-/// Serves until it is told to end; `--validate_config` is content.
-const LITELLM: &str = r#"#!/usr/bin/python3
-import http.server, os, signal, sys
-if "--validate_config" in sys.argv:
-    sys.exit(0)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *rest): pass
-    def do_GET(self):
-        body = b'"I\'m alive!"'
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-signal.signal(signal.SIGTERM, lambda *rest: os._exit(0))
-port = int(sys.argv[sys.argv.index("--port") + 1])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"#;
 
 /// A whole preset with a provider that the bundle has no model of: what the guide shows is enough.
 #[test]

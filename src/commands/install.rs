@@ -23,6 +23,7 @@ use crate::render;
 use super::answer::Answer;
 use super::change::Change;
 use super::install_told::Told;
+use super::starting::Starting;
 use super::{install_flags, interactive, releases, report};
 
 /// `gwinstall install`.
@@ -131,10 +132,15 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     if change.confirm.dry_run {
         return Ok(told.dry_run(&summary, &drafted, &checks));
     }
-    let gate = || came_up(place, options.start && told.runs_litellm);
+    let starting = (options.start && told.runs_litellm).then(|| Starting::of(place, &drafted));
+    let gate = || starting.as_ref().map_or(Ok(()), Starting::go);
     let change = Change { gate: &gate, keep: change.keep.clone(), ..*change };
-    match change.carry_out(&mut drafted, &summary).map_err(|error| with_pre(error, &checks))? {
-        Some(outcome) => Ok(told.done(place, &drafted, &outcome, &checks)),
+    let carried = change.carry_out(&mut drafted, &summary).map_err(|error| match &starting {
+        Some(starting) => starting.back(error),
+        None => error,
+    });
+    match carried.map_err(|error| with_pre(error, &checks))? {
+        Some(outcome) => Ok(told.done(place, &drafted, &outcome, &checks, starting.is_some())),
         None => Err(prompt::stopped()),
     }
 }
@@ -154,11 +160,6 @@ fn tell_what_was_found(place: &Place, no_record: bool, bundle: &Bundle, values: 
         let found: Vec<_> = values.found.iter().filter(|(_, value)| value.source != "generated").collect();
         interactive::show_found(&found, &|name| bundle.catalog.is_secret(name));
     }
-}
-
-/// With `--start` a change counts only once the gateway answers.
-fn came_up(place: &Place, wanted: bool) -> Result<()> {
-    if wanted { gateway::start_in_transaction(place) } else { Ok(()) }
 }
 
 /// A failure with what the checks before the change found.

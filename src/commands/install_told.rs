@@ -11,6 +11,7 @@ use crate::domain::plan::Action;
 use crate::domain::record::Record;
 use crate::domain::{Kind, Place};
 use crate::doors::term;
+use crate::gateway;
 
 use super::answer::Answer;
 use super::{change, report};
@@ -143,7 +144,15 @@ impl Told {
         Answer::new("dry run: nothing was changed").text(text).data(data)
     }
 
-    pub(super) fn done(&self, place: &Place, draft: &Draft, outcome: &Outcome, checks: &Checks) -> Answer {
+    /// `started`: the gateway runs with it already.
+    pub(super) fn done(
+        &self,
+        place: &Place,
+        draft: &Draft,
+        outcome: &Outcome,
+        checks: &Checks,
+        started: bool,
+    ) -> Answer {
         if outcome.changed == 0 {
             return self.unchanged(draft, checks);
         }
@@ -158,7 +167,7 @@ impl Told {
                 "Claude Code now waits for a gateway that does not run yet.",
                 term::Style::Yellow,
             ));
-            lines.push("  Start it:              gwinstall start".to_owned());
+            lines.push("  Start it, then try it: gwinstall start && claude -p hi".to_owned());
             lines.push("  Or point away from it: gwinstall off".to_owned());
         }
         lines.push(format!(
@@ -181,8 +190,11 @@ impl Told {
         for conflict in &outcome.conflicts {
             lines.push(format!("  Conflict: {conflict} stays as you changed it; ours is {conflict}.gwinstall-new (gwinstall resolve {conflict})"));
         }
-        if running {
-            lines.push("The gateway still runs with its old configuration: gwinstall reload".to_owned());
+        if let Some(verb) = gateway::takes_over(&draft.plan).filter(|_| running && !started) {
+            lines.push(format!(
+                "The gateway still runs with its old configuration: gwinstall {}",
+                verb.word()
+            ));
         }
         lines.push(
             "Sessions of Claude Code that are open keep their old settings until they are restarted."

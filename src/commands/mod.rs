@@ -34,6 +34,7 @@ mod rollback;
 mod self_update;
 mod shell_files;
 mod signed;
+mod starting;
 mod status;
 mod switch;
 mod table;

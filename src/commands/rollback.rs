@@ -10,6 +10,7 @@ use crate::domain::record::Record;
 use crate::domain::request::Request;
 use crate::domain::{Place, Result};
 use crate::doors::{prompt, term};
+use crate::gateway;
 use crate::render::{self, Value};
 
 use super::answer::Answer;
@@ -60,9 +61,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     for (name, _) in variables.filter(|(_, known)| known.value == "missing") {
         text.push_str(&format!("\n  {name} has no value: gwinstall env set {name}"));
     }
-    text.push_str(
-        "\n  Secrets in .env stayed as they are. A running gateway takes it over with: gwinstall reload",
-    );
+    text.push_str("\n  Secrets in .env stayed as they are.");
+    if let Some(verb) = gateway::takes_over(&drafted.plan) {
+        text.push_str(&format!(" A running gateway takes it over with: gwinstall {}", verb.word()));
+    }
     Ok(Answer::new(format!("back at {filename}")).text(text).data(change::data(&drafted, Some(&outcome))))
 }
 

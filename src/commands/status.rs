@@ -13,7 +13,7 @@ use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Kind, Place, Result};
-use crate::doors::{disk, system, term};
+use crate::doors::{disk, loopback, system, term};
 use crate::format::settings::{KeyPath, Settings};
 
 use super::answer::Answer;
@@ -145,6 +145,10 @@ fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &
     }
     let gateway = match running {
         None => record.gateway_url.clone(),
+        Some(Running::Ours(pid)) if !listens(record) => format!(
+            "{}, running (pid {pid}), but it does not listen there (yet): gwinstall restart",
+            record.gateway_url
+        ),
         Some(Running::Ours(pid)) => format!("{}, running (pid {pid})", record.gateway_url),
         Some(Running::No) => format!("{}, not running: gwinstall start", record.gateway_url),
         Some(Running::Foreign { .. }) => {
@@ -166,8 +170,15 @@ fn running(place: &Place, record: &Record) -> Option<Running> {
     if !record.files.contains_key(files::CONFIG) || place.staged {
         return None;
     }
-    let port = record.gateway_url.rsplit(':').next().and_then(|port| port.parse().ok())?;
-    Some(checks::running(place, port))
+    Some(checks::running(place, port(record)?))
+}
+
+fn port(record: &Record) -> Option<u16> {
+    record.gateway_url.rsplit(':').next()?.parse().ok()
+}
+
+fn listens(record: &Record) -> bool {
+    port(record).is_some_and(loopback::is_listening)
 }
 
 /// Settings that win over ours: managed ones, and those of the project in the current directory.

@@ -148,6 +148,8 @@ pub fn running(place: &Place, port: u16) -> Running {
 pub fn no_litellm_running(place: &Place, port: u16, must_be_free: bool) -> Finding {
     match running(place, port) {
         Running::No => Finding::pass(format!("port {port} is free")),
+        // It is about to be started, and knows how to give way to itself.
+        Running::Ours(pid) if must_be_free => Finding::pass(format!("the gateway is running (pid {pid})")),
         Running::Ours(pid) => Finding::warn(format!(
             "the gateway is running (pid {pid}); it keeps its old configuration until it reloads"
         ))

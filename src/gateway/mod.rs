@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::domain::name::printable;
 use crate::domain::place::files;
+use crate::domain::plan::Plan;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 
@@ -75,9 +76,20 @@ fn because(error: Error, said: &str, above: String) -> Error {
     said.lines().filter(|line| !line.trim().is_empty()).map(printable).fold(error, Error::because)
 }
 
-/// Starts, or reloads, the gateway while the transaction that deployed it is still open. Only for a preset that runs one:
-/// it cannot be without its script.
-pub fn start_in_transaction(place: &Place) -> Result<()> {
+/// What makes a running gateway take over the changes of a plan: only a new process reads its port and `.env`. `None`: it
+/// goes on as it should.
+pub fn takes_over(plan: &Plan) -> Option<Verb> {
+    let changes = |name: &str| plan.changes().any(|step| step.name == name);
+    if changes(files::START) || changes(files::ENV) {
+        Some(Verb::Restart)
+    } else {
+        changes(files::CONFIG).then_some(Verb::Reload)
+    }
+}
+
+/// Starts, reloads or restarts the gateway while the transaction that deployed it is still open. Only for a preset that
+/// runs one: it cannot be without its script.
+pub fn run_in_transaction(place: &Place, verb: Verb) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
         return Err(Error::new(
@@ -91,7 +103,7 @@ pub fn start_in_transaction(place: &Place) -> Result<()> {
     let before = disk::facts(&log);
     // The script refuses to run beside an open journal; this one is ours.
     let open = [("GWINSTALL_TRANSACTION", "open")];
-    let (code, said) = asked(&script, Verb::Start, &open)?;
+    let (code, said) = asked(&script, verb, &open)?;
     if code == 0 {
         return Ok(());
     }

@@ -190,3 +190,22 @@ pub fn program(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+/// As LiteLLM is seen from outside: serves until it is told to end; `--validate_config` is content unless a file `refuse`
+/// lies beside it.
+pub const LITELLM: &str = r#"#!/usr/bin/python3
+import http.server, os, signal, sys
+if "--validate_config" in sys.argv:
+    sys.exit(os.path.exists(os.path.join(os.path.dirname(sys.argv[0]), "refuse")))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *rest): pass
+    def do_GET(self):
+        body = b'"I\'m alive!"'
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+signal.signal(signal.SIGTERM, lambda *rest: os._exit(0))
+port = int(sys.argv[sys.argv.index("--port") + 1])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"#;

@@ -1,0 +1,38 @@
+//! `install --start`: brings the gateway to what is being deployed while the change can still be taken back, and, where
+//! it is taken back, to what was there before.
+
+use crate::deploy::checks::{self, Running};
+use crate::deploy::draft::Draft;
+use crate::domain::{Error, Place, Result};
+use crate::gateway::{self, Verb};
+
+/// How the gateway comes up.
+pub(super) struct Starting<'a> {
+    place: &'a Place,
+    verb: Verb,
+    was_running: bool,
+}
+
+impl<'a> Starting<'a> {
+    pub(super) fn of(place: &'a Place, draft: &Draft) -> Self {
+        let was_running = matches!(checks::running(place, 0), Running::Ours(_));
+        let verb = gateway::takes_over(&draft.plan).filter(|_| was_running).unwrap_or(Verb::Start);
+        Self { place, verb, was_running }
+    }
+
+    /// A change counts only once the gateway answers with it.
+    pub(super) fn go(&self) -> Result<()> {
+        gateway::run_in_transaction(self.place, self.verb)
+    }
+
+    /// After the change was taken back: a gateway that ran before runs again.
+    pub(super) fn back(&self, error: Error) -> Error {
+        if !self.was_running || self.verb == Verb::Start {
+            return error;
+        }
+        match gateway::run_script(self.place, self.verb) {
+            Ok(()) => error.because("the gateway runs again as before"),
+            Err(_) => error.because("the gateway does not run any more: gwinstall start"),
+        }
+    }
+}

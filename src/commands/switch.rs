@@ -44,7 +44,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
     let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")
-            .text(format!("Nothing to do: {state} already."))
+            .text(if off {
+                "Nothing to do: Claude Code is already off the gateway."
+            } else {
+                "Nothing to do: Claude Code already uses the gateway."
+            })
             .data(change::data(&drafted, None)));
     }
     let summary = report::plan(&drafted, true);

@@ -211,10 +211,12 @@ fn orphans(place: &Place, settings: &Settings) -> Ledger {
 }
 
 fn untouched(error: Error, place: &Place) -> Error {
-    error.hint(format!(
-        "mend the file (it was not touched), then run the same command again: {}",
-        place.paste(&place.settings())
-    ))
+    let shown = place.paste(&place.settings());
+    error.hint(if disk::is_dir(&place.settings()) {
+        format!("see what is in it: ls -la {shown}; move it away, then run the same command again")
+    } else {
+        format!("mend {shown} (it was not touched), then run the same command again")
+    })
 }
 
 /// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.

@@ -110,3 +110,33 @@ fn values_that_cannot_be_read() {
     let install = format!("install --dry-run --models glm-5.2 --gateway-url http://127.0.0.1:{port}");
     expect(&home, "notes_about_values", &home.run(&install));
 }
+
+/// Links into nowhere where a directory should be, and directories that somebody else owns.
+#[test]
+fn a_place_that_is_none() {
+    let home = TestHome::new();
+    fs::create_dir(home.path(".claude")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at-all", home.gateway("").parent().unwrap().join("gateway"))
+        .unwrap();
+    expect(&home, "error_target_dangling", &home.run("install --yes"));
+    let home = TestHome::new();
+    fs::create_dir_all(home.path(".claude/settings.json")).unwrap();
+    expect(&home, "error_settings_directory", &home.run("install --yes"));
+}
+
+/// What cannot be seen is not named: the nearest directory that can be, and whose it is.
+#[test]
+fn what_is_behind_a_closed_door() {
+    let home = TestHome::deployed();
+    if crate::home::is_root() {
+        let home = home.owned_by_nobody();
+        std::os::unix::fs::chown(home.gateway(".gwinstall"), Some(0), Some(0)).unwrap();
+        home.chmod(".claude/gateway/.gwinstall", 0o700);
+        let own = home.gateway(".gwinstall");
+        home.run("install --yes --models glm-5.2").exits(1).says(&[
+            "permission denied",
+            &format!("{} belongs to root", own.display()),
+            &format!("ls -ld {}\n", own.display()),
+        ]);
+    }
+}

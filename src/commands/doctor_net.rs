@@ -1,9 +1,14 @@
 //! `doctor net`: proxy, authorities, name, certificate, answer and clock on the way to the releases. It asks for one
 //! small file, and says so.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use crate::domain::{Kind, Place, Result};
+use crate::domain::name::printable;
+use crate::domain::secret::mask_url;
+use crate::domain::{Error, Kind, Place, Result};
+use crate::doors::disk;
 use crate::doors::net::{Client, Diagnosis};
 use crate::doors::term;
 
@@ -14,7 +19,11 @@ use super::releases::Ground;
 const TOLERABLE_SKEW: i64 = 300;
 
 pub(super) fn run(place: &Place) -> Result<Answer> {
-    let Some(url) = Ground::of(place)?.first_url()? else {
+    let ground = Ground::of(place)?;
+    if let Some(base) = ground.local_base() {
+        return local(&base);
+    }
+    let Some(url) = ground.first_url()? else {
         let text = "Releases do not come from the network here: no repository is compiled in and no base URL is set.\nTo look at one: GWINSTALL_BASE_URL=https://HOST/PATH gwinstall doctor net";
         return Ok(Answer::new("no network origin").text(text).data(json!({ "url": null })));
     };
@@ -24,6 +33,18 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     let message = if reached { "the releases can be reached" } else { "the releases cannot be reached" };
     let answer = Answer::new(message).text(lines(&seen).join("\n")).data(data(&seen));
     Ok(if reached { answer } else { answer.exit(Kind::Network) })
+}
+
+/// Releases that are not on the web: there is no way to them to look at, but they should be there.
+fn local(base: &str) -> Result<Answer> {
+    let shown = mask_url(&printable(base));
+    let path = Path::new(base.strip_prefix("file://").unwrap_or(base));
+    if !disk::exists(path) {
+        return Err(Error::usage(format!("the base URL is {shown:?}, which is no URL and no directory"))
+            .hint("GWINSTALL_BASE_URL=https://HOST/PATH gwinstall doctor net"));
+    }
+    let text = format!("Releases do not come from the network here, but from {shown}.");
+    Ok(Answer::new("no network origin").text(text).data(json!({ "url": null, "base": shown })))
 }
 
 fn lines(seen: &Diagnosis) -> Vec<String> {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::cli::HistoryArgs;
-use crate::domain::name::printable;
-use crate::domain::{Place, Result};
+use crate::domain::name::{count, printable};
+use crate::domain::{Error, Place, Result};
 use crate::doors::disk;
 
 use super::answer::Answer;
@@ -13,6 +13,11 @@ use super::answer::Answer;
 const LINE: u64 = 4096;
 
 pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
+    if args.limit == 0 {
+        return Err(
+            Error::usage("--limit 0: that is no operation at all").hint("gwinstall history --limit 1")
+        );
+    }
     let path = place.log();
     let len = disk::facts(&path).map_or(0, |(len, _)| len);
     let mut bytes = LINE * (args.limit as u64 + 1).min(1 << 14);
@@ -35,7 +40,7 @@ pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
             .data(json!({ "operations": [] })));
     }
     let text: Vec<String> = operations.iter().map(line).collect();
-    Ok(Answer::new(format!("{} operations", operations.len()))
+    Ok(Answer::new(count(operations.len(), "operation"))
         .text(text.join("\n"))
         .data(json!({ "operations": operations })))
 }

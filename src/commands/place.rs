@@ -9,7 +9,7 @@ use crate::cli::{Cli, Common};
 use crate::deploy::lost;
 use crate::domain::name::{printable, shell_word};
 use crate::domain::place::files;
-use crate::domain::{Error, Place, Result};
+use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::term::{self, Carried};
 use crate::doors::{disk, system};
 
@@ -143,6 +143,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 fn real(path: &Path) -> Result<PathBuf> {
     let existing = disk::nearest_existing(path);
     let rest = path.strip_prefix(&existing).unwrap_or(Path::new(""));
+    if let Some(next) = rest.components().next() {
+        // What is there and does not exist is a link into nowhere, and says so.
+        disk::real_file(&existing.join(next)).map_err(|error| error.of_kind(Kind::Usage))?;
+    }
     let base = disk::canonical(&existing)?;
     Ok(if rest.as_os_str().is_empty() { base } else { base.join(rest) })
 }

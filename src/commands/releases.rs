@@ -66,6 +66,12 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// Where releases come from when it is named and is not on the web.
+    pub(super) fn local_base(&self) -> Option<String> {
+        let named = system::variable("GWINSTALL_BASE_URL").or(self.policy.base_url().map(str::to_owned));
+        named.filter(|base| !base.starts_with("http"))
+    }
+
     /// The URL that a check would ask first, where releases come from the web.
     pub(super) fn first_url(&self) -> Result<Option<String>> {
         let channel = self.channel(None)?;

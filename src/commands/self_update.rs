@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bundle::build;
 use crate::cli::{Common, ConfirmArgs, SelfUpdateArgs};
 use crate::deploy::store;
-use crate::domain::name::printable;
+use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::progress::Bar;
@@ -445,5 +445,5 @@ fn releases_of(args: &SelfUpdateArgs) -> Result<Answer> {
         .map(|release| json!({ "version": release.version, "date": release.date, "name": release.name }))
         .collect();
     let text = if lines.is_empty() { "There are no releases.".to_owned() } else { lines.join("\n") };
-    Ok(Answer::new(format!("{} releases", found.len())).text(text).data(json!({ "releases": data })))
+    Ok(Answer::new(count(found.len(), "release")).text(text).data(json!({ "releases": data })))
 }

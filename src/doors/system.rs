@@ -72,7 +72,11 @@ pub fn hostname() -> String {
 
 /// The name of the user, from the password database, else the number.
 pub fn user_name() -> String {
-    let id = user_id();
+    name_of_user(user_id())
+}
+
+/// The name of this user, from the password database, else the number.
+pub fn name_of_user(id: u32) -> String {
     account(id).map_or_else(|| id.to_string(), |account| account.name)
 }
 

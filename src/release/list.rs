@@ -7,7 +7,7 @@ use self_update::errors::Error as ApiError;
 
 use crate::domain::name::printable;
 use crate::domain::{Error, Kind, Result};
-use crate::doors::net::{Address, Client};
+use crate::doors::net::{self, Address, Client};
 
 /// A release as a forge lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +118,15 @@ pub fn releases(forge: &Forge, client: &Client) -> Result<Vec<Listed>> {
     Ok(found.all().iter().map(listed).collect())
 }
 
+/// The API's own words for what it says; ours for the way to it.
+fn reason(error: &ApiError) -> String {
+    let below = std::error::Error::source(error).and_then(net::in_words);
+    below.unwrap_or_else(|| printable(&error.to_string()))
+}
+
 fn failure(address: &Address, error: &ApiError) -> Error {
     let said = Error::new(Kind::Network, format!("cannot list the releases of {}", address.host))
-        .because(printable(&error.to_string()));
+        .because(reason(error));
     match error {
         ApiError::RateLimited { .. } => {
             said.hint("set GITHUB_TOKEN, or wait; gwinstall self-update itself does not need this API")

@@ -192,12 +192,14 @@ impl Pin {
     pub fn parse(text: &str) -> Result<Self> {
         let pin = match text.strip_prefix("sha256:") {
             Some(digits) => Sha256::parse(digits).map(Self::Manifest),
-            None => Name::parse(text.strip_prefix('v').unwrap_or(text)).map(Self::Version),
+            // A word such as `stable` is a channel, and would pin to a version that never comes.
+            None => Name::parse(text.strip_prefix('v').unwrap_or(text))
+                .filter(|name| name.as_str().starts_with(|c: char| c.is_ascii_digit()))
+                .map(Self::Version),
         };
         pin.ok_or_else(|| {
-            Error::usage(format!("{:?} is not a pin", printable(text))).hint(
-                "pin a version (GWINSTALL_PIN=1.4.2) or a manifest (GWINSTALL_PIN=sha256:<64 hex digits>)",
-            )
+            Error::usage(format!("{:?} is not a pin", printable(text)))
+                .hint("pin a version, such as 1.4.2, or a manifest, as sha256:<64 hex digits>")
         })
     }
 

@@ -369,3 +369,20 @@ fn a_login_of_the_proxy_of_the_environment() {
     home.run(install).exits(0);
     assert_eq!(home.env_value("HTTPS_PROXY").as_deref(), Some("http://me:word@proxy.example:3128"));
 }
+
+/// What cannot be meant is refused where it is typed, and told in words.
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let home = TestHome::deployed();
+    home.refused(&mut home.command("self-update --pin abc"), 2).says(&["is not a pin", "1.4.2"]);
+    home.refused(&mut home.command("self-update --pin stable"), 2);
+    home.run("self-update --pin 1.4.2 --dry-run").exits(0);
+    home.refused(&mut home.command("history --limit 0"), 2)
+        .says(&["--limit 0", "gwinstall history --limit 1"]);
+    let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", "foo")).exits(2);
+    run.says(&["\"foo\", which is no URL and no directory"]);
+    let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", home.home())).exits(0);
+    run.says(&["not come from the network here, but from"]);
+    let run = home.run("self-update --list --from https://127.0.0.1/owner/name").exits(10);
+    run.says(&["the connection was refused"]).never_says("TransportError");
+}

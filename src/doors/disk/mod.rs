@@ -16,7 +16,7 @@ pub use look::*;
 use std::io;
 use std::path::Path;
 
-use crate::domain::name::printable;
+use crate::domain::name::{printable, shell_word};
 use crate::domain::{Error, Kind};
 
 /// An I/O failure as the user reads it: what was tried on which path, why, and what helps.
@@ -30,12 +30,18 @@ pub fn failure(tried: &str, path: &Path, error: &io::Error) -> Error {
         io::ErrorKind::ReadOnlyFilesystem => {
             said.hint("the file system is mounted read-only; choose another place with --target-dir DIR")
         }
-        io::ErrorKind::PermissionDenied => said.hint(format!(
-            "check who owns it: ls -ld {}",
-            crate::domain::name::shell_word(&path.to_string_lossy())
-        )),
+        io::ErrorKind::PermissionDenied => denied(said, path),
         _ => said,
     }
+}
+
+/// What lies behind a closed directory cannot be looked at: the nearest that can be is named, and whose it is.
+fn denied(said: Error, path: &Path) -> Error {
+    let seen = path.ancestors().find(|path| !path.as_os_str().is_empty() && path.symlink_metadata().is_ok());
+    let Some((seen, (user, _))) = seen.and_then(|seen| Some((seen, owner(seen)?))) else { return said };
+    let shown = seen.to_string_lossy();
+    said.because(format!("{} belongs to {}", printable(&shown), super::system::name_of_user(user)))
+        .hint(format!("look at its owner and its mode: ls -ld {}", shell_word(&shown)))
 }
 
 /// The operating system's own words, without Rust's `(os error N)`.

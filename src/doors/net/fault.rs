@@ -37,11 +37,16 @@ impl Fault {
     }
 }
 
-pub(super) fn of_ureq(error: ureq::Error) -> Fault {
+/// What a library that was lent our agent could not do, in words; `None` when it was not the network.
+pub fn in_words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    error.downcast_ref::<ureq::Error>().map(|error| of_ureq(error).words())
+}
+
+pub(super) fn of_ureq(error: &ureq::Error) -> Fault {
     match error {
-        ureq::Error::Io(error) => of_io(&error),
-        ureq::Error::Rustls(error) => of_tls(&error),
-        ureq::Error::Tls(why) => Fault::Final { words: why.to_owned(), tls: true },
+        ureq::Error::Io(error) => of_io(error),
+        ureq::Error::Rustls(error) => of_tls(error),
+        ureq::Error::Tls(why) => Fault::Final { words: (*why).to_owned(), tls: true },
         ureq::Error::HostNotFound => Fault::final_("the name of the host cannot be resolved"),
         ureq::Error::Timeout(which) => Fault::final_(match which {
             ureq::Timeout::Resolve => "resolving the name of the host took too long".to_owned(),
@@ -50,7 +55,7 @@ pub(super) fn of_ureq(error: ureq::Error) -> Fault {
             _ => "it took too long".to_owned(),
         }),
         ureq::Error::ConnectProxyFailed(why) => {
-            Fault::final_(format!("the proxy refused: {}", printable(&why)))
+            Fault::final_(format!("the proxy refused: {}", printable(why)))
         }
         ureq::Error::Decompress(..) => Fault::final_("it is not the gzip that its headers claim"),
         ureq::Error::Protocol(why) => {

@@ -20,6 +20,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTi
 
 pub use address::Address;
 pub use diagnose::Diagnosis;
+pub use fault::in_words;
 use fault::{Attempt, Fault};
 pub use proxy::{Bypass, ProxyRule};
 pub use tls::{Authorities, CaSource};
@@ -260,7 +261,7 @@ impl Client {
         {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
-        request.call().map_err(fault::of_ureq)
+        request.call().map_err(|error| fault::of_ureq(&error))
     }
 
     /// Streams a body of at most `cap` bytes; one byte more ends it.

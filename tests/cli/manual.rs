@@ -129,3 +129,15 @@ fn bash_completes_presets_and_models() {
         assert_eq!(run.stdout.trim(), expected, "{words}: {}", run.stderr);
     }
 }
+
+/// Plain pip fails where the distribution keeps its Python to itself: README and program name the same venv.
+#[test]
+fn the_readme_installs_litellm_as_the_program_says() {
+    let home = TestHome::deployed();
+    let said = Run::of(home.command("doctor").env("PATH", home.home())).all();
+    let at = said.find("python3 -m venv").unwrap_or_else(|| panic!("no venv in {said}"));
+    let command = said[at..].lines().next().unwrap();
+    let readme = include_str!("../../README.md");
+    assert!(readme.lines().any(|line| line == command), "README does not say: {command}");
+    assert_eq!(readme.matches("pip install").count(), 1);
+}

@@ -27,7 +27,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         let text = "Releases do not come from the network here: no repository is compiled in and no base URL is set.\nTo look at one: GWINSTALL_BASE_URL=https://HOST/PATH gwinstall doctor net";
         return Ok(Answer::new("no network origin").text(text).data(json!({ "url": null })));
     };
-    term::talk(&format!("Asking {url}"));
+    term::talk(&format!("Asking {}", mask_url(&url)));
     let seen = Client::from_environment()?.diagnose(&url)?;
     let reached = matches!(seen.answer, Ok(200 | 301 | 302 | 303 | 307 | 308));
     let message = if reached { "the releases can be reached" } else { "the releases cannot be reached" };

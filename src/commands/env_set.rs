@@ -151,6 +151,7 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
     let Some(path) = from.filter(|path| path.as_os_str() != "-") else {
         return prompt::read_secret(&format!("Value of {name} (not shown)"));
     };
+    super::install_flags::demand_path("--from", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;

@@ -1,5 +1,7 @@
 //! The flags of `install` as a request.
 
+use std::path::Path;
+
 use crate::cli::InstallArgs;
 use crate::domain::request::{self, Proxy, Request};
 use crate::domain::secret::looks_like_key;
@@ -80,13 +82,19 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
         let typed = prompt::read_secret("Token of the gateway")?;
         return request::token("--auth-token-file -", typed.expose()).map(Some);
     }
-    if looks_like_key(&path.to_string_lossy()) && !disk::exists(path) {
-        return Err(Error::usage("--auth-token-file: there is no such file")
-            .because("the token itself does not belong on the command line, where every process sees it")
-            .hint("write it to a file and give its path, or - to type it"));
-    }
+    demand_path("--auth-token-file", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::usage(format!("--auth-token-file: {} is not text", path.display())))?;
     request::token("--auth-token-file", &text).map(Some)
+}
+
+/// A file that holds a secret is named by its path: a secret in its place is not repeated.
+pub(super) fn demand_path(flag: &str, path: &Path) -> Result<()> {
+    if !looks_like_key(&path.to_string_lossy()) || disk::exists(path) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{flag}: there is no such file"))
+        .because("the secret itself does not belong on the command line, where every process sees it")
+        .hint("write it to a file and give its path, or - to type it"))
 }

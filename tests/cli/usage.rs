@@ -353,6 +353,10 @@ fn hints_keep_what_was_given() {
     let run = home.run("install --yes --preset proxy --proxy-url http://me:hush@p:1").exits(2);
     run.says(&["--proxy-auth USER:PASSWORD", "HTTPS_PROXY"]).never_says("hush");
     let home = TestHome::deployed();
+    home.run("env set ANTHROPIC_API_KEY --yes --from sk-ant-hush")
+        .exits(2)
+        .says(&["--from: there is no such file"])
+        .never_says("hush");
     home.run("env set ANTHROPIC_API_KEY --from -")
         .exits(2)
         .says(&["gwinstall env set ANTHROPIC_API_KEY --from - --yes"]);
@@ -383,6 +387,8 @@ fn what_cannot_be_meant_is_refused() {
     run.says(&["\"foo\", which is no URL and no directory"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", home.home())).exits(0);
     run.says(&["not come from the network here, but from"]);
+    let asked = "https://127.0.0.1:1/x?key=hush";
+    Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", asked)).exits(10).never_says("hush");
     let run = home.run("self-update --list --from https://127.0.0.1/owner/name").exits(10);
     run.says(&["the connection was refused"]).never_says("TransportError");
 }

@@ -114,7 +114,8 @@ pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> 
     steps.push(record_step(place, last, record.as_ref(), quiet)?);
     steps.extend(step);
     // Reference files first, what starts the gateway later, what points Claude Code at it last.
-    steps.sort_by_key(|step| rank(step.class));
+    // By cached key: the buffer of another stable sort would be as large as half the plan.
+    steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
     let shown = |paths: &[KeyPath]| paths.iter().map(ToString::to_string).collect();

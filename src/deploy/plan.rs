@@ -51,8 +51,8 @@ pub struct Decided {
 
 /// Decides every path of the three trees.
 pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
-    let mut decided = Decided::default();
     let paths: BTreeSet<&String> = trees.wanted.keys().chain(trees.base.keys()).collect();
+    let mut decided = Decided { steps: Vec::with_capacity(paths.len()), ..Decided::default() };
     for path in paths {
         let file = File {
             trees,

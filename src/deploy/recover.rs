@@ -4,10 +4,11 @@
 //! touches a file that somebody edited since. A journal that cannot be understood is left alone with all it names.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
-use crate::domain::tree::Found;
+use crate::domain::tree::{Found, Stamp};
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, system};
 
@@ -107,8 +108,9 @@ fn unreadable(place: &Place) -> Error {
 pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
     let mut leftovers = Vec::new();
     let mut touched = BTreeSet::new();
+    let mut restored = Vec::new();
     for index in (0..journal.steps.len()).rev() {
-        if undo_step(place, journal, index, &mut leftovers)? {
+        if undo_step(place, journal, index, &mut leftovers, &mut restored)? {
             touched.extend(journal.target(place, index).parent().map(Path::to_path_buf));
         }
     }
@@ -119,6 +121,9 @@ pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
     for dir in touched.iter().filter(|dir| disk::is_dir(dir)) {
         disk::flush_dir(dir).map_err(|error| disk::failure("make durable", dir, &error))?;
     }
+    for back in restored {
+        back.take_late_writes()?;
+    }
     let path = place.journal();
     disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
     if disk::is_dir(&place.own()) {
@@ -128,16 +133,19 @@ pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
 }
 
 /// Undoes one step by what is on disk; says whether something changed.
-fn undo_step(place: &Place, journal: &Journal, index: usize, leftovers: &mut Vec<String>) -> Result<bool> {
+fn undo_step(
+    place: &Place,
+    journal: &Journal,
+    index: usize,
+    leftovers: &mut Vec<String>,
+    restored: &mut Vec<Restored>,
+) -> Result<bool> {
     let step = &journal.steps[index];
     let target = journal.target(place, index);
     if holds(&target, step.pre)? {
         return Ok(false);
     }
-    let old = match step.pre {
-        Some(pre) => old_copy(place, journal, index, pre)?,
-        None => None,
-    };
+    let old = old_copy(place, journal, index)?;
     if step.in_place {
         return undo_in_place(&target, old.as_deref()).map(|()| true);
     }
@@ -151,8 +159,7 @@ fn undo_step(place: &Place, journal: &Journal, index: usize, leftovers: &mut Vec
             // Its directory may have been removed because it was empty.
             let dir = target.parent().unwrap_or(&place.target);
             disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
-            // A rename replaces in one step; the staged version is not needed any more.
-            disk::rename(old, &target).map_err(|error| disk::failure("put back", &target, &error))?;
+            restored.extend(put_back(old, &target, step.post)?);
         }
         (Some(_), Some(old)) => {
             let mut name = target.clone().into_os_string();
@@ -174,21 +181,69 @@ fn undo_step(place: &Place, journal: &Journal, index: usize, leftovers: &mut Vec
     Ok(true)
 }
 
-/// Where the old version of a step lies: exchanged into the staged place, or kept by a second name.
-fn old_copy(
-    place: &Place,
-    journal: &Journal,
-    index: usize,
-    pre: crate::domain::tree::Stamp,
-) -> Result<Option<PathBuf>> {
-    for path in [journal.staged(place, index), journal.displaced(place, index)] {
-        if let Found::File(stamp) = disk::find(&path)?
-            && stamp.sha256 == pre.sha256
-        {
-            return Ok(Some(path));
+/// Where the old version of a step lies: exchanged into the staged place, or kept by a second name. It may be newer than
+/// the plan: what another program saved between the plan and the exchange is what came out, and counts.
+fn old_copy(place: &Place, journal: &Journal, index: usize) -> Result<Option<PathBuf>> {
+    let step = &journal.steps[index];
+    let Some(pre) = step.pre else { return Ok(None) };
+    let (staged, displaced) = (journal.staged(place, index), journal.displaced(place, index));
+    let sum = |path: &Path| Ok::<_, Error>(disk::find(path)?.stamp().map(|stamp| stamp.sha256));
+    let (at_staged, at_displaced) = (sum(&staged)?, sum(&displaced)?);
+    Ok(if at_staged == Some(pre.sha256) {
+        Some(staged)
+    } else if at_displaced.is_some() {
+        Some(displaced)
+    } else {
+        // Neither the old version nor ours.
+        at_staged.filter(|sum| step.post.is_none_or(|post| post.sha256 != *sum)).map(|_| staged)
+    })
+}
+
+/// Puts the old version in the place of ours. Where somebody saves in this very moment, that is exchanged back: the
+/// newest version of theirs stays.
+fn put_back(old: &Path, target: &Path, ours: Option<Stamp>) -> Result<Option<Restored>> {
+    let failed = |error: io::Error| disk::failure("put back", target, &error);
+    if disk::find(target)? == Found::Absent {
+        match disk::place(old, target) {
+            // What was saved there since is newer.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if disk::cannot_exchange(&error) => disk::rename(old, target).map_err(failed)?,
+            placed => placed.map_err(failed)?,
         }
+        return Ok(None);
     }
-    Ok(None)
+    let theirs = disk::find(old)?;
+    match disk::exchange(old, target) {
+        Ok(()) => {}
+        // A rename replaces in one step, too.
+        Err(error) if disk::cannot_exchange(&error) => {
+            return disk::rename(old, target).map_err(failed).map(|()| None);
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    if !holds(old, ours)? {
+        return disk::exchange(old, target).map_err(failed).map(|()| None);
+    }
+    Ok(Some(Restored { target: target.to_owned(), ours_at: old.to_owned(), ours, theirs }))
+}
+
+/// A file that was put back, with ours beside it until the staged files go.
+struct Restored {
+    target: PathBuf,
+    ours_at: PathBuf,
+    ours: Option<Stamp>,
+    theirs: Found,
+}
+
+impl Restored {
+    /// A program that had ours open may have written to it since: those bytes count, unless something newer is there.
+    fn take_late_writes(&self) -> Result<()> {
+        if holds(&self.ours_at, self.ours)? || disk::find(&self.target)? != self.theirs {
+            return Ok(());
+        }
+        disk::exchange(&self.ours_at, &self.target)
+            .map_err(|error| disk::failure("put back", &self.target, &error))
+    }
 }
 
 /// A file that is rewritten in place may be torn: its kept copy is written over it again.
@@ -306,6 +361,84 @@ pub fn leave_no_trace(place: &Place) {
         let _ = disk::remove(&place.lock());
         for dir in [place.pristine(), place.transactions(), place.own(), place.target.clone()] {
             let _ = disk::remove_dir_if_empty(&dir);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::{Entry, SCHEMA};
+    use super::*;
+    use crate::domain::{Instant, Sha256};
+
+    fn stamp(text: &str) -> Stamp {
+        Stamp { sha256: Sha256::of(text.as_bytes()), mode: 0o600 }
+    }
+
+    /// What lies staged, what is kept by a second name, what is live; then what is live afterwards, and whether something
+    /// is left for the user.
+    type Case = (Option<&'static str>, Option<&'static str>, Option<&'static str>, &'static str, bool);
+
+    /// A program saved between the plan and the exchange: what came out is its version, and goes back, wherever it lies.
+    #[test]
+    fn what_was_saved_between_plan_and_exchange_comes_back() {
+        let cases: [Case; 8] = [
+            (Some("old"), None, Some("ours"), "old", false),
+            (Some("edit"), None, Some("ours"), "edit", false),
+            (Some("edit"), None, None, "edit", false),
+            (None, Some("edit"), Some("ours"), "edit", false),
+            // Not exchanged yet.
+            (Some("ours"), None, Some("old"), "old", false),
+            (Some("ours"), None, Some("edit"), "edit", true),
+            // Saved once more, over ours.
+            (Some("old"), None, Some("edit"), "edit", true),
+            (Some("edit"), None, Some("newer edit"), "newer edit", true),
+        ];
+        for case in cases {
+            let (staged, kept, live, after, left) = case;
+            let home = tempfile::tempdir().unwrap();
+            let place = Place {
+                home: home.path().to_owned(),
+                config_dir: home.path().join(".claude"),
+                target: home.path().join(".claude/gateway"),
+                state_dir: home.path().join("state"),
+                staged: false,
+            };
+            let entry = Entry {
+                path: place.settings(),
+                pre: Some(stamp("old")),
+                post: Some(stamp("ours")),
+                in_place: false,
+            };
+            let journal = Journal {
+                schema: SCHEMA,
+                id: "t1".into(),
+                version: "1".into(),
+                pid: 1,
+                started: Instant::from_unix(0),
+                operation: "on".into(),
+                steps: vec![entry],
+                directories: Vec::new(),
+            };
+            disk::create_dirs(&journal.directory(&place)).unwrap();
+            disk::create(&place.journal(), &journal.to_bytes(), 0o600).unwrap();
+            let files = [
+                (journal.staged(&place, 0), staged),
+                (journal.displaced(&place, 0), kept),
+                (journal.target(&place, 0), live),
+            ];
+            for (path, text) in files {
+                text.map(|text| disk::create(&path, text.as_bytes(), 0o600).unwrap());
+            }
+            let leftovers = undo(&place, &journal).unwrap();
+            clean(&place, &journal);
+            assert_eq!(disk::read(&place.settings(), 100).unwrap(), after.as_bytes(), "{case:?}");
+            assert_eq!(!leftovers.is_empty(), left, "{case:?}: {leftovers:?}");
+            assert!(!disk::exists(&place.journal()));
+            // Nothing of ours, and no version of theirs, is lost or left in the dark.
+            let names = disk::list(&place.config_dir).unwrap();
+            let aside = leftovers.iter().any(|leftover| leftover.contains(LEFTOVER));
+            assert_eq!(names.len(), 2 + usize::from(aside), "{case:?}: {names:?}");
         }
     }
 }

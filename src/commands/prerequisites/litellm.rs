@@ -1,0 +1,279 @@
+//! The LiteLLM that start-gateway.sh would run, and the Python behind it: found, asked for versions, judged.
+//!
+//! LiteLLM itself is never run for this. The interpreter next to it is asked for package versions with `-S`: without it
+//! Python runs the `.pth` files of its packages, which is how the malicious versions of LiteLLM took hold.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::domain::Place;
+use crate::domain::check::Finding;
+use crate::doors::{disk, system};
+
+/// Published with malicious code, and withdrawn.
+const POISONED: [&str; 2] = ["1.82.7", "1.82.8"];
+/// Before it a forged Host header passed authentication (CVE-2026-49468).
+const OLDEST_SAFE: (u64, u64) = (1, 84);
+const OLDEST_PYTHON: (u64, u64) = (3, 10);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Versions from the metadata beside the interpreter, without running any package.
+const ASK: &str = r#"
+import json, os, site, sys
+found = {}
+try:
+    import importlib.metadata as metadata
+    home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
+    inside = os.path.exists(os.path.join(home, "pyvenv.cfg"))
+    if inside:
+        version = "python%d.%d" % sys.version_info[:2]
+        paths = [os.path.join(home, lib, version, "site-packages") for lib in ("lib", "lib64")]
+    else:
+        paths = site.getsitepackages() + [site.getusersitepackages()]
+    for name in ("litellm", "google-auth", "prisma", "gunicorn"):
+        for package in metadata.distributions(name=name, path=paths):
+            found[name] = package.version
+            break
+except ImportError:
+    found = None
+print(json.dumps({"python": list(sys.version_info[:3]), "packages": found}))
+"#;
+
+/// What start-gateway.sh would use, and what is said about it.
+pub(super) struct Tools {
+    litellm: Option<PathBuf>,
+    /// A path in `GATEWAY_LITELLM_BIN` that is no program.
+    named_wrongly: bool,
+    python: Option<PathBuf>,
+    said: std::result::Result<Said, String>,
+}
+
+/// The interpreter's answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Said {
+    python: (u64, u64, u64),
+    /// `None`: it is too old to tell.
+    packages: Option<Vec<(String, String)>>,
+}
+
+impl Tools {
+    /// The same order as in the script: `GATEWAY_LITELLM_BIN`, the venv beside it, the PATH.
+    pub(super) fn look(place: &Place) -> Self {
+        let named = system::path_variable("GATEWAY_LITELLM_BIN");
+        let named_wrongly = named.as_ref().is_some_and(|path| !disk::is_program(path));
+        let beside = place.file("venv/bin/litellm");
+        let litellm = match named {
+            Some(path) => Some(path).filter(|_| !named_wrongly),
+            None if disk::is_program(&beside) => Some(beside),
+            None => system::program("litellm"),
+        };
+        let python = match &litellm {
+            Some(litellm) => interpreter(litellm),
+            None => system::program("python3"),
+        };
+        let said = match &python {
+            Some(python) => system::listen_to(python, &["-S", "-c", ASK], PATIENCE).and_then(|text| {
+                parse(&text).ok_or_else(|| format!("{} gave no usable answer", python.display()))
+            }),
+            None if litellm.is_some() => Err("the interpreter of litellm was not found".to_owned()),
+            None => Err("python3 was not found".to_owned()),
+        };
+        Self { litellm, named_wrongly, python, said }
+    }
+}
+
+/// The Python that runs a script: its first line, else a Python beside the real file.
+fn interpreter(script: &Path) -> Option<PathBuf> {
+    let real = disk::canonical(script).ok()?;
+    let head = disk::read_from(&real, 0, 4096).unwrap_or_default();
+    let named = shebang(&String::from_utf8_lossy(&head)).filter(|path| disk::is_program(path));
+    named.or_else(|| {
+        let beside =
+            |name: &str| real.parent().map(|dir| dir.join(name)).filter(|path| disk::is_program(path));
+        beside("python3").or_else(|| beside("python"))
+    })
+}
+
+/// `#!/path/python3`, or what installers write where that path would be too long: `'''exec' "/path/python3" "$0" "$@"`.
+fn shebang(head: &str) -> Option<PathBuf> {
+    let mut lines = head.lines();
+    let first = lines.next()?.strip_prefix("#!")?.trim();
+    let is_python = |path: &str| {
+        path.starts_with('/') && path.rsplit('/').next().is_some_and(|name| name.starts_with("python"))
+    };
+    // `-E` and the like follow the path, which may hold no space where the kernel reads it.
+    let direct = first.split_whitespace().next().unwrap_or_default();
+    if is_python(direct) {
+        return Some(PathBuf::from(direct));
+    }
+    let exec = lines.next()?.strip_prefix("'''exec' ")?;
+    let path =
+        exec.strip_prefix('"').map_or_else(|| exec.split(' ').next(), |rest| rest.split('"').next())?;
+    is_python(path).then(|| PathBuf::from(path))
+}
+
+fn parse(text: &str) -> Option<Said> {
+    let value: Value = serde_json::from_str(text.lines().last()?).ok()?;
+    let numbers: Vec<u64> = value.get("python")?.as_array()?.iter().filter_map(Value::as_u64).collect();
+    let [major, minor, patch] = numbers.as_slice() else { return None };
+    let packages = value.get("packages")?.as_object().map(|packages| {
+        let version = |(name, version): (&String, &Value)| Some((name.clone(), version.as_str()?.to_owned()));
+        packages.iter().filter_map(version).collect()
+    });
+    Some(Said { python: (*major, *minor, *patch), packages })
+}
+
+/// The first two numbers of a version: 1.84.0, 1.84.0rc1.
+fn release(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+pub(super) struct Judge<'a> {
+    pub(super) place: &'a Place,
+    pub(super) tools: &'a Tools,
+    pub(super) deployed: bool,
+}
+
+impl Judge<'_> {
+    /// What a deployed gateway cannot run without is a failure; before the installation it is worth knowing.
+    fn bad(&self, message: String) -> Finding {
+        if self.deployed { Finding::fail(message) } else { Finding::warn(message) }
+    }
+
+    /// How LiteLLM gets its own venv, where the start script looks for it.
+    fn venv(&self) -> String {
+        let dir = self.place.paste(&self.place.file("venv"));
+        format!("python3 -m venv {dir} && {dir}/bin/pip install 'litellm[proxy,google]' prisma")
+    }
+
+    /// How the interpreter in use gets packages.
+    fn pip(&self, what: &str) -> String {
+        match (&self.tools.litellm, &self.tools.python) {
+            (Some(_), Some(python)) => format!("{} -m pip install {what}", self.place.paste(python)),
+            _ => self.venv(),
+        }
+    }
+
+    pub(super) fn python(&self) -> Finding {
+        let said =
+            match &self.tools.said {
+                Ok(said) => said,
+                Err(why) => return self.bad(why.clone()).hint(
+                    "install Python 3.10 or newer, for example: sudo apt-get install python3 python3-venv",
+                ),
+            };
+        let (major, minor, patch) = said.python;
+        let version = format!("{major}.{minor}.{patch}");
+        let shown = self.tools.python.as_ref().map_or_else(String::new, |path| self.place.show(path));
+        let details = json!({ "python": shown, "version": version });
+        if (major, minor) >= OLDEST_PYTHON {
+            return Finding::pass(format!("{shown} is Python {version}")).details(details);
+        }
+        self.bad(format!("{shown} is Python {version}, and LiteLLM needs 3.10 or newer"))
+            .details(details)
+            .hint(format!("install a newer Python, then: {}", self.venv()))
+    }
+
+    pub(super) fn litellm(&self) -> Finding {
+        if self.tools.named_wrongly {
+            return self
+                .bad("GATEWAY_LITELLM_BIN is not a program".to_owned())
+                .hint("unset GATEWAY_LITELLM_BIN");
+        }
+        match &self.tools.litellm {
+            Some(path) => Finding::pass(format!("{} will be used", self.place.show(path))),
+            None => self.bad("litellm was not found".to_owned()).hint(self.venv()),
+        }
+    }
+
+    /// Packages of the interpreter next to litellm; without litellm there is nothing to ask about.
+    fn packages(&self) -> std::result::Result<&[(String, String)], String> {
+        let Some(_) = &self.tools.litellm else { return Err("litellm was not found".to_owned()) };
+        match &self.tools.said {
+            Ok(Said { packages: Some(packages), .. }) => Ok(packages),
+            Ok(_) => Err("this Python is too old to tell its packages".to_owned()),
+            Err(why) => Err(why.clone()),
+        }
+    }
+
+    pub(super) fn version(&self) -> Finding {
+        let packages = match self.packages() {
+            Ok(packages) => packages,
+            Err(why) => return Finding::skip(why),
+        };
+        let Some((_, version)) = packages.iter().find(|(name, _)| name == "litellm") else {
+            return Finding::warn(
+                "the version of litellm is not known: its package is not beside its interpreter",
+            );
+        };
+        let details = json!({ "version": version });
+        if POISONED.contains(&version.as_str()) {
+            let pip = self.pip("--force-reinstall 'litellm[proxy,google]!=1.82.7,!=1.82.8' prisma");
+            return Finding::fail(format!("LiteLLM {version} was published with malicious code; treat every credential on this machine as known to others"))
+                .details(details)
+                .hint(format!("do not start it; {pip}; then change your keys"));
+        }
+        if release(version).is_some_and(|release| release >= OLDEST_SAFE) {
+            return Finding::pass(format!("LiteLLM {version}")).details(details);
+        }
+        Finding::warn(format!(
+            "LiteLLM {version} is older than 1.84.0: a forged Host header passes its authentication (CVE-2026-49468)"
+        ))
+        .details(details)
+        .hint(format!(
+            "{}; then: gwinstall restart",
+            self.pip("--upgrade 'litellm[proxy,google]>=1.84.0' prisma")
+        ))
+    }
+
+    pub(super) fn package(&self, package: &str, needed: bool, without: &str) -> Finding {
+        if !needed {
+            return Finding::skip("no deployed model needs it");
+        }
+        let packages = match self.packages() {
+            Ok(packages) => packages,
+            Err(why) => return Finding::skip(why),
+        };
+        match packages.iter().find(|(name, _)| name == package) {
+            Some((_, version)) => {
+                Finding::pass(format!("{package} {version}")).details(json!({ "version": version }))
+            }
+            None => self
+                .bad(format!("{package} is not installed beside litellm: {without}"))
+                .hint(self.pip("'litellm[proxy,google]' prisma")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_of_a_script_is_read_from_its_head() {
+        let python = |head: &str| shebang(head).map(|path| path.display().to_string());
+        assert_eq!(python("#!/a/venv/bin/python3\nimport re").unwrap(), "/a/venv/bin/python3");
+        assert_eq!(python("#!/usr/bin/python3.12 -sE\n").unwrap(), "/usr/bin/python3.12");
+        let long = "#!/bin/sh\n'''exec' \"/a b/venv/bin/python\" \"$0\" \"$@\"\n' '''\n";
+        assert_eq!(python(long).unwrap(), "/a b/venv/bin/python");
+        assert_eq!(
+            python("#!/bin/sh\n'''exec' /long/bin/python3 \"$0\" \"$@\"\n").unwrap(),
+            "/long/bin/python3"
+        );
+        assert_eq!(python("#!/bin/sh\nexec litellm\n"), None);
+        assert_eq!(python("\x7fELF"), None);
+    }
+
+    #[test]
+    fn the_answer_of_an_interpreter_is_read_strictly() {
+        let said = parse("{\"python\": [3, 11, 2], \"packages\": {\"litellm\": \"1.82.8\"}}\n").unwrap();
+        assert_eq!(said.python, (3, 11, 2));
+        assert_eq!(said.packages.unwrap(), [("litellm".to_owned(), "1.82.8".to_owned())]);
+        assert_eq!(parse("{\"python\": [3, 7, 1], \"packages\": null}").unwrap().packages, None);
+        assert_eq!(parse("hello"), None);
+        assert_eq!(parse("{\"python\": [3], \"packages\": {}}"), None);
+    }
+}

@@ -5,6 +5,8 @@ mod verbs_world;
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use verbs_world::{World, program};
@@ -60,14 +62,14 @@ fn a_package_that_is_missing_beside_litellm_is_named_with_its_pip() {
 fn poisoned_versions_and_old_pythons_are_named() {
     for version in ["1.82.7", "1.82.8"] {
         let said = format!(r#"{{"python": [3, 12, 1], "packages": {{"litellm": "{version}"}}}}"#);
-        fails(
-            &with_python(deployed(), &said),
-            "litellm_version_safe",
-            "pip install --force-reinstall 'litellm[proxy,google]!=1.82.7,!=1.82.8'",
-        );
+        fails(&with_python(deployed(), &said), "litellm_version_safe", "do not start it");
     }
     let old = with_python(deployed(), r#"{"python": [3, 8, 10], "packages": {"litellm": "1.0"}}"#);
     fails(&old, "python_recent_enough", "python3 -m venv");
+    let new = with_python(deployed(), r#"{"python": [3, 15, 0], "packages": {}}"#);
+    fails(&new, "python_recent_enough", "python3.14 -m venv");
+    let newest = with_python(deployed(), r#"{"python": [3, 14, 9], "packages": {}}"#);
+    assert_eq!(check(&newest, "python_recent_enough")["status"], "PASS");
     let silent = with_python(deployed(), "no answer");
     fails(&silent, "python_recent_enough", "Python 3.10");
     let absent = deployed().with("GATEWAY_LITELLM_BIN", "/nowhere/litellm");
@@ -97,38 +99,92 @@ fn a_version_with_a_known_hole_is_a_warning_with_its_upgrade() {
     }
 }
 
-#[test]
-fn looking_at_a_poisoned_version_runs_nothing_of_it() {
+/// A venv at `venv` with LiteLLM in this version: its package directory, and its interpreter, which is a real one.
+fn venv_with(venv: &Path, version: &str) -> Option<(PathBuf, PathBuf)> {
     let Some(python) =
         ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| fs::metadata(path).is_ok())
     else {
         eprintln!("skipped: there is no python3 here");
-        return;
+        return None;
     };
-    let world = deployed();
-    let venv = world.gateway("venv");
-    let bin = venv.join("bin");
-    fs::create_dir_all(&bin).unwrap();
-    std::os::unix::fs::symlink(python, bin.join("python3")).unwrap();
+    let interpreter = venv.join("bin/python3");
+    fs::create_dir_all(venv.join("bin")).unwrap();
+    std::os::unix::fs::symlink(python, &interpreter).unwrap();
     fs::write(venv.join("pyvenv.cfg"), "home = /usr/bin\n").unwrap();
-    let version = std::process::Command::new(python)
+    let of_python = Command::new(python)
         .args(["-c", "import sys; print('python%d.%d' % sys.version_info[:2])"])
         .output()
         .unwrap();
     let packages =
-        venv.join("lib").join(String::from_utf8(version.stdout).unwrap().trim()).join("site-packages");
-    fs::create_dir_all(packages.join("litellm-1.82.8.dist-info")).unwrap();
-    let metadata = "Metadata-Version: 2.1\nName: litellm\nVersion: 1.82.8\n";
-    fs::write(packages.join("litellm-1.82.8.dist-info/METADATA"), metadata).unwrap();
-    let mark = world.home().join("it-ran");
-    fs::write(packages.join("evil.pth"), format!("import os; open({:?}, 'w')\n", mark.to_str().unwrap()))
-        .unwrap();
-    program(&bin.join("litellm"), &format!("#!{}\n", bin.join("python3").display()));
-    fails(&world, "litellm_version_safe", "do not start it");
-    assert!(!mark.exists(), "a .pth file of the packages was run");
-    // The control: an ordinary start of that interpreter does run it.
-    let _ = std::process::Command::new(bin.join("python3")).args(["-c", ""]).status();
-    assert!(mark.exists());
+        venv.join("lib").join(String::from_utf8(of_python.stdout).unwrap().trim()).join("site-packages");
+    let facts = packages.join(format!("litellm-{version}.dist-info"));
+    fs::create_dir_all(&facts).unwrap();
+    let metadata = format!("Metadata-Version: 2.1\nName: litellm\nVersion: {version}\n");
+    fs::write(facts.join("METADATA"), metadata).unwrap();
+    program(&venv.join("bin/litellm"), &format!("#!{}\n", interpreter.display()));
+    Some((packages, interpreter))
+}
+
+/// The mark outlives an upgrade, so it counts whatever the version; and no advice runs that Python again.
+#[test]
+fn what_a_poisoned_version_left_is_found_is_not_run_and_goes_with_its_venv() {
+    for (version, pth, poisoned) in [
+        ("1.82.8", "evil.pth", true),
+        ("1.82.7", "evil.pth", true),
+        ("1.106.2", "litellm_init.pth", true),
+        ("1.106.2", "other.pth", false),
+    ] {
+        let world = deployed();
+        let Some((packages, python)) = venv_with(&world.gateway("venv"), version) else { return };
+        let mark = world.home().join("it-ran");
+        fs::write(packages.join(pth), format!("import os; open({:?}, 'w')\n", mark.to_str().unwrap()))
+            .unwrap();
+        let said = world.run(&["doctor"]);
+        assert!(!mark.exists(), "a .pth file of the packages was run");
+        assert_eq!(said.out.contains("-m pip install"), !poisoned, "{}", said.out);
+        if poisoned {
+            fails(&world, "litellm_version_safe", "rm -rf ~/.claude/gateway/venv && python3 -m venv");
+        } else {
+            assert_eq!(check(&world, "litellm_version_safe")["status"], "PASS");
+        }
+        // The control: an ordinary start of that interpreter does run it.
+        let _ = Command::new(python).args(["-c", ""]).status();
+        assert!(mark.exists());
+    }
+}
+
+/// Without a venv the advice names what to delete, and touches nothing else of that Python.
+#[test]
+fn a_poisoned_version_outside_a_venv_is_deleted_by_its_files() {
+    let said = r#"{"python": [3, 12, 1], "packages": {"litellm": "1.82.7"}, "mark": "/opt/p/litellm_init.pth", "site": "/opt/p"}"#;
+    fails(
+        &with_python(deployed(), said),
+        "litellm_version_safe",
+        "rm -f /opt/p/litellm_init.pth && rm -rf /opt/p/litellm /opt/p/litellm-*.dist-info && python3 -m venv",
+    );
+}
+
+/// What pip, pipx, uv and pyenv write as the first line of `litellm` differs; whoever cannot be understood is no failure.
+#[test]
+fn the_python_of_litellm_is_found_through_env_or_is_said_to_be_unknown() {
+    let all = r#"{"python": [3, 12, 1], "packages": {"litellm": "1.106.2"}}"#;
+    let world = with_python(deployed(), all);
+    let path = format!("{}:/usr/bin:/bin", world.home().join("tools").display());
+    let litellm = world.home().join("tools/litellm");
+    let elsewhere = world.home().join("elsewhere/litellm");
+    program(&elsewhere, "#!/usr/bin/env python3\n");
+    let world = world.with("PATH", path).with("GATEWAY_LITELLM_BIN", elsewhere.to_str().unwrap());
+    assert_eq!(check(&world, "python_recent_enough")["details"]["version"], "3.12.1");
+    assert_eq!(check(&world, "litellm_version_safe")["status"], "PASS");
+    // A shim of pyenv is a shell script, with its Python beside it.
+    program(&litellm, "#!/usr/bin/env bash\nexec pyenv exec litellm \"$@\"\n");
+    let shim = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
+    assert_eq!(check(&shim, "python_recent_enough")["status"], "PASS");
+    program(&elsewhere, "#!/bin/sh\nexec /opt/litellm \"$@\"\n");
+    let unknown = shim.with("GATEWAY_LITELLM_BIN", elsewhere.to_str().unwrap());
+    let found = check(&unknown, "python_recent_enough");
+    assert_eq!(found["status"], "WARN", "{found}");
+    assert!(found["message"].as_str().unwrap().contains("cannot be told"), "{found}");
 }
 
 #[test]

@@ -17,28 +17,37 @@ const POISONED: [&str; 2] = ["1.82.7", "1.82.8"];
 /// Before it a forged Host header passed authentication (CVE-2026-49468).
 const OLDEST_SAFE: (u64, u64) = (1, 84);
 const OLDEST_PYTHON: (u64, u64) = (3, 10);
+/// LiteLLM cannot be installed for it.
+const TOO_NEW_PYTHON: (u64, u64) = (3, 15);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Versions from the metadata beside the interpreter, without running any package.
 const ASK: &str = r#"
 import json, os, site, sys
-found = {}
+home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
+inside = os.path.exists(os.path.join(home, "pyvenv.cfg"))
+if inside:
+    version = "python%d.%d" % sys.version_info[:2]
+    paths = [os.path.join(home, lib, version, "site-packages") for lib in ("lib", "lib64")]
+else:
+    paths = site.getsitepackages() + [site.getusersitepackages()]
+# What the malicious versions left for every later start of that Python; an upgrade does not remove it.
+marks = [os.path.join(path, "litellm_init.pth") for path in paths]
+found, litellm = {}, None
 try:
     import importlib.metadata as metadata
-    home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
-    inside = os.path.exists(os.path.join(home, "pyvenv.cfg"))
-    if inside:
-        version = "python%d.%d" % sys.version_info[:2]
-        paths = [os.path.join(home, lib, version, "site-packages") for lib in ("lib", "lib64")]
-    else:
-        paths = site.getsitepackages() + [site.getusersitepackages()]
     for name in ("litellm", "google-auth", "prisma", "gunicorn"):
         for package in metadata.distributions(name=name, path=paths):
             found[name] = package.version
+            if name == "litellm":
+                litellm = str(package.locate_file(""))
             break
 except ImportError:
     found = None
-print(json.dumps({"python": list(sys.version_info[:3]), "packages": found}))
+print(json.dumps({
+    "python": list(sys.version_info[:3]), "packages": found, "venv": home if inside else None,
+    "mark": next(filter(os.path.exists, marks), None), "site": litellm,
+}))
 "#;
 
 /// What start-gateway.sh would use, and what is said about it.
@@ -56,6 +65,24 @@ struct Said {
     python: (u64, u64, u64),
     /// `None`: it is too old to tell.
     packages: Option<Vec<(String, String)>>,
+    /// The virtual environment that it is of.
+    venv: Option<PathBuf>,
+    /// The `.pth` file that a malicious version left behind.
+    mark: Option<PathBuf>,
+    /// The directory that holds the package litellm.
+    site: Option<PathBuf>,
+}
+
+impl Said {
+    fn version_of(&self, package: &str) -> Option<&str> {
+        let (_, version) = self.packages.as_ref()?.iter().find(|(name, _)| name == package)?;
+        Some(version)
+    }
+
+    /// Whether an ordinary start of this interpreter may run what somebody planted.
+    fn is_poisoned(&self) -> bool {
+        self.mark.is_some() || self.version_of("litellm").is_some_and(|version| POISONED.contains(&version))
+    }
 }
 
 impl Tools {
@@ -77,7 +104,7 @@ impl Tools {
             Some(python) => system::listen_to(python, &["-S", "-c", ASK], PATIENCE).and_then(|text| {
                 parse(&text).ok_or_else(|| format!("{} gave no usable answer", python.display()))
             }),
-            None if litellm.is_some() => Err("the interpreter of litellm was not found".to_owned()),
+            None if litellm.is_some() => Err("the Python that runs litellm cannot be told".to_owned()),
             None => Err("python3 was not found".to_owned()),
         };
         Self { litellm, named_wrongly, python, said }
@@ -88,7 +115,11 @@ impl Tools {
 fn interpreter(script: &Path) -> Option<PathBuf> {
     let real = disk::canonical(script).ok()?;
     let head = disk::read_from(&real, 0, 4096).unwrap_or_default();
-    let named = shebang(&String::from_utf8_lossy(&head)).filter(|path| disk::is_program(path));
+    let named = match shebang(&String::from_utf8_lossy(&head)) {
+        Some(Named::At(path)) => Some(path).filter(|path| disk::is_program(path)),
+        Some(Named::OnPath(name)) => system::program(&name),
+        None => None,
+    };
     named.or_else(|| {
         let beside =
             |name: &str| real.parent().map(|dir| dir.join(name)).filter(|path| disk::is_program(path));
@@ -96,22 +127,35 @@ fn interpreter(script: &Path) -> Option<PathBuf> {
     })
 }
 
-/// `#!/path/python3`, or what installers write where that path would be too long: `'''exec' "/path/python3" "$0" "$@"`.
-fn shebang(head: &str) -> Option<PathBuf> {
+/// How a script names its Python.
+#[derive(Debug, PartialEq)]
+enum Named {
+    At(PathBuf),
+    /// For `env` to find.
+    OnPath(String),
+}
+
+/// `#!/path/python3`, `#!/usr/bin/env python3`, or what installers write where a path would be too long for either:
+/// `'''exec' "/path/python3" "$0" "$@"`.
+fn shebang(head: &str) -> Option<Named> {
     let mut lines = head.lines();
     let first = lines.next()?.strip_prefix("#!")?.trim();
-    let is_python = |path: &str| {
-        path.starts_with('/') && path.rsplit('/').next().is_some_and(|name| name.starts_with("python"))
-    };
+    let is_python = |path: &str| path.rsplit('/').next().is_some_and(|name| name.starts_with("python"));
+    let at = |path: &str| (path.starts_with('/') && is_python(path)).then(|| Named::At(PathBuf::from(path)));
     // `-E` and the like follow the path, which may hold no space where the kernel reads it.
-    let direct = first.split_whitespace().next().unwrap_or_default();
-    if is_python(direct) {
-        return Some(PathBuf::from(direct));
+    let mut words = first.split_whitespace();
+    let direct = words.next().unwrap_or_default();
+    if direct.ends_with("/env") {
+        // Its own options (`-S`) and NAME=value come before the program.
+        let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+        let on_path = !name.contains('/') && is_python(name);
+        return at(name).or_else(|| on_path.then(|| Named::OnPath(name.to_owned())));
+    }
+    if let Some(named) = at(direct) {
+        return Some(named);
     }
     let exec = lines.next()?.strip_prefix("'''exec' ")?;
-    let path =
-        exec.strip_prefix('"').map_or_else(|| exec.split(' ').next(), |rest| rest.split('"').next())?;
-    is_python(path).then(|| PathBuf::from(path))
+    at(exec.strip_prefix('"').map_or_else(|| exec.split(' ').next(), |rest| rest.split('"').next())?)
 }
 
 fn parse(text: &str) -> Option<Said> {
@@ -122,7 +166,9 @@ fn parse(text: &str) -> Option<Said> {
         let version = |(name, version): (&String, &Value)| Some((name.clone(), version.as_str()?.to_owned()));
         packages.iter().filter_map(version).collect()
     });
-    Some(Said { python: (*major, *minor, *patch), packages })
+    let path = |key: &str| value.get(key).and_then(Value::as_str).map(PathBuf::from);
+    let (venv, mark, site) = (path("venv"), path("mark"), path("site"));
+    Some(Said { python: (*major, *minor, *patch), packages, venv, mark, site })
 }
 
 /// The first two numbers of a version: 1.84.0, 1.84.0rc1.
@@ -143,38 +189,65 @@ impl Judge<'_> {
         if self.deployed { Finding::fail(message) } else { Finding::warn(message) }
     }
 
+    fn poisoned(&self) -> Option<&Said> {
+        self.tools.said.as_ref().ok().filter(|said| said.is_poisoned())
+    }
+
     /// How LiteLLM gets its own venv, where the start script looks for it.
-    fn venv(&self) -> String {
+    fn venv(&self, python: &str) -> String {
         let dir = self.place.paste(&self.place.file("venv"));
-        format!("python3 -m venv {dir} && {dir}/bin/pip install 'litellm[proxy,google]' prisma")
+        format!("{python} -m venv {dir} && {dir}/bin/pip install 'litellm[proxy,google]' prisma")
+    }
+
+    /// How a malicious version is got rid of. Its own interpreter is not asked to: pip too would begin with running what
+    /// was planted.
+    fn anew(&self, said: &Said) -> String {
+        let paste = |path: &Path| self.place.paste(path);
+        let mut steps = Vec::new();
+        if let Some(venv) = &said.venv {
+            steps.push(format!("rm -rf {}", paste(venv)));
+        } else {
+            steps.extend(said.mark.iter().map(|mark| format!("rm -f {}", paste(mark))));
+            let package = |site: &PathBuf| format!("rm -rf {0}/litellm {0}/litellm-*.dist-info", paste(site));
+            steps.extend(said.site.iter().map(package));
+        }
+        steps.push(self.venv("python3"));
+        steps.join(" && ")
     }
 
     /// How the interpreter in use gets packages.
     fn pip(&self, what: &str) -> String {
         match (&self.tools.litellm, &self.tools.python) {
             (Some(_), Some(python)) => format!("{} -m pip install {what}", self.place.paste(python)),
-            _ => self.venv(),
+            _ => self.venv("python3"),
         }
     }
 
     pub(super) fn python(&self) -> Finding {
-        let said =
-            match &self.tools.said {
-                Ok(said) => said,
-                Err(why) => return self.bad(why.clone()).hint(
-                    "install Python 3.10 or newer, for example: sudo apt-get install python3 python3-venv",
-                ),
-            };
+        let said = match &self.tools.said {
+            Ok(said) => said,
+            // It may well run: a wrapper, a shim, a container.
+            Err(why) if self.tools.litellm.is_some() && self.tools.python.is_none() => {
+                return Finding::warn(why.clone()).hint(self.venv("python3"));
+            }
+            Err(why) => {
+                return self.bad(why.clone()).hint(
+                    "install Python 3.10 to 3.14, for example: sudo apt-get install python3 python3-venv",
+                );
+            }
+        };
         let (major, minor, patch) = said.python;
         let version = format!("{major}.{minor}.{patch}");
         let shown = self.tools.python.as_ref().map_or_else(String::new, |path| self.place.show(path));
         let details = json!({ "python": shown, "version": version });
-        if (major, minor) >= OLDEST_PYTHON {
-            return Finding::pass(format!("{shown} is Python {version}")).details(details);
-        }
-        self.bad(format!("{shown} is Python {version}, and LiteLLM needs 3.10 or newer"))
+        let (other, command) = match (major, minor) {
+            python if python < OLDEST_PYTHON => ("a newer Python", "python3"),
+            python if python >= TOO_NEW_PYTHON => ("Python 3.14 beside it", "python3.14"),
+            _ => return Finding::pass(format!("{shown} is Python {version}")).details(details),
+        };
+        self.bad(format!("{shown} is Python {version}, and LiteLLM needs 3.10 to 3.14"))
             .details(details)
-            .hint(format!("install a newer Python, then: {}", self.venv()))
+            .hint(format!("install {other}, then: {}", self.venv(command)))
     }
 
     pub(super) fn litellm(&self) -> Finding {
@@ -185,7 +258,7 @@ impl Judge<'_> {
         }
         match &self.tools.litellm {
             Some(path) => Finding::pass(format!("{} will be used", self.place.show(path))),
-            None => self.bad("litellm was not found".to_owned()).hint(self.venv()),
+            None => self.bad("litellm was not found".to_owned()).hint(self.venv("python3")),
         }
     }
 
@@ -200,6 +273,9 @@ impl Judge<'_> {
     }
 
     pub(super) fn version(&self) -> Finding {
+        if let Some(said) = self.poisoned() {
+            return self.malicious(said);
+        }
         let packages = match self.packages() {
             Ok(packages) => packages,
             Err(why) => return Finding::skip(why),
@@ -210,12 +286,6 @@ impl Judge<'_> {
             );
         };
         let details = json!({ "version": version });
-        if POISONED.contains(&version.as_str()) {
-            let pip = self.pip("--force-reinstall 'litellm[proxy,google]!=1.82.7,!=1.82.8' prisma");
-            return Finding::fail(format!("LiteLLM {version} was published with malicious code; treat every credential on this machine as known to others"))
-                .details(details)
-                .hint(format!("do not start it; {pip}; then change your keys"));
-        }
         if release(version).is_some_and(|release| release >= OLDEST_SAFE) {
             return Finding::pass(format!("LiteLLM {version}")).details(details);
         }
@@ -229,9 +299,28 @@ impl Judge<'_> {
         ))
     }
 
+    fn malicious(&self, said: &Said) -> Finding {
+        let version = said.version_of("litellm");
+        let mark = said.mark.as_ref().map(|mark| self.place.show(mark));
+        let what = match (version.filter(|version| POISONED.contains(version)), &mark) {
+            (None, Some(mark)) => {
+                format!("{mark} is of a malicious version of LiteLLM, and every start of its Python runs it")
+            }
+            (version, _) => {
+                format!("LiteLLM {} was published with malicious code", version.unwrap_or_default())
+            }
+        };
+        Finding::fail(format!("{what}; treat every credential on this machine as known to others"))
+            .details(json!({ "version": version, "mark": mark }))
+            .hint(format!("do not start it; {}; then change your keys", self.anew(said)))
+    }
+
     pub(super) fn package(&self, package: &str, needed: bool, without: &str) -> Finding {
         if !needed {
             return Finding::skip("no deployed model needs it");
+        }
+        if self.poisoned().is_some() {
+            return Finding::skip("nothing is to be installed beside a malicious LiteLLM");
         }
         let packages = match self.packages() {
             Ok(packages) => packages,
@@ -254,17 +343,21 @@ mod tests {
 
     #[test]
     fn the_interpreter_of_a_script_is_read_from_its_head() {
-        let python = |head: &str| shebang(head).map(|path| path.display().to_string());
-        assert_eq!(python("#!/a/venv/bin/python3\nimport re").unwrap(), "/a/venv/bin/python3");
-        assert_eq!(python("#!/usr/bin/python3.12 -sE\n").unwrap(), "/usr/bin/python3.12");
+        let at = |path: &str| Some(Named::At(PathBuf::from(path)));
+        assert_eq!(shebang("#!/a/venv/bin/python3\nimport re"), at("/a/venv/bin/python3"));
+        assert_eq!(shebang("#!/usr/bin/python3.12 -sE\n"), at("/usr/bin/python3.12"));
         let long = "#!/bin/sh\n'''exec' \"/a b/venv/bin/python\" \"$0\" \"$@\"\n' '''\n";
-        assert_eq!(python(long).unwrap(), "/a b/venv/bin/python");
-        assert_eq!(
-            python("#!/bin/sh\n'''exec' /long/bin/python3 \"$0\" \"$@\"\n").unwrap(),
-            "/long/bin/python3"
-        );
-        assert_eq!(python("#!/bin/sh\nexec litellm\n"), None);
-        assert_eq!(python("\x7fELF"), None);
+        assert_eq!(shebang(long), at("/a b/venv/bin/python"));
+        let bare = "#!/bin/sh\n'''exec' /long/bin/python3 \"$0\" \"$@\"\n";
+        assert_eq!(shebang(bare), at("/long/bin/python3"));
+        let by_env = |name: &str| Some(Named::OnPath(name.to_owned()));
+        assert_eq!(shebang("#!/usr/bin/env python3\n"), by_env("python3"));
+        assert_eq!(shebang("#!/usr/bin/env -S A=b python3.12 -sE\n"), by_env("python3.12"));
+        assert_eq!(shebang("#!/usr/bin/env -S /opt/python3 -s\n"), at("/opt/python3"));
+        assert_eq!(shebang("#!/usr/bin/env bash\n"), None);
+        assert_eq!(shebang("#!/usr/bin/env -S bin/python3\n"), None);
+        assert_eq!(shebang("#!/bin/sh\nexec litellm\n"), None);
+        assert_eq!(shebang("\x7fELF"), None);
     }
 
     #[test]

@@ -170,6 +170,8 @@ check_references() {
 
 # --- LiteLLM --------------------------------------------------------------------------------------------------------------
 
+make_venv="python3 -m venv $(quoted "$dir/venv") && $(quoted "$dir/venv/bin/pip") install 'litellm[proxy,google]' prisma"
+
 find_litellm() {
 	if [ -n "${GATEWAY_LITELLM_BIN-}" ]; then
 		litellm=$GATEWAY_LITELLM_BIN
@@ -177,9 +179,30 @@ find_litellm() {
 	elif [ -x "$dir/venv/bin/litellm" ]; then
 		litellm=$dir/venv/bin/litellm
 	else
-		litellm=$(command -v litellm) || fail "litellm was not found" \
-			"python3 -m venv $(quoted "$dir/venv") && $(quoted "$dir/venv/bin/pip") install 'litellm[proxy,google]' prisma"
+		litellm=$(command -v litellm) || fail "litellm was not found" "$make_venv"
 	fi
+	refuse_malicious
+}
+
+# LiteLLM 1.82.7 and 1.82.8 stole credentials, and left a file that every start of their Python runs. Both are looked for by
+# name, in the directories that belong to the program; nothing of them is started for it, not even to remove them.
+refuse_malicious() {
+	program=$litellm
+	# pipx and uv put a link on the PATH.
+	while [ -L "$program" ]; do
+		link=$(readlink "$program")
+		case $link in /*) program=$link ;; *) program=$(dirname -- "$program")/$link ;; esac
+	done
+	python=$(LC_ALL=C sed -n -e '1s,^#![[:space:]]*\(/[^[:space:]]*\).*,\1,p' -e 1q "$program") || python=
+	for used in "$program" ${python:+"$python"}; do
+		prefix=$(CDPATH='' cd -- "$(dirname -- "$used")/.." 2>/dev/null && pwd -P) || continue
+		for found in "$prefix"/lib*/python*/*-packages/litellm_init.pth "$prefix"/lib*/python*/*-packages/litellm-1.82.[78].dist-info; do
+			[ -e "$found" ] || continue
+			gone="rm -rf $(quoted "$prefix")"
+			[ -f "$prefix/pyvenv.cfg" ] || gone="cd $(quoted "$(dirname -- "$found")") && rm -rf litellm litellm_init.pth litellm-1.82.[78].dist-info"
+			fail "$found is of a malicious release of LiteLLM: do not start it, and change every key that this machine knows" "$gone && $make_venv"
+		done
+	done
 }
 
 validate_config() {
@@ -215,7 +238,8 @@ probe() {
 		curl -q -fsS --noproxy '*' --max-time 3 -o /dev/null "$url$1" 2>/dev/null || code=$?
 		case $code in 0) return 0 ;; 7) return 2 ;; *) return 1 ;; esac
 	fi
-	python3 - "$url$1" <<-'EOF'
+	# -S: no package of this Python is needed, and none gets to run.
+	python3 -S - "$url$1" <<-'EOF'
 	import sys, urllib.error, urllib.request
 	opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 	try:

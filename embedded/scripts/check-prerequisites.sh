@@ -38,37 +38,49 @@ check_litellm() {
 		print_error "litellm was not found" "$install_line"
 		return 0
 	fi
-	# One start of Python answers everything: its version, LiteLLM's version, and the packages that are missing.
-	answer=$("$python" - <<-'EOF'
-	import importlib.metadata, importlib.util, sys
-	def there(name):
-	    try:
-	        return importlib.util.find_spec(name) is not None
-	    except ImportError:
-	        return False
-	try:
-	    version = importlib.metadata.version("litellm")
-	except importlib.metadata.PackageNotFoundError:
-	    version = "unknown"
+	# One start of Python answers everything: its version, LiteLLM's version, the packages that are missing; on lines of their own
+	# its venv, and the directory of a malicious LiteLLM. -S: the .pth files among its packages would run, theirs among them.
+	answer=$("$python" -S - <<-'EOF'
+	import importlib.metadata, os, site, sys
+	home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
+	venv = home if os.path.exists(os.path.join(home, "pyvenv.cfg")) else ""
+	inside = [os.path.join(home, lib, "python%d.%d" % sys.version_info[:2], "site-packages") for lib in ("lib", "lib64")]
+	paths = inside if venv else site.getsitepackages() + [site.getusersitepackages()]
+	def package(name):
+	    return next(iter(importlib.metadata.distributions(name=name, path=paths)), None)
+	litellm = package("litellm")
+	version = litellm.version if litellm else "unknown"
+	bad = [path for path in paths if os.path.exists(os.path.join(path, "litellm_init.pth"))]
+	if version in ("1.82.7", "1.82.8"):
+	    bad.append(str(litellm.locate_file("")))
 	good = (3, 10) <= sys.version_info[:2] < (3, 15)
-	missing = [name for name in ("google.auth", "prisma", "gunicorn", "fastapi") if not there(name)]
+	missing = [name for name in ("google-auth", "prisma", "gunicorn", "fastapi") if not package(name)]
 	print("%d.%d" % sys.version_info[:2], "good" if good else "bad", version, ",".join(missing) or "none")
+	print(venv, (bad or [""])[0], sep="\n")
 	EOF
 	) || answer="? bad unknown none"
-	# shellcheck disable=SC2086 # four words
-	set -- $answer
+	venv=$(printf '%s\n' "$answer" | sed -n 2p)
+	malicious=$(printf '%s\n' "$answer" | sed -n 3p)
+	# shellcheck disable=SC2046 # four words
+	set -- $(printf '%s\n' "$answer" | sed -n 1p)
 	case $2 in
 	good) print_success "Python $1" ;;
 	*) print_error "LiteLLM needs Python 3.10 to 3.14, $python is $1" "$install_line" ;;
 	esac
+	if [ -n "$malicious" ]; then
+		# Its own pip would begin with running what they left.
+		gone="rm -rf $(quoted "$venv")"
+		[ -n "$venv" ] || gone="cd $(quoted "$malicious") && rm -rf litellm litellm_init.pth litellm-1.82.[78].dist-info"
+		print_error "$malicious holds files of the releases of March 2026 that steal credentials (LiteLLM 1.82.7, 1.82.8); renew every key they could read" "$gone && $install_line"
+		return 0
+	fi
 	case $3 in
-	1.82.7 | 1.82.8) print_error "LiteLLM $3 is one of the two releases of March 2026 that steal credentials; renew every key it could read" "$(quoted "$python") -m pip install --upgrade 'litellm[proxy,google]'" ;;
 	0.* | 1.[0-9].* | 1.[0-7][0-9].* | 1.8[0-3].*) print_warning "LiteLLM $3 is older than 1.84.0: a forged Host header passes its authentication (CVE-2026-49468)" "$(quoted "$python") -m pip install --upgrade 'litellm[proxy,google]>=1.84.0' prisma" ;;
 	unknown) print_warning "the version of $litellm is unknown" ;;
 	*) print_success "LiteLLM $3" ;;
 	esac
 	case ,$4, in
-	*,google.auth,*) print_error "the Python package google-auth is missing: every Vertex AI call would fail" "$(quoted "$python") -m pip install 'litellm[proxy,google]'" ;;
+	*,google-auth,*) print_error "the Python package google-auth is missing: every Vertex AI call would fail" "$(quoted "$python") -m pip install 'litellm[proxy,google]'" ;;
 	*) print_success "google-auth" ;;
 	esac
 	case ,$4, in

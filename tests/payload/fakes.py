@@ -176,6 +176,22 @@ class Place(unittest.TestCase):
         path.chmod(0o755)
         return path
 
+    def plant(self, version, pth):
+        """A venv with a real Python and LiteLLM in this version, and a .pth file in it that makes the returned path when it is run."""
+        venv = self.dir / "venv"
+        shutil.rmtree(venv, ignore_errors=True)
+        self.litellm()
+        (venv / "bin/python").symlink_to(pathlib.Path(sys.executable).resolve())
+        (venv / "pyvenv.cfg").write_text(f"home = {pathlib.Path(sys.executable).resolve().parent}\n")
+        packages = venv / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+        facts = packages / f"litellm-{version}.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: litellm\nVersion: {version}\n")
+        mark = self.home / "planted code ran"
+        mark.unlink(missing_ok=True)
+        (packages / pth).write_text(f"import pathlib; pathlib.Path({str(mark)!r}).touch()\n")
+        return mark
+
     def env(self, **more):
         return {"HOME": str(self.home), "PATH": f"{self.bin}:/usr/bin:/bin", "LANG": "C.UTF-8"} | more
 
@@ -240,6 +256,11 @@ class Place(unittest.TestCase):
             self.addCleanup(server.server_close)
             self.addCleanup(server.shutdown)
         return f"http://127.0.0.1:{proxy.server_port}", cert
+
+
+def pasted(path):
+    """A path as the scripts quote it for a person to paste."""
+    return "'" + str(path).replace("'", "'\\''") + "'"
 
 
 def shell_scripts():

@@ -3,10 +3,12 @@ import hashlib
 import io
 import json
 import socket
+import subprocess
+import sys
 import tarfile
 import unittest
 
-from fakes import EMBEDDED, KEY, SHELLS, Place, shell_scripts
+from fakes import EMBEDDED, KEY, SHELLS, Place, pasted, shell_scripts
 
 SETTINGS = {"apiKeyHelper": "~/.claude/gateway/scripts/print-gateway-key.sh", "env": {"ANTHROPIC_API_KEY": ""}}
 
@@ -99,11 +101,11 @@ class Status(Place):
 class Prerequisites(Place):
     name = "scripts/check-prerequisites.sh"
 
-    def python_behind(self, version="3.12", litellm="1.106.2", missing="none", good="good"):
+    def python_behind(self, version="3.12", litellm="1.106.2", missing="none", good="good", malicious=""):
         """A litellm whose Python answers as told."""
         self.litellm()
         path = self.dir / "venv/bin/python"
-        path.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{version} {good} {litellm} {missing}'\n")
+        path.write_text(f"#!/bin/sh\ncat >/dev/null\nprintf '%s\\n' '{version} {good} {litellm} {missing}' '' '{malicious}'\n")
         path.chmod(0o755)
 
     def test_ready_in_every_shell(self):
@@ -114,8 +116,8 @@ class Prerequisites(Place):
 
     def test_the_seven_that_people_miss(self):
         self.expect(1, ["litellm was not found", "install 'litellm[proxy,google]' prisma"], self.name)
-        for wrong, words in ((dict(version="3.9", good="bad"), "needs Python 3.10"), (dict(litellm="1.82.7"), "steal credentials"), (dict(litellm="1.82.8"), "steal credentials"),
-                             (dict(missing="google.auth"), "google-auth is missing"), (dict(missing="prisma"), "prisma is missing"),
+        for wrong, words in ((dict(version="3.9", good="bad"), "needs Python 3.10"), (dict(litellm="1.82.7", malicious="/opt/p"), ["steal credentials", "try: cd '/opt/p' && rm -rf litellm"]),
+                             (dict(missing="google-auth"), "google-auth is missing"), (dict(missing="prisma"), "prisma is missing"),
                              (dict(missing="gunicorn,fastapi"), "without its proxy")):
             self.python_behind(**wrong)
             self.expect(1, words, self.name)
@@ -134,6 +136,19 @@ class Prerequisites(Place):
         self.expect(1, "NO_PROXY lacks 127.0.0.1", self.name)
         self.set_env(HTTPS_PROXY="http://proxy.example.com:8080", NO_PROXY="localhost,127.0.0.1")
         self.expect(0, "PASS NO_PROXY", self.name)
+
+    def test_a_malicious_litellm_is_found_not_run_and_its_venv_replaced(self):
+        for version, pth, bad in (("1.82.7", "a.pth", True), ("1.82.8", "a.pth", True), ("1.106.2", "litellm_init.pth", True), ("1.106.2", "a.pth", False)):
+            planted = self.plant(version, pth)
+            self.program("python3", f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+            for shell in SHELLS:
+                text = self.expect(1, "rm -rf" if bad else f"PASS LiteLLM {version}", self.name, "--standalone", shell=shell)
+                self.assertFalse(planted.exists(), "a .pth file was run")
+                if bad:
+                    self.assertIn(f"try: rm -rf {pasted(self.dir / 'venv')} && python3 -m venv", text)
+                    self.assertNotIn("-m pip", text)
+            subprocess.run([self.dir / "venv/bin/python", "-c", ""], env=self.env(), check=True)
+            self.assertTrue(planted.exists(), "the control")
 
     def test_the_doctor_is_asked_as_well_where_gwinstall_is(self):
         self.python_behind()

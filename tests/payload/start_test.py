@@ -10,7 +10,7 @@ import sys
 import time
 
 import assemble
-from fakes import EMBEDDED, KEY, SHELLS, Place, running
+from fakes import EMBEDDED, KEY, SHELLS, Place, pasted, running
 
 sys.path.insert(0, str(EMBEDDED / "scripts"))
 sys.dont_write_bytecode = True
@@ -156,6 +156,25 @@ class Start(Place):
         self.expect(0, "runs", "start-gateway.sh", GATEWAY_LITELLM_BIN=str(elsewhere))
         self.run_script("start-gateway.sh", "stop")
         (self.bin / "litellm").symlink_to(elsewhere)
+        self.expect(0, "runs", "start-gateway.sh")
+
+    def test_a_malicious_litellm_is_refused_and_nothing_of_it_runs(self):
+        for version, pth in (("1.82.7", "a.pth"), ("1.82.8", "a.pth"), ("1.106.2", "litellm_init.pth")):
+            planted = self.plant(version, pth)
+            self.program_path.write_text(f"#!{self.dir}/venv/bin/python\n")
+            for shell in SHELLS:
+                text = self.expect(1, ["malicious", f"try: rm -rf {pasted(self.dir / 'venv')} && python3 -m venv"], "start-gateway.sh", shell=shell)
+                self.assertFalse(planted.exists(), text)
+        # A link on the PATH, as pipx and uv leave it, leads to the same place.
+        (self.bin / "litellm").symlink_to(os.path.relpath(self.program_path, self.bin))
+        self.expect(1, "malicious", "start-gateway.sh", "run", GATEWAY_LITELLM_BIN=str(self.bin / "litellm"))
+        # Installed without a venv: only its own files are to be deleted.
+        (self.dir / "venv/pyvenv.cfg").unlink()
+        site = self.dir / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+        self.expect(1, f"try: cd {pasted(site)} && rm -rf litellm litellm_init.pth", "start-gateway.sh")
+        self.assertFalse(planted.exists())
+        # The control: any other version starts.
+        self.plant("1.82.6", "a.pth")
         self.expect(0, "runs", "start-gateway.sh")
 
     def test_a_configuration_that_does_not_load_starts_nothing_and_reloads_nothing(self):

@@ -214,9 +214,9 @@ validate_config() {
 	fi
 }
 
-# The arguments of process $1, one a line.
+# The arguments of process $1, one a line. -ww: without a terminal the ps of macOS cuts its lines at 79 columns.
 arguments() {
-	if [ -r "/proc/$1/cmdline" ]; then tr '\0' '\n' <"/proc/$1/cmdline"; else ps -o args= -p "$1" 2>/dev/null; fi
+	if [ -r "/proc/$1/cmdline" ]; then tr '\0' '\n' <"/proc/$1/cmdline"; else ps -ww -o args= -p "$1" 2>/dev/null; fi
 }
 parent() { ps -o ppid= -p "$1" 2>/dev/null | tr -d ' '; }
 runs_our_config() {

@@ -3,7 +3,7 @@
 //! Names are those of the data model and an interface. A failed check before the change means exit 1 and nothing
 //! changed; after it, exit 5 and everything undone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -131,7 +131,7 @@ pub fn running(place: &Place, port: u16) -> Running {
         pid.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.trim().parse::<i32>().ok());
     let ours = pid.filter(|pid| system::is_running(*pid)).filter(|pid| {
         let config = place.file(files::CONFIG);
-        system::command_line(*pid).iter().any(|word| Path::new(word) == config)
+        system::was_started_with(*pid, &config)
     });
     if let Some(pid) = ours {
         return Running::Ours(pid);

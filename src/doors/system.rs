@@ -1,8 +1,8 @@
 //! Environment, clock, identity, randomness and other programs.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::domain::{Error, Instant, Result};
@@ -138,13 +138,21 @@ pub fn is_running(pid: i32) -> bool {
     rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
-/// What a process was started as, from /proc; empty where that does not exist.
-pub fn command_line(pid: i32) -> Vec<String> {
-    std::fs::read(format!("/proc/{pid}/cmdline"))
-        .map(|text| {
-            text.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
-        })
-        .unwrap_or_default()
+/// Whether a process was started with this path among its arguments.
+pub fn was_started_with(pid: i32, path: &Path) -> bool {
+    match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(words) => words.split(|byte| *byte == 0).any(|word| word == path.as_os_str().as_bytes()),
+        Err(_) => ps_shows(pid, path),
+    }
+}
+
+/// The same where there is no /proc, as on macOS. `ps` separates the words by spaces, which a path may hold as well.
+/// `-ww`: without a terminal the `ps` of macOS cuts its lines at 79 columns.
+fn ps_shows(pid: i32, path: &Path) -> bool {
+    let pid = pid.to_string();
+    let arguments = ["-ww", "-o", "args=", "-p", &pid];
+    let Ok(line) = listen_to(Path::new("ps"), &arguments, &[], Duration::from_secs(5)) else { return false };
+    format!(" {} ", line.trim_end()).contains(&format!(" {} ", path.display()))
 }
 
 /// Sends a signal; `false` when the process is gone.
@@ -166,8 +174,8 @@ pub fn run(program: &std::path::Path, arguments: &[&str], environment: &[(&str, 
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// The same, with what it says on either stream kept: passed on to our stderr once it has ended, and given back. A file in
-/// memory takes it, because a pipe would stay open as long as what the program leaves running.
+/// The same, with what it says on either stream kept: passed on to our stderr once it has ended, and given back. A file
+/// takes it, because a pipe would stay open as long as what the program leaves running.
 pub fn run_and_hear(
     program: &std::path::Path,
     arguments: &[&str],
@@ -177,9 +185,7 @@ pub fn run_and_hear(
     let failed = |error: std::io::Error| {
         Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
     };
-    let memory = rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC)
-        .map_err(|error| failed(error.into()))?;
-    let mut said = std::fs::File::from(memory);
+    let mut said = nameless_file().map_err(failed)?;
     let mut command = std::process::Command::new(program);
     command.args(arguments).envs(environment.iter().copied());
     command.stdout(said.try_clone().map_err(failed)?).stderr(said.try_clone().map_err(failed)?);
@@ -190,6 +196,26 @@ pub fn run_and_hear(
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok((code, String::from_utf8_lossy(&text).into_owned()))
 }
+
+/// A file in memory.
+#[cfg(target_os = "linux")]
+fn nameless_file() -> std::io::Result<std::fs::File> {
+    Ok(rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC)?.into())
+}
+
+/// A file that nobody else can open: private from the start, and without a name before anything is in it.
+#[cfg(any(not(target_os = "linux"), test))]
+fn unlinked_file() -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let name = random_hex(16).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let path = std::env::temp_dir().join(format!("gwinstall-{name}"));
+    let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+use unlinked_file as nameless_file;
 
 /// Root staging for an image becomes the owner of that home for the rest of the run: whatever it makes has the right
 /// owner from the start, and it can reach nothing that this user cannot.
@@ -207,47 +233,144 @@ pub fn become_user(user: u32, group: u32) -> Result<()> {
 }
 
 /// Runs a program without input, in `/`, and gives its first 64 KiB of stdout if it ends well in time; else why not, in
-/// words. What it leaves running is ended.
+/// words. What it leaves running is ended, and not waited for.
 pub fn listen_to(
-    program: &std::path::Path,
+    program: &Path,
     arguments: &[&str],
+    environment: &[(&str, &str)],
     timeout: Duration,
 ) -> std::result::Result<String, String> {
     use std::io::Read as _;
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
     let shown = program.display();
     let mut child = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         // A file of the current directory must not become part of somebody else's program.
         .current_dir("/")
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| format!("{shown} does not run: {}", super::disk::reason(&error)))?;
     let stdout = child.stdout.take();
-    let reader = std::thread::spawn(move || {
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
         let mut text = Vec::new();
         if let Some(stdout) = stdout {
             let _ = stdout.take(1 << 16).read_to_end(&mut text);
         }
-        text
+        let _ = said.send(text);
     });
-    let started = std::time::Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if started.elapsed() < timeout => sleep(Duration::from_millis(5)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("{shown} did not answer within {} s", timeout.as_secs()));
-            }
-        }
-    };
-    if !status.success() {
-        return Err(format!("{shown} ended with {}", status.code().unwrap_or(-1)));
+    let ended = ends_within(&child, timeout);
+    // Not reaped yet: the number still is this group's and nobody else's.
+    end_group(&child);
+    let status = child.wait().ok();
+    if !ended {
+        return Err(format!("{shown} did not answer within {} s", timeout.as_secs()));
     }
-    let text = reader.join().unwrap_or_default();
+    match status.and_then(|status| status.code()) {
+        Some(0) => {}
+        code => return Err(format!("{shown} ended with {}", code.unwrap_or(-1))),
+    }
+    // A process that left the group may hold the pipe open for as long as it lives.
+    let text =
+        heard.recv_timeout(Duration::from_secs(1)).map_err(|_| format!("{shown} left its answer open"))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn process_id(child: &std::process::Child) -> Option<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(i32::try_from(child.id()).ok()?)
+}
+
+/// Waits for the end of a child without taking its status.
+fn ends_within(child: &std::process::Child, timeout: Duration) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let Some(pid) = process_id(child) else { return false };
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let started = std::time::Instant::now();
+    loop {
+        match waitid(WaitId::Pid(pid), look) {
+            Ok(Some(_)) => return true,
+            Ok(None) | Err(rustix::io::Errno::INTR) if started.elapsed() < timeout => {
+                sleep(Duration::from_millis(5));
+            }
+            _ => return false,
+        }
+    }
+}
+
+fn end_group(leader: &std::process::Child) {
+    if let Some(pid) = process_id(leader) {
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    /// The two ways agree on a process that waits with these words; where there is no /proc the second is the only one.
+    #[test]
+    fn a_process_is_known_by_a_path_among_its_arguments_with_and_without_proc() {
+        let long = format!("/a home/{}/.claude/gateway/config/litellm.yaml", "long".repeat(40));
+        let mut waiting = Command::new("sh")
+            .args(["-c", "read line; :", "litellm", "--config", &long, "--run_gunicorn"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(waiting.id()).unwrap();
+        // The first moments belong to the copy of ourselves.
+        let started = std::time::Instant::now();
+        while !was_started_with(pid, Path::new(&long)) && started.elapsed().as_secs() < 10 {
+            sleep(Duration::from_millis(5));
+        }
+        for knows in [was_started_with, ps_shows] {
+            assert!(knows(pid, Path::new(&long)));
+            assert!(knows(pid, Path::new("--run_gunicorn")), "the last word");
+            assert!(!knows(pid, Path::new("/a home")), "a part of a path");
+            assert!(!knows(pid, Path::new(&long[..long.len() - 1])), "a prefix");
+        }
+        drop(waiting.stdin.take());
+        let _ = waiting.wait();
+        assert!(!was_started_with(pid, Path::new(&long)) && !ps_shows(pid, Path::new(&long)));
+    }
+
+    #[test]
+    fn what_a_program_leaves_running_is_ended_and_not_waited_for() {
+        let sh = Path::new("/bin/sh");
+        let listen = |script: &str, seconds: u64| {
+            let started = std::time::Instant::now();
+            let said = listen_to(sh, &["-c", script], &[("SAID", "hello")], Duration::from_secs(seconds));
+            assert!(started.elapsed() < Duration::from_secs(8), "{script}");
+            said
+        };
+        assert_eq!(listen("echo $SAID", 5).unwrap(), "hello\n");
+        assert_eq!(listen("pwd", 5).unwrap(), "/\n");
+        assert!(listen("exit 3", 5).unwrap_err().contains("ended with 3"));
+        assert!(listen("sleep 60; :", 1).unwrap_err().contains("did not answer within 1 s"));
+        // It answers, and leaves a child that holds the pipe.
+        let pid = listen("sleep 60 & echo $!", 5).unwrap();
+        let pid: i32 = pid.trim().parse().unwrap();
+        let started = std::time::Instant::now();
+        while was_started_with(pid, Path::new("60")) && started.elapsed().as_secs() < 5 {
+            sleep(Duration::from_millis(5));
+        }
+        assert!(!was_started_with(pid, Path::new("60")));
+    }
+
+    #[test]
+    fn a_file_for_what_a_program_says_has_no_name_and_can_be_read_again() {
+        use std::io::{Read as _, Seek as _, Write as _};
+        let mut file = unlinked_file().unwrap();
+        file.write_all(b"said").unwrap();
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "said");
+        assert_eq!(std::os::unix::fs::MetadataExt::nlink(&file.metadata().unwrap()), 0);
+    }
 }

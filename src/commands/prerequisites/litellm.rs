@@ -101,7 +101,7 @@ impl Tools {
             None => system::program("python3"),
         };
         let said = match &python {
-            Some(python) => system::listen_to(python, &["-S", "-c", ASK], PATIENCE).and_then(|text| {
+            Some(python) => system::listen_to(python, &["-S", "-c", ASK], &[], PATIENCE).and_then(|text| {
                 parse(&text).ok_or_else(|| format!("{} gave no usable answer", python.display()))
             }),
             None if litellm.is_some() => Err("the Python that runs litellm cannot be told".to_owned()),

@@ -188,6 +188,108 @@ fn the_python_of_litellm_is_found_through_env_or_is_said_to_be_unknown() {
 }
 
 #[test]
+fn claude_code_is_asked_for_its_version_and_nothing_else() {
+    let tools = |world: World| {
+        let path = format!("{}:/usr/bin:/bin", world.home().join("tools").display());
+        world.with("PATH", path)
+    };
+    let name = "claude_code_recent_enough";
+    // An enterprise gateway has this end too.
+    let enterprise = [
+        "--gateway-type",
+        "zuplo",
+        "--gateway-url",
+        "https://gateway.example.com",
+        "--auth-token",
+        "t-t-t-t",
+    ];
+    // With a key helper, which both presets deploy, the listing works later only.
+    for (world, middling) in
+        [(deployed(), "WARN"), (World::deployed(&enterprise), "WARN"), (World::new(), "PASS")]
+    {
+        let world = tools(world);
+        let claude = world.home().join("tools/claude");
+        if system_has_none("claude") {
+            let absent = check(&world, name);
+            assert_eq!(absent["status"], "WARN", "{absent}");
+            assert_eq!(absent["hint"], "npm install -g @anthropic-ai/claude-code");
+        }
+        let seen = world.home().join("seen");
+        let script = |rest: &str| {
+            format!("#!/bin/sh\necho \"$*|$DISABLE_AUTOUPDATER\" >>'{}'\n{rest}\n", seen.display())
+        };
+        for (says, status) in [
+            ("echo '2.1.329 (Claude Code)'", "PASS"),
+            ("echo '2.1.223 (Claude Code)'", middling),
+            ("echo '2.1.128 (Claude Code)'", "WARN"),
+            ("echo nonsense", "WARN"),
+            ("exit 1", "WARN"),
+        ] {
+            program(&claude, &script(says));
+            let found = check(&world, name);
+            assert_eq!(found["status"], status, "{found}");
+        }
+        assert_eq!(fs::read_to_string(&seen).unwrap(), "--version|1\n".repeat(5));
+    }
+}
+
+/// A `claude` that never ends is ended.
+#[test]
+fn a_claude_code_that_does_not_answer_holds_nothing_up() {
+    let world = World::new();
+    let path = format!("{}:/usr/bin:/bin", world.home().join("tools").display());
+    let world = world.with("PATH", path);
+    program(&world.home().join("tools/claude"), "#!/bin/sh\nsleep 300\n");
+    let started = std::time::Instant::now();
+    let found = check(&world, "claude_code_recent_enough");
+    assert_eq!(found["status"], "WARN", "{found}");
+    assert!(found["message"].as_str().unwrap().contains("did not answer within 10 s"), "{found}");
+    assert!(started.elapsed().as_secs() < 60);
+}
+
+fn system_has_none(name: &str) -> bool {
+    ["/usr/bin", "/bin"].iter().all(|dir| fs::metadata(Path::new(dir).join(name)).is_err())
+}
+
+/// In the order of Google's libraries, without asking anybody; what stands in the variable is never repeated unless it is a path.
+#[test]
+fn the_login_at_google_is_looked_for_where_its_libraries_look() {
+    let name = "google_login_found";
+    let world = deployed();
+    let status = |world: &World, wanted: &str, says: &str| {
+        let found = check(world, name);
+        assert_eq!(found["status"], wanted, "{found}");
+        assert!(found["message"].as_str().unwrap().contains(says), "{found}");
+        found["hint"].as_str().unwrap_or_default().to_owned()
+    };
+    let of_google = fs::read("/sys/class/dmi/id/product_name").is_ok_and(|name| name.starts_with(b"Google"));
+    if !of_google {
+        let hint = status(&world, "WARN", "no Google login was found");
+        assert_eq!(hint, "gcloud auth application-default login");
+    }
+    let login = world.home().join(".config/gcloud/application_default_credentials.json");
+    fs::create_dir_all(login.parent().unwrap()).unwrap();
+    fs::write(&login, "{}").unwrap();
+    let _ = status(&world, "WARN", "is no Google credential");
+    fs::write(&login, r#"{"type": "authorized_user"}"#).unwrap();
+    let _ = status(&world, "PASS", "~/.config/gcloud/application_default_credentials.json");
+    let env = world.read(".env");
+    let named = |value: &str| {
+        world.write(".env", &format!("{env}\nGOOGLE_APPLICATION_CREDENTIALS={value}\n"));
+    };
+    named("/nowhere/key.json");
+    let hint = status(&world, "WARN", "/nowhere/key.json in GOOGLE_APPLICATION_CREDENTIALS does not exist");
+    assert_eq!(hint, "gwinstall env set GOOGLE_APPLICATION_CREDENTIALS");
+    named("'{\"private_key\": \"abc\"}'");
+    let _ = status(&world, "WARN", "is no absolute path");
+    let _ = world.run(&["doctor"]).never_says("private_key");
+    named(login.to_str().unwrap());
+    let _ = status(&world, "PASS", "authorized_user");
+    let anthropic = World::deployed(&["--preset", "multi-provider", "--models", "claude-sonnet-5-5"]);
+    let _ = status(&anthropic, "SKIP", "no deployed model");
+}
+
+#[test]
 fn a_busy_port_a_placeholder_and_a_proxy_in_between_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://127.0.0.1:{}", taken.local_addr().unwrap().port());

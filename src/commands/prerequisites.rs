@@ -1,6 +1,7 @@
 //! What people miss before the gateway runs: packages of Python, a version of LiteLLM that must not be used, a free
 //! port, a key that is one. Each is named with the command that mends it.
 
+mod ends;
 mod litellm;
 
 use crate::deploy::checks::{self, Checks};
@@ -11,22 +12,29 @@ use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::request::DEFAULT_PORT;
 use crate::domain::{Place, Result};
+use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
 use litellm::{Judge, Tools};
 
 /// Runs every check. Without a deployment those of the default preset, and nothing that is missing is a failure yet.
 pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
-    if place.staged || record.is_some_and(|record| !record.files.contains_key(files::CONFIG)) {
+    // A staged home is for another machine.
+    if place.staged {
         return Ok(());
     }
+    checks.run("claude_code_recent_enough", || ends::claude_code(place, record));
+    if record.is_some_and(|record| !record.files.contains_key(files::CONFIG)) {
+        return Ok(());
+    }
+    let google = needs_google(place, record);
     let tools = Tools::look(place);
     let judge = Judge { place, tools: &tools, deployed: record.is_some() };
     checks.run("python_recent_enough", || judge.python());
     checks.run("litellm_installed", || judge.litellm());
     checks.run("litellm_version_safe", || judge.version());
     checks.run("google_auth_installed", || {
-        judge.package("google-auth", needs_google(record), "every call to Vertex AI fails without it")
+        judge.package("google-auth", google, "every call to Vertex AI fails without it")
     });
     checks.run("prisma_installed", || {
         judge.package("prisma", true, "LiteLLM answers a missing key with 500 instead of 401 without it")
@@ -45,19 +53,25 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
         }
     });
     let env = DotEnv::parse(&goals::env_file(place)?.text);
+    checks.run("google_login_found", || {
+        if google { ends::google_login(place, &env) } else { Finding::skip("no deployed model needs it") }
+    });
     checks.run("master_key_set", || {
         if record.is_some() { master_key(&env) } else { Finding::skip("generated at installation") }
     });
     Ok(())
 }
 
-/// Whether a deployed model is reached through Google.
-fn needs_google(record: Option<&Record>) -> bool {
-    record.is_none_or(|record| {
-        record
-            .environment_variables
-            .keys()
-            .any(|name| name.starts_with("VERTEXAI_") || name.starts_with("GOOGLE_"))
+/// Whether a deployed model is reached through Google: as the configuration has it now, the user's own models included.
+fn needs_google(place: &Place, record: Option<&Record>) -> bool {
+    if record.is_none() {
+        return true;
+    }
+    let config = disk::read(&place.file(files::CONFIG), disk::TEXT_CAP).unwrap_or_default();
+    String::from_utf8_lossy(&config).lines().any(|line| {
+        let route = line.trim_start().trim_start_matches("- ").strip_prefix("model:");
+        route
+            .is_some_and(|route| route.trim_start().trim_start_matches(['"', '\'']).starts_with("vertex_ai/"))
     })
 }
 

@@ -46,7 +46,7 @@ COMMANDS = {
     "history": ("--limit", 0, 0),
     "backup create": ("--include-secrets --keep --max-age", 0, 0), "backup list": ("", 0, 0), "backup verify": ("", 0, 1),
     "backup pin": ("", 1, 1), "backup unpin": ("", 1, 1), "backup prune": ("--keep --max-age --dry-run", 0, 0),
-    "backup diff": ("", 0, 1), "backup export": ("", 0, 2), "backup import": ("", 1, 1),
+    "backup diff": ("", 1, 1), "backup export": ("", 2, 2), "backup import": ("", 1, 1),
     "resolve": ("", 0, 1),
     "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9),
     "presets list": ("", 0, 0), "presets show": ("", 1, 1),
@@ -92,7 +92,7 @@ CLIENT_VARIABLES = set("""
     CLAUDE_CODE_USE_VERTEX CLAUDE_CODE_SKIP_VERTEX_AUTH ANTHROPIC_VERTEX_BASE_URL ANTHROPIC_VERTEX_PROJECT_ID CLOUD_ML_REGION
     CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_SKIP_BEDROCK_AUTH ANTHROPIC_BEDROCK_BASE_URL AWS_REGION""".split())
 LITELLM_TOP = {"model_list", "litellm_settings", "router_settings", "general_settings", "environment_variables"}
-HELM_TOP = {"masterkeySecretName", "masterkeySecretKey", "environmentSecrets", "db", "proxy_config"}
+HELM_TOP = {"image", "masterkeySecretName", "masterkeySecretKey", "environmentSecrets", "envVars", "volumes", "volumeMounts", "db", "proxy_config"}
 LONGEST_LINE = 150
 
 
@@ -291,6 +291,7 @@ def litellm_problems(value, text, where):
     if keys & HELM_TOP:
         if unknown := keys - HELM_TOP:
             yield f"{where}: unknown chart values {unknown}"
+        yield from chart_problems(value, where)
         value, master = value["proxy_config"], "os.environ/PROXY_MASTER_KEY"
     else:
         master = "os.environ/LITELLM_MASTER_KEY"
@@ -309,6 +310,21 @@ def litellm_problems(value, text, where):
     for key in ("fallbacks", "context_window_fallbacks"):
         if not isinstance(router.get(key, []), list):
             yield f"{where}: {key} is not a list"
+
+
+def chart_problems(value, where):
+    """A pod has what its configuration refers to: an exact image, Google's credential as a file of a mounted secret, other variables."""
+    if not value.get("image", {}).get("tag"):
+        yield f"{where}: the image has no tag"
+    given, text = value.get("envVars", {}), json.dumps(value["proxy_config"])
+    if '"vertex_ai/' in text:
+        secrets = {volume["name"] for volume in value.get("volumes", []) if volume.get("secret", {}).get("secretName")}
+        mounts = [mount["mountPath"] for mount in value.get("volumeMounts", []) if mount["name"] in secrets]
+        if not any(given.get("GOOGLE_APPLICATION_CREDENTIALS", "").startswith(f"{mount}/") for mount in mounts):
+            yield f"{where}: Vertex AI without a mounted credential"
+    known = {"PROXY_MASTER_KEY", *given} | (set(re.findall(r"[A-Z_]*KEY[A-Z_]*", text)) if value.get("environmentSecrets") else set())
+    if missing := set(re.findall(r"os\.environ/(\w+)", text)) - known:
+        yield f"{where}: the pod has no {missing}"
 
 
 def simple_commands(script):
@@ -386,7 +402,7 @@ def run_alone(binary, home, words):
 
 def run_problems(line, done):
     """What it may not say: that nobody may type it so. A file that is only a name in the guide, or a question, is no mistake."""
-    mistakes = ("unexpected argument", "unrecognized subcommand", "invalid value", "cannot be used with", "panicked")
+    mistakes = ("unexpected argument", "required arguments", "unrecognized subcommand", "invalid value", "cannot be used with", "panicked")
     said = [word for word in mistakes if word in done.stderr]
     if said or not 0 <= done.returncode < 100:
         return [f"gwinstall {line}: exit {done.returncode}, {said}: {done.stderr.strip()[-300:]}"]
@@ -404,7 +420,8 @@ def command_problems(words, where):
     models = {model["id"] for model in CATALOG["models"]}
     named = [value for flag, value in flags if flag == "--models" for value in value.split(",")]
     named += operands if name.startswith("models ") else []
-    problems += [f"{where}: {model} is no model" for model in named if model not in models and not model.isupper()]
+    problems += [f"{where}: {model} is no model" for model in named if model not in models and not model.isupper()
+                 and ("/" not in model or name.startswith("models "))]
     chosen = {"--preset": {p["name"] for p in CATALOG["presets"]}, "--gateway-type": {t for p in CATALOG["presets"] for t in p["gateway_types"]}}
     own_bundle = "--source-dir" in dict(flags)
     problems += [f"{where}: {flag} {value}: the catalog has no such name" for flag, value in flags
@@ -597,6 +614,54 @@ class TheGuides(unittest.TestCase):
                 problems += run_problems(" ".join(words), run_alone(binary, home, words))
         self.none(problems)
 
+    def binary(self):
+        if not (binary := os.environ.get("GWINSTALL_BIN")):
+            self.skipTest("GWINSTALL_BIN is not set: no command of a guide was run")
+        return binary
+
+    def test_the_settings_for_an_enterprise_gateway_are_those_that_its_commands_write(self):
+        binary = self.binary()
+        for path, front in (("examples/us2-truefoundry-setup.md", []),
+                            ("examples/us2-enterprise-integration.md", ["--gateway-type", "custom", "--gateway-url", "https://g.example.com", "--auth-token", "token-for-tests"])):
+            guide = self.guides[path]
+            wanted = [json.loads(body) for language, body, _ in guide.blocks if language == "json"][0]
+            words = [words for _, words in gwinstall_uses(guide) if words[0] == "install" and "/claude-opus" in " ".join(words)][0]
+            words = [word.replace("YOUR-TENANT-URL", "tenant.example.com").replace("~/", "") for word in words]
+            with tempfile.TemporaryDirectory() as place:
+                home = pathlib.Path(place) / "home"
+                home.mkdir()
+                (home / "tfy-key.txt").write_text("token-for-tests\n")
+                done = run_alone(binary, home, [*words, *front, "--yes"])
+                self.assertEqual(0, done.returncode, done.stderr)
+                written = json.loads((home / ".claude/settings.json").read_text())
+            wanted["env"] = {name: value.replace("YOUR-TENANT-URL", "tenant.example.com") for name, value in wanted["env"].items()}
+            self.assertEqual(wanted["env"], {name: written["env"].get(name) for name in wanted["env"]}, path)
+            self.assertEqual(wanted.get("apiKeyHelper", written["apiKeyHelper"]), written["apiKeyHelper"], path)
+
+    def test_a_missing_project_stops_what_the_guides_say_it_stops(self):
+        """us1-quickstart-basic.md step 3, us1-gcloud-auth.md: `install --start` changes nothing, `install` deploys, `start` wants the project only."""
+        binary = self.binary()
+        with tempfile.TemporaryDirectory() as place:
+            home = pathlib.Path(place) / "home"
+            run = lambda line: run_alone(binary, home, line.split())
+            stopped = run("install --preset basic --start --yes")
+            self.assertEqual((1, True), (stopped.returncode, "VERTEXAI_PROJECT" in stopped.stderr), stopped.stderr)
+            self.assertFalse((home / ".claude/gateway/.env").exists())
+            self.assertEqual(2, run("env set VERTEXAI_PROJECT --yes").returncode)
+            self.assertEqual(0, run("install --preset basic --yes").returncode)
+            program = home / ".claude/gateway/venv/bin/litellm"
+            program.parent.mkdir(parents=True)
+            program.write_text("#!/bin/sh\necho reached; exit 1\n")
+            program.chmod(0o755)
+            self.assertIn("gwinstall env set VERTEXAI_PROJECT", run("start").stderr)
+            with (home / ".claude/gateway/.env").open("a") as env:
+                env.write("VERTEXAI_PROJECT=my-project\n")
+            self.assertIn("GOOGLE_APPLICATION_CREDENTIALS", run("env check").stdout)
+            started = run("start")
+            self.assertIn("reached", started.stdout + started.stderr)
+        step = self.guides["examples/us1-quickstart-basic.md"].text.split("## 3.")[1].split("\n## ")[0]
+        self.assertLess(step.index("export VERTEXAI_PROJECT="), step.index("gwinstall env set VERTEXAI_PROJECT"))
+
     def test_the_scripts_know_their_flags(self):
         used = {}
         for guide in self.guides.values():
@@ -659,6 +724,8 @@ class TheChecks(unittest.TestCase):
                     "yaml\na: [", "yaml\nport: 1", "yaml\nrouter_settings: {fallbacks: {a: [b]}}", "yaml\nrouter_settings: {model_group_alias: {a: [b]}}",
                     "yaml\ngeneral_settings: {master_key: ${KEY}}", "yaml\nmodel_list: [{model_name: a, litellm_params: {model: x/y}}]", "python\nx",
                     "yaml\npresets: [{name: x, template: y}]", "yaml\npreset: {name: x, template: y}",
+                    "yaml\nimage: {tag: V}\nproxy_config: {model_list: [{model_name: a, litellm_params: {model: vertex_ai/gemini-3.5-flash}}]}",
+                    "yaml\ndb: {}\nproxy_config: {}", "yaml\nimage: {tag: V}\nproxy_config: {model_list: [], router_settings: {x: os.environ/Y}}",
                     "yaml\n" + whole.replace("schema: 1", "shema: 1"), "yaml\n" + whole.replace("price_in", "price"),
                     "yaml\n" + whole.replace("OPENAI_API_KEY", "OPENAI_KEY"), "yaml\n" + whole.replace("base: templates/litellm-base", "base: templates/base")):
             self.assertTrue(self.found(block_problems, f"# T\n```{bad}\n```\n"), bad)

@@ -256,3 +256,18 @@ fn header_lines_and_the_authority_reach_claude_code() {
     let _ = world.run(&["uninstall", "--yes"]).exits(0);
     assert!(!world.home().join(".claude/settings.json").exists());
 }
+
+/// A provider that no chosen model goes to requires nothing.
+#[test]
+fn only_what_the_chosen_models_need_is_required() {
+    let world = World::new();
+    let bedrock = ["install", "--yes", "--preset", "multi-provider", "--models", "claude-sonnet-5-5-bedrock"];
+    let _ = world.run(&bedrock).exits(0).never_says("Missing");
+    let _ = world.run(&["env", "check"]).exits(0);
+    let claude = ["install", "--yes", "--models", "claude-sonnet-5-5"];
+    let _ = world.run(&claude).exits(0).says("ANTHROPIC_API_KEY").never_says("GOOGLE");
+    let _ = world.run(&["env", "check"]).exits(1).says("gwinstall env set ANTHROPIC_API_KEY");
+    let all = ["install", "--yes", "--models", "all"];
+    let _ =
+        world.run(&all).exits(0).says("GOOGLE_APPLICATION_CREDENTIALS, ANTHROPIC_API_KEY, VERTEXAI_PROJECT");
+}

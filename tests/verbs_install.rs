@@ -108,3 +108,15 @@ fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
     assert_eq!(world.record()["gateway_url"], format!("http://127.0.0.1:{second}"));
     let _ = stopped.exits(0).says("is stopped");
 }
+
+/// Without LiteLLM `--start` ends before the first file, and names the command.
+#[test]
+fn start_without_litellm_deploys_nothing() {
+    let world = World::new()
+        .with("VERTEXAI_PROJECT", "my-project")
+        .with("GOOGLE_APPLICATION_CREDENTIALS", "/x")
+        .with("PATH", "/usr/bin:/bin");
+    let said = world.run(&["install", "--models", "glm-5.2", "--start", "--yes"]);
+    let _ = said.exits(1).says("FAIL litellm_installed").says("python3 -m venv");
+    assert!(world.snapshot().is_empty());
+}

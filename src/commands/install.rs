@@ -24,7 +24,7 @@ use super::answer::Answer;
 use super::change::Change;
 use super::install_told::Told;
 use super::starting::Starting;
-use super::{install_flags, interactive, releases, report};
+use super::{install_flags, interactive, prerequisites, releases, report};
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -181,6 +181,9 @@ fn pre_checks(
     if prepared.runs_litellm && !place.staged {
         let must_be_free = options.start || options.strict;
         checks.run("no_litellm_running", || checks::no_litellm_running(place, prepared.port, must_be_free));
+    }
+    if options.start && prepared.runs_litellm && !place.staged {
+        prerequisites::before_a_start(&mut checks, place);
     }
     let strict = options.strict || options.start;
     checks.run("required_env_vars_present", || {

@@ -62,6 +62,14 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     Ok(())
 }
 
+/// What `install --start` would fail on after all files are deployed, asked before.
+pub(super) fn before_a_start(checks: &mut Checks, place: &Place) {
+    let tools = Tools::look(place);
+    let judge = Judge { place, tools: &tools, deployed: true };
+    checks.run("litellm_installed", || judge.litellm());
+    checks.run("litellm_version_safe", || judge.version());
+}
+
 /// Whether a deployed model is reached through Google: as the configuration has it now, the user's own models included.
 fn needs_google(place: &Place, record: Option<&Record>) -> bool {
     if record.is_none() {

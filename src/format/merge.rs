@@ -33,6 +33,10 @@ pub fn three_way(base: &str, ours: &str, theirs: &str) -> Merged {
     if ours == base {
         return Merged::Clean(theirs.into_owned());
     }
+    // To some readers it ends a line, to a shell it does not.
+    if [&base, ours, &theirs].iter().any(|text| text.replace("\r\n", "").contains('\r')) {
+        return Merged::Conflict("a carriage return stands alone in it".to_owned());
+    }
     let merge = TextMerge::from_lines(&*base, ours, &*theirs);
     let clash = merge.regions().iter().find(|region| region.resolution() == MergeResolution::Conflict);
     match clash {
@@ -261,6 +265,8 @@ router_settings:
         let mixed = "a: 1\r\nb: 2\n";
         assert_eq!(three_way("a: 1\nb: 1\n", mixed, mixed), Merged::Clean(mixed.to_owned()));
         assert_eq!(three_way("a: 1\nb: 1\n", mixed, "a: 1\nb: 1\n"), Merged::Clean(mixed.to_owned()));
+        let lone = three_way("\r", "\r]", "a\r\r");
+        assert_eq!(lone, Merged::Conflict("a carriage return stands alone in it".to_owned()));
         let crlf = "a: 1\r\nb: 1\r\n";
         assert_eq!(three_way("a: 1\nb: 1\n", crlf, mixed), Merged::Clean("a: 1\r\nb: 2\r\n".to_owned()));
     }

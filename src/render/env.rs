@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bundle::Model;
 use crate::domain::record::{EnvRecord, Origin};
 use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
@@ -18,6 +19,9 @@ pub struct Value {
     pub text: Secret,
     pub source: &'static str,
 }
+
+/// Google's libraries find a login without it, too; no model's configuration refers to it.
+const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Whether the gateway works without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +55,21 @@ pub fn needs(choice: &Choice<'_>) -> Vec<(String, Need)> {
             needs.push((name.clone(), need));
         }
     };
-    choice.preset.required_env_vars.iter().for_each(|name| add(name, Need::Required));
+    let (used, unused): (Vec<_>, Vec<_>) =
+        choice.preset.required_env_vars.iter().partition(|name| is_used(choice, name));
+    used.into_iter().for_each(|name| add(name, Need::Required));
     choice.models.iter().flat_map(|model| &model.env).for_each(|name| add(name, Need::ByModels));
-    choice.preset.optional_env_vars.iter().for_each(|name| add(name, Need::Optional));
+    choice.preset.optional_env_vars.iter().chain(unused).for_each(|name| add(name, Need::Optional));
     needs
+}
+
+/// What a preset requires for a provider is not required while no chosen model goes to that provider.
+fn is_used(choice: &Choice<'_>, name: &str) -> bool {
+    if name == GOOGLE_CREDENTIALS {
+        return choice.models.iter().any(|model| model.route.starts_with("vertex_ai/"));
+    }
+    let needs_it = |model: &Model| model.env.iter().any(|needed| needed == name);
+    !choice.catalog.models.iter().any(needs_it) || choice.models.iter().any(|model| needs_it(model))
 }
 
 /// Header lines that Claude Code adds to every request.
@@ -186,7 +201,7 @@ fn settle(
                 .record
                 .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Ours, value.source));
         }
-        None if need.is_required() && !(name == "GOOGLE_APPLICATION_CREDENTIALS" && input.google_login) => {
+        None if need.is_required() && !(name == GOOGLE_CREDENTIALS && input.google_login) => {
             file.placeholder(name);
             outcome.missing.push(name.to_owned());
             outcome.record.insert(name.to_owned(), missing(input, name));

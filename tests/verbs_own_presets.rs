@@ -173,7 +173,11 @@ fn variables_of_other_providers_are_known() {
 /// A bundle that deploys a configuration and nothing to start it with: asked to start it, the installation is taken back.
 #[test]
 fn a_start_without_its_script_is_a_failure() {
-    let world = World::new().with("VERTEXAI_PROJECT", "my-project");
+    let world = World::new();
+    let litellm = world.home().join("tools/litellm");
+    program(&litellm, verbs_world::LITELLM);
+    let world =
+        world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap()).with("VERTEXAI_PROJECT", "my-project");
     in_a_directory(&world, |catalog| catalog.replace("\n  - start-gateway.sh\n", "\n"));
     let said =
         world.run(&["install", "--source-dir", "company-bundle", "--preset", "company", "--start", "--yes"]);

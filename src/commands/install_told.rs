@@ -87,13 +87,13 @@ impl Told {
         }
         if !self.removed_variables.is_empty() {
             notes.push(format!(
-                "note: {} no longer needed and taken out of .env",
+                "note: taken out of .env, no longer needed: {}",
                 list(&self.removed_variables)
             ));
         }
         if !self.kept_variables.is_empty() {
             notes.push(format!(
-                "note: .env keeps {}, which this preset does not use; they are yours",
+                "note: .env keeps {}, which this preset does not use: what you set stays",
                 list(&self.kept_variables)
             ));
         }

@@ -33,7 +33,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
         report::plan(&drafted, term::manner().verbose)
     );
     if args.purge {
-        summary.push_str("\n  - .env, backups, logs and our own state: they cannot be brought back");
+        summary
+            .push_str("\n  - backups, logs and our own state\n  Neither these nor .env can be brought back.");
         for path in shell_files::marked(place)? {
             summary.push_str(&format!("\n  - our line in {}", place.show(&path)));
         }

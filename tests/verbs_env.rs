@@ -129,6 +129,14 @@ fn backups_before_a_value_go_first() {
     let kept = world.backups();
     assert_eq!(kept.len(), 5);
     assert!(kept.contains(&before_models), "{kept:?}");
+    // One among many others takes a place of theirs, and no sixth.
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    for n in 0..6 {
+        let verb = if n % 2 == 0 { "add" } else { "remove" };
+        let _ = world.run(&["models", verb, "glm-5.2", "--yes"]).exits(0);
+    }
+    let _ = world.run_with(&["env", "set", "X", "--yes"], "value").exits(0);
+    assert_eq!(world.backups().len(), 5);
 }
 
 /// `env list`, `presets show`, `--strict` and the table of the guide say the same of every variable of every preset.

@@ -364,21 +364,24 @@ pub fn prunable(
     now: Instant,
     in_use: &[&str],
 ) -> Vec<String> {
+    let newest = entries.last().map(|entry| entry.filename.as_str());
+    let stays = |entry: &&Entry| in_use.contains(&entry.filename.as_str()) || newest == Some(&entry.filename);
     let candidates: Vec<&Entry> = entries.iter().filter(|entry| !entry.pinned).collect();
     let surplus = candidates.len().saturating_sub(keep);
     let limit = max_age_days.map(|days| now.unix() - i64::from(days) * 86_400);
-    let newest = entries.last().map(|entry| entry.filename.as_str());
+    // What stays takes one of the places that are kept.
+    let removable: Vec<&Entry> = candidates.into_iter().filter(|entry| !stays(entry)).collect();
     let (values, others): (Vec<&Entry>, Vec<&Entry>) =
-        candidates.iter().partition(|entry| entry.before == BEFORE_A_VALUE);
-    let beyond: Vec<&Entry> = values.into_iter().chain(others).take(surplus).collect();
-    candidates
+        removable.iter().partition(|entry| entry.before == BEFORE_A_VALUE);
+    let beyond: Vec<&str> =
+        values.into_iter().chain(others).take(surplus).map(|entry| entry.filename.as_str()).collect();
+    removable
         .iter()
         .filter(|entry| {
-            beyond.iter().any(|one| one.filename == entry.filename)
+            beyond.contains(&entry.filename.as_str())
                 || limit.is_some_and(|limit| entry.created_at.unix() < limit)
         })
         .map(|entry| entry.filename.clone())
-        .filter(|name| !in_use.contains(&name.as_str()) && newest != Some(name))
         .collect()
 }
 

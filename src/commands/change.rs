@@ -11,7 +11,7 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{prompt, signals, term};
-use crate::gateway;
+use crate::gateway::{self, Verb};
 
 use super::report;
 
@@ -95,10 +95,9 @@ impl<'a> Change<'a> {
         let stopped = self.stop_what_would_be_lost(draft)?;
         let outcome = converge::apply(self.place, &manner, draft)
             .inspect_err(|error| error.facts().get("times").into_iter().for_each(tell_times))
-            .map_err(|error| match stopped {
-                true => error.because("the gateway was stopped before: gwinstall start"),
-                false => error,
-            })?;
+            .map_err(
+                |error| if stopped { gateway::up_again(self.place, Verb::Start, error) } else { error },
+            )?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }
@@ -116,7 +115,7 @@ impl Change<'_> {
         }
         let Running::Ours(pid) = checks::running(self.place, 0) else { return Ok(false) };
         term::talk(&format!("The gateway (pid {pid}) is stopped first: what stops it goes."));
-        gateway::run_script(self.place, gateway::Verb::Stop)?;
+        gateway::run_script(self.place, Verb::Stop)?;
         Ok(true)
     }
 }
@@ -154,7 +153,7 @@ pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result
     }
     if recovered.config_changed && matches!(checks::running(place, 0), Running::Ours(_)) {
         // The gateway may have loaded the configuration that was just taken back.
-        let _ = gateway::run_script(place, gateway::Verb::Reload);
+        let _ = gateway::run_script(place, Verb::Reload);
     }
     if recovered.leftovers.is_empty() {
         return super::releases::recover(place, wait);

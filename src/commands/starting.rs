@@ -30,9 +30,6 @@ impl<'a> Starting<'a> {
         if !self.was_running || self.verb == Verb::Start {
             return error;
         }
-        match gateway::run_script(self.place, self.verb) {
-            Ok(()) => error.because("the gateway runs again as before"),
-            Err(_) => error.because("the gateway does not run any more: gwinstall start"),
-        }
+        gateway::up_again(self.place, self.verb, error)
     }
 }

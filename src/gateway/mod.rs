@@ -87,6 +87,14 @@ pub fn takes_over(plan: &Plan) -> Option<Verb> {
     }
 }
 
+/// After a change that failed: the gateway that ran before it runs again, and `error` says what became of it.
+pub fn up_again(place: &Place, verb: Verb, error: Error) -> Error {
+    match run_script(place, verb) {
+        Ok(()) => error.because("the gateway runs again as before"),
+        Err(_) => error.because("the gateway does not run any more: gwinstall start"),
+    }
+}
+
 /// Starts, reloads or restarts the gateway while the transaction that deployed it is still open. Only for a preset that
 /// runs one: it cannot be without its script.
 pub fn run_in_transaction(place: &Place, verb: Verb) -> Result<()> {

@@ -99,21 +99,29 @@ pub fn beside(path: &Path, id: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_torn_or_foreign_journal_is_not_a_journal() {
-        let journal = Journal {
+impl Journal {
+    /// One with these steps, for tests.
+    pub(super) fn of(steps: Vec<Entry>) -> Self {
+        Self {
             schema: SCHEMA,
             id: "t1".into(),
             version: "1".into(),
             pid: 1,
             started: Instant::from_unix(0),
             operation: "install".into(),
-            steps: Vec::new(),
+            steps,
             directories: Vec::new(),
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_or_foreign_journal_is_not_a_journal() {
+        let journal = Journal::of(Vec::new());
         let whole = journal.to_bytes();
         assert_eq!(Journal::parse(&whole).map(|journal| journal.id), Some("t1".to_owned()));
         for cut in 0..whole.len() {

@@ -241,8 +241,9 @@ impl Restored {
         if holds(&self.ours_at, self.ours)? || disk::find(&self.target)? != self.theirs {
             return Ok(());
         }
-        disk::exchange(&self.ours_at, &self.target)
-            .map_err(|error| disk::failure("put back", &self.target, &error))
+        let failed = |error: io::Error| disk::failure("put back", &self.target, &error);
+        disk::exchange(&self.ours_at, &self.target).map_err(failed)?;
+        self.target.parent().map_or(Ok(()), |dir| disk::flush_dir(dir).map_err(failed))
     }
 }
 
@@ -367,9 +368,9 @@ pub fn leave_no_trace(place: &Place) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::journal::{Entry, SCHEMA};
+    use super::super::journal::Entry;
     use super::*;
-    use crate::domain::{Instant, Sha256};
+    use crate::domain::Sha256;
 
     fn stamp(text: &str) -> Stamp {
         Stamp { sha256: Sha256::of(text.as_bytes()), mode: 0o600 }
@@ -410,16 +411,7 @@ mod tests {
                 post: Some(stamp("ours")),
                 in_place: false,
             };
-            let journal = Journal {
-                schema: SCHEMA,
-                id: "t1".into(),
-                version: "1".into(),
-                pid: 1,
-                started: Instant::from_unix(0),
-                operation: "on".into(),
-                steps: vec![entry],
-                directories: Vec::new(),
-            };
+            let journal = Journal::of(vec![entry]);
             disk::create_dirs(&journal.directory(&place)).unwrap();
             disk::create(&place.journal(), &journal.to_bytes(), 0o600).unwrap();
             let files = [

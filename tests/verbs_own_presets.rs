@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use verbs_world::{World, program};
+use verbs_world::{World, copy, program};
 
 const GUIDE: &str = include_str!("../embedded/docs/configuration-reference.md");
 const EMBEDDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/embedded");
@@ -45,19 +45,6 @@ fn in_a_directory(world: &World, edit: impl Fn(String) -> String) {
 fn before_the_section(catalog: String) -> String {
     let (before, _) = catalog.split_once("litellm_files:\n").unwrap();
     before.to_owned()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// Paths that a deployment of a preset that runs LiteLLM has, below scripts/, tests/ and beside them.

@@ -5,9 +5,9 @@
 mod verbs_world;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use verbs_world::World;
+use verbs_world::{World, copy};
 
 const PRESET: &str = "schema: 1
 preset:
@@ -191,17 +191,4 @@ fn a_source_directory_is_validated_with_lines() {
         fs::write(&path, good).unwrap();
     }
     assert!(!world.gateway("").exists());
-}
-
-fn copy(from: &Path, to: &PathBuf) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -6,20 +6,7 @@ mod verbs_world;
 use std::fs;
 use std::path::Path;
 
-use verbs_world::World;
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
+use verbs_world::{World, copy};
 
 /// Deployed from a directory, edited by the user, and shipped anew: `docs/faq.md` is in conflict.
 fn world() -> World {

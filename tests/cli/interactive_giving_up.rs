@@ -244,3 +244,20 @@ fn nothing_that_is_sent_takes_the_way_out() {
         assert_eq!(terminal.ends().code, 143, "{sent:?}");
     }
 }
+
+/// What no backup brings back is not done by an empty answer.
+#[test]
+fn an_empty_answer_purges_nothing() {
+    let home = deployed();
+    let before = home.tree();
+    let terminal = Terminal::open(&home, "uninstall --purge", WIDE);
+    terminal.shows("Go ahead? [y/N]");
+    terminal.types(ENTER);
+    assert_eq!(terminal.ends().code, 1);
+    assert_eq!(before.changes(&home.tree()), [""; 0]);
+    let terminal = Terminal::open(&home, "uninstall --purge", WIDE);
+    terminal.shows("Go ahead?");
+    terminal.types("y\r");
+    assert_eq!(terminal.ends().code, 0);
+    assert!(!home.gateway("").exists());
+}

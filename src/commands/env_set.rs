@@ -90,9 +90,7 @@ fn told(place: &Place, name: &str, drafted: &Draft) -> String {
     let mut text = format!("{name} is set.");
     let record = drafted.record.as_ref();
     if !drafted.changed_keys.is_empty() {
-        text.push_str(
-            "\n  Claude Code's settings follow; open sessions keep the old ones until they are restarted.",
-        );
+        text.push_str(&format!("\n  Claude Code's settings follow. {}", report::OPEN_SESSIONS));
     }
     let port = record.and_then(|record| record.gateway_url.rsplit(':').next()?.parse().ok());
     if let Some(port) = port.filter(|_| !place.staged)

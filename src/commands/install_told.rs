@@ -196,10 +196,9 @@ impl Told {
                 verb.word()
             ));
         }
-        lines.push(
-            "Sessions of Claude Code that are open keep their old settings until they are restarted."
-                .to_owned(),
-        );
+        if !draft.changed_keys.is_empty() {
+            lines.push(report::OPEN_SESSIONS.to_owned());
+        }
         let answer = Answer::new(format!("deployed preset {}", self.preset))
             .text(lines.join("\n"))
             .data(self.data(draft, Some(outcome), checks));

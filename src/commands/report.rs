@@ -10,6 +10,14 @@ use crate::domain::plan::{Action, Step};
 use crate::domain::tree::Class;
 use crate::doors::term::{self, Style, paint};
 
+/// What a person must know about sessions of Claude Code that are open while settings.json changes. Versions of Claude
+/// Code differ: some take the new values over within seconds, some only when they start.
+pub(super) const OPEN_SESSIONS: &str =
+    "Open sessions of Claude Code may use the new settings at once or keep the old ones: restart them.";
+
+/// The same fact where the gateway is left: Claude Code 2.1.329 forgets the helper at once, but not the address.
+pub(super) const LEAVE_OPEN_SESSIONS: &str = "Restart the open sessions of Claude Code before you use them again: until then they may send your own login to the gateway.";
+
 /// One step for `--json`.
 pub(super) fn step_json(step: &Step) -> Value {
     json!({

@@ -65,6 +65,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     if let Some(verb) = gateway::takes_over(&drafted.plan) {
         text.push_str(&format!(" A running gateway takes it over with: gwinstall {}", verb.word()));
     }
+    if !drafted.changed_keys.is_empty() {
+        text.push_str(&format!("\n{}", report::OPEN_SESSIONS));
+    }
     Ok(Answer::new(format!("back at {filename}")).text(text).data(change::data(&drafted, Some(&outcome))))
 }
 

@@ -41,7 +41,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         .because("you changed it, so it stays, and Claude Code does not use the gateway")
         .hint("to point Claude Code here again: gwinstall install --force"));
     }
-    let state = if off { "Claude Code does not use the gateway" } else { "Claude Code uses the gateway" };
+    let state = if off { "Claude Code no longer uses the gateway" } else { "Claude Code uses the gateway" };
     if drafted.plan.is_empty() {
         return Ok(Answer::new("nothing to do")
             .text(if off {
@@ -60,6 +60,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool)
         return Err(prompt::stopped());
     };
     let back = if off { "on" } else { "off" };
-    let text = format!("{state} from its next session on. To change that again: gwinstall {back}");
+    let sessions = if off { report::LEAVE_OPEN_SESSIONS } else { report::OPEN_SESSIONS };
+    let text = format!("{state}. To undo this: gwinstall {back}\n{sessions}");
     Ok(Answer::new(state).text(text).data(change::data(&drafted, Some(&outcome))))
 }

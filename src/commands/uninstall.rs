@@ -61,6 +61,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
         lines.extend(left(place, &drafted)?);
     }
     lines.extend(drafted.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
+    if !drafted.changed_keys.is_empty() {
+        lines.push(report::LEAVE_OPEN_SESSIONS.to_owned());
+    }
     Ok(Answer::new("uninstalled").text(lines.join("\n")).data(change::data(&drafted, Some(&outcome))))
 }
 

@@ -204,9 +204,11 @@ fn orphans(place: &Place, settings: &Settings) -> Ledger {
         return Ledger::default();
     }
     let mut paths = keys_beside_our_helper();
-    // A key that is no key can only be ours, too.
-    let blank = KeyPath::env("ANTHROPIC_API_KEY");
-    paths.extend(settings.get(&blank).filter(|value| value == "").map(|_| blank));
+    // gwinstall writes these two empty; nobody else has a reason to.
+    for name in ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"] {
+        let blank = KeyPath::env(name);
+        paths.extend(settings.get(&blank).filter(|value| value == "").map(|_| blank));
+    }
     Ledger::of_orphans(settings, &paths)
 }
 

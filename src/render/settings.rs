@@ -53,7 +53,9 @@ pub fn wishes(
     authorities: Option<&str>,
 ) -> Vec<KeyWish> {
     let mut wishes = Vec::new();
-    let token = match helper {
+    // An open session of Claude Code keeps a token that it once read, and prefers it to the helper: only an empty value
+    // makes it ask the helper.
+    let (token, secret) = match helper {
         Helper::Command(command) => {
             wishes.push(KeyWish {
                 path: KeyPath::top("apiKeyHelper"),
@@ -61,14 +63,14 @@ pub fn wishes(
                 secret: false,
                 always: false,
             });
-            None
+            (Some(Value::from("")), false)
         }
-        Helper::Token(token) => token.as_deref().map(Value::from),
+        Helper::Token(token) => (token.as_deref().map(Value::from), true),
     };
     wishes.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
     // Else the user's own key goes to the gateway as x-api-key beside our token.
     wishes.push(KeyWish { always: true, ..env("ANTHROPIC_API_KEY", Value::from("")) });
-    wishes.push(KeyWish { value: token, secret: true, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
+    wishes.push(KeyWish { value: token, secret, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
     wishes.extend(models(choice));
     if choice.runs_litellm() {
         wishes.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));

@@ -136,10 +136,10 @@ fn s10_rollback() {
     scene.memory.max_seq_seen = 40;
     let older = scene.manifest(20, "1.2.0");
     let error = refused(scene.offline(&older), Kind::Refused, "would be a downgrade");
-    assert!(error.advice().unwrap().contains("--allow-downgrade=1.2.0"), "{error:?}");
+    assert!(error.advice().unwrap().to_string().contains("--allow-downgrade=1.2.0"), "{error:?}");
     let seen = scene.manifest(35, "1.3.5");
     let error = refused(scene.offline(&seen), Kind::Refused, "seq 40 was seen before");
-    assert!(error.advice().unwrap().contains("--allow-downgrade=1.3.5"));
+    assert!(error.advice().unwrap().to_string().contains("--allow-downgrade=1.3.5"));
     let (exact, other) = (Name::parse("1.2.0").unwrap(), Name::parse("1.2").unwrap());
     let with = |allow| Standpoint { allow_downgrade: Some(allow), ..scene.stand() };
     let verdict = with(&exact).judge_manifest(&scene.keys(), &older, None).unwrap();
@@ -179,7 +179,7 @@ fn s10_below_the_floor() {
     for wrong in [None, Some(32), Some(34), Some(37)] {
         let error = with(wrong).judge_manifest(&scene.keys(), &low, None).unwrap_err();
         assert_eq!(error.kind(), Kind::Refused);
-        assert!(error.advice().unwrap().contains("--accept-below-floor=33"), "{error:?}");
+        assert!(error.advice().unwrap().to_string().contains("--accept-below-floor=33"), "{error:?}");
     }
     let verdict = with(Some(33)).judge_manifest(&scene.keys(), &low, None).unwrap();
     assert!(verdict.notes.iter().any(|note| note.contains("below the floor of 37")), "{:?}", verdict.notes);
@@ -225,7 +225,7 @@ fn s12_fast_forward() {
     scene.offline(&scene.manifest(1_010, "2.0.0")).unwrap();
     let far = scene.manifest(1_011, "2.0.0");
     let error = refused(scene.offline(&far), Kind::Refused, "too far ahead");
-    assert!(error.advice().unwrap().contains(&format!("sha256:{}", far.sha256())));
+    assert!(error.advice().unwrap().to_string().contains(&format!("sha256:{}", far.sha256())));
     let (by_version, exact) = ([Pin::parse("2.0.0").unwrap()], [Pin::Manifest(far.sha256())]);
     let with = |pins| Standpoint { pins, ..scene.stand() };
     refused(with(&by_version).judge_manifest(&scene.keys(), &far, None), Kind::Refused, "too far ahead");
@@ -292,7 +292,7 @@ fn s19_product_channel_target() {
     refused(scene.offline(&product), Kind::Unverified, "not for gwinstall");
     let beta = scene.manifest_with(11, "1.1.0", |manifest| manifest["channel"] = json!("beta"));
     let error = refused(scene.offline(&beta), Kind::Refused, "of channel beta");
-    assert!(error.advice().unwrap().contains("--channel beta"));
+    assert!(error.advice().unwrap().to_string().contains("--channel beta"));
     let error =
         order::artifact(&scene.manifest(11, "1.1.0"), "binary", "riscv64gc-unknown-linux-musl").unwrap_err();
     assert_eq!(error.kind(), Kind::Refused);
@@ -336,7 +336,7 @@ fn a_release_that_needs_a_newer_client() {
     let scene = Scene::new();
     let next = scene.manifest_with(20, "2.0.0", |manifest| manifest["min_client_seq"] = json!(15));
     let error = refused(scene.offline(&next), Kind::Refused, "seq 15 or later");
-    assert!(error.advice().unwrap().contains("install.sh"));
+    assert!(error.advice().unwrap().to_string().contains("install.sh"));
 }
 
 /// The graded verdict for an old offline archive: authentic, key retired, expired, with ages.

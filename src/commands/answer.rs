@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{Error, Kind, Result};
+use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::term::{self, Style};
 
 /// The answer of a command that worked. Its exit code may still say that there is something to do.
@@ -18,7 +18,7 @@ pub struct Answer {
     pub quotes: bool,
     /// What a program reads.
     pub data: Value,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl Answer {
@@ -57,13 +57,7 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
     match result {
         Ok(answer) => {
             if json {
-                term::data(&envelope(
-                    verb,
-                    answer.exit,
-                    &answer.message,
-                    answer.hint.as_deref(),
-                    answer.data,
-                ));
+                term::data(&envelope(verb, answer.exit, &answer.message, answer.hint.as_ref(), answer.data));
             } else if !answer.text.is_empty()
                 && (!term::manner().quiet || answer.exit != 0 || is_asked_for(verb))
             {
@@ -129,19 +123,20 @@ pub fn as_text(error: &Error) -> String {
         text.push_str(&format!("\n  {cause}"));
     }
     if let Some(hint) = error.advice() {
-        text.push_str(&format!("\n  {} {hint}", term::paint("try:", Style::Bold)));
+        text.push_str(&format!("\n  {} {}", term::paint("try:", Style::Bold), term::hint(hint)));
     }
     text
 }
 
-pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&str>, mut data: Value) -> String {
+pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, mut data: Value) -> String {
     carry(&mut data);
     json!({
         "schema": format!("gwinstall.{verb}/1"),
         "ok": exit == 0 || exit == Kind::Pending.exit_code() || exit == Kind::Conflict.exit_code(),
         "exit": exit,
         "message": message,
-        "hint": hint.map(term::carried),
+        "hint": hint.map(|hint| term::carried(&term::hint(hint)).into_owned()),
+        "argv": hint.and_then(|hint| hint.argv(term::invocation())),
         "data": data,
     })
     .to_string()

@@ -178,7 +178,7 @@ pub(super) fn data(draft: &Draft, outcome: Option<&Outcome>) -> Value {
         data["changed"] = json!(outcome.changed);
         data["backup"] = json!(outcome.backup.as_ref().map(|entry| &entry.filename));
         data["pruned"] = json!(outcome.pruned);
-        data["checks"] = json!(outcome.checks);
+        data["checks"] = checks::json(&outcome.checks);
         data["conflicts"] = json!(outcome.conflicts);
         data["duration_ms"] = json!(outcome.duration_ms);
         data["times"] = json!(outcome.times);

@@ -8,7 +8,7 @@ use crate::deploy::checks::{self, Checks};
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::{lost, store};
 use crate::domain::check::{Finding, Status};
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, prompt, term};
 
 use super::answer::Answer;
@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     };
     let interrupted =
         checks.0.iter().any(|check| check.check_name == "no_interrupted_run" && check.status == Status::Fail);
-    let answer = Answer::new(summary).text(text.join("\n")).data(json!({ "checks": checks.0 }));
+    let answer = Answer::new(summary).text(text.join("\n")).data(json!({ "checks": checks.json() }));
     Ok(match (interrupted, failed) {
         (true, _) => answer.exit(Kind::Pending),
         (false, 0) => answer,
@@ -91,7 +91,8 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
         None if lost::is_lost(place) => {
             let refusal = lost::refusal(place);
             let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));
-            Finding::fail(format!("{}{why}", refusal.message())).hint(refusal.advice().unwrap_or_default())
+            Finding::fail(format!("{}{why}", refusal.message()))
+                .hint(refusal.advice().cloned().unwrap_or_else(|| Hint::run(&["doctor"])))
         }
         None => Finding::warn("nothing is deployed").hint("gwinstall install"),
     });

@@ -175,7 +175,7 @@ impl<'a> Scene<'a> {
             }
             None => format!("export {first}=…, or write it to ~/.claude/.env; then: gwinstall install"),
         };
-        Finding { hint: Some(hint), ..finding }
+        Finding { hint: Some(hint.into()), ..finding }
     }
 
     fn check(&self) -> Result<Answer> {
@@ -198,7 +198,7 @@ impl<'a> Scene<'a> {
         };
         let answer = Answer::new(summary)
             .text(lines.join("\n"))
-            .data(json!({ "checks": checks.0, "missing": missing, "preset": self.choice.preset.name }));
+            .data(json!({ "checks": checks.json(), "missing": missing, "preset": self.choice.preset.name }));
         Ok(if failed == 0 { answer } else { answer.exit(Kind::Failed) })
     }
 }

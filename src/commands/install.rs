@@ -1,7 +1,5 @@
 //! `install` and `update`: deploy a bundle with what was asked for, or what was asked for before.
 
-use serde_json::json;
-
 use crate::bundle::Bundle;
 use crate::cli::{Common, InstallArgs, UpdateArgs};
 use crate::deploy::checks::{self, Checks};
@@ -164,7 +162,7 @@ fn tell_what_was_found(place: &Place, no_record: bool, bundle: &Bundle, values: 
 
 /// A failure with what the checks before the change found.
 fn with_pre(error: Error, checks: &Checks) -> Error {
-    error.fact("pre_checks", json!(checks.0))
+    error.fact("pre_checks", checks.json())
 }
 
 fn pre_checks(

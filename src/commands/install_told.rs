@@ -106,7 +106,7 @@ impl Told {
         data["models"] = json!(self.models);
         data["gateway_url"] = json!(self.gateway_url);
         data["missing"] = json!(self.missing);
-        data["pre_checks"] = json!(checks.0);
+        data["pre_checks"] = checks.json();
         data
     }
 

@@ -120,7 +120,7 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     let refusal = lost::refusal(place);
     let mut lines = vec![term::paint(refusal.message(), term::Style::Yellow)];
     lines.extend(refusal.causes().iter().map(|cause| format!("  {cause}")));
-    lines.extend(refusal.advice().map(|hint| format!("  try: {hint}")));
+    lines.extend(refusal.advice().map(|hint| format!("  try: {}", term::hint(hint))));
     lines.extend(interrupted.as_ref().map(interruption));
     let data = json!({
         "deployed": true,
@@ -129,7 +129,7 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
         "interrupted": interrupted.is_some(),
     });
     let answer = Answer::new(refusal.message()).text(lines.join("\n")).data(data).exit(Kind::Pending);
-    Answer { hint: refusal.advice().map(str::to_owned), ..answer }
+    Answer { hint: refusal.advice().cloned(), ..answer }
 }
 
 fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &Pointed) -> Vec<String> {

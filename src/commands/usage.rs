@@ -62,7 +62,7 @@ fn told(text: &str, json: bool) {
         return term::error(text.trim_end());
     }
     let (message, hint) = summary(text);
-    term::data(&answer::envelope("usage", 2, &message, Some(&hint), Value::Null));
+    term::data(&answer::envelope("usage", 2, &message, Some(&hint.into()), Value::Null));
 }
 
 /// What stands before the usage in one line, and the tips; without any, how to get help.

@@ -6,14 +6,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::check::{Check, Finding, Status};
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, loopback, system};
+use crate::doors::{disk, loopback, system, term};
 
 /// Bytes that must be free, at least; twice that is recommended.
 const SPACE_NEEDED: u64 = 50 << 20;
@@ -45,6 +45,11 @@ impl Checks {
         self.0.iter_mut().filter(failed).for_each(|check| check.status = Status::Warn);
     }
 
+    /// All checks for a program.
+    pub fn json(&self) -> Value {
+        json(&self.0)
+    }
+
     /// An error of `kind` if a check failed.
     pub fn demand(&self, kind: Kind, what: &str) -> Result<()> {
         let failed = self.failed();
@@ -57,6 +62,11 @@ impl Checks {
             None => error,
         })
     }
+}
+
+/// Checks for a program.
+pub fn json(checks: &[Check]) -> Value {
+    checks.iter().map(|check| check.json(term::invocation())).collect()
 }
 
 /// Whether the source of the files is there and holds together; reading the bundle has proven it.

@@ -85,7 +85,7 @@ impl Outcome {
         error
             .fact("states", json!(self.states))
             .fact("outcome", json!(self.undo))
-            .fact("checks", json!(self.checks))
+            .fact("checks", checks::json(&self.checks))
             .fact("duration_ms", json!(self.duration_ms))
             .fact("times", json!(self.times))
     }
@@ -464,7 +464,7 @@ fn staged_config(path: &std::path::Path, models: usize, operation: &str) -> Resu
         ("the new configuration", "gwinstall diff")
     };
     checks.run("yaml_config_valid", || Finding {
-        hint: Some(hint.to_owned()),
+        hint: Some(hint.into()),
         ..checks::yaml_config(files::CONFIG, &text, models)
     });
     checks.demand(Kind::Failed, &format!("{what} is not valid, and nothing was changed"))

@@ -1,9 +1,9 @@
 //! One named validation and its result. Names are an interface: scripts and dashboards read them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Instant;
+use super::{Hint, Instant, Invocation};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -35,9 +35,20 @@ pub struct Check {
     pub details: Value,
     pub timestamp: Instant,
     pub duration_ms: u64,
-    /// A command or step that would turn it into a pass.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    /// A command or step that would turn it into a pass. The layer that knows the command line adds it to the JSON.
+    #[serde(skip)]
+    pub hint: Option<Hint>,
+}
+
+impl Check {
+    /// The check for a program: its fields, and the hint as text.
+    pub fn json(&self, run: &Invocation) -> Value {
+        let mut value = json!(self);
+        if let Some(hint) = &self.hint {
+            value["hint"] = Value::from(hint.text(run));
+        }
+        value
+    }
 }
 
 /// A check's answer before it is stamped with name and time.
@@ -46,7 +57,7 @@ pub struct Finding {
     pub status: Status,
     pub message: String,
     pub details: Value,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl Finding {
@@ -77,7 +88,7 @@ impl Finding {
     }
 
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod error;
 pub mod hash;
+pub mod hint;
 pub mod instant;
 pub mod name;
 pub mod place;
@@ -15,6 +16,7 @@ pub mod url;
 
 pub use error::{Error, Kind, Result};
 pub use hash::Sha256;
+pub use hint::{Hint, Invocation};
 pub use instant::Instant;
 pub use place::Place;
 pub use secret::Secret;

@@ -134,6 +134,6 @@ mod tests {
     fn an_unknown_gateway_type_names_the_four() {
         let error = gateway_type("lokal").unwrap_err();
         assert!(error.to_string().contains("local, truefoundry, zuplo and custom"), "{error}");
-        assert_eq!(error.advice(), Some("did you mean --gateway-type local?"));
+        assert_eq!(error.advice(), Some(&"did you mean --gateway-type local?".into()));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 pub use super::carry::Carried;
 pub use super::wrap::columns;
 use super::wrap::fit;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Invocation, Result};
 
 /// How to talk; decided once from the command line and the environment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +26,7 @@ pub struct Manner {
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
 static CARRIED: OnceLock<Carried> = OnceLock::new();
+static INVOCATION: OnceLock<Invocation> = OnceLock::new();
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 pub fn set_manner(manner: Manner) {
@@ -34,6 +35,26 @@ pub fn set_manner(manner: Manner) {
 
 pub fn manner() -> Manner {
     MANNER.get().copied().unwrap_or_default()
+}
+
+/// How this run was called; decided once from the command line.
+pub fn set_invocation(invocation: Invocation) {
+    let _ = INVOCATION.set(invocation);
+}
+
+pub fn invocation() -> &'static Invocation {
+    static NONE: Invocation = Invocation { place: Vec::new(), words: Vec::new() };
+    INVOCATION.get().unwrap_or(&NONE)
+}
+
+/// A gwinstall command for a sentence: it works on the deployment of this run.
+pub fn command<W: AsRef<str>>(words: &[W]) -> String {
+    invocation().command(words)
+}
+
+/// A hint as a person reads it.
+pub fn hint(hint: &Hint) -> String {
+    hint.text(invocation())
 }
 
 /// From now on every command that is printed names the place of this run.

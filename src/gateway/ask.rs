@@ -11,7 +11,7 @@ use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::url::HttpUrl;
-use crate::domain::{Error, Place, Result, Secret};
+use crate::domain::{Error, Hint, Place, Result, Secret};
 use crate::doors::loopback::{self, Question, Reply};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
@@ -61,7 +61,7 @@ impl Gateway {
     pub fn models(&self) -> Result<Vec<String>> {
         let failed = |why: String| {
             let error = Error::failed(format!("{} does not tell its models", self.url)).because(why);
-            if self.local { error.hint("gwinstall health") } else { error }
+            if self.local { error.hint(Hint::run(&["health"])) } else { error }
         };
         if self.key.is_none() {
             return Err(failed(format!("{} has no value", self.key_name))

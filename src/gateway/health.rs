@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::deploy::checks::Checks;
+use crate::domain::Hint;
 use crate::domain::check::{Finding, Status};
 use crate::domain::name::{count, list, printable};
 use crate::domain::record::Record;
@@ -113,8 +114,8 @@ fn models(gateway: &Gateway, record: &Record) -> Finding {
         Ok(served) => served,
         Err(error) => {
             let finding = Finding::fail(error.to_string());
-            return match error.advice().filter(|advice| *advice != "gwinstall health") {
-                Some(advice) => finding.hint(advice),
+            return match error.advice().filter(|advice| **advice != Hint::run(&["health"])) {
+                Some(advice) => finding.hint(advice.clone()),
                 None => finding,
             };
         }

@@ -155,7 +155,7 @@ proptest! {
             let again = after.converge(wishes, &next.ledger).unwrap();
             prop_assert!(again.changed.is_empty() && again.bytes == next.bytes && again.ledger == next.ledger);
             prop_assert!(next.kept.is_empty());
-            (today, ledger) = (next.bytes, Ledger::parse(&next.ledger.to_text()).unwrap());
+            (today, ledger) = (next.bytes, Ledger::parse(&next.ledger.to_text().unwrap()).unwrap());
         }
         let end = Settings::parse(&today).unwrap().converge(&[], &ledger).unwrap();
         prop_assert_eq!(String::from_utf8(end.bytes).unwrap(), original);

@@ -320,11 +320,11 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-fn codes(items: &[String]) -> String {
+fn codes<T: AsRef<str>>(items: &[T]) -> String {
     if items.is_empty() {
         "–".to_owned()
     } else {
-        items.iter().map(|item| code(item)).collect::<Vec<_>>().join(", ")
+        items.iter().map(|item| code(item.as_ref())).collect::<Vec<_>>().join(", ")
     }
 }
 

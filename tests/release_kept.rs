@@ -70,7 +70,9 @@ fn its_documents_and_files_verify() {
         assert_eq!(found, (artifact.sha256, artifact.len), "{target}");
     }
     let archive = read("gwinstall-bundle-1.0.0.tar.gz");
-    let bundle = bundles::open(&archive[..], &manifest, "release", None).unwrap();
+    let bundle =
+        bundles::open(&archive[..], &manifest, gwinstall::domain::record::BundleOrigin::Release, None)
+            .unwrap();
     // The catalog is in the bundle, and is no file that is deployed.
     assert_eq!(bundle.files().len() + 1, manifest.facts().bundle.files.len());
 }

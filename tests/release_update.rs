@@ -533,7 +533,7 @@ fn bundles_are_verified_at_each_use() {
             bundles::fetch(state, &scene.directory(), &scene.candidate(&scene.directory()), &mut |_| ())
                 .unwrap();
         assert_eq!(
-            (bundle.id.seq, bundle.id.version.as_str(), bundle.id.origin.as_str()),
+            (bundle.id.seq, bundle.id.version.as_str(), bundle.id.origin.word()),
             (seq, version, "release")
         );
     }
@@ -590,7 +590,7 @@ fn bundle_archives_must_be_the_manifests_list() {
             packer.file(&path, 0o644, &bytes).unwrap();
         }
         let archive = packer.finish().unwrap().finish().unwrap();
-        bundles::open(&archive[..], &manifest, "file", None).map(drop)
+        bundles::open(&archive[..], &manifest, gwinstall::domain::record::BundleOrigin::File, None).map(drop)
     };
     open(&|_| ()).unwrap();
     let refused = |words: &str, change: &dyn Fn(&mut BundleBytes)| {
@@ -612,7 +612,7 @@ fn bundles_from_files() {
     let keys = scene.world.keys();
     for path in [scene.path("offline-1.1.0.tar"), scene.path("served/v1.1.0/gwinstall-bundle-1.1.0.tar.gz")] {
         let (bundle, manifest) = bundles::from_file(&keys, &path).unwrap();
-        assert_eq!((bundle.id.seq, manifest.facts().seq, bundle.id.origin.as_str()), (2, 2, "file"));
+        assert_eq!((bundle.id.seq, manifest.facts().seq, bundle.id.origin.word()), (2, 2, "file"));
     }
     let alone = scene.path("alone.tar.gz");
     fs::write(&alone, archive()).unwrap();

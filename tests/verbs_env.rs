@@ -47,7 +47,7 @@ fn a_rotated_key_follows_into_settings_only_beside_a_foreign_helper() {
     fs::write(world.home().join(".claude/settings.json"), r#"{"apiKeyHelper": "/opt/helper"}"#).unwrap();
     let _ = world.run(&["install", "--models", "gpt-oss-120b", "--yes"]).exits(0);
     let _ =
-        world.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], CANARY).exits(0).says("open sessions");
+        world.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], CANARY).exits(0).says("Open sessions");
     assert_eq!(world.settings()["env"]["ANTHROPIC_AUTH_TOKEN"], CANARY);
     assert_eq!(world.settings()["apiKeyHelper"], "/opt/helper");
 }

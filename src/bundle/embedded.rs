@@ -3,6 +3,7 @@
 use rust_embed::RustEmbed;
 
 use super::{Bundle, Provenance, build, ustar};
+use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Result};
 
 /// One archive made by the build script: a third of the size of the files, in the format of a released bundle.
@@ -17,6 +18,11 @@ pub fn embedded() -> Result<Bundle> {
     let files = ustar::unpack(archive.data.as_ref(), &ustar::Limits::BUNDLE)?;
     Bundle::new(
         files,
-        &Provenance { version: build::VERSION, seq: build::seq(), origin: "embedded", path: None },
+        &Provenance {
+            version: build::VERSION,
+            seq: build::seq(),
+            origin: BundleOrigin::Embedded,
+            path: None,
+        },
     )
 }

@@ -19,7 +19,7 @@ pub use catalog::{Catalog, Model, Preset};
 pub use embedded::embedded;
 
 use crate::domain::hash::Hasher;
-use crate::domain::record::BundleId;
+use crate::domain::record::{BundleId, BundleOrigin};
 use crate::domain::tree::Content;
 use crate::domain::{Error, Kind, Result};
 use crate::doors::disk;
@@ -38,7 +38,7 @@ pub struct Bundle {
 pub struct Provenance<'a> {
     pub version: &'a str,
     pub seq: u64,
-    pub origin: &'a str,
+    pub origin: BundleOrigin,
     pub path: Option<String>,
 }
 
@@ -48,7 +48,10 @@ impl Bundle {
         let broken = |why: String| {
             Error::new(
                 Kind::Failed,
-                format!("the bundle from {} cannot be used", from.path.as_deref().unwrap_or(from.origin)),
+                format!(
+                    "the bundle from {} cannot be used",
+                    from.path.as_deref().unwrap_or(from.origin.word())
+                ),
             )
             .because(why)
         };
@@ -60,7 +63,7 @@ impl Bundle {
         let id = BundleId {
             version: from.version.to_owned(),
             seq: from.seq,
-            origin: from.origin.to_owned(),
+            origin: from.origin,
             sha256,
             path: from.path.clone(),
         };
@@ -90,7 +93,7 @@ impl Bundle {
         let from = Provenance {
             version: build::VERSION,
             seq: 0,
-            origin: "directory",
+            origin: BundleOrigin::Directory,
             path: Some(dir.display().to_string()),
         };
         Self::new(files, &from)

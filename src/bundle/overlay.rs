@@ -104,7 +104,16 @@ mod tests {
             .into_iter()
             .map(|path| (path.clone(), disk::read(&root.join(&path), 1 << 20).unwrap().into()))
             .collect();
-        Bundle::new(files, &Provenance { version: "1", seq: 0, origin: "directory", path: None }).unwrap()
+        Bundle::new(
+            files,
+            &Provenance {
+                version: "1",
+                seq: 0,
+                origin: crate::domain::record::BundleOrigin::Directory,
+                path: None,
+            },
+        )
+        .unwrap()
     }
 
     fn team(dir: &Path, preset: &str) {

@@ -9,6 +9,7 @@ use crate::bundle::build;
 use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::{self, Entry, Making};
 use crate::deploy::{converge, recover, store};
+use crate::domain::Operation;
 use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::{disk, prompt, signals, system, term};
@@ -33,9 +34,9 @@ pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Re
 }
 
 /// Does `work` under the lock, after an interrupted run was taken back.
-fn locked<T>(place: &Place, wait: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    change::recover_first(place, "backup", wait)?;
-    let held = converge::lock(place, "backup", wait)?;
+fn locked<T>(place: &Place, operation: Operation, wait: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    change::recover_first(place, operation, wait)?;
+    let held = converge::lock(place, operation, wait)?;
     let done = signals::check().and_then(|()| work());
     recover::leave_no_trace(place);
     drop(held);
@@ -43,9 +44,9 @@ fn locked<T>(place: &Place, wait: u64, work: impl FnOnce() -> Result<T>) -> Resu
 }
 
 /// A line of the log of operations, like that of every change of a deployment.
-fn log(place: &Place, operation: &str, watch: &system::Stopwatch, which: &Value) {
+fn log(place: &Place, operation: Operation, watch: &system::Stopwatch, which: &Value) {
     let record = store::record(place).ok().flatten();
-    let made = if operation == "backup create" { which } else { &Value::Null };
+    let made = if operation == Operation::BackupCreate { which } else { &Value::Null };
     let line = json!({
         "schema": 1,
         "operation": operation,
@@ -94,7 +95,7 @@ fn list(place: &Place) -> Result<Answer> {
     let mut rows = vec![["N", "BACKUP", "SIZE", "BEFORE", "PRESET", ""].map(str::to_owned).to_vec()];
     for (entry, number) in entries.iter().zip(&numbers).rev() {
         let preset = entry.deployment_config.get("preset").and_then(Value::as_str).unwrap_or("-");
-        let before = if entry.before.is_empty() { "-" } else { &entry.before };
+        let before = entry.before.map_or("-", Operation::word);
         rows.push(vec![
             number.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             printable(&entry.filename),
@@ -147,13 +148,13 @@ fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     };
     // Asked before the lock too, which would have to make its directories first.
     deployed()?;
-    let entry = locked(place, wait, || {
+    let entry = locked(place, Operation::BackupCreate, wait, || {
         let record = deployed()?;
         let now = system::now();
-        let making = Making { before: "create", now, safety: false, include_secrets };
+        let making = Making { before: Operation::BackupCreate, now, safety: false, include_secrets };
         let watch = system::Stopwatch::start();
         let entry = backup::create(place, &record, &making)?;
-        log(place, "backup create", &watch, &json!(entry.filename));
+        log(place, Operation::BackupCreate, &watch, &json!(entry.filename));
         Ok(entry)
     })?;
     let mut text = format!("Made {} ({}).", entry.filename, size(entry.size_bytes));
@@ -222,14 +223,20 @@ fn verify(place: &Place, which: Option<&str>) -> Result<Answer> {
 
 fn pin(place: &Place, wait: u64, which: &str, pinned: bool) -> Result<Answer> {
     let name = own(place, which)?;
-    let changed = locked(place, wait, || {
-        let watch = system::Stopwatch::start();
-        let changed = backup::pin(place, &name, pinned)?;
-        if changed {
-            log(place, if pinned { "backup pin" } else { "backup unpin" }, &watch, &json!(name));
-        }
-        Ok(changed)
-    })?;
+    let changed =
+        locked(place, if pinned { Operation::BackupPin } else { Operation::BackupUnpin }, wait, || {
+            let watch = system::Stopwatch::start();
+            let changed = backup::pin(place, &name, pinned)?;
+            if changed {
+                log(
+                    place,
+                    if pinned { Operation::BackupPin } else { Operation::BackupUnpin },
+                    &watch,
+                    &json!(name),
+                );
+            }
+            Ok(changed)
+        })?;
     let state = match (pinned, changed) {
         (true, true) => "is pinned: it is never removed by pruning",
         (true, false) => "was pinned already",
@@ -279,7 +286,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
     if !confirm.yes && !prompt::confirm("Go ahead?", false)? {
         return Err(prompt::stopped());
     }
-    let pruned = locked(place, wait, || {
+    let pruned = locked(place, Operation::BackupPrune, wait, || {
         // Only what was shown, and only what still may go.
         let watch = system::Stopwatch::start();
         let still: Vec<String> =
@@ -287,7 +294,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
         still.iter().try_for_each(|name| backup::remove(place, name))?;
         let _ = recover::drop_unreferenced_all(place);
         if !still.is_empty() {
-            log(place, "backup prune", &watch, &json!(still));
+            log(place, Operation::BackupPrune, &watch, &json!(still));
         }
         Ok(still)
     })?;
@@ -328,10 +335,10 @@ fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
     if !disk::exists(from) {
         return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
     }
-    let entry = locked(place, wait, || {
+    let entry = locked(place, Operation::BackupImport, wait, || {
         let watch = system::Stopwatch::start();
         let entry = backup::adopt(place, from, system::now())?;
-        log(place, "backup import", &watch, &json!(entry.filename));
+        log(place, Operation::BackupImport, &watch, &json!(entry.filename));
         Ok(entry)
     })?;
     let mut text = format!("Imported as {}", entry.filename);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::deploy::backup::{self, Backup};
 use crate::deploy::{goals, store};
 use crate::domain::place::files;
+use crate::domain::record::EnvValue;
 use crate::domain::tree::Found;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::disk;
@@ -85,9 +86,8 @@ fn differing_variables(place: &Place, backup: &Backup) -> Result<Vec<Difference>
         .collect();
     let mut differences = Vec::new();
     for name in names {
-        let secret = recorded.get(&name).is_none_or(|known| known.secret);
         let then = match recorded.get(&name) {
-            Some(known) if secret && known.value == "set" => Some(None),
+            Some(known) if known.value == EnvValue::Secret => Some(None),
             _ => value(&archived, &name).map(Some),
         };
         let (sign, change) = match (then, value(&now, &name)) {

@@ -9,7 +9,7 @@ use crate::deploy::converge::{self, Manner, Outcome};
 use crate::deploy::draft::Draft;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
 use crate::gateway::{self, Verb};
 
@@ -20,7 +20,7 @@ pub(super) struct Change<'a> {
     pub place: &'a Place,
     pub common: &'a Common,
     pub confirm: &'a ConfirmArgs,
-    pub operation: &'a str,
+    pub operation: Operation,
     pub include_secrets: bool,
     pub safety: bool,
     pub keep: KeepArgs,
@@ -35,7 +35,7 @@ impl<'a> Change<'a> {
         place: &'a Place,
         common: &'a Common,
         confirm: &'a ConfirmArgs,
-        operation: &'a str,
+        operation: Operation,
     ) -> Self {
         let keep = KeepArgs { keep: KEEP, max_age: None };
         Self {
@@ -141,7 +141,7 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
 }
 
 /// Recovers and says so; a leftover stops the command with exit 7.
-pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<()> {
+pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<()> {
     let Some(recovered) = converge::recover_first(place, operation, wait)? else {
         return super::releases::recover(place, wait);
     };

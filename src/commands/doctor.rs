@@ -7,7 +7,8 @@ use crate::cli::{Common, DoctorArgs, DoctorTopic};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::{lost, store};
-use crate::domain::check::{Finding, Status};
+use crate::domain::Operation;
+use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, prompt, term};
 
@@ -30,8 +31,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     } else {
         format!("{} found", crate::domain::name::count(failed, "problem"))
     };
-    let interrupted =
-        checks.0.iter().any(|check| check.check_name == "no_interrupted_run" && check.status == Status::Fail);
+    let interrupted = checks
+        .0
+        .iter()
+        .any(|check| check.check_name == CheckName::NoInterruptedRun && check.status == Status::Fail);
     let answer = Answer::new(summary).text(text.join("\n")).data(json!({ "checks": checks.json() }));
     Ok(match (interrupted, failed) {
         (true, _) => answer.exit(Kind::Pending),
@@ -62,7 +65,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
             return Err(prompt::stopped());
         }
     }
-    change::recover_first(place, "doctor", common.lock_wait)?;
+    change::recover_first(place, Operation::Repair, common.lock_wait)?;
     Ok(Answer::new("repaired").text(if interrupted {
         "Repaired: everything is as it was before the interrupted run."
     } else {
@@ -72,7 +75,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
 
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let interrupted = recover::look(place)?;
-    checks.run("no_interrupted_run", || match &interrupted {
+    checks.run(CheckName::NoInterruptedRun, || match &interrupted {
         None if releases::unfinished(place).unwrap_or(true) => {
             Finding::fail("a self-update was interrupted").hint("gwinstall doctor --repair --yes")
         }
@@ -83,10 +86,10 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
         }
         Some(found) => Finding::fail(report::interruption(found)).hint("gwinstall doctor --repair --yes"),
     });
-    checks.run("target_directory_writable", || checks::target_writable(place));
-    checks.run("disk_space_sufficient", || checks::disk_space(place));
+    checks.run(CheckName::TargetDirectoryWritable, || checks::target_writable(place));
+    checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
     let record = store::record_as_found(place)?;
-    checks.run("deployed", || match &record {
+    checks.run(CheckName::Deployed, || match &record {
         Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
         None if lost::is_lost(place) => {
             let refusal = lost::refusal(place);
@@ -96,7 +99,7 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
         }
         None => Finding::warn("nothing is deployed").hint("gwinstall install"),
     });
-    checks.run("settings_ledger_readable", || {
+    checks.run(CheckName::SettingsLedgerReadable, || {
         if status::ledger_is_sound(place) {
             Finding::pass("what settings.json held before us is known")
         } else {
@@ -107,7 +110,7 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     conflicts::examine(checks, place, record.as_ref())?;
     let Some(record) = record else { return Ok(()) };
     checks::live(checks, place, &record);
-    checks.run("directory_private", || match disk::mode(&place.target) {
+    checks.run(CheckName::DirectoryPrivate, || match disk::mode(&place.target) {
         Some(mode) if mode & 0o077 == 0 => {
             Finding::pass(format!("{} has mode {mode:04o}", place.show(&place.target)))
         }

@@ -7,12 +7,14 @@ use serde_json::json;
 
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs};
-use crate::deploy::backup::BEFORE_A_VALUE;
 use crate::deploy::draft::{Draft, EnvFile, draft};
 use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::values::{self, MASTER_KEY, Values};
 use crate::deploy::{checks, store};
+use crate::domain::Operation;
 use crate::domain::name::{closest, printable, shell_word};
+use crate::domain::record::EnvValue;
+use crate::domain::record::ValueSource;
 use crate::domain::record::{EnvRecord, Origin, Record};
 use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, masked};
@@ -35,7 +37,7 @@ pub(super) fn run(
     confirm: &ConfirmArgs,
 ) -> Result<Answer> {
     demand_name(name)?;
-    let change = Change::new(place, common, confirm, BEFORE_A_VALUE);
+    let change = Change::new(place, common, confirm, Operation::SetValue);
     change.recover()?;
     let last = store::record(place)?.ok_or_else(|| {
         Error::usage("nothing is deployed yet, so there is no .env to write to")
@@ -59,10 +61,14 @@ pub(super) fn run(
     // Only this variable changes: what else could be found now is for the next installation.
     let google_login = values::gather(place, &choice, &request)?.google_login;
     let values = Values { google_login, ..Values::default() };
-    let setting = Setting { name, value: &value, source: if from.is_some() { "file" } else { "prompt" } };
+    let setting = Setting {
+        name,
+        value: &value,
+        source: if from.is_some() { ValueSource::File } else { ValueSource::Prompt },
+    };
     let wish = Wish {
         extent: Extent::Values,
-        operation: "env",
+        operation: Operation::SetValue,
         env: Some(setting.written(place)?),
         ..Wish::again(place, &bundle, &request, &last, &values)
     };
@@ -159,7 +165,7 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
 struct Setting<'a> {
     name: &'a str,
     value: &'a Secret,
-    source: &'a str,
+    source: ValueSource,
 }
 
 impl Setting<'_> {
@@ -198,10 +204,10 @@ impl Setting<'_> {
             || known.is_some_and(|known| known.secret);
         EnvRecord {
             origin: Origin::User,
-            source: self.source.to_owned(),
+            source: self.source,
             secret: secret || self.name == MASTER_KEY,
             sha256: (!secret).then(|| Sha256::of(value.as_bytes())),
-            value: if secret { "set".to_owned() } else { value.to_owned() },
+            value: EnvValue::of(value, secret),
         }
     }
 }

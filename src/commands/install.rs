@@ -8,9 +8,12 @@ use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Prepared, Wish};
 use crate::deploy::values::{self, Values};
 use crate::deploy::{lost, store};
-use crate::domain::check::Status;
+use crate::domain::Operation;
+use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
+use crate::domain::record::BundleOrigin;
 use crate::domain::record::Record;
+use crate::domain::record::ValueSource;
 use crate::domain::request::{self, Request};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Kind, Place, Result};
@@ -30,7 +33,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     let change = Change {
         include_secrets: args.include_secrets,
         keep: args.keep.clone(),
-        ..Change::new(place, common, &args.confirm, "install")
+        ..Change::new(place, common, &args.confirm, Operation::Install)
     };
     change.recover()?;
     let asked =
@@ -53,13 +56,13 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
     let change = Change {
         include_secrets: args.include_secrets,
         keep: args.keep.clone(),
-        ..Change::new(place, common, &args.confirm, "update")
+        ..Change::new(place, common, &args.confirm, Operation::Update)
     };
     change.recover()?;
     let last = store::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
     let request = Request { source: super::source(&args.bundle), ..Request::default() };
-    if last.bundle.origin == "directory" && request.source == request::Source::Newest {
+    if last.bundle.origin == BundleOrigin::Directory && request.source == request::Source::Newest {
         let dir = last.bundle.path.as_deref().unwrap_or("DIR");
         return Err(Error::usage(
             "the deployed files came from a directory, so update must be told where from",
@@ -87,7 +90,7 @@ pub(super) fn deploy(change: &Change<'_>, request: &Request, options: &Options) 
     let values = values::gather(place, &choice, request)?;
     tell_what_was_found(place, last.is_none(), &bundle, &values, options);
     // `update` leaves Claude Code pointed wherever it is; `install` points it here.
-    let off = change.operation != "install" && last.as_ref().is_some_and(|last| last.request.off);
+    let off = change.operation != Operation::Install && last.as_ref().is_some_and(|last| last.request.off);
     let prepared = goals::from_request(&Wish {
         place,
         bundle: &bundle,
@@ -155,7 +158,8 @@ fn tell_what_was_found(place: &Place, no_record: bool, bundle: &Bundle, values: 
         term::talk(&format!("note: {note}"));
     }
     if options.show_values {
-        let found: Vec<_> = values.found.iter().filter(|(_, value)| value.source != "generated").collect();
+        let found: Vec<_> =
+            values.found.iter().filter(|(_, value)| value.source != ValueSource::Generated).collect();
         interactive::show_found(&found, &|name| bundle.catalog.is_secret(name));
     }
 }
@@ -174,17 +178,19 @@ fn pre_checks(
 ) -> Checks {
     let mut checks = Checks::default();
     checks::source(&mut checks, bundle);
-    checks.run("target_directory_writable", || checks::target_writable(place));
-    checks.run("disk_space_sufficient", || checks::disk_space(place));
+    checks.run(CheckName::TargetDirectoryWritable, || checks::target_writable(place));
+    checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
     if prepared.runs_litellm && !place.staged {
         let must_be_free = options.start || options.strict;
-        checks.run("no_litellm_running", || checks::no_litellm_running(place, prepared.port, must_be_free));
+        checks.run(CheckName::NoLitellmRunning, || {
+            checks::no_litellm_running(place, prepared.port, must_be_free)
+        });
     }
     if options.start && prepared.runs_litellm && !place.staged {
         prerequisites::before_a_start(&mut checks, place);
     }
     let strict = options.strict || options.start;
-    checks.run("required_env_vars_present", || {
+    checks.run(CheckName::RequiredEnvVarsPresent, || {
         let finding = checks::required_env_vars(&prepared.missing, strict);
         // Only what is deployed has an .env to write to.
         let Some(first) = prepared.missing.first().filter(|_| last.is_none()) else { return finding };

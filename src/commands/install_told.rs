@@ -132,7 +132,7 @@ impl Told {
         let mut text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", draft.id);
         let failed = checks.failed();
         if !failed.is_empty() {
-            let names: Vec<&str> = failed.iter().map(|check| check.check_name).collect();
+            let names: Vec<&str> = failed.iter().map(|check| check.check_name.word()).collect();
             text.push_str(&format!(
                 "\nWithout --dry-run it would stop before any change, because of {}.",
                 list(&names)

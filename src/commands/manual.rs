@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::bundle::{self, Catalog, build};
 use crate::cli::{Cli, CompletionsArgs, HelpArgs};
 use crate::domain::name::{closest, printable};
-use crate::domain::request::GATEWAY_TYPES;
+use crate::domain::request::GatewayType;
 use crate::domain::secret::masked;
 use crate::domain::{Error, Result};
 
@@ -61,7 +61,7 @@ fn offered(command: &Command, catalog: &Catalog) -> Command {
         let names: Vec<&str> = match arg.get_id().as_str() {
             "preset" => catalog.presets.iter().map(|preset| preset.name.as_str()).collect(),
             "models" => catalog.models.iter().map(|model| model.id.as_str()).collect(),
-            "gateway_type" => GATEWAY_TYPES.to_vec(),
+            "gateway_type" => GatewayType::ALL.map(GatewayType::word).to_vec(),
             _ => return arg,
         };
         arg.value_parser(PossibleValuesParser::new(names.into_iter().map(lasting)))

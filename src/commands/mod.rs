@@ -50,6 +50,7 @@ use crate::cli::{
     BackupCommand, BundleArgs, Cli, Color, Command, Common, ConfirmArgs, EnvCommand, ModelsCommand,
     PresetsCommand,
 };
+use crate::domain::record::BundleOrigin;
 use crate::domain::record::Record;
 use crate::domain::request::Source;
 use crate::domain::{Error, Place, Result};
@@ -224,8 +225,9 @@ fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
 
 /// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.
 fn source_of(last: Option<&Record>) -> Source {
-    let directory =
-        last.filter(|last| last.bundle.origin == "directory").and_then(|last| last.bundle.path.as_ref());
+    let directory = last
+        .filter(|last| last.bundle.origin == BundleOrigin::Directory)
+        .and_then(|last| last.bundle.path.as_ref());
     directory.map_or(Source::Newest, |dir| Source::Directory(dir.into()))
 }
 

@@ -7,6 +7,7 @@ use crate::bundle::Bundle;
 use crate::bundle::catalog::{Catalog, Model};
 use crate::cli::{Common, ConfirmArgs, ModelsCommand};
 use crate::deploy::store;
+use crate::domain::Operation;
 use crate::domain::name::{closest, count, list, printable};
 use crate::domain::record::Record;
 use crate::domain::request::Request;
@@ -114,7 +115,7 @@ fn change(
     typed: &[String],
     verb: Verb,
 ) -> Result<Answer> {
-    let change = Change::new(place, common, confirm, "models");
+    let change = Change::new(place, common, confirm, Operation::Models);
     change.recover()?;
     let last = store::record(place)?.ok_or_else(|| {
         let install = match verb {

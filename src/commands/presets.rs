@@ -57,7 +57,7 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
         let choice = by_default(&bundle.catalog, preset)?;
         rows.push(vec![
             preset.name.clone(),
-            preset.gateway_types.join(", "),
+            preset.gateway_types.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", "),
             if choice.runs_litellm() { choice.models.len().to_string() } else { "-".to_owned() },
             if is_deployed { "yes" } else { "-" }.to_owned(),
             preset.description.clone(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{self, Bundle, build};
 use crate::deploy::{backup, store};
+use crate::domain::Operation;
 use crate::domain::name::printable;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Instant, Kind, Place, Result};
@@ -246,7 +247,9 @@ pub(super) fn recover(place: &Place, wait: u64) -> Result<()> {
 /// What is deployed, which decides about an interrupted self-update.
 pub(super) fn deployed(place: &Place) -> Result<Deployed> {
     let record = store::record_as_found(place)?;
-    let newest = backup::list(place)?.into_iter().find(|entry| !entry.safety && entry.before == "update");
+    let newest = backup::list(place)?
+        .into_iter()
+        .find(|entry| !entry.safety && entry.before == Some(Operation::Update));
     Ok(Deployed { seq: record.map(|record| record.bundle.seq), backup: newest.map(|entry| entry.filename) })
 }
 

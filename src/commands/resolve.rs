@@ -7,6 +7,7 @@ use crate::cli::{Common, ResolveArgs};
 use crate::deploy::plan::OFFER;
 use crate::deploy::resolve::{self, Side};
 use crate::deploy::store;
+use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -96,7 +97,7 @@ fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {
 }
 
 fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side: Side) -> Result<Answer> {
-    let change = Change { prune: false, ..Change::new(place, common, &args.confirm, "resolve") };
+    let change = Change { prune: false, ..Change::new(place, common, &args.confirm, Operation::Resolve) };
     change.recover()?;
     let last = store::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed any more").hint("gwinstall install"))?;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use crate::cli::{Common, RollbackArgs};
 use crate::deploy::draft::draft;
 use crate::deploy::{backup, goals, lost, store, values};
+use crate::domain::Operation;
+use crate::domain::record::EnvValue;
 use crate::domain::record::Record;
 use crate::domain::request::Request;
 use crate::domain::{Place, Result};
@@ -18,8 +20,11 @@ use super::change::{self, Change};
 use super::report;
 
 pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result<Answer> {
-    let change =
-        Change { safety: true, prune: false, ..Change::new(place, common, &args.confirm, "rollback") };
+    let change = Change {
+        safety: true,
+        prune: false,
+        ..Change::new(place, common, &args.confirm, Operation::Rollback)
+    };
     change.recover()?;
     let last = store::record_as_found(place)?;
     let (path, entry) = chosen(place, args, last.as_ref())?;
@@ -58,7 +63,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         text.push_str(&format!("\n  What was here before is kept: gwinstall rollback {}", safety.filename));
     }
     let variables = drafted.record.iter().flat_map(|record| &record.environment_variables);
-    for (name, _) in variables.filter(|(_, known)| known.value == "missing") {
+    for (name, _) in variables.filter(|(_, known)| known.value == EnvValue::Missing) {
         text.push_str(&format!("\n  {name} has no value: gwinstall env set {name}"));
     }
     text.push_str("\n  Secrets in .env stayed as they are.");

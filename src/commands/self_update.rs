@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::bundle::build;
 use crate::cli::{Common, ConfirmArgs, SelfUpdateArgs};
 use crate::deploy::store;
+use crate::domain::Operation;
 use crate::domain::name::{count, printable};
+use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::progress::Bar;
@@ -170,7 +172,7 @@ struct Update<'a> {
 impl Update<'_> {
     fn take(&self, inquiry: &Inquiry<'_>) -> Result<Answer> {
         if !self.args.confirm.dry_run {
-            change::recover_first(self.place, "self-update", self.common.lock_wait)?;
+            change::recover_first(self.place, Operation::SelfUpdate, self.common.lock_wait)?;
         }
         let own = releases::own()?;
         if !self.args.bundle_only {
@@ -209,7 +211,7 @@ impl Update<'_> {
         let staged = replace::stage(own, self.origin, candidate, artifact, &mut |bytes| bar.at(bytes));
         bar.done();
         let record = store::record(self.place)?;
-        let unsigned = record.as_ref().is_some_and(|record| record.bundle.origin == "directory");
+        let unsigned = record.as_ref().is_some_and(|record| record.bundle.origin == BundleOrigin::Directory);
         let deploys = record.is_some() && !unsigned && !self.args.binary_only;
         let facts = candidate.manifest.facts();
         let done =
@@ -370,7 +372,7 @@ fn agree(confirm: &ConfirmArgs, summary: &str, command: &str) -> Result<()> {
 fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
     let ground = Ground::of(place)?;
     if !confirm.dry_run {
-        change::recover_first(place, "self-update", common.lock_wait)?;
+        change::recover_first(place, Operation::SelfUpdate, common.lock_wait)?;
     }
     let own = releases::own()?;
     releases::demand_own(&own)?;

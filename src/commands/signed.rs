@@ -9,6 +9,7 @@ use crate::bundle::{self, build};
 use crate::cli::{BundleCommand, VerifyArgs};
 use crate::deploy::store;
 use crate::domain::name::count;
+use crate::domain::record::BundleOrigin;
 use crate::domain::record::Record;
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::system;
@@ -204,8 +205,8 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
         .iter()
         .flatten()
         .find(|bundle| bundle.id.seq == record.bundle.seq && bundle.id.version == record.bundle.version);
-    let source = match (record.bundle.origin.as_str(), named) {
-        ("directory", _) => "unsigned, from a directory",
+    let source = match (record.bundle.origin, named) {
+        (BundleOrigin::Directory, _) => "unsigned, from a directory",
         (_, Some(bundle)) if bundle.id.sha256 == record.bundle.sha256 => {
             "that bundle is at hand and is the same"
         }

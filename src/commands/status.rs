@@ -205,7 +205,7 @@ pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
             "env.CLAUDE_CODE_USE_VERTEX",
         ] {
             let path_of_key = KeyPath::parse(key);
-            if settings.get(&path_of_key).is_some_and(|value| record.settings.keys.get(key) != Some(&value)) {
+            if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(key, &value)) {
                 found.push(format!("{} sets {key}, which wins over ours", place.show(path)));
             }
         }

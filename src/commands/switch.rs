@@ -4,6 +4,7 @@ use crate::cli::{Common, ConfirmArgs};
 use crate::deploy::draft::draft;
 use crate::deploy::goals::{self, Extent, Wish};
 use crate::deploy::{settings, store, values};
+use crate::domain::Operation;
 use crate::domain::request::Request;
 use crate::domain::{Error, Place, Result};
 use crate::doors::prompt;
@@ -14,7 +15,7 @@ use super::change::{self, Change};
 use super::report;
 
 pub(super) fn run(place: &Place, common: &Common, args: &ConfirmArgs, off: bool) -> Result<Answer> {
-    let operation = if off { "off" } else { "on" };
+    let operation = if off { Operation::Off } else { Operation::On };
     let change = Change::new(place, common, args, operation);
     change.recover()?;
     let last = store::record(place)?.ok_or_else(|| {

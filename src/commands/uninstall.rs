@@ -6,6 +6,7 @@ use crate::cli::{Common, UninstallArgs};
 use crate::deploy::draft::{Draft, draft};
 use crate::deploy::plan::{ASIDE, GIVEN_BACK};
 use crate::deploy::{backup, goals, recover, settings, store};
+use crate::domain::Operation;
 use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
@@ -18,7 +19,8 @@ use crate::release::replace;
 use crate::release::state::State;
 
 pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
-    let change = Change { for_good: args.purge, ..Change::new(place, common, &args.confirm, "uninstall") };
+    let change =
+        Change { for_good: args.purge, ..Change::new(place, common, &args.confirm, Operation::Uninstall) };
     change.recover()?;
     let last = store::record(place)?;
     let leftovers = args.purge && anything_left(place)?;

@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::bundle::build;
-use crate::domain::check::{Check, Finding};
+use crate::domain::check::{Check, CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::Record;
 use crate::domain::tree::Class;
-use crate::domain::{Error, Instant, Kind, Place, Result};
+use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
 use crate::doors::{disk, signals, system};
 
 use super::backup::{self, Entry, Making};
@@ -23,14 +23,18 @@ use super::lost;
 use super::recover::{self, Recovered};
 use super::store;
 use super::times::{Times, Took};
-use super::transaction::{self, Failure, Order, Undo};
+use super::transaction::{self, Failure, Order, PlacedBy, Undo};
 
 /// The end of the log in which operations of this second are looked for: many lines.
 const LOG_TAIL: u64 = 64 << 10;
 
 /// Checks of the live tree that judge files of the deployment, other than values.
-const FILE_CHECKS: [&str; 4] =
-    ["files_copied_count", "yaml_config_valid", "scripts_executable", "startup_script_generated"];
+const FILE_CHECKS: [CheckName; 4] = [
+    CheckName::FilesCopiedCount,
+    CheckName::YamlConfigValid,
+    CheckName::ScriptsExecutable,
+    CheckName::StartupScriptGenerated,
+];
 
 /// The stations of an operation, as the log and `--json` name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,7 +52,7 @@ pub enum State {
 
 /// How an operation is run.
 pub struct Manner<'a> {
-    pub operation: &'a str,
+    pub operation: Operation,
     /// Seconds to wait for another run to finish.
     pub lock_wait: u64,
     pub include_secrets: bool,
@@ -73,7 +77,7 @@ pub struct Outcome {
     pub states: Vec<State>,
     /// Of an operation that failed: what became of its changes, if it had made any.
     pub undo: Option<Undo>,
-    pub placed_by: Option<&'static str>,
+    pub placed_by: Option<PlacedBy>,
     pub duration_ms: u64,
     /// Of its stations.
     pub times: Vec<Took>,
@@ -98,11 +102,11 @@ pub struct Held {
 }
 
 /// Takes the lock; waits up to `wait` seconds for another run.
-pub fn lock(place: &Place, operation: &str, wait: u64) -> Result<Held> {
+pub fn lock(place: &Place, operation: Operation, wait: u64) -> Result<Held> {
     refuse_foreign_home(place)?;
     let own = place.own();
     let made = disk::create_dirs(&own).map_err(|error| disk::failure("create", &own, &error))?;
-    let me = disk::Holder { pid: system::pid(), command: operation.to_owned(), since: system::now() };
+    let me = disk::Holder { pid: system::pid(), command: operation.word().to_owned(), since: system::now() };
     let watch = system::Stopwatch::start();
     loop {
         match disk::hold(&place.lock(), &me).map_err(|error| disk::failure("lock", &place.lock(), &error)) {
@@ -157,7 +161,7 @@ fn remove_made(made: &[PathBuf]) {
 }
 
 /// Finishes or undoes what an interrupted run left; `None` when there was nothing.
-pub fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<Option<Recovered>> {
+pub fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<Option<Recovered>> {
     if recover::look(place)?.is_none() {
         return Ok(None);
     }
@@ -204,7 +208,7 @@ pub fn apply(place: &Place, manner: &Manner<'_>, draft: &mut Draft) -> Result<Ou
 }
 
 /// An operation that a check before the change refused: it has its line in the log of a deployment too, and its states.
-pub fn refused(place: &Place, operation: &str, last: Option<&Record>, error: Error) -> Error {
+pub fn refused(place: &Place, operation: Operation, last: Option<&Record>, error: Error) -> Error {
     let outcome =
         Outcome { states: vec![State::Created, State::Validating, State::Failed], ..Outcome::default() };
     let line = Line { operation, now: system::now(), outcome: &outcome, backup: None };
@@ -246,7 +250,7 @@ impl Run<'_> {
             record.backup_path = self.backup.as_ref().map(|entry| entry.filename.clone());
             record.timestamp = self.now;
             record.deployment_id = free_id(self.place, self.now, self.before.as_ref());
-            rewrite_record(&mut draft.plan.steps, record);
+            rewrite_record(&mut draft.plan.steps, record)?;
         }
         self.carry_out(draft)?;
         self.outcome.changed = draft.plan.changes().filter(|step| step.class != Class::Record).count();
@@ -374,7 +378,7 @@ impl Run<'_> {
 
 /// A line of the log of operations.
 struct Line<'a> {
-    operation: &'a str,
+    operation: Operation,
     now: Instant,
     outcome: &'a Outcome,
     backup: Option<&'a Entry>,
@@ -438,12 +442,13 @@ fn free_id(place: &Place, now: Instant, before: Option<&Record>) -> String {
 }
 
 /// The record names the backup and the moment, which are known only now.
-fn rewrite_record(steps: &mut [Step], record: &Record) {
+fn rewrite_record(steps: &mut [Step], record: &Record) -> Result<()> {
     let written = steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same);
     if let Some(step) = written {
-        step.post = Some(store::record_stamp(record));
-        step.bytes = Some(store::record_bytes(record).into());
+        step.post = Some(store::record_stamp(record)?);
+        step.bytes = Some(store::record_bytes(record)?.into());
     }
+    Ok(())
 }
 
 /// Whether files of the deployment are a matter of this operation, and not only values or settings.
@@ -453,17 +458,17 @@ fn concerns_files(draft: &Draft) -> bool {
 }
 
 /// The configuration is read back from where it was staged and validated before anything live changes.
-fn staged_config(path: &std::path::Path, models: usize, operation: &str) -> Result<()> {
+fn staged_config(path: &std::path::Path, models: usize, operation: Operation) -> Result<()> {
     let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
         .map_err(|_| Error::failed(format!("{} is not UTF-8", files::CONFIG)))?;
     let mut checks = Checks::default();
     // The file of this name that is live is another one, and may well be valid.
-    let (what, hint) = if operation == "rollback" {
+    let (what, hint) = if operation == Operation::Rollback {
         ("the configuration in the backup", "choose another: gwinstall backup list")
     } else {
         ("the new configuration", "gwinstall diff")
     };
-    checks.run("yaml_config_valid", || Finding {
+    checks.run(CheckName::YamlConfigValid, || Finding {
         hint: Some(hint.into()),
         ..checks::yaml_config(files::CONFIG, &text, models)
     });

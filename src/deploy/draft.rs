@@ -290,7 +290,7 @@ pub(super) fn record_step(
     let path = place.file(files::RECORD);
     let Some(record) = record else { return remove_step(files::RECORD, path, Class::Record) };
     let record = last.filter(|last| quiet && last.same_facts(record)).unwrap_or(record);
-    step_to(files::RECORD, path, Class::Record, store::record_stamp(record))
+    step_to(files::RECORD, path, Class::Record, store::record_stamp(record)?)
 }
 
 /// A target that is not the default is remembered in our state directory.

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::bundle::{Bundle, build};
+use crate::domain::Operation;
 use crate::domain::place::files;
+use crate::domain::record::EnvValue;
+use crate::domain::record::SettingsValue;
 use crate::domain::record::{EnvRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord};
+use crate::domain::request::GatewayType;
 use crate::domain::request::Request;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Instant, Place, Result, Sha256};
@@ -63,7 +67,7 @@ pub struct Wish<'a> {
     pub values: &'a Values,
     pub extent: Extent,
     pub force: bool,
-    pub operation: &'a str,
+    pub operation: Operation,
     /// Claude Code is not pointed at the gateway.
     pub off: bool,
     /// `.env` as it shall be taken, where it is not the one on disk.
@@ -87,7 +91,7 @@ impl<'a> Wish<'a> {
             values,
             extent: Extent::All,
             force: false,
-            operation: "update",
+            operation: Operation::Update,
             off: last.request.off,
             env: None,
         }
@@ -164,12 +168,12 @@ fn record_of(
         version: build::VERSION.to_owned(),
         deployment_id: String::new(),
         timestamp: Instant::from_unix(0),
-        operation: wish.operation.to_owned(),
+        operation: wish.operation,
         source_spec: SOURCE_SPEC.to_owned(),
         deployed_by: system::user_name(),
         bundle,
         preset: choice.preset.name.clone(),
-        gateway_type: choice.gateway_type.clone(),
+        gateway_type: choice.gateway_type,
         gateway_url: gateway_url.to_owned(),
         models: choice.model_names(),
         request: RequestFacts { off: wish.off, ..choice.facts.clone() },
@@ -294,11 +298,11 @@ pub fn from_backup(
         .settings
         .keys
         .iter()
-        .map(|(path, shown)| wish_of(path, shown, &backup.record, &file))
+        .map(|(path, kept)| wish_of(path, kept, &backup.record, &file))
         .collect();
     let record = Record {
         version: build::VERSION.to_owned(),
-        operation: "rollback".to_owned(),
+        operation: Operation::Rollback,
         deployed_by: system::user_name(),
         environment_variables: variables,
         flags_used: Vec::new(),
@@ -308,7 +312,7 @@ pub fn from_backup(
     let env_summary = record
         .environment_variables
         .iter()
-        .map(|(name, known)| format!("{name}={:?}\n", known.origin))
+        .map(|(name, known)| format!("{name}={}\n", known.origin))
         .collect();
     Ok(Goal {
         wanted: Some(backup.files),
@@ -323,19 +327,18 @@ pub fn from_backup(
 }
 
 /// A key of the backup's record with its value; a secret comes from `.env` as it is now.
-fn wish_of(path: &str, shown: &Json, record: &Record, file: &DotEnv) -> KeyWish {
+fn wish_of(path: &str, kept: &SettingsValue, record: &Record, file: &DotEnv) -> KeyWish {
     let path = KeyPath::parse(path);
-    let secret = shown.as_str() == Some("secret");
     let name = match &path {
-        KeyPath::Env(name) if name == AUTH_TOKEN && record.gateway_type == "local" => MASTER_KEY,
+        KeyPath::Env(name) if name == AUTH_TOKEN && record.gateway_type == GatewayType::Local => MASTER_KEY,
         KeyPath::Env(name) | KeyPath::Top(name) => name,
     };
-    let value = match shown {
-        Json::Null => None,
-        _ if secret => file.get(name).map(|value| Json::from(render::as_setting(name, value))),
-        value => Some(value.clone()),
+    let value = match kept {
+        SettingsValue::Removed => None,
+        SettingsValue::Secret => file.get(name).map(|value| Json::from(render::as_setting(name, value))),
+        SettingsValue::Value(value) => Some(value.clone()),
     };
-    KeyWish { path, value, secret, always: false }
+    KeyWish { path, value, secret: *kept == SettingsValue::Secret, always: false }
 }
 
 /// Secrets stay as they are now; other values return if nobody changed them since; what only the later deployment
@@ -371,14 +374,14 @@ fn restore_env(
                     Error::failed(format!("the value of {name} cannot be written to .env")).because(why)
                 })?;
                 let sum = (!then.secret).then(|| Sha256::of(value.as_bytes()));
-                let shown = if then.secret { "set".to_owned() } else { value };
-                variables.insert(name.clone(), EnvRecord { sha256: sum, value: shown, ..then.clone() });
+                let value = EnvValue::of(&value, then.secret);
+                variables.insert(name.clone(), EnvRecord { sha256: sum, value, ..then.clone() });
             }
             None => {
                 file.placeholder(name);
                 variables.insert(
                     name.clone(),
-                    EnvRecord { sha256: None, value: "missing".to_owned(), ..then.clone() },
+                    EnvRecord { sha256: None, value: EnvValue::Missing, ..then.clone() },
                 );
             }
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Kind, Operation, Place, Result};
 use crate::doors::{disk, system};
 
 use super::journal::Journal;
@@ -68,7 +68,7 @@ fn is_at_work(holder: &disk::Holder) -> bool {
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// The operation that was undone.
-    pub undone: Option<String>,
+    pub undone: Option<Operation>,
     /// Files that were left for the user, with the reason.
     pub leftovers: Vec<String>,
     /// Whether the gateway's configuration went back to an older version.
@@ -85,7 +85,7 @@ pub fn recover(place: &Place) -> Result<Recovered> {
         Some(Interrupted::InFlight(journal)) => {
             recovered.config_changed = journal.steps.iter().any(|step| step.path == Path::new(files::CONFIG));
             recovered.leftovers = undo(place, &journal)?;
-            recovered.undone = Some(journal.operation.clone());
+            recovered.undone = Some(journal.operation);
             clean(place, &journal);
         }
     }
@@ -413,7 +413,7 @@ mod tests {
             };
             let journal = Journal::of(vec![entry]);
             disk::create_dirs(&journal.directory(&place)).unwrap();
-            disk::create(&place.journal(), &journal.to_bytes(), 0o600).unwrap();
+            disk::create(&place.journal(), &journal.to_bytes().unwrap(), 0o600).unwrap();
             let files = [
                 (journal.staged(&place, 0), staged),
                 (journal.displaced(&place, 0), kept),

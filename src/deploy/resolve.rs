@@ -1,6 +1,7 @@
 //! Conflicts that an earlier change left: the user's version in place, ours beside it. Deciding one is a change like any
 //! other: a draft for the one transaction, with a backup before it.
 
+use crate::domain::Operation;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::Record;
 use crate::domain::tree::{Class, Content, Found, Stamp};
@@ -60,7 +61,7 @@ fn edited(place: &Place, path: &str) -> Error {
 /// The draft that decides one conflict. `ours` is our version, as `offered` gave it.
 pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) -> Result<Draft> {
     let mut record = last.clone();
-    record.operation = "resolve".to_owned();
+    record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
     record.restored_from = None;
     let mut steps = Vec::new();

@@ -5,12 +5,12 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use indexmap::IndexMap;
 
 use crate::domain::name::shell_word;
 use crate::domain::place::files;
 use crate::domain::plan::Step;
-use crate::domain::record::SettingsRecord;
+use crate::domain::record::{SettingsRecord, SettingsValue};
 use crate::domain::tree::{Class, Stamp};
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
@@ -148,7 +148,7 @@ impl SettingsEdit {
     pub(super) fn record(&self, place: &Place, wishes: &[KeyWish]) -> SettingsRecord {
         SettingsRecord {
             path: place.show(&self.path),
-            keys: shown_keys(wishes, &self.kept),
+            keys: recorded_keys(wishes, &self.kept),
             mode_before: self.mode_before,
         }
     }
@@ -159,7 +159,10 @@ impl SettingsEdit {
         if self.ledger.is_empty() {
             return remove_step(files::SETTINGS_BEFORE, path, Class::Record);
         }
-        write_step(files::SETTINGS_BEFORE, path, Class::Record, self.ledger.to_text().into_bytes(), 0o600)
+        let text = self.ledger.to_text().map_err(|why| {
+            Error::failed(format!("cannot write {}, so nothing was changed", path.display())).because(why)
+        })?;
+        write_step(files::SETTINGS_BEFORE, path, Class::Record, text.into_bytes(), 0o600)
     }
 }
 
@@ -221,16 +224,16 @@ fn untouched(error: Error, place: &Place) -> Error {
     })
 }
 
-/// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.
-fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> Map<String, Value> {
+/// What the record keeps of the keys that gwinstall sets or removes.
+fn recorded_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> IndexMap<String, SettingsValue> {
     let ours = wishes.iter().filter(|wish| !kept.contains(&wish.path));
     ours.map(|wish| {
-        let shown = match &wish.value {
-            Some(_) if wish.secret => Value::from("secret"),
-            Some(value) => value.clone(),
-            None => Value::Null,
+        let kept = match &wish.value {
+            Some(_) if wish.secret => SettingsValue::Secret,
+            Some(value) => SettingsValue::Value(value.clone()),
+            None => SettingsValue::Removed,
         };
-        (wish.path.to_string(), shown)
+        (wish.path.to_string(), kept)
     })
     .collect()
 }

@@ -1,9 +1,10 @@
 //! Reads and keeps what we know about a deployment: the record, pristine copies, the log.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::hash::Hasher;
@@ -54,19 +55,28 @@ pub fn parse_record(bytes: &[u8]) -> std::result::Result<Record, String> {
     }
 }
 
-pub fn record_bytes(record: &Record) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(record).unwrap_or_default();
-    text.push(b'\n');
-    text
+/// The text of a record's file.
+pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
+    pretty(record)
 }
 
 /// Content and mode of a record's file, without holding its text.
-pub fn record_stamp(record: &Record) -> Stamp {
+pub fn record_stamp(record: &Record) -> Result<Stamp> {
     let mut hasher = Hasher::default();
-    // A Hasher never fails to write.
-    let _ = serde_json::to_writer_pretty(&mut hasher, record);
-    let _ = hasher.write_all(b"\n");
-    Stamp { sha256: hasher.finish().0, mode: 0o600 }
+    serde_json::to_writer_pretty(&mut hasher, record).map_err(unwritable)?;
+    hasher.write_all(b"\n").map_err(unwritable)?;
+    Ok(Stamp { sha256: hasher.finish().0, mode: 0o600 })
+}
+
+/// A document of gwinstall's own as indented JSON with a line end.
+pub fn pretty(document: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(document).map_err(unwritable)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn unwritable(error: impl Display) -> Error {
+    Error::failed("cannot write down what is deployed, so nothing was changed").because(error)
 }
 
 /// Where the kept copy of a shipped file lies.

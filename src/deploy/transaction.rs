@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::domain::plan::Step;
 use crate::domain::tree::{Content, Found, Stamp};
-use crate::domain::{Error, Instant, Kind, Place, Result};
+use crate::domain::word::words;
+use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
 use crate::doors::{disk, signals};
 
 use super::journal::{Journal, SCHEMA};
@@ -41,7 +42,7 @@ impl Pristine {
 /// What a transaction does and for whom.
 pub struct Order<'a> {
     pub place: &'a Place,
-    pub operation: &'a str,
+    pub operation: Operation,
     pub steps: Vec<&'a Step>,
     pub pristine: &'a [Pristine],
     pub now: Instant,
@@ -51,15 +52,24 @@ pub struct Order<'a> {
     pub times: &'a Times,
 }
 
-/// How a transaction ended well.
+words! {
+    /// How files come to their places.
+    pub enum PlacedBy {
+        /// Old and new change places in one step.
+        Exchange = "exchange",
+        /// For a file system that cannot exchange: the old file keeps a second name, then the new one replaces it.
+        Link = "link",
+    }
+}
+
+/// A committed transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Done {
-    /// `exchange`, or `link` on a file system that cannot exchange.
-    pub placed_by: &'static str,
+    pub placed_by: PlacedBy,
     pub id: String,
 }
 
-/// How a transaction ended otherwise.
+/// A failed transaction.
 #[derive(Debug)]
 pub struct Failure {
     pub error: Error,
@@ -89,7 +99,7 @@ pub fn carry_out(
     live: &dyn Fn() -> Result<()>,
 ) -> std::result::Result<Done, Failure> {
     let journal = prepare(order);
-    let mut work = Work { place: order.place, order, journal, placed_by: "exchange" };
+    let mut work = Work { place: order.place, order, journal, placed_by: PlacedBy::Exchange };
     let judge = || staged(&|index| work.journal.staged(order.place, index));
     let staged = order.times.of("staging", || work.stage());
     if let Err(error) = staged.and_then(|()| order.times.of("validation", judge)) {
@@ -124,7 +134,7 @@ fn prepare(order: &Order<'_>) -> Journal {
         version: crate::bundle::build::VERSION.to_owned(),
         pid: order.pid,
         started: order.now,
-        operation: order.operation.to_owned(),
+        operation: order.operation,
         steps: order.steps.iter().map(|step| Journal::entry(place, step)).collect(),
         directories,
     }
@@ -134,7 +144,7 @@ struct Work<'a> {
     place: &'a Place,
     order: &'a Order<'a>,
     journal: Journal,
-    placed_by: &'static str,
+    placed_by: PlacedBy,
 }
 
 impl Work<'_> {
@@ -206,7 +216,7 @@ impl Work<'_> {
             return Ok(());
         }
         let path = self.place.journal();
-        disk::write_atomically(&path, &self.journal.to_bytes(), 0o600)
+        disk::write_atomically(&path, &self.journal.to_bytes()?, 0o600)
             .map_err(|error| disk::failure("write", &path, &error))
     }
 
@@ -265,7 +275,7 @@ impl Work<'_> {
         let target = self.journal.target(self.place, index);
         let staged = self.journal.staged(self.place, index);
         let (pre, post) = (self.journal.steps[index].pre, self.journal.steps[index].post);
-        if self.placed_by == "exchange" {
+        if self.placed_by == PlacedBy::Exchange {
             let tried = match (pre, post) {
                 (Some(_), Some(_)) => disk::exchange(&staged, &target),
                 (None, Some(_)) => disk::place(&staged, &target),
@@ -274,7 +284,7 @@ impl Work<'_> {
             };
             match tried {
                 Ok(()) => return Ok(()),
-                Err(error) if disk::cannot_exchange(&error) => self.placed_by = "link",
+                Err(error) if disk::cannot_exchange(&error) => self.placed_by = PlacedBy::Link,
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                     return self.rewrite_in_place(index);
                 }
@@ -340,7 +350,7 @@ impl Work<'_> {
     fn check_displaced(&self, index: usize) -> Result<()> {
         let step = &self.journal.steps[index];
         let Some(pre) = step.pre else { return Ok(()) };
-        let at = if self.placed_by == "exchange" && !step.in_place {
+        let at = if self.placed_by == PlacedBy::Exchange && !step.in_place {
             self.journal.staged(self.place, index)
         } else {
             self.journal.displaced(self.place, index)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::catalog::EnvVar;
 use crate::domain::name::printable;
+use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
 use crate::domain::{Place, Result, Secret};
 use crate::doors::{disk, system};
@@ -58,13 +59,13 @@ pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<V
 /// A new key; none in an image, where the start script makes one at the first start of each machine.
 fn master_key(place: &Place) -> Result<Value> {
     let key = if place.staged { String::new() } else { format!("sk-{}", system::random_hex(32)?) };
-    Ok(Value { text: Secret::new(key), source: "generated" })
+    Ok(Value { text: Secret::new(key), source: ValueSource::Generated })
 }
 
 fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value> {
     let mut flags = BTreeMap::new();
     let mut add = |name: &str, text: Secret| {
-        flags.insert(name.to_owned(), Value { text, source: "flag" });
+        flags.insert(name.to_owned(), Value { text, source: ValueSource::Flag });
     };
     if let Some(token) = &request.auth_token {
         add(if choice.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN }, token.clone());
@@ -126,19 +127,21 @@ impl Sources {
         if self.environment
             && let Some(text) = names().find_map(system::variable).filter(|text| usable(text))
         {
-            return value(text, "environment");
+            return value(text, ValueSource::Environment);
         }
         if let Some(text) = names().find_map(|name| self.home_env.get(name)).filter(|text| usable(text)) {
-            return value(text.to_owned(), "file");
+            return value(text.to_owned(), ValueSource::File);
         }
         self.note_problems(name, notes);
         if let Some(text) = names().find_map(|name| self.in_rc(name, notes)).filter(|text| usable(text)) {
-            return value(text, "rc");
+            return value(text, ValueSource::Rc);
         }
         if let Some(text) = self.in_gcloud(name) {
-            return value(text, "gcloud");
+            return value(text, ValueSource::Gcloud);
         }
-        variable.and_then(|variable| variable.default.clone()).and_then(|text| value(text, "default"))
+        variable
+            .and_then(|variable| variable.default.clone())
+            .and_then(|text| value(text, ValueSource::Default))
     }
 
     /// The last export of a name over all rc files that has a plain value.

@@ -4,10 +4,33 @@ use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
 use super::url::{HttpUrl, encode_userinfo};
+use super::word::words;
 use super::{Error, Result, Secret};
 
-/// The kinds of gateway; the first is a LiteLLM on this machine, the others are somebody else's.
-pub const GATEWAY_TYPES: [&str; 4] = ["local", "truefoundry", "zuplo", "custom"];
+words! {
+    /// The kinds of gateway.
+    pub enum GatewayType {
+        /// A LiteLLM that gwinstall starts on this machine.
+        Local = "local",
+        TrueFoundry = "truefoundry",
+        Zuplo = "zuplo",
+        /// Any other gateway that a company runs.
+        Custom = "custom",
+    }
+}
+
+impl GatewayType {
+    pub const ALL: [Self; 4] = [Self::Local, Self::TrueFoundry, Self::Zuplo, Self::Custom];
+
+    /// Parses `--gateway-type`.
+    pub fn parse(typed: &str) -> Result<Self> {
+        let word = known("--gateway-type", typed, &Self::ALL.map(Self::word))?;
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.word() == word)
+            .ok_or_else(|| Error::usage(format!("--gateway-type: {word} is not known")))
+    }
+}
 
 /// The port of a local gateway when none is asked for.
 pub const DEFAULT_PORT: u16 = 4000;
@@ -17,7 +40,7 @@ pub const DEFAULT_PORT: u16 = 4000;
 pub struct Request {
     pub preset: Option<String>,
     pub models: Option<Vec<String>>,
-    pub gateway_type: Option<String>,
+    pub gateway_type: Option<GatewayType>,
     pub gateway_url: Option<HttpUrl>,
     pub auth_token: Option<Secret>,
     /// With `user:password@` when `--proxy-auth` was given: then it is a secret.
@@ -59,11 +82,6 @@ pub fn models(text: &str) -> Result<Vec<String>> {
         }
     }
     Ok(models)
-}
-
-/// Parses `--gateway-type`.
-pub fn gateway_type(typed: &str) -> Result<String> {
-    known("--gateway-type", typed, &GATEWAY_TYPES)
 }
 
 /// One of `names`, else an error that lists them and guesses.
@@ -132,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_unknown_gateway_type_names_the_four() {
-        let error = gateway_type("lokal").unwrap_err();
+        let error = GatewayType::parse("lokal").unwrap_err();
         assert!(error.to_string().contains("local, truefoundry, zuplo and custom"), "{error}");
         assert_eq!(error.advice(), Some(&"did you mean --gateway-type local?".into()));
     }

@@ -5,13 +5,11 @@ use serde_json::{Value, json};
 
 use crate::deploy::checks::Checks;
 use crate::domain::Hint;
-use crate::domain::check::{Finding, Status};
+use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::name::{count, list, printable};
 use crate::domain::record::Record;
 
 use super::ask::Gateway;
-
-const READY: &str = "gateway_health_check";
 
 /// All checks in one word, which is that of the worst.
 pub fn word(checks: &Checks) -> &'static str {
@@ -25,22 +23,26 @@ pub fn word(checks: &Checks) -> &'static str {
 
 /// What readiness told (`database`, `version`), where it told it.
 pub fn told(checks: &Checks, name: &str) -> Value {
-    let ready = checks.0.iter().find(|check| check.check_name == READY);
+    let ready = checks.0.iter().find(|check| check.check_name == CheckName::GatewayHealthCheck);
     ready.and_then(|check| check.details.get(name)).cloned().unwrap_or_default()
 }
 
 /// Runs the four checks; a later one is skipped where an earlier one leaves it nothing to ask.
 pub fn examine(checks: &mut Checks, gateway: &Gateway, record: &Record) {
     let mut reachable = false;
-    checks.run("gateway_endpoint_reachable", || {
+    checks.run(CheckName::GatewayEndpointReachable, || {
         let (finding, answers) = reach(gateway);
         reachable = answers;
         finding
     });
     let skipped = || Finding::skip("the gateway does not answer");
-    checks.run(READY, || if reachable { ready(gateway) } else { skipped() });
-    checks.run("models_endpoint_accessible", || if reachable { models(gateway, record) } else { skipped() });
-    checks.run("authentication_successful", || if reachable { authentication(gateway) } else { skipped() });
+    checks.run(CheckName::GatewayHealthCheck, || if reachable { ready(gateway) } else { skipped() });
+    checks.run(CheckName::ModelsEndpointAccessible, || {
+        if reachable { models(gateway, record) } else { skipped() }
+    });
+    checks.run(CheckName::AuthenticationSuccessful, || {
+        if reachable { authentication(gateway) } else { skipped() }
+    });
 }
 
 fn reach(gateway: &Gateway) -> (Finding, bool) {

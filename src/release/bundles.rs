@@ -19,6 +19,7 @@ use crate::bundle::ustar::{self, EntryKind, Limits};
 use crate::bundle::{Bundle, Provenance};
 use crate::domain::hash::Hasher;
 use crate::domain::name::printable;
+use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Result, Sha256};
 use crate::doors::{disk, system};
 
@@ -57,7 +58,8 @@ pub fn fetch(
     let path = state.path(&name(facts.seq, ARCHIVE));
     let part = path.with_extension("gz.part");
     origin.artifact(&facts.version, artifact, &part, candidate.rejects, progress)?;
-    let opened = disk::reader(&part).and_then(|(file, _)| open(file, &candidate.manifest, "release", None));
+    let opened = disk::reader(&part)
+        .and_then(|(file, _)| open(file, &candidate.manifest, BundleOrigin::Release, None));
     let bundle = opened.map_err(|error| candidate.rejects.file(&part, artifact.name.as_str(), error))?;
     disk::rename(&part, &path).map_err(|error| disk::failure("rename", &part, &error))?;
     // What is deployed from it next must not outlive it.
@@ -83,7 +85,7 @@ pub fn newest(
             continue;
         }
         let (file, _) = disk::reader(&state.path(&name(seq, ARCHIVE)))?;
-        return open(file, &manifest, "release", None).map(Some);
+        return open(file, &manifest, BundleOrigin::Release, None).map(Some);
     }
     Ok(None)
 }
@@ -112,7 +114,7 @@ pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Ma
     };
     let artifact = super::order::artifact(&manifest, "bundle", "any").map_err(under)?;
     origin::matches_manifest(artifact, Sha256::of(&archive), archive.len() as u64).map_err(under)?;
-    let bundle = open(&archive[..], &manifest, "file", Some(shown.clone())).map_err(under)?;
+    let bundle = open(&archive[..], &manifest, BundleOrigin::File, Some(shown.clone())).map_err(under)?;
     Ok((bundle, manifest))
 }
 
@@ -135,7 +137,7 @@ fn inside(path: &Path, manifest: &Verified<Manifest>) -> Result<Vec<u8>> {
 pub fn open(
     archive: impl Read,
     manifest: &Verified<Manifest>,
-    origin: &str,
+    origin: BundleOrigin,
     path: Option<String>,
 ) -> Result<Bundle> {
     let facts = manifest.facts();

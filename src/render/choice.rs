@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::bundle::catalog::{Catalog, Model, Preset, Tier};
 use crate::domain::name::{self, closest};
 use crate::domain::record::RequestFacts;
-use crate::domain::request::{DEFAULT_PORT, Request, known};
+use crate::domain::request::{DEFAULT_PORT, GatewayType, Request, known};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Result};
 
@@ -14,7 +14,7 @@ use crate::domain::{Error, Result};
 pub struct Choice<'a> {
     pub catalog: &'a Catalog,
     pub preset: &'a Preset,
-    pub gateway_type: String,
+    pub gateway_type: GatewayType,
     /// Models of the catalog, in its order, successors of retired ones included.
     pub models: Vec<&'a Model>,
     /// Model names of a gateway that is not ours, as the user gave them.
@@ -56,13 +56,13 @@ pub fn choose<'a>(
     let named = request.models.clone().or_else(|| last.and_then(|last| last.models.clone()));
     let facts = RequestFacts {
         preset: preset.name.clone(),
-        gateway_type: gateway_type.clone(),
-        models: named.clone().filter(|names| !is_all(names)),
+        gateway_type,
+        models: named.clone().filter(|names| !is_all(preset, names)),
         gateway_url: url.as_ref().map(|url| url.as_str().to_owned()),
         off: last.is_some_and(|last| last.off),
         forced: last.is_some_and(|last| last.forced),
     };
-    let named = named.filter(|names| !is_all(names));
+    let named = named.filter(|names| !is_all(preset, names));
     let (models, foreign_models) = if preset.base.is_some() {
         let names = named.as_ref().unwrap_or(&preset.default_models);
         (models_of(catalog, names)?, Vec::new())
@@ -83,20 +83,20 @@ fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
         .hint("add --preset proxy"))
 }
 
-/// `--models all` is the preset's own list.
-fn is_all(names: &[String]) -> bool {
-    matches!(names, [only] if only == "all")
+/// `--models all` is the preset's own list. A gateway that somebody else runs may have a model of that name.
+fn is_all(preset: &Preset, names: &[String]) -> bool {
+    preset.base.is_some() && matches!(names, [only] if only == "all")
 }
 
 fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestFacts>) -> Result<&'a Preset> {
     let names: Vec<&str> = catalog.presets.iter().map(|preset| preset.name.as_str()).collect();
-    let allows = |preset: &&Preset, kind: &String| preset.gateway_types.contains(kind);
+    let allows = |preset: &&Preset, kind: GatewayType| preset.gateway_types.contains(&kind);
     let recorded = last.and_then(|last| catalog.preset(&last.preset));
     if let Some(typed) = &request.preset {
         let name = known("--preset", typed, &names)?;
         return catalog.preset(&name).ok_or_else(|| Error::usage(format!("there is no preset {name}")));
     }
-    if let Some(kind) = &request.gateway_type {
+    if let Some(kind) = request.gateway_type {
         // The type alone implies the preset, unless the deployed one fits already.
         if let Some(preset) = recorded.filter(|preset| allows(preset, kind)) {
             return Ok(preset);
@@ -115,11 +115,11 @@ fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestF
     }
 }
 
-fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFacts>) -> Result<String> {
+fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFacts>) -> Result<GatewayType> {
     let legal = &preset.gateway_types;
-    if let Some(typed) = &request.gateway_type {
-        if legal.contains(typed) {
-            return Ok(typed.clone());
+    if let Some(typed) = request.gateway_type {
+        if legal.contains(&typed) {
+            return Ok(typed);
         }
         return Err(Error::usage(format!(
             "--gateway-type {typed} does not go with --preset {}",
@@ -129,10 +129,10 @@ fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFact
         .hint("gwinstall presets list"));
     }
     if let Some(last) = last.filter(|last| legal.contains(&last.gateway_type)) {
-        return Ok(last.gateway_type.clone());
+        return Ok(last.gateway_type);
     }
     // Where a preset takes several, its last is the one that promises least about the gateway.
-    legal.last().cloned().ok_or_else(|| Error::failed(format!("preset {} has no gateway type", preset.name)))
+    legal.last().copied().ok_or_else(|| Error::failed(format!("preset {} has no gateway type", preset.name)))
 }
 
 /// Checks a gateway URL against the preset; returns the port that a local gateway listens on.

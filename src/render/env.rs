@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Model;
-use crate::domain::record::{EnvRecord, Origin};
+use crate::domain::record::{EnvRecord, EnvValue, Origin, ValueSource};
 use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
 use super::Choice;
 
-/// A value and where it came from (the words of `EnvRecord::source`).
+/// A value and where it came from.
 #[derive(Debug, Clone)]
 pub struct Value {
     pub text: Secret,
-    pub source: &'static str,
+    pub source: ValueSource,
 }
 
 /// Google's libraries find a login without it, too; no model's configuration refers to it.
@@ -139,7 +139,7 @@ pub fn render_env(input: &EnvInput<'_>) -> Result<EnvOutcome> {
     outcome.summary = outcome
         .record
         .iter()
-        .map(|(name, record)| format!("{name}={:?}/{}\n", record.origin, record.source))
+        .map(|(name, record)| format!("{name}={}/{}\n", record.origin, record.source))
         .collect();
     Ok(outcome)
 }
@@ -184,7 +184,9 @@ fn settle(
     let existing = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
     let found = input.values.get(name);
     if let Some(existing) = existing {
-        if let Some(flag) = found.filter(|value| value.source == "flag" && value.text.expose() != existing) {
+        if let Some(flag) =
+            found.filter(|value| value.source == ValueSource::Flag && value.text.expose() != existing)
+        {
             return Err(Error::usage(format!("{name} already has another value in gateway/.env"))
                 .because(format!("a flag never overwrites it (it came as a {})", flag.source))
                 .hint(format!("to change it: gwinstall env set {name}")));
@@ -214,29 +216,29 @@ fn settle(
 fn kept_record(input: &EnvInput<'_>, name: &str, value: &str) -> EnvRecord {
     match input.recorded.get(name) {
         Some(recorded) if recorded.sha256 == Some(Sha256::of(value.as_bytes())) => recorded.clone(),
-        Some(recorded) if recorded.secret && recorded.value == "set" => recorded.clone(),
-        _ => facts(input, name, value, Origin::User, "file"),
+        Some(recorded) if recorded.value == EnvValue::Secret => recorded.clone(),
+        _ => facts(input, name, value, Origin::User, ValueSource::File),
     }
 }
 
 /// A key, or a URL with a user and password in it, is secret whatever the catalog says of its name.
-fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: &str) -> EnvRecord {
+fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: ValueSource) -> EnvRecord {
     let secret = input.choice.catalog.is_secret(name) || value.contains('@') || looks_secret(value);
     EnvRecord {
         origin,
-        source: source.to_owned(),
+        source,
         secret,
         sha256: (!secret).then(|| Sha256::of(value.as_bytes())),
-        value: if secret { "set".to_owned() } else { value.to_owned() },
+        value: EnvValue::of(value, secret),
     }
 }
 
 fn missing(input: &EnvInput<'_>, name: &str) -> EnvRecord {
     EnvRecord {
         origin: Origin::Ours,
-        source: "placeholder".to_owned(),
+        source: ValueSource::Placeholder,
         secret: input.choice.catalog.is_secret(name),
         sha256: None,
-        value: "missing".to_owned(),
+        value: EnvValue::Missing,
     }
 }

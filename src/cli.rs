@@ -336,14 +336,14 @@ pub enum BackupCommand {
 
 #[derive(Debug, Clone, Args)]
 pub struct ResolveArgs {
-    /// A file with a version of ours beside it [default: list them]
+    /// File with an unresolved conflict [default: list them]
     pub file: Option<String>,
-    /// Take our version; yours is kept in the backup
-    #[arg(long, conflicts_with = "mine")]
-    pub theirs: bool,
-    /// Keep your version and drop ours
+    /// Replace your version with the new one; a backup keeps yours
+    #[arg(long, conflicts_with = "keep_mine")]
+    pub take_new: bool,
+    /// Keep your version and remove the new one
     #[arg(long)]
-    pub mine: bool,
+    pub keep_mine: bool,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bundle::build;
 use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::{self, Entry, Making};
+use crate::deploy::lost;
 use crate::deploy::{converge, recover, store};
 use crate::domain::Operation;
 use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
-use crate::doors::{disk, prompt, signals, system, term};
+use crate::doors::{disk, signals, system, term};
 
 use super::answer::Answer;
 use super::table::columns;
@@ -43,29 +43,14 @@ fn locked<T>(place: &Place, operation: Operation, wait: u64, work: impl FnOnce()
     done
 }
 
-/// A line of the log of operations, like that of every change of a deployment.
+/// A line of the log of operations. What was done is done: a log that cannot be written changes nothing about that.
 fn log(place: &Place, operation: Operation, watch: &system::Stopwatch, which: &Value) {
-    let record = store::record(place).ok().flatten();
-    let made = if operation == Operation::BackupCreate { which } else { &Value::Null };
-    let line = json!({
-        "schema": 1,
-        "operation": operation,
-        "timestamp": system::now(),
-        "duration_seconds": watch.milliseconds() / 1000,
-        "duration_ms": watch.milliseconds(),
-        "status": "success",
-        "preset": record.as_ref().map(|record| &record.preset),
-        "models_deployed": record.as_ref().map(|record| record.models.clone()).unwrap_or_default(),
-        "files_copied": 0,
-        "backup_created": made,
-        "error_message": null,
-        "user": system::user_name(),
-        "hostname": system::hostname(),
-        "deployment_id": record.as_ref().map(|record| &record.deployment_id),
-        "backup": which,
-        "version": build::VERSION,
-    });
-    // What was done is done; a log that cannot be written changes nothing about that.
+    let record = store::record_as_found(place).ok().flatten();
+    let mut line = store::log_line(operation, system::now(), watch.milliseconds(), record.as_ref());
+    if operation == Operation::BackupCreate {
+        line["backup_created"] = which.clone();
+    }
+    line["backup"] = which.clone();
     let _ = store::log(place, &line);
 }
 
@@ -142,7 +127,7 @@ fn traits(entry: &Entry) -> String {
 
 fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     let deployed = || {
-        store::record(place)?.ok_or_else(|| {
+        lost::record(place)?.ok_or_else(|| {
             Error::usage("nothing is deployed, so there is nothing to back up").hint("gwinstall install")
         })
     };
@@ -259,7 +244,7 @@ fn own(place: &Place, which: &str) -> Result<String> {
 /// What pruning would take: never the newest, the newest whole one, the one last gone back to, or a pinned one.
 fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
     let entries = backup::list_verified(place)?;
-    let record = store::record(place)?;
+    let record = lost::record(place)?;
     let mut in_use: Vec<&str> = record.iter().filter_map(|record| record.restored_from.as_deref()).collect();
     in_use.extend(entries.iter().rev().find(|entry| entry.is_valid).map(|entry| entry.filename.as_str()));
     Ok(backup::prunable(&entries, keep.keep, keep.max_age, system::now(), &in_use))
@@ -281,11 +266,8 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
             .text(text)
             .data(json!({ "would_prune": planned })));
     }
-    super::demand_consent(confirm, "gwinstall backup prune")?;
     term::talk(&summary);
-    if !confirm.yes && !prompt::confirm("Go ahead?", false)? {
-        return Err(prompt::stopped());
-    }
+    change::consent(confirm.yes, "Go ahead?", false)?;
     let pruned = locked(place, Operation::BackupPrune, wait, || {
         // Only what was shown, and only what still may go.
         let watch = system::Stopwatch::start();

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::deploy::backup::{self, Backup};
-use crate::deploy::{goals, store};
+use crate::deploy::context::EnvFile;
+use crate::deploy::store;
 use crate::domain::place::files;
 use crate::domain::record::EnvValue;
 use crate::domain::tree::Found;
@@ -74,7 +75,7 @@ fn differing_files(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
 
 /// Variables by name. Secrets are not in an archive, so only whether one has a value can be compared.
 fn differing_variables(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
-    let (text, archived) = (goals::env_file(place)?.text, DotEnv::parse(&backup.env));
+    let (text, archived) = (EnvFile::read(place)?.text, DotEnv::parse(&backup.env));
     let now = DotEnv::parse(&text);
     let recorded = &backup.record.environment_variables;
     let value =

@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use crate::deploy::checks::Checks;
-use crate::deploy::{goals, settings};
+use crate::deploy::context::Context;
+use crate::deploy::context::EnvFile;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::name::list;
 use crate::domain::record::Record;
@@ -27,10 +28,10 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     if !place.staged {
         checks.run(CheckName::NoOtherProviderSwitch, || other_ways(settings.as_ref()));
         checks.run(CheckName::NoApiKeyInShell, || api_key(settings.as_ref()));
-        let env = DotEnv::parse(&goals::env_file(place)?.text);
+        let env = DotEnv::parse(&EnvFile::read(place)?.text);
         checks.run(CheckName::NoProxyCoversGateway, || no_proxy(settings.as_ref(), &env, record));
     }
-    if record.is_none() && settings::are_orphaned(place) {
+    if record.is_none() && is_orphaned(place) {
         checks.run(CheckName::SettingsPointHere, || {
             Finding::fail(format!(
                 "{} points Claude Code at a gateway that is gone",
@@ -177,4 +178,8 @@ mod tests {
         assert!(is_on("1") && is_on("true"));
         assert!(!is_on("0") && !is_on("False") && !is_on(""));
     }
+}
+
+fn is_orphaned(place: &Place) -> bool {
+    Context::load(place).is_ok_and(|context| context.is_orphaned())
 }

@@ -9,8 +9,8 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::{lost, store};
 use crate::domain::Operation;
 use crate::domain::check::{CheckName, Finding, Status};
-use crate::domain::{Error, Hint, Kind, Place, Result};
-use crate::doors::{disk, prompt, term};
+use crate::domain::{Hint, Kind, Place, Result};
+use crate::doors::disk;
 
 use super::answer::Answer;
 use super::{change, conflicts, prerequisites, releases, report, status};
@@ -45,26 +45,18 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     let interrupted = recover::look(place)?.is_some();
-    if !interrupted && lost::is_lost(place) {
+    if !interrupted && store::is_lost(place) {
         return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to take back"));
     }
     if !interrupted && !releases::unfinished(place)? {
         return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
     }
-    if !yes {
-        if !term::is_interactive() {
-            return Err(Error::usage("doctor --repair changes files, and there is no terminal to ask on")
-                .hint("gwinstall doctor --repair --yes"));
-        }
-        let question = if interrupted {
-            "Take back what the interrupted run changed?"
-        } else {
-            "Complete the interrupted self-update, or take it back?"
-        };
-        if !prompt::confirm(question, true)? {
-            return Err(prompt::stopped());
-        }
-    }
+    let question = if interrupted {
+        "Undo what the interrupted run changed?"
+    } else {
+        "Complete the interrupted self-update, or undo it?"
+    };
+    change::consent(yes, question, true)?;
     change::recover_first(place, Operation::Repair, common.lock_wait)?;
     Ok(Answer::new("repaired").text(if interrupted {
         "Repaired: everything is as it was before the interrupted run."
@@ -91,7 +83,7 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let record = store::record_as_found(place)?;
     checks.run(CheckName::Deployed, || match &record {
         Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
-        None if lost::is_lost(place) => {
+        None if store::is_lost(place) => {
             let refusal = lost::refusal(place);
             let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));
             Finding::fail(format!("{}{why}", refusal.message()))

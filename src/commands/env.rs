@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::cli::{Common, EnvCommand};
 use crate::deploy::checks::{self, Checks};
-use crate::deploy::values::{self, MASTER_KEY, Values};
-use crate::deploy::{goals, store};
+use crate::deploy::context::Context;
+use crate::deploy::values;
+use crate::deploy::values::Values;
 use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::name::{count, printable};
 use crate::domain::place::files;
@@ -19,6 +20,7 @@ use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, mask, mask_userinfo};
 use crate::domain::{Kind, Place, Result};
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::render::MASTER_KEY;
 use crate::render::{self, Choice, Need};
 
 use super::answer::Answer;
@@ -28,13 +30,14 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     if let EnvCommand::Set { name, from, confirm } = command {
         return env_set::run(place, common, name, from.as_deref(), confirm);
     }
-    let record = store::record(place)?;
-    let bundle = super::bundle_of(place, record.as_ref())?;
+    let context = Context::load(place)?;
+    let record = context.recorded()?;
+    let bundle = super::sources::deployed(place, record)?;
     let request = Request::default();
-    let choice = render::choose(&bundle.catalog, &request, record.as_ref().map(|record| &record.request))?;
+    let choice = render::choose(&bundle.catalog, &request, record.map(|record| &record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let file = DotEnv::parse(&goals::env_file(place)?.text);
-    let scene = Scene { place, record: record.as_ref(), choice: &choice, values: &values, file: &file };
+    let file = DotEnv::parse(&context.env()?.text);
+    let scene = Scene { place, record, choice: &choice, values: &values, file: &file };
     match command {
         EnvCommand::Check => scene.check(),
         _ => Ok(scene.list()),

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::cli::LogsArgs;
 use crate::deploy::checks::{self, Checks, Running};
+use crate::deploy::lost;
 use crate::deploy::recover::{self, Interrupted};
-use crate::deploy::store;
 use crate::domain::name::count;
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
         return Err(Error::failed("an earlier run was interrupted, and its files may be of two versions")
             .hint("gwinstall doctor --repair --yes"));
     }
-    let url = store::record(place)?.map(|record| record.gateway_url);
+    let url = lost::record(place)?.map(|record| record.gateway_url);
     // A port of 0 is never asked: whether it is ours is told by its process.
     let idle = verb == Verb::Stop && !matches!(checks::running(place, 0), Running::Ours(_));
     gateway::run_script(place, verb)?;
@@ -48,7 +48,7 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
 }
 
 pub(super) fn health(place: &Place) -> Result<Answer> {
-    let record = store::record(place)?
+    let record = lost::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
     let asked = Gateway::of(place, &record)?;
     let mut checks = Checks::default();

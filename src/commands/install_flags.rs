@@ -53,8 +53,12 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
             .transpose()?,
         auth_token: auth_token(args)?,
         proxy: proxy(place, args)?,
-        source: super::source(&args.bundle),
+        source: super::sources::named(&args.bundle),
         flags,
+        force: args.force,
+        start: args.start,
+        strict: args.strict,
+        answered: false,
     })
 }
 

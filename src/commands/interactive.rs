@@ -18,7 +18,7 @@ use super::env::words;
 
 /// Asks for everything that an install needs. `last` is what is deployed.
 pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) -> Result<Request> {
-    let mut request = Request::default();
+    let mut request = Request { answered: true, ..Request::default() };
     if let Some(last) = last
         && !choose_again(place, last)?
     {

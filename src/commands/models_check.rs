@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::deploy::store;
+use crate::deploy::lost;
 use crate::domain::name::{count, list};
 use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{signals, term};
@@ -12,7 +12,7 @@ use crate::gateway::ask::Gateway;
 use super::answer::Answer;
 
 pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
-    let last = store::record(place)?
+    let last = lost::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
     let gateway = Gateway::of(place, &last)?;
     let served = gateway.models()?;

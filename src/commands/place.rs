@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use serde_json::Value;
 
 use crate::cli::{Cli, Common};
-use crate::deploy::lost;
+use crate::deploy::store;
 use crate::domain::name::{printable, shell_word};
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
@@ -155,7 +155,7 @@ fn real(path: &Path) -> Result<PathBuf> {
 fn in_use(place: &Place) -> Option<PathBuf> {
     let record = |target: &Path| {
         let there = Place { target: target.to_path_buf(), ..place.clone() };
-        disk::exists(&there.file(files::RECORD)) || lost::is_lost(&there)
+        disk::exists(&there.file(files::RECORD)) || store::is_lost(&there)
     };
     let bytes = disk::read_maybe(&place.pointer(), disk::TEXT_CAP).ok().flatten();
     let value: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());

@@ -5,8 +5,7 @@ mod ends;
 mod litellm;
 
 use crate::deploy::checks::{self, Checks};
-use crate::deploy::goals;
-use crate::deploy::values::MASTER_KEY;
+use crate::deploy::context::EnvFile;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -14,6 +13,7 @@ use crate::domain::request::DEFAULT_PORT;
 use crate::domain::{Place, Result};
 use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::render::MASTER_KEY;
 
 use litellm::{Judge, Tools};
 
@@ -52,7 +52,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
             None => finding,
         }
     });
-    let env = DotEnv::parse(&goals::env_file(place)?.text);
+    let env = DotEnv::parse(&EnvFile::read(place)?.text);
     checks.run(CheckName::GoogleLoginFound, || {
         if google { ends::google_login(place, &env) } else { Finding::skip("no deployed model needs it") }
     });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::bundle::catalog::{Catalog, Preset};
 use crate::cli::PresetsCommand;
-use crate::deploy::store;
+use crate::deploy::lost;
 use crate::domain::name::{closest, count, list, printable};
 use crate::domain::place::files;
 use crate::domain::request::{Request, Source};
@@ -20,11 +20,11 @@ use super::answer::Answer;
 use super::table::columns;
 
 pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
-    let last = store::record(place)?;
+    let last = lost::record(place)?;
     // A preset of one's own that cannot be used is the answer here, not a preset that is left out.
-    let bundle = match super::source_of(last.as_ref()) {
-        Source::Directory(dir) if !disk::is_dir(&dir) => super::bundle(place, &Source::Newest),
-        source => super::bundle(place, &source),
+    let bundle = match super::sources::of_record(last.as_ref()) {
+        Source::Directory(dir) if !disk::is_dir(&dir) => super::sources::bundle(place, &Source::Newest),
+        source => super::sources::bundle(place, &source),
     }?;
     let deployed = last.map(|last| last.preset);
     for dir in without_a_preset(place)? {

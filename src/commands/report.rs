@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::deploy::draft::Draft;
 use crate::deploy::recover::Interrupted;
+use crate::deploy::times::Took;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
 use crate::domain::plan::{Action, Step};
@@ -108,12 +109,11 @@ pub(super) fn check_line(check: &Check) -> String {
     text
 }
 
-/// How long each station took, in one line; nothing where none was come to.
-pub(super) fn times(times: &Value) -> Option<String> {
-    let took =
-        |one: &Value| Some(format!("{} {} ms", one["station"].as_str()?, one["duration_ms"].as_u64()?));
-    let stations: Vec<String> = times.as_array()?.iter().filter_map(took).collect();
-    (!stations.is_empty()).then(|| format!("time: {}", stations.join(", ")))
+/// How long each phase took, in one line; nothing where no phase began.
+pub(super) fn times(times: &[Took]) -> Option<String> {
+    let phases: Vec<String> =
+        times.iter().map(|took| format!("{} {} ms", took.phase, took.duration_ms)).collect();
+    (!phases.is_empty()).then(|| format!("time: {}", phases.join(", ")))
 }
 
 /// What an earlier run left, in one sentence.

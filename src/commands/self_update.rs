@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::build;
 use crate::cli::{Common, ConfirmArgs, SelfUpdateArgs};
-use crate::deploy::store;
+use crate::deploy::lost;
 use crate::domain::Operation;
 use crate::domain::name::{count, printable};
 use crate::domain::record::BundleOrigin;
@@ -210,7 +210,7 @@ impl Update<'_> {
         let bar = Bar::new(artifact.name.as_str(), artifact.len);
         let staged = replace::stage(own, self.origin, candidate, artifact, &mut |bytes| bar.at(bytes));
         bar.done();
-        let record = store::record(self.place)?;
+        let record = lost::record(self.place)?;
         let unsigned = record.as_ref().is_some_and(|record| record.bundle.origin == BundleOrigin::Directory);
         let deploys = record.is_some() && !unsigned && !self.args.binary_only;
         let facts = candidate.manifest.facts();
@@ -240,7 +240,7 @@ impl Update<'_> {
         bar.done();
         let bundle = fetched?;
         let mut text = format!("The configuration bundle {} was fetched and verified.", bundle.id.version);
-        if store::record(self.place)?.is_none() {
+        if lost::record(self.place)?.is_none() {
             text.push_str("\n  Nothing is deployed yet: gwinstall install");
             return Ok(Answer::new(format!("fetched bundle {}", bundle.id.version))
                 .text(text)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::{self, build};
 use crate::cli::{BundleCommand, VerifyArgs};
-use crate::deploy::store;
+use crate::deploy::lost;
 use crate::domain::name::count;
 use crate::domain::record::BundleOrigin;
 use crate::domain::record::Record;
@@ -115,7 +115,7 @@ pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
         None => None,
     };
     the_executable(&mut verdict, &executable, keys.as_ref(), manifest.as_ref())?;
-    let record = store::record(place)?;
+    let record = lost::record(place)?;
     match &record {
         Some(record) => the_deployment(&mut verdict, place, record)?,
         None => verdict.lines.push("Nothing is deployed.".to_owned()),

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::ValidateArgs;
-use crate::deploy::{goals, store};
+use crate::deploy::context::EnvFile;
+use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
 use crate::domain::{Error, Kind, Place, Result};
@@ -47,7 +48,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
         return Ok((path, shown));
     }
     let deployed =
-        store::record(place)?.and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
+        lost::record(place)?.and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
     if deployed == Some(false) {
         return Err(Error::failed(format!("there is no {}", place.show(&path)))
             .because("it was deployed, and has been deleted since")
@@ -61,7 +62,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
 /// Of the variables that the text refers to, those that LiteLLM will find: in `gateway/.env`, which it is started with,
 /// or in the environment.
 fn known_variables(place: &Place, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-    let env = DotEnv::parse(&goals::env_file(place)?.text);
+    let env = DotEnv::parse(&EnvFile::read(place)?.text);
     let set = |name: &&String| {
         let in_file = env.get(name).is_some_and(|value| !is_placeholder(value));
         in_file || (!place.staged && system::variable(name).is_some())

@@ -500,7 +500,7 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
 /// Names of the pristine copies that the record and all backups refer to.
 pub fn referenced(place: &Place) -> Result<BTreeSet<String>> {
     let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.pristine).collect();
-    if let Some(record) = store::record(place)? {
+    if let Some(record) = store::record_as_found(place)? {
         names.extend(pristine_of(&record, &|_, _| true));
     }
     Ok(names)

@@ -51,7 +51,7 @@ impl Checks {
     }
 
     /// An error of `kind` if a check failed.
-    pub fn demand(&self, kind: Kind, what: &str) -> Result<()> {
+    pub fn require(&self, kind: Kind, what: &str) -> Result<()> {
         let failed = self.failed();
         let Some(first) = failed.first() else { return Ok(()) };
         let names: Vec<&str> = failed.iter().map(|check| check.check_name.word()).collect();

@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::plan::Step;
-use crate::domain::tree::Stamp;
+use crate::domain::tree::{Found, Stamp};
 use crate::domain::{Error, Instant, Operation, Place, Result, Sha256};
+use crate::doors::disk;
+
+/// The journal's name after the commit, inside the transaction's directory.
+pub const COMMITTED: &str = "committed.json";
 
 /// Format of the journal; a newer one is left alone.
 pub const SCHEMA: u32 = 1;
@@ -96,6 +100,15 @@ impl Journal {
         name.push(".old");
         PathBuf::from(name)
     }
+}
+
+/// Whether a stamp is what is on disk.
+pub(super) fn holds(path: &Path, stamp: Option<Stamp>) -> Result<bool> {
+    Ok(match (disk::find(path)?, stamp) {
+        (Found::File(found), Some(stamp)) => found == stamp,
+        (Found::Absent, None) => true,
+        _ => false,
+    })
 }
 
 /// A path in JSON: its text where it has one, else its bytes. A file name of Linux may hold any byte, and undo must find

@@ -12,12 +12,7 @@ use crate::domain::{Place, Result, Secret};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::rc::{Dialect, scan};
-use crate::render::{Choice, Value, needs};
-
-/// Names of the key that a local gateway checks, and of the token that an enterprise gateway wants.
-pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
-pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+use crate::render::{BASE_URL, Choice, MASTER_KEY, Value, needs};
 
 /// Shell files that may export a variable, in the order in which they are asked.
 const RC_FILES: [&str; 6] =
@@ -31,6 +26,15 @@ pub struct Values {
     pub google_login: bool,
     /// What the user should know: a value that could not be read, with file and line.
     pub notes: Vec<String>,
+    /// The one variable that the user sets, whatever value it has.
+    pub set: Option<(String, Value)>,
+}
+
+impl Values {
+    /// Only this value changes: what else could be found now is for the next installation.
+    pub fn setting(self, name: &str, value: Value) -> Self {
+        Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), ..self }
+    }
 }
 
 /// Looks everywhere for what a choice needs. Nothing is taken from the environment of whoever builds an image.
@@ -68,7 +72,7 @@ fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value>
         flags.insert(name.to_owned(), Value { text, source: ValueSource::Flag });
     };
     if let Some(token) = &request.auth_token {
-        add(if choice.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN }, token.clone());
+        add(choice.key_name(), token.clone());
     }
     if let Some(url) = request.gateway_url.as_ref().filter(|_| !choice.runs_litellm()) {
         add(BASE_URL, Secret::new(url.as_str()));

@@ -9,8 +9,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::place::files;
 use super::request::GatewayType;
 use super::tree::{Class, octal};
+use super::url::HttpUrl;
 use super::word::words;
 use super::{Instant, Operation, Sha256};
 
@@ -198,6 +200,17 @@ impl SettingsRecord {
 }
 
 impl Record {
+    /// Whether LiteLLM runs on this machine for this deployment.
+    pub fn runs_litellm(&self) -> bool {
+        self.files.contains_key(files::CONFIG)
+    }
+
+    /// The port of the LiteLLM on this machine.
+    pub fn port(&self) -> Option<u16> {
+        let url = || HttpUrl::parse("the recorded gateway URL", &self.gateway_url).ok();
+        self.runs_litellm().then(url)?.map(|url| url.port())
+    }
+
     /// Whether two records state the same facts, whenever and by whomever they were written.
     pub fn same_facts(&self, other: &Self) -> bool {
         let Self {

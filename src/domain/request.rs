@@ -48,6 +48,14 @@ pub struct Request {
     pub source: Source,
     /// Names of the flags given, for the record.
     pub flags: Vec<String>,
+    /// Existing files and settings that gwinstall did not create give way.
+    pub force: bool,
+    /// The gateway runs at the end.
+    pub start: bool,
+    /// Warnings of the checks before the change count as failures.
+    pub strict: bool,
+    /// The user answered questions instead of giving flags.
+    pub answered: bool,
 }
 
 /// Where the bundle comes from when the user says so.

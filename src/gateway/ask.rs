@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::deploy::goals;
-use crate::deploy::values::{AUTH_TOKEN, MASTER_KEY};
+use crate::deploy::context::EnvFile;
 use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::record::Record;
@@ -14,6 +13,7 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Place, Result, Secret};
 use crate::doors::loopback::{self, Question, Reply};
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::render::{AUTH_TOKEN, MASTER_KEY};
 
 const SHORT: Duration = Duration::from_secs(5);
 /// A model may think before it answers.
@@ -34,7 +34,7 @@ impl Gateway {
     pub fn of(place: &Place, record: &Record) -> Result<Self> {
         let local = record.files.contains_key(files::CONFIG);
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
-        let text = goals::env_file(place)?.text;
+        let text = EnvFile::read(place)?.text;
         let key = DotEnv::parse(&text).get(key_name).filter(|value| !is_placeholder(value)).map(Secret::new);
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
         Ok(Self { url: url.as_str().to_owned(), key, key_name, local })

@@ -19,12 +19,12 @@ pub struct Choice<'a> {
     pub models: Vec<&'a Model>,
     /// Model names of a gateway that is not ours, as the user gave them.
     pub foreign_models: Vec<String>,
-    /// The gateway's address where the request names one.
-    pub url: Option<HttpUrl>,
     /// Port of the local gateway.
     pub port: u16,
     /// What `update` repeats.
     pub facts: RequestFacts,
+    /// Names of the flags given, for the record.
+    pub flags: Vec<String>,
 }
 
 /// Holds a request against the catalog. `last` is what was deployed before: it speaks where the request is silent.
@@ -69,7 +69,8 @@ pub fn choose<'a>(
     } else {
         (Vec::new(), named.unwrap_or_default())
     };
-    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, url, port, facts })
+    let flags = request.flags.clone();
+    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, port, facts, flags })
 }
 
 /// A preset without the variable would drop the proxy without a word.
@@ -204,6 +205,11 @@ impl<'a> Choice<'a> {
     /// Whether a LiteLLM of ours runs on this machine.
     pub fn runs_litellm(&self) -> bool {
         self.preset.base.is_some()
+    }
+
+    /// The variable of `.env` that holds the key which Claude Code sends.
+    pub fn key_name(&self) -> &'static str {
+        if self.runs_litellm() { super::MASTER_KEY } else { super::AUTH_TOKEN }
     }
 
     /// Names of the deployed models.

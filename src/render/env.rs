@@ -20,6 +20,13 @@ pub struct Value {
     pub source: ValueSource,
 }
 
+/// Name of the key that a local gateway checks.
+pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
+/// Name of the token that a gateway elsewhere wants.
+pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+/// Name of the address that Claude Code asks.
+pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+
 /// Google's libraries find a login without it, too; no model's configuration refers to it.
 const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
@@ -98,6 +105,8 @@ pub struct EnvInput<'a> {
     pub values: &'a BTreeMap<String, Value>,
     /// Google's libraries find credentials without a variable.
     pub google_login: bool,
+    /// The one variable that the user sets, whatever value it has.
+    pub set: Option<(&'a str, &'a Value)>,
 }
 
 /// The new `.env` and what is known about it.
@@ -131,16 +140,23 @@ pub fn render_env(input: &EnvInput<'_>) -> Result<EnvOutcome> {
         file.comment("Values of the gateway. Read as text by start-gateway.sh, never run; an existing value is never overwritten.");
         file.comment("Change one with: gwinstall env set NAME");
     }
+    if let Some((name, value)) = input.set {
+        write(&mut file, name, value.text.expose())?;
+    }
     drop_unneeded(&mut file, input, &needs, &mut outcome);
     for (name, need) in &needs {
         settle(&mut file, input, name, *need, &mut outcome)?;
     }
+    if let Some((name, value)) = input.set {
+        outcome.record.insert(name.to_owned(), set_record(input, name, value));
+        outcome.missing.retain(|missing| missing != name);
+        outcome.summary = format!("set {name}\n");
+    }
     outcome.text = file.to_text();
-    outcome.summary = outcome
-        .record
-        .iter()
-        .map(|(name, record)| format!("{name}={}/{}\n", record.origin, record.source))
-        .collect();
+    let known = outcome.record.iter();
+    outcome
+        .summary
+        .extend(known.map(|(name, record)| format!("{name}={}/{}\n", record.origin, record.source)));
     Ok(outcome)
 }
 
@@ -196,9 +212,7 @@ fn settle(
     }
     match found {
         Some(value) => {
-            file.set(name, &one_line(name, value.text.expose())).map_err(|why| {
-                Error::usage(format!("the value of {name} cannot be written to .env")).because(why)
-            })?;
+            write(file, name, value.text.expose())?;
             outcome
                 .record
                 .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Ours, value.source));
@@ -211,6 +225,21 @@ fn settle(
         None => {}
     }
     Ok(())
+}
+
+fn write(file: &mut DotEnv, name: &str, value: &str) -> Result<()> {
+    file.set(name, &one_line(name, value))
+        .map_err(|why| Error::usage(format!("the value of {name} cannot be written to .env")).because(why))
+}
+
+/// A value that the user sets is the user's from now on.
+fn set_record(input: &EnvInput<'_>, name: &str, value: &Value) -> EnvRecord {
+    let record = facts(input, name, value.text.expose(), Origin::User, value.source);
+    let known = input.recorded.get(name).is_some_and(|known| known.secret);
+    if known || name == MASTER_KEY {
+        return EnvRecord { secret: true, sha256: None, value: EnvValue::Secret, ..record };
+    }
+    record
 }
 
 fn kept_record(input: &EnvInput<'_>, name: &str, value: &str) -> EnvRecord {

@@ -128,28 +128,15 @@ pub fn as_text(error: &Error) -> String {
     text
 }
 
-pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, mut data: Value) -> String {
-    carry(&mut data);
+pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, data: Value) -> String {
     json!({
         "schema": format!("gwinstall.{verb}/1"),
         "ok": exit == 0 || exit == Kind::Pending.exit_code() || exit == Kind::Conflict.exit_code(),
         "exit": exit,
         "message": message,
-        "hint": hint.map(|hint| term::carried(&term::hint(hint)).into_owned()),
+        "hint": hint.map(term::hint),
         "argv": hint.and_then(|hint| hint.argv(term::invocation())),
         "data": data,
     })
     .to_string()
-}
-
-/// The hints inside of the data, such as those of checks, are commands too.
-fn carry(data: &mut Value) {
-    match data {
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
-            Value::String(text) if name == "hint" => *text = term::carried(text).into_owned(),
-            other => carry(other),
-        }),
-        Value::Array(values) => values.iter_mut().for_each(carry),
-        _ => {}
-    }
 }

@@ -10,7 +10,7 @@ use crate::cli::{Cli, CompletionsArgs, HelpArgs};
 use crate::domain::name::{closest, printable};
 use crate::domain::request::GATEWAY_TYPES;
 use crate::domain::secret::masked;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Result};
 
 use super::answer::Answer;
 
@@ -25,8 +25,8 @@ pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
             let shown = masked(word).unwrap_or_else(|| printable(word));
             let error = Error::usage(format!("there is no command {shown:?}"));
             match closest(word, names.iter().map(String::as_str)).first() {
-                Some(near) => error.hint(format!("gwinstall help {near}")),
-                None => error.hint("gwinstall help"),
+                Some(near) => error.hint(Hint::run(&["help", near])),
+                None => error.hint(Hint::run(&["help"])),
             }
         };
         command = command.find_subcommand_mut(word).ok_or_else(unknown)?;

@@ -19,6 +19,7 @@ mod install;
 mod install_flags;
 mod install_told;
 mod interactive;
+mod invocation;
 mod manual;
 mod manual_page;
 mod models;

@@ -4,7 +4,6 @@
 //! fingers is never led to a command that takes things away while another is as near.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Parser};
@@ -15,7 +14,7 @@ use crate::domain::name::closest;
 use crate::domain::{Error, secret};
 use crate::doors::term;
 
-use super::{answer, env_set, place};
+use super::{answer, env_set, invocation};
 
 /// Words of other programs for what is meant here.
 const SYNONYMS: [(&str, &str); 6] = [
@@ -31,6 +30,7 @@ const SYNONYMS: [(&str, &str); 6] = [
 pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    term::set_invocation(invocation::of(&words));
     let json = words.iter().any(|word| word == "--json");
     Cli::try_parse_from(arguments).map_err(|mut error| match error.kind() {
         ErrorKind::DisplayHelp if json => {
@@ -44,8 +44,6 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
             answer::exit_when_written("help", 0)
         }
         _ => {
-            let home = words.windows(2).find(|pair| pair[0] == "--home").map(|pair| Path::new(&pair[1]));
-            place::carry(home, None);
             if let Some(own) = value_of_env(&error, &words) {
                 return answer::print("usage", json, Err(own));
             }

@@ -28,6 +28,8 @@ enum Step {
     Run(Vec<String>),
     /// The command of this run, with these words added.
     Again(Vec<String>),
+    /// A whole line of gwinstall, with the global flags that it needs and no others.
+    Line(Vec<String>),
     /// A command of another program, as a shell reads it.
     Shell(String),
     /// Something that no command does.
@@ -72,6 +74,11 @@ impl Hint {
         Self::of(Step::Again(owned(added)))
     }
 
+    /// A whole line of gwinstall, by its words behind the program's name: nothing is added to it.
+    pub fn line<W: AsRef<str>>(words: &[W]) -> Self {
+        Self::of(Step::Line(owned(words)))
+    }
+
     /// A command of another program, quoted as a shell reads it.
     pub fn shell(command: impl Into<String>) -> Self {
         Self::of(Step::Shell(command.into()))
@@ -108,6 +115,11 @@ impl Hint {
         ways.join("; or ")
     }
 
+    /// What a reader copies as one: the commands of all ways.
+    pub fn commands(&self, run: &Invocation) -> Vec<String> {
+        self.0.iter().filter(|way| !matches!(way.step, Step::Do(_))).map(|way| way.step.text(run)).collect()
+    }
+
     /// The first way that is a gwinstall command, as the words of a process.
     pub fn argv(&self, run: &Invocation) -> Option<Vec<String>> {
         self.0.iter().find_map(|way| way.step.argv(run))
@@ -123,19 +135,26 @@ impl fmt::Display for Hint {
 
 impl Way {
     fn text(&self, run: &Invocation) -> String {
-        let step = match &self.step {
-            Step::Shell(text) | Step::Do(text) => text.clone(),
-            step => step.argv(run).map(|argv| paste(&argv)).unwrap_or_default(),
-        };
+        let step = self.step.text(run);
         if self.purpose.is_empty() { step } else { format!("to {}: {step}", self.purpose) }
     }
 }
 
 impl Step {
+    fn text(&self, run: &Invocation) -> String {
+        match self {
+            Self::Shell(text) | Self::Do(text) => text.clone(),
+            step => step.argv(run).map(|argv| paste(&argv)).unwrap_or_default(),
+        }
+    }
+
     fn argv(&self, run: &Invocation) -> Option<Vec<String>> {
         match self {
             Self::Run(words) => Some(run.argv(words)),
             Self::Again(added) => Some(run.again(added)),
+            Self::Line(words) => {
+                Some(std::iter::once(PROGRAM.to_owned()).chain(words.iter().cloned()).collect())
+            }
             Self::Shell(_) | Self::Do(_) => None,
         }
     }
@@ -183,7 +202,16 @@ mod tests {
             "to set it: gwinstall --home '/a b' env set KEY; or to remove it: rm x"
         );
         assert_eq!(hint.argv(&run()).unwrap(), ["gwinstall", "--home", "/a b", "env", "set", "KEY"]);
+        assert_eq!(hint.commands(&run()), ["gwinstall --home '/a b' env set KEY", "rm x"]);
         assert_eq!(Hint::shell("rm x").argv(&run()), None);
+        assert_eq!(Hint::step("wait").commands(&run()), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_names_all_that_it_needs() {
+        let hint = Hint::line(&["--home", "/a b", "status"]);
+        assert_eq!(hint.text(&run()), "gwinstall --home '/a b' status");
+        assert_eq!(Hint::line(&["status"]).argv(&run()).unwrap(), ["gwinstall", "status"]);
     }
 
     #[test]

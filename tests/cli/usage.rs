@@ -382,7 +382,7 @@ fn what_cannot_be_meant_is_refused() {
     home.refused(&mut home.command("self-update --pin stable"), 2);
     home.run("self-update --pin 1.4.2 --dry-run").exits(0);
     home.refused(&mut home.command("history --limit 0"), 2)
-        .says(&["--limit 0", "gwinstall history --limit 1"]);
+        .says(&["--limit must be at least 1", "gwinstall history --limit 1"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", "foo")).exits(2);
     run.says(&["\"foo\", which is no URL and no directory"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", home.home())).exits(0);

@@ -28,6 +28,8 @@ enum Step {
     Run(Vec<String>),
     /// The command of this run, with these words added.
     Again(Vec<String>),
+    /// The command of this run, with one value in place of another.
+    Instead { typed: String, meant: String },
     /// A whole line of gwinstall, with the global flags that it needs and no others.
     Line(Vec<String>),
     /// A command of another program, as a shell reads it.
@@ -61,6 +63,24 @@ impl Invocation {
         let new = added.iter().filter(|word| !self.words.contains(word));
         std::iter::once(PROGRAM.to_owned()).chain(self.words.iter().cloned()).chain(new.cloned()).collect()
     }
+
+    /// The words of this run with `meant` where `typed` stands: as a word, behind `--flag=`, or in a list with commas.
+    fn instead(&self, typed: &str, meant: &str) -> Vec<String> {
+        let replaced = |word: &String| {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) if flag.starts_with('-') => (format!("{flag}="), value),
+                _ => (String::new(), word.as_str()),
+            };
+            let value = if value.trim_end_matches('/') == typed {
+                meant.to_owned()
+            } else {
+                let one = |item: &str| if item.trim() == typed { meant.to_owned() } else { item.to_owned() };
+                value.split(',').map(one).collect::<Vec<_>>().join(",")
+            };
+            format!("{flag}{value}")
+        };
+        std::iter::once(PROGRAM.to_owned()).chain(self.words.iter().map(replaced)).collect()
+    }
 }
 
 impl Hint {
@@ -72,6 +92,11 @@ impl Hint {
     /// The command that was refused, with these words added.
     pub fn again<W: AsRef<str>>(added: &[W]) -> Self {
         Self::of(Step::Again(owned(added)))
+    }
+
+    /// The command that was refused, with the value that was meant in place of the one that was typed.
+    pub fn instead(typed: impl Into<String>, meant: impl Into<String>) -> Self {
+        Self::of(Step::Instead { typed: typed.into(), meant: meant.into() })
     }
 
     /// A whole line of gwinstall, by its words behind the program's name: nothing is added to it.
@@ -152,6 +177,7 @@ impl Step {
         match self {
             Self::Run(words) => Some(run.argv(words)),
             Self::Again(added) => Some(run.again(added)),
+            Self::Instead { typed, meant } => Some(run.instead(typed, meant)),
             Self::Line(words) => {
                 Some(std::iter::once(PROGRAM.to_owned()).chain(words.iter().cloned()).collect())
             }
@@ -205,6 +231,22 @@ mod tests {
         assert_eq!(hint.commands(&run()), ["gwinstall --home '/a b' env set KEY", "rm x"]);
         assert_eq!(Hint::shell("rm x").argv(&run()), None);
         assert_eq!(Hint::step("wait").commands(&run()), [""; 0]);
+    }
+
+    #[test]
+    fn the_refused_command_comes_with_the_value_that_was_meant() {
+        let run = |line: &str| Invocation {
+            words: line.split(' ').map(str::to_owned).collect(),
+            ..Invocation::default()
+        };
+        let hint = Hint::instead("basci", "basic");
+        for (typed, meant) in [
+            ("install --preset basci -y", "gwinstall install --preset basic -y"),
+            ("install --preset=basci", "gwinstall install --preset=basic"),
+            ("install --models a,basci,c", "gwinstall install --models a,basic,c"),
+        ] {
+            assert_eq!(hint.text(&run(typed)), meant);
+        }
     }
 
     #[test]

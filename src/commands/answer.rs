@@ -89,11 +89,14 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
 /// Commands whose text is what they are run for: they print it also with `--quiet`.
 fn is_asked_for(verb: &str) -> bool {
     verb.ends_with("-list")
-        || matches!(verb, "completions" | "man" | "help" | "version" | "logs" | "history" | "presets-show")
+        || matches!(
+            verb,
+            "completions" | "config-path" | "man" | "help" | "version" | "logs" | "history" | "presets-show"
+        )
 }
 
 /// Commands that look and change nothing: without their answer they have done nothing.
-fn only_tells(verb: &str) -> bool {
+pub(super) fn only_tells(verb: &str) -> bool {
     is_asked_for(verb)
         || matches!(
             verb,

@@ -10,7 +10,7 @@ use crate::domain::secret::{mask_userinfo, masked};
 use crate::doors::system;
 
 /// Flags that name the deployment.
-const PLACE: [&str; 2] = ["--home", "--target-dir"];
+pub(super) const PLACE: [&str; 2] = ["--home", "--target-dir"];
 
 /// Flags whose value is a secret, and what takes its place: each reads the value from standard input, or asks for it.
 const SECRET: [(&str, &[&str]); 2] =
@@ -61,6 +61,11 @@ pub(super) fn without(words: &[String], flag: &str) -> Vec<String> {
         }
     }
     kept
+}
+
+/// The words without the flags that name the deployment: what a printed command adds by itself.
+pub(super) fn without_place(words: &[String]) -> Vec<String> {
+    PLACE.iter().fold(words.to_vec(), |words, flag| without(&words, flag))
 }
 
 /// The words as they may be repeated: a secret is replaced by what asks for it.
@@ -134,6 +139,7 @@ mod tests {
         assert!(Path::new(&of(&words("--home a")).place[1]).is_absolute());
         assert!(of(&words("models add -- --home /a")).place.is_empty());
         assert!(of(&words("--home")).place.is_empty());
+        assert_eq!(without_place(&words("--home /a status --target-dir=/b -v")), ["status", "-v"]);
         assert_eq!(without(&words("-q --home /a status --home=/b"), "--home"), ["-q", "status"]);
     }
 

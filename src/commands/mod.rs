@@ -4,6 +4,7 @@ pub mod answer;
 mod backup;
 mod backup_diff;
 mod change;
+mod config;
 mod conflicts;
 mod diff;
 mod doctor;
@@ -14,6 +15,7 @@ mod env_set;
 mod env_value;
 mod explain;
 mod gateway;
+mod habits;
 mod history;
 mod install;
 mod install_flags;
@@ -43,6 +45,7 @@ mod templates;
 mod uninstall;
 pub mod usage;
 mod validate;
+mod wrong_input;
 
 use std::collections::BTreeSet;
 
@@ -109,6 +112,7 @@ pub fn verb(cli: &Cli) -> &'static str {
             BackupCommand::Diff { .. } => "backup-diff",
             BackupCommand::Export { .. } => "backup-export",
             BackupCommand::Import { .. } => "backup-import",
+            BackupCommand::Restore(_) => "rollback",
         },
         Some(Command::Resolve(_)) => "resolve",
         Some(Command::Models(command)) => match command {
@@ -124,6 +128,7 @@ pub fn verb(cli: &Cli) -> &'static str {
             EnvCommand::Check => "env-check",
             EnvCommand::Set { .. } => "env-set",
         },
+        Some(Command::Config(_)) => "config-path",
         Some(Command::Start) => "start",
         Some(Command::Stop) => "stop",
         Some(Command::Restart) => "restart",
@@ -164,6 +169,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Models(command)) => models::run(&place()?, common, command),
         Some(Command::Presets(command)) => presets::run(&place()?, command),
         Some(Command::Env(command)) => env::run(&place()?, common, command),
+        Some(Command::Config(command)) => config::run(&place()?, command),
         Some(Command::Start) => gateway::run(&place()?, Verb::Start),
         Some(Command::Stop) => gateway::run(&place()?, Verb::Stop),
         Some(Command::Restart) => gateway::run(&place()?, Verb::Restart),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::Common;
 use crate::deploy::lost;
-use crate::domain::name::printable;
+use crate::domain::name::{printable, shell_word};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
@@ -72,7 +72,8 @@ fn home(common: &Common) -> Result<PathBuf> {
     if let Some(dir) = &common.home {
         let dir = checked("--home", &absolute(dir)?)?;
         if !disk::is_dir(&dir) {
-            return Err(Error::usage(format!("--home: there is no directory {}", dir.display())));
+            return Err(Error::usage(format!("--home: there is no directory {}", dir.display()))
+                .hint(Hint::shell(format!("mkdir -p {}", shell_word(&dir.to_string_lossy())))));
         }
         let dir = real(&dir)?;
         if let Some((user, group)) = disk::owner(&dir).filter(|(user, _)| *user != 0 && system::is_root()) {

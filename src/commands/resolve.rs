@@ -19,7 +19,7 @@ use super::change::{self, Change};
 use super::report;
 
 pub(super) fn run(place: &Place, common: &Common, args: &ResolveArgs) -> Result<Answer> {
-    let side = match (args.mine, args.theirs) {
+    let side = match (args.keep_mine, args.take_new) {
         (true, _) => Some(Side::Mine),
         (_, true) => Some(Side::Theirs),
         _ => None,

@@ -89,11 +89,14 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
 /// Commands whose text is what they are run for: they print it also with `--quiet`.
 fn is_asked_for(verb: &str) -> bool {
     verb.ends_with("-list")
-        || matches!(verb, "completions" | "man" | "help" | "version" | "logs" | "history" | "presets-show")
+        || matches!(
+            verb,
+            "completions" | "config-path" | "man" | "help" | "version" | "logs" | "history" | "presets-show"
+        )
 }
 
 /// Commands that look and change nothing: without their answer they have done nothing.
-fn only_tells(verb: &str) -> bool {
+pub(super) fn only_tells(verb: &str) -> bool {
     is_asked_for(verb)
         || matches!(
             verb,
@@ -128,28 +131,15 @@ pub fn as_text(error: &Error) -> String {
     text
 }
 
-pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, mut data: Value) -> String {
-    carry(&mut data);
+pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, data: Value) -> String {
     json!({
         "schema": format!("gwinstall.{verb}/1"),
         "ok": exit == 0 || exit == Kind::Pending.exit_code() || exit == Kind::Conflict.exit_code(),
         "exit": exit,
         "message": message,
-        "hint": hint.map(|hint| term::carried(&term::hint(hint)).into_owned()),
+        "hint": hint.map(term::hint),
         "argv": hint.and_then(|hint| hint.argv(term::invocation())),
         "data": data,
     })
     .to_string()
-}
-
-/// The hints inside of the data, such as those of checks, are commands too.
-fn carry(data: &mut Value) {
-    match data {
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
-            Value::String(text) if name == "hint" => *text = term::carried(text).into_owned(),
-            other => carry(other),
-        }),
-        Value::Array(values) => values.iter_mut().for_each(carry),
-        _ => {}
-    }
 }

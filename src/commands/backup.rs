@@ -30,6 +30,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Re
         BackupCommand::Diff { backup } => backup_diff::run(place, backup),
         BackupCommand::Export { backup, to } => export(place, backup, to),
         BackupCommand::Import { from } => import(place, wait, from),
+        BackupCommand::Restore(args) => super::rollback::run(place, common, args),
     }
 }
 

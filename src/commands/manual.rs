@@ -7,29 +7,30 @@ use serde_json::json;
 
 use crate::bundle::{self, Catalog, build};
 use crate::cli::{Cli, CompletionsArgs, HelpArgs};
-use crate::domain::name::{closest, printable};
+use crate::domain::name::printable;
 use crate::domain::request::GatewayType;
 use crate::domain::secret::masked;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Result};
 
 use super::answer::Answer;
+use super::wrong_input::nearest;
 
 /// `help [COMMAND]`: what `--help` says.
 pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
     let mut program = Cli::command();
     program.build();
     let mut command = &mut program;
+    let mut path = vec!["help".to_owned()];
     for word in &args.command {
         let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
         let unknown = || {
             let shown = masked(word).unwrap_or_else(|| printable(word));
-            let error = Error::usage(format!("there is no command {shown:?}"));
-            match closest(word, names.iter().map(String::as_str)).first() {
-                Some(near) => error.hint(format!("gwinstall help {near}")),
-                None => error.hint("gwinstall help"),
-            }
+            let near = nearest(word, names.iter().map(String::as_str)).map(str::to_owned);
+            let path: Vec<String> = path.iter().cloned().chain(near).collect();
+            Error::usage(format!("there is no command {shown:?}")).hint(Hint::run(&path))
         };
         command = command.find_subcommand_mut(word).ok_or_else(unknown)?;
+        path.push(word.clone());
     }
     let help = command.render_help().to_string();
     Ok(Answer::new("how to use it").data(json!({ "help": help })).quoting(help))

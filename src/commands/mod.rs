@@ -4,6 +4,7 @@ pub mod answer;
 mod backup;
 mod backup_diff;
 mod change;
+mod config;
 mod conflicts;
 mod diff;
 mod doctor;
@@ -14,11 +15,13 @@ mod env_set;
 mod env_value;
 mod explain;
 mod gateway;
+mod habits;
 mod history;
 mod install;
 mod install_flags;
 mod install_report;
 mod interactive;
+mod invocation;
 mod manual;
 mod manual_page;
 mod models;
@@ -43,6 +46,7 @@ mod templates;
 mod uninstall;
 pub mod usage;
 mod validate;
+mod wrong_input;
 
 use crate::cli::{BackupCommand, Cli, Color, Command, Common, EnvCommand, ModelsCommand, PresetsCommand};
 use crate::domain::{Operation, Result};
@@ -101,6 +105,7 @@ pub fn verb(cli: &Cli) -> &'static str {
             BackupCommand::Diff { .. } => "backup-diff",
             BackupCommand::Export { .. } => "backup-export",
             BackupCommand::Import { .. } => "backup-import",
+            BackupCommand::Restore(_) => "rollback",
         },
         Some(Command::Resolve(_)) => "resolve",
         Some(Command::Models(command)) => match command {
@@ -116,6 +121,7 @@ pub fn verb(cli: &Cli) -> &'static str {
             EnvCommand::Check => "env-check",
             EnvCommand::Set { .. } => "env-set",
         },
+        Some(Command::Config(_)) => "config-path",
         Some(Command::Start) => "start",
         Some(Command::Stop) => "stop",
         Some(Command::Restart) => "restart",
@@ -156,6 +162,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Models(command)) => models::run(&place()?, common, command),
         Some(Command::Presets(command)) => presets::run(&place()?, command),
         Some(Command::Env(command)) => env::run(&place()?, common, command),
+        Some(Command::Config(command)) => config::run(&place()?, command),
         Some(Command::Start) => gateway::run(&place()?, Verb::Start),
         Some(Command::Stop) => gateway::run(&place()?, Verb::Stop),
         Some(Command::Restart) => gateway::run(&place()?, Verb::Restart),

@@ -12,7 +12,7 @@ use crate::domain::name::{closest, count, list, printable};
 use crate::domain::place::files;
 use crate::domain::request::{Request, Source};
 use crate::domain::tree::{Class, Wanted};
-use crate::domain::{Error, Place, Result};
+use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{disk, term};
 use crate::render::{self, Choice, Need};
 
@@ -73,7 +73,7 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
         }));
     }
     let mut text = columns(&rows, &[2]);
-    text.push_str("\nMore about one: gwinstall presets show NAME");
+    text.push_str(&format!("\nTo see one of them: {}", term::command(&["presets", "show", "NAME"])));
     Ok(Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data })))
 }
 
@@ -84,8 +84,8 @@ fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {
         let error = Error::usage(format!("there is no preset {:?}", printable(typed)))
             .because(format!("the presets are {}", list(&names)));
         return Err(match closest(typed, names.iter().copied()).first() {
-            Some(near) => error.hint(format!("gwinstall presets show {near}")),
-            None => error.hint("gwinstall presets list"),
+            Some(near) => error.hint(Hint::run(&["presets", "show", near])),
+            None => error.hint(Hint::run(&["presets", "list"])),
         });
     };
     let choice = by_default(catalog, preset)?;
@@ -158,7 +158,7 @@ fn text(preset: &Preset, models: &[String], needs: &[(String, Need)], wanted: &W
         }
     }
     lines.push(format!("  and {} (values), with our keys in Claude Code's settings.", files::ENV));
-    lines
-        .push(format!("To see every change: gwinstall install --preset {} --dry-run --verbose", preset.name));
+    let dry_run = term::command(&["install", "--preset", &preset.name, "--dry-run", "--verbose"]);
+    lines.push(format!("To see every change: {dry_run}"));
     lines.join("\n")
 }

@@ -12,7 +12,7 @@ use crate::deploy::context::EnvFile;
 use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::litellm::{Context, Finding, Severity, check, model_lines, references};
@@ -37,8 +37,13 @@ pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
 fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
     if let Some(path) = named {
         let shown = printable(&path.to_string_lossy());
+        let is_env = path.file_name().is_some_and(|name| name == ".env");
+        let instead = if is_env { Hint::run(&["env", "check"]) } else { Hint::run(&["validate"]) };
         if !disk::exists(path) {
-            return Err(Error::usage(format!("there is no file {shown}")));
+            return Err(Error::usage(format!("there is no file {shown}")).hint(instead));
+        }
+        if disk::is_dir(path) {
+            return Err(Error::usage(format!("{shown} is a directory, not a configuration")).hint(instead));
         }
         return Ok((path.to_path_buf(), shown));
     }

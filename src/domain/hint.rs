@@ -28,6 +28,10 @@ enum Step {
     Run(Vec<String>),
     /// The command of this run, with these words added.
     Again(Vec<String>),
+    /// The command of this run, with one value in place of another.
+    Instead { typed: String, meant: String },
+    /// A whole line of gwinstall, with the global flags that it needs and no others.
+    Line(Vec<String>),
     /// A command of another program, as a shell reads it.
     Shell(String),
     /// Something that no command does.
@@ -59,6 +63,24 @@ impl Invocation {
         let new = added.iter().filter(|word| !self.words.contains(word));
         std::iter::once(PROGRAM.to_owned()).chain(self.words.iter().cloned()).chain(new.cloned()).collect()
     }
+
+    /// The words of this run with `meant` where `typed` stands: as a word, behind `--flag=`, or in a list with commas.
+    fn instead(&self, typed: &str, meant: &str) -> Vec<String> {
+        let replaced = |word: &String| {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) if flag.starts_with('-') => (format!("{flag}="), value),
+                _ => (String::new(), word.as_str()),
+            };
+            let value = if value.trim_end_matches('/') == typed {
+                meant.to_owned()
+            } else {
+                let one = |item: &str| if item.trim() == typed { meant.to_owned() } else { item.to_owned() };
+                value.split(',').map(one).collect::<Vec<_>>().join(",")
+            };
+            format!("{flag}{value}")
+        };
+        std::iter::once(PROGRAM.to_owned()).chain(self.words.iter().map(replaced)).collect()
+    }
 }
 
 impl Hint {
@@ -70,6 +92,16 @@ impl Hint {
     /// The command that was refused, with these words added.
     pub fn again<W: AsRef<str>>(added: &[W]) -> Self {
         Self::of(Step::Again(owned(added)))
+    }
+
+    /// The command that was refused, with the value that was meant in place of the one that was typed.
+    pub fn instead(typed: impl Into<String>, meant: impl Into<String>) -> Self {
+        Self::of(Step::Instead { typed: typed.into(), meant: meant.into() })
+    }
+
+    /// A whole line of gwinstall, by its words behind the program's name: nothing is added to it.
+    pub fn line<W: AsRef<str>>(words: &[W]) -> Self {
+        Self::of(Step::Line(owned(words)))
     }
 
     /// A command of another program, quoted as a shell reads it.
@@ -108,6 +140,11 @@ impl Hint {
         ways.join("; or ")
     }
 
+    /// What a reader copies as one: the commands of all ways.
+    pub fn commands(&self, run: &Invocation) -> Vec<String> {
+        self.0.iter().filter(|way| !matches!(way.step, Step::Do(_))).map(|way| way.step.text(run)).collect()
+    }
+
     /// The first way that is a gwinstall command, as the words of a process.
     pub fn argv(&self, run: &Invocation) -> Option<Vec<String>> {
         self.0.iter().find_map(|way| way.step.argv(run))
@@ -123,19 +160,27 @@ impl fmt::Display for Hint {
 
 impl Way {
     fn text(&self, run: &Invocation) -> String {
-        let step = match &self.step {
-            Step::Shell(text) | Step::Do(text) => text.clone(),
-            step => step.argv(run).map(|argv| paste(&argv)).unwrap_or_default(),
-        };
+        let step = self.step.text(run);
         if self.purpose.is_empty() { step } else { format!("to {}: {step}", self.purpose) }
     }
 }
 
 impl Step {
+    fn text(&self, run: &Invocation) -> String {
+        match self {
+            Self::Shell(text) | Self::Do(text) => text.clone(),
+            step => step.argv(run).map(|argv| paste(&argv)).unwrap_or_default(),
+        }
+    }
+
     fn argv(&self, run: &Invocation) -> Option<Vec<String>> {
         match self {
             Self::Run(words) => Some(run.argv(words)),
             Self::Again(added) => Some(run.again(added)),
+            Self::Instead { typed, meant } => Some(run.instead(typed, meant)),
+            Self::Line(words) => {
+                Some(std::iter::once(PROGRAM.to_owned()).chain(words.iter().cloned()).collect())
+            }
             Self::Shell(_) | Self::Do(_) => None,
         }
     }
@@ -183,7 +228,32 @@ mod tests {
             "to set it: gwinstall --home '/a b' env set KEY; or to remove it: rm x"
         );
         assert_eq!(hint.argv(&run()).unwrap(), ["gwinstall", "--home", "/a b", "env", "set", "KEY"]);
+        assert_eq!(hint.commands(&run()), ["gwinstall --home '/a b' env set KEY", "rm x"]);
         assert_eq!(Hint::shell("rm x").argv(&run()), None);
+        assert_eq!(Hint::step("wait").commands(&run()), [""; 0]);
+    }
+
+    #[test]
+    fn the_refused_command_comes_with_the_value_that_was_meant() {
+        let run = |line: &str| Invocation {
+            words: line.split(' ').map(str::to_owned).collect(),
+            ..Invocation::default()
+        };
+        let hint = Hint::instead("basci", "basic");
+        for (typed, meant) in [
+            ("install --preset basci -y", "gwinstall install --preset basic -y"),
+            ("install --preset=basci", "gwinstall install --preset=basic"),
+            ("install --models a,basci,c", "gwinstall install --models a,basic,c"),
+        ] {
+            assert_eq!(hint.text(&run(typed)), meant);
+        }
+    }
+
+    #[test]
+    fn a_line_names_all_that_it_needs() {
+        let hint = Hint::line(&["--home", "/a b", "status"]);
+        assert_eq!(hint.text(&run()), "gwinstall --home '/a b' status");
+        assert_eq!(Hint::line(&["status"]).argv(&run()).unwrap(), ["gwinstall", "status"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::name::{self, closest, printable};
 use super::url::{HttpUrl, encode_userinfo};
 use super::word::words;
-use super::{Error, Result, Secret};
+use super::{Error, Hint, Result, Secret};
 
 words! {
     /// The kinds of gateway.
@@ -81,9 +81,15 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     let mut models: Vec<String> = Vec::new();
     for typed in text.split(',').map(str::trim) {
         if !name::is_model_name(typed) {
-            return Err(Error::usage(format!("--models: {:?} is not a model name", printable(typed)))
-                .because("a name holds letters, digits and . _ : / @ + - only")
-                .hint("gwinstall models list"));
+            let names: Vec<&str> = typed.split_whitespace().collect();
+            let error = Error::usage(format!("--models: {:?} is not a model name", printable(typed)));
+            return Err(if names.len() > 1 && names.iter().all(|name| name::is_model_name(name)) {
+                error.because("names are separated by commas").hint(Hint::instead(typed, names.join(",")))
+            } else {
+                error
+                    .because("a name holds letters, digits and . _ : / @ + - only")
+                    .hint(Hint::run(&["models", "list"]))
+            });
         }
         if !models.iter().any(|known| known == typed) {
             models.push(typed.to_owned());
@@ -101,8 +107,8 @@ pub fn known(flag: &str, typed: &str, names: &[&str]) -> Result<String> {
     let error = Error::usage(format!("{flag}: {:?} is not known", printable(typed)))
         .because(format!("it is one of {}", name::list(names)));
     Err(match guess.first() {
-        Some(guess) => error.hint(format!("did you mean {flag} {guess}?")),
-        None => error,
+        Some(guess) => error.hint(Hint::instead(typed, *guess)),
+        None => error.hint(Hint::run(&["help", "install"])),
     })
 }
 
@@ -151,6 +157,8 @@ mod tests {
 
     #[test]
     fn models_are_split_checked_and_unique() {
+        let error = models("a b").unwrap_err();
+        assert_eq!(error.advice(), Some(&Hint::instead("a b", "a,b")));
         assert_eq!(models("a, b,a").unwrap(), ["a", "b"]);
         assert!(models("a,,b").is_err());
         assert!(models("../x").is_err());
@@ -160,6 +168,6 @@ mod tests {
     fn an_unknown_gateway_type_names_the_four() {
         let error = GatewayType::parse("lokal").unwrap_err();
         assert!(error.to_string().contains("local, truefoundry, zuplo and custom"), "{error}");
-        assert_eq!(error.advice(), Some(&"did you mean --gateway-type local?".into()));
+        assert_eq!(error.advice(), Some(&Hint::instead("lokal", "local")));
     }
 }

@@ -14,7 +14,6 @@
 // The lint that keeps effects out of every other module.
 #![allow(clippy::disallowed_methods)]
 
-mod carry;
 pub mod disk;
 pub mod exe;
 pub mod loopback;

@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
-pub use super::carry::Carried;
 pub use super::wrap::columns;
 use super::wrap::fit;
 use crate::domain::{Error, Hint, Invocation, Result};
@@ -25,8 +24,9 @@ pub struct Manner {
 }
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
-static CARRIED: OnceLock<Carried> = OnceLock::new();
 static INVOCATION: OnceLock<Invocation> = OnceLock::new();
+/// The commands in what was said so far, which no line is broken in.
+static WHOLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 pub fn set_manner(manner: Manner) {
@@ -47,31 +47,28 @@ pub fn invocation() -> &'static Invocation {
     INVOCATION.get().unwrap_or(&NONE)
 }
 
-/// A gwinstall command for a sentence: it works on the deployment of this run.
+/// A gwinstall command for a sentence: it works on the deployment of this run, and no line is broken in it.
 pub fn command<W: AsRef<str>>(words: &[W]) -> String {
-    invocation().command(words)
+    let command = invocation().command(words);
+    keep_whole(vec![command.clone()]);
+    command
 }
 
 /// A hint as a person reads it.
 pub fn hint(hint: &Hint) -> String {
+    keep_whole(hint.commands(invocation()));
     hint.text(invocation())
 }
 
-/// From now on every command that is printed names the place of this run.
-pub fn carry(flags: Carried) {
-    let _ = CARRIED.set(flags);
-}
-
-/// The text with the flags of this run in its commands.
-pub fn carried(text: &str) -> Cow<'_, str> {
-    CARRIED.get().map_or(Cow::Borrowed(text), |flags| flags.over(text))
+fn keep_whole(commands: Vec<String>) {
+    if let Ok(mut whole) = WHOLE.lock() {
+        whole.extend(commands);
+    }
 }
 
 /// A line of data.
 pub fn data(text: &str) {
-    // In a document the values are text, not the document.
-    let text = if manner().json { Cow::Borrowed(text) } else { carried(text) };
-    let text = if stdout_is_terminal() && !manner().json { fitted(&text) } else { text };
+    let text = if stdout_is_terminal() && !manner().json { fitted(text) } else { Cow::Borrowed(text) };
     raw(format!("{text}\n").as_bytes());
 }
 
@@ -115,8 +112,7 @@ pub fn talk(text: &str) {
 
 /// A line that is said even when quiet.
 pub fn error(text: &str) {
-    let text = carried(text);
-    let text = if io::stderr().is_terminal() { fitted(&text) } else { text };
+    let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
 }
@@ -127,7 +123,8 @@ fn fitted(text: &str) -> Cow<'_, str> {
     if text.lines().all(|line| columns(line) <= width) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.split('\n').flat_map(|line| fit(line, width)).collect::<Vec<_>>().join("\n"))
+    let whole = WHOLE.lock().map(|whole| whole.clone()).unwrap_or_default();
+    Cow::Owned(text.split('\n').flat_map(|line| fit(line, width, &whole)).collect::<Vec<_>>().join("\n"))
 }
 
 /// A line of detail, for `--verbose`.

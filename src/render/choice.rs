@@ -7,7 +7,7 @@ use crate::domain::name::{self, closest};
 use crate::domain::record::RequestFacts;
 use crate::domain::request::{DEFAULT_PORT, GatewayType, Request, known};
 use crate::domain::url::HttpUrl;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Result};
 
 /// What is going to be deployed.
 #[derive(Debug, Clone)]
@@ -80,8 +80,11 @@ fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("--proxy-url does not go with --preset {}", preset.name))
-        .because("this preset makes no use of a proxy, so LiteLLM would go out without it")
-        .hint("add --preset proxy"))
+        .because("this preset makes no use of a proxy, so LiteLLM would connect without it")
+        .hint(match &request.preset {
+            Some(typed) => Hint::instead(typed, "proxy"),
+            None => Hint::again(&["--preset", "proxy"]),
+        }))
 }
 
 /// `--models all` is the preset's own list. A gateway that somebody else runs may have a model of that name.
@@ -127,7 +130,7 @@ fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFact
             preset.name
         ))
         .because(format!("this preset takes {}", name::list(legal)))
-        .hint("gwinstall presets list"));
+        .hint(Hint::run(&["presets", "list"])));
     }
     if let Some(last) = last.filter(|last| legal.contains(&last.gateway_type)) {
         return Ok(last.gateway_type);
@@ -139,36 +142,40 @@ fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFact
 /// Checks a gateway URL against the preset; returns the port that a local gateway listens on.
 fn check_url(preset: &Preset, url: &HttpUrl) -> Result<u16> {
     let shown = url.as_str();
-    let refuse = |why: &str, hint: String| {
+    let refuse = |why: &str, hint: Hint| {
         Err(Error::usage(format!("--gateway-url {shown} cannot be used")).because(why).hint(hint))
     };
     if shown.ends_with("/v1") {
         let root = shown.trim_end_matches("/v1");
-        return refuse(
-            "Claude Code itself adds /v1/messages to it",
-            format!("give the root: --gateway-url {root}"),
-        );
+        return refuse("Claude Code itself adds /v1/messages to it", Hint::instead(shown, root));
     }
     if preset.base.is_none() {
         if !url.is_https() && !url.is_loopback() {
             return refuse(
                 "the token would travel unencrypted",
-                format!("use https: --gateway-url {}", shown.replacen("http:", "https:", 1)),
+                Hint::instead(shown, shown.replacen("http:", "https:", 1)),
             );
         }
         return Ok(url.port());
     }
     if !url.is_loopback() || url.is_https() || url.has_path() {
+        let is_here = url.is_loopback() || url.host() == "0.0.0.0";
+        let port = if url.names_a_port() { url.port() } else { DEFAULT_PORT };
+        let elsewhere =
+            ["install", "--preset", "enterprise", "--gateway-url", shown, "--auth-token-file", "-"];
         return refuse(
             &format!("preset {} runs LiteLLM on this machine, at http://127.0.0.1:PORT", preset.name),
-            format!(
-                "for a gateway elsewhere: gwinstall install --preset enterprise --gateway-url {shown} --auth-token-file FILE"
-            ),
+            if is_here {
+                Hint::instead(shown, format!("http://127.0.0.1:{port}"))
+            } else {
+                Hint::run(&elsewhere).to("use a gateway elsewhere")
+            },
         );
     }
     let port = if url.names_a_port() { url.port() } else { DEFAULT_PORT };
     if port < 1024 {
-        return refuse("ports below 1024 need root", "choose a port from 1024 up".to_owned());
+        let usual = format!("http://127.0.0.1:{DEFAULT_PORT}");
+        return refuse("ports below 1024 need root", Hint::instead(shown, usual));
     }
     Ok(port)
 }
@@ -194,10 +201,10 @@ fn unknown_model(catalog: &Catalog, typed: &str) -> Error {
     let near = closest(typed, ids.iter().copied());
     let error = Error::usage(format!("--models: there is no model {:?}", name::printable(typed)))
         .because(format!("known models: {}", ids.join(", ")));
-    if near.is_empty() {
-        error.hint("gwinstall models list")
-    } else {
-        error.hint(format!("the closest: {}", near.join(", ")))
+    let all = Hint::run(&["models", "list"]);
+    match near.first() {
+        Some(near) => error.hint(Hint::instead(typed, *near).or(all)),
+        None => error.hint(all),
     }
 }
 

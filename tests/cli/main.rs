@@ -44,3 +44,4 @@ mod targets;
 mod terminal;
 mod tree;
 mod usage;
+mod wrong_inputs;

@@ -26,20 +26,20 @@ fn a_conflict_is_listed_and_shown_before_it_is_decided() {
     let _ = world.run(&["resolve"]).exits(0).says("docs/faq.md.gwinstall-new").says("--theirs");
     let _ = world.run(&["resolve", "docs/faq.md"]).exits(3).says("-mine").says("+ours");
     let _ = world
-        .run(&["resolve", "docs/fax.md", "--mine", "--yes"])
+        .run(&["resolve", "docs/fax.md", "--keep-mine", "--yes"])
         .exits(2)
         .says("gwinstall resolve docs/faq.md");
-    let _ = world.run(&["resolve", "docs/faq.md", "--mine", "--theirs"]).exits(2);
-    let _ = world.run(&["resolve", "--mine"]).exits(2);
-    let _ = world.run(&["resolve", "docs/faq.md", "--mine"]).exits(2).says("--mine --yes");
-    let _ = world.run(&["resolve", "docs/faq.md", "--theirs", "--dry-run"]).exits(0).says("dry run");
+    let _ = world.run(&["resolve", "docs/faq.md", "--keep-mine", "--take-new"]).exits(2);
+    let _ = world.run(&["resolve", "--keep-mine"]).exits(2);
+    let _ = world.run(&["resolve", "docs/faq.md", "--keep-mine"]).exits(2).says("mine --yes");
+    let _ = world.run(&["resolve", "docs/faq.md", "--take-new", "--dry-run"]).exits(0).says("dry run");
     assert_eq!(before, world.snapshot());
 }
 
 #[test]
 fn mine_keeps_my_file_and_drops_theirs() {
     let world = world();
-    let _ = world.run(&["resolve", "docs/faq.md.gwinstall-new", "--mine", "--yes"]).exits(0);
+    let _ = world.run(&["resolve", "docs/faq.md.gwinstall-new", "--keep-mine", "--yes"]).exits(0);
     assert_eq!(world.read("docs/faq.md"), "mine\n");
     assert!(!world.gateway("docs/faq.md.gwinstall-new").exists());
     let _ = world.run(&["resolve"]).exits(0).says("No conflict is open");
@@ -53,7 +53,7 @@ fn theirs_takes_ours_and_the_backup_holds_mine() {
     let world = world();
     let path = world.gateway("docs/faq.md");
     let _ = world
-        .run(&["resolve", path.to_str().unwrap(), "--theirs", "--yes"])
+        .run(&["resolve", path.to_str().unwrap(), "--take-new", "--yes"])
         .exits(0)
         .says("gwinstall rollback");
     assert_eq!(world.read("docs/faq.md"), "ours\n");
@@ -68,7 +68,7 @@ fn a_version_that_was_edited_is_nobodys_to_remove() {
     let world = world();
     world.write("docs/faq.md.gwinstall-new", "merged by hand\n");
     let before = world.snapshot();
-    for side in ["--mine", "--theirs"] {
+    for side in ["--keep-mine", "--take-new"] {
         let _ = world
             .run(&["resolve", "docs/faq.md", side, "--yes"])
             .exits(1)
@@ -76,6 +76,6 @@ fn a_version_that_was_edited_is_nobodys_to_remove() {
     }
     assert_eq!(before, world.snapshot());
     fs::rename(world.gateway("docs/faq.md.gwinstall-new"), world.gateway("docs/faq.md")).unwrap();
-    let _ = world.run(&["resolve", "docs/faq.md", "--mine", "--yes"]).exits(0);
+    let _ = world.run(&["resolve", "docs/faq.md", "--keep-mine", "--yes"]).exits(0);
     assert_eq!(world.read("docs/faq.md"), "merged by hand\n");
 }

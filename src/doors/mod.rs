@@ -16,6 +16,7 @@
 
 mod carry;
 pub mod disk;
+mod errno;
 pub mod exe;
 pub mod loopback;
 pub mod net;

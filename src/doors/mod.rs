@@ -25,4 +25,5 @@ pub mod prompt;
 pub mod signals;
 pub mod system;
 pub mod term;
+mod window;
 mod wrap;

@@ -12,7 +12,6 @@ mod drift;
 mod env;
 mod env_set;
 mod env_value;
-mod explain;
 mod gateway;
 mod history;
 mod install;
@@ -27,7 +26,6 @@ mod place;
 mod pointed;
 mod prerequisites;
 mod presets;
-mod releases;
 mod report;
 mod resolve;
 mod rollback;
@@ -55,6 +53,7 @@ use crate::domain::request::Source;
 use crate::domain::{Error, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::gateway::Verb;
+use crate::release::session as releases;
 
 use answer::Answer;
 

@@ -46,8 +46,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
         return Err(prompt::stopped());
     };
-    let kept =
-        replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);
+    let kept = replace::previous(State { dir: &place.state_dir }).ok().map(|previous| previous.kept);
     let mut lines = vec![match &last {
         Some(_) => format!("The gateway is out of {}.", place.show(&place.target)),
         None => "What gwinstall had left is gone.".to_owned(),
@@ -158,8 +157,9 @@ fn path_lines(place: &Place) -> Result<Vec<String>> {
 
 /// No program can be asked to remove itself: the command that does, where the executable is ours at all.
 fn executables(place: &Place, kept: Option<PathBuf>) -> Option<String> {
-    let own = releases::own().ok().filter(|own| !place.staged && releases::demand_own(own).is_ok())?;
+    let current = releases::current_exe().ok();
+    let current = current.filter(|exe| !place.staged && releases::require_replaceable(exe).is_ok())?;
     let kept = kept.filter(|kept| disk::exists(kept));
-    let paths: Vec<String> = [own.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
+    let paths: Vec<String> = [current.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
     Some(format!("  The program itself stays. To remove it: rm {}", paths.join(" ")))
 }

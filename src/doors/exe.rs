@@ -20,6 +20,16 @@ pub struct Ended {
     pub stdout: String,
 }
 
+impl Ended {
+    /// For a sentence whose subject is the program.
+    pub fn how_it_ended(&self) -> String {
+        match self.code {
+            Some(code) => format!("ended with {code}"),
+            None => "did not end by itself".to_owned(),
+        }
+    }
+}
+
 /// Runs a program without input, with an empty environment, and ends it after `timeout`.
 pub fn probe(program: &Path, arguments: &[&str], timeout: Duration) -> Result<Ended> {
     let failed = |error: io::Error| cannot_run(program, &error);

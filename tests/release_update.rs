@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use gwinstall::bundle::pack::{self, Packer};
 use gwinstall::domain::{Kind, Result, Sha256};
-use gwinstall::doors::net::{Authorities, Client, Patience};
+use gwinstall::doors::net::{Authorities, Client, Timeouts};
 use gwinstall::release::bundles;
 use gwinstall::release::documents::Name;
 use gwinstall::release::order::{self, Step};
@@ -278,7 +278,7 @@ fn from_a_web_server() {
         }
         answer(wire, "200 OK", &format!("ETag: {etag}\r\n"), &body);
     });
-    let client = || Client::new(Authorities::compiled_in(), None, None, Patience::default());
+    let client = || Ok(Client::new(Authorities::compiled_in(), None, None, Timeouts::default()));
     let origin = Origin::open(&server.url(""), client).unwrap();
     let paths =
         || -> Vec<String> { server.requests.lock().unwrap().drain(..).map(|request| request.path).collect() };

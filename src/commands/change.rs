@@ -248,7 +248,7 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
 /// Recovers and says so; a leftover stops the command with exit 7.
 pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<()> {
     let Some(recovered) = converge::recover_first(place, operation, wait)? else {
-        return super::releases::recover(place, wait);
+        return crate::release::session::recover(place, wait);
     };
     match &recovered.undone {
         Some(undone) => {
@@ -261,7 +261,7 @@ pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> R
         let _ = gateway::run_script(place, Verb::Reload);
     }
     if recovered.leftovers.is_empty() {
-        return super::releases::recover(place, wait);
+        return crate::release::session::recover(place, wait);
     }
     let error = Error::new(Kind::Leftovers, "an earlier run was undone, and some files are left for you");
     let error = recovered.leftovers.iter().fold(error, |error, leftover| error.because(leftover));

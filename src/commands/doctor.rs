@@ -11,9 +11,10 @@ use crate::domain::Operation;
 use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::{Hint, Kind, Place, Result};
 use crate::doors::disk;
+use crate::release::session;
 
 use super::answer::Answer;
-use super::{change, conflicts, prerequisites, releases, report, status};
+use super::{change, conflicts, prerequisites, report, status};
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
     if args.topic == Some(DoctorTopic::Net) {
@@ -48,7 +49,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     if !interrupted && store::is_lost(place) {
         return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to take back"));
     }
-    if !interrupted && !releases::unfinished(place)? {
+    if !interrupted && !session::unfinished(place)? {
         return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
     }
     let question = if interrupted {
@@ -68,7 +69,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let interrupted = recover::look(place)?;
     checks.run(CheckName::NoInterruptedRun, || match &interrupted {
-        None if releases::unfinished(place).unwrap_or(true) => {
+        None if session::unfinished(place).unwrap_or(true) => {
             Finding::fail("a self-update was interrupted").hint("gwinstall doctor --repair --yes")
         }
         None => Finding::pass("no run was interrupted"),

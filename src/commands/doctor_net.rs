@@ -11,19 +11,19 @@ use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::disk;
 use crate::doors::net::{Client, Diagnosis};
 use crate::doors::term;
+use crate::release::session::UpdateContext;
 
 use super::answer::Answer;
-use super::releases::Ground;
 
 /// A clock that is further off than this breaks certificates and proofs of freshness.
 const TOLERABLE_SKEW: i64 = 300;
 
 pub(super) fn run(place: &Place) -> Result<Answer> {
-    let ground = Ground::of(place)?;
-    if let Some(base) = ground.local_base() {
+    let context = UpdateContext::of(place)?;
+    if let Some(base) = context.local_base() {
         return local(&base);
     }
-    let Some(url) = ground.first_url()? else {
+    let Some(url) = context.first_url()? else {
         let text = "Releases do not come from the network here: no repository is compiled in and no base URL is set.\nTo look at one: GWINSTALL_BASE_URL=https://HOST/PATH gwinstall doctor net";
         return Ok(Answer::new("no network origin").text(text).data(json!({ "url": null })));
     };

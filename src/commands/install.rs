@@ -16,13 +16,14 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
 use crate::gateway;
+use crate::release::session;
 use crate::render::{self, Choice};
 
 use super::answer::Answer;
 use super::change::Change;
 use super::install_report::Report;
 use super::starting::Starting;
-use super::{install_flags, interactive, prerequisites, releases, report, sources};
+use super::{install_flags, interactive, prerequisites, report, sources};
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -66,7 +67,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let goal =
         goals::from_choice(&change.context, change.operation, &bundle, &choice, &values, request.force)?;
     let url = goal.record.as_ref().map_or("", |record| &record.gateway_url);
-    releases::permit(&choice.preset.name, &HttpUrl::parse("the gateway URL", url)?)?;
+    session::permit(&choice.preset.name, &HttpUrl::parse("the gateway URL", url)?)?;
     let checks = pre_checks(&change.context, &bundle, &choice, &goal, request);
     let words = Report::of(place, &choice, &goal, last.is_none(), request.start);
     change.facts.extend(words.facts());

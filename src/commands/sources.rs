@@ -8,8 +8,9 @@ use crate::domain::record::{BundleOrigin, Record};
 use crate::domain::request::Source;
 use crate::domain::{Place, Result};
 use crate::doors::disk;
+use crate::release::session;
 
-use super::{releases, templates};
+use super::templates;
 
 /// The source that the flags name.
 pub(super) fn named(args: &BundleArgs) -> Source {
@@ -24,9 +25,9 @@ pub(super) fn named(args: &BundleArgs) -> Source {
 /// Reads the bundle of a source, with the user's own presets laid over it.
 pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     let bundle = match source {
-        Source::Directory(dir) => releases::directory(dir),
-        Source::File(file) => releases::bundle_file(place, file),
-        Source::Newest => releases::newest_bundle(place),
+        Source::Directory(dir) => session::directory(dir),
+        Source::File(file) => session::bundle_file(place, file),
+        Source::Newest => session::newest_bundle(place),
         Source::Embedded => bundle::embedded(),
     }?;
     if let Source::Directory(dir) = source {
@@ -38,7 +39,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         return Ok(bundle);
     }
     // Unsigned like a source directory, and under the same rule of a managed machine.
-    releases::permit_unsigned()?;
+    session::permit_unsigned()?;
     let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
     let bundle = bundle.with_presets_of(&own)?;
     templates::demand_sound(place, &bundle, &|file| {

@@ -71,7 +71,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     );
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
     lines.extend(retired(place, &record));
-    let news = super::releases::news(place);
+    let news = crate::release::session::news(place);
     lines.extend(news.lines.iter().map(|line| format!("  note: {line}")));
     if let Some(found) = &interrupted {
         lines.push(interruption(found));

@@ -11,10 +11,11 @@ use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
 use crate::doors::{disk, term};
+use crate::release::session;
 
 use super::answer::Answer;
 use super::change::Change;
-use super::{releases, report, shell_files};
+use super::{report, shell_files};
 use crate::release::replace;
 use crate::release::state::State;
 
@@ -59,7 +60,7 @@ fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<Str
     }];
     if purge {
         let state = State { dir: &place.state_dir };
-        let kept = replace::previous(state).ok().flatten().map(|previous| previous.kept);
+        let kept = replace::previous(state).ok().map(|previous| previous.kept);
         remove_leftovers(place)?;
         lines.extend(path_lines(place)?);
         lines.extend(not_ours(place)?);
@@ -167,8 +168,9 @@ fn path_lines(place: &Place) -> Result<Vec<String>> {
 
 /// No program can be asked to remove itself: the command that does, where the executable is ours at all.
 fn executables(place: &Place, kept: Option<PathBuf>) -> Option<String> {
-    let own = releases::own().ok().filter(|own| !place.staged && releases::demand_own(own).is_ok())?;
+    let current = session::current_exe().ok();
+    let current = current.filter(|exe| !place.staged && session::require_replaceable(exe).is_ok())?;
     let kept = kept.filter(|kept| disk::exists(kept));
-    let paths: Vec<String> = [own.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
+    let paths: Vec<String> = [current.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
     Some(format!("  The program itself stays. To remove it: rm {}", paths.join(" ")))
 }

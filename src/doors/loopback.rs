@@ -72,7 +72,7 @@ fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Res
         }
     };
     let mut response = answer.map_err(|error| match error {
-        ureq::Error::Io(error) => super::disk::reason(&error),
+        ureq::Error::Io(error) => super::errno::reason(&error),
         error => error.to_string(),
     })?;
     let status = response.status().as_u16();

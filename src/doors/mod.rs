@@ -15,6 +15,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod disk;
+mod errno;
 pub mod exe;
 pub mod loopback;
 pub mod net;
@@ -23,4 +24,5 @@ pub mod prompt;
 pub mod signals;
 pub mod system;
 pub mod term;
+mod window;
 mod wrap;

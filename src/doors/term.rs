@@ -80,7 +80,7 @@ pub fn raw(bytes: &[u8]) {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
-            let _ = UNWRITTEN.set(super::disk::reason(&error));
+            let _ = UNWRITTEN.set(super::errno::reason(&error));
         }
     }
 }
@@ -119,7 +119,7 @@ pub fn error(text: &str) {
 
 /// Broken between words where the window would break inside of them.
 fn fitted(text: &str) -> Cow<'_, str> {
-    let width = super::prompt::width().saturating_sub(1);
+    let width = super::window::size().width.saturating_sub(1);
     if text.lines().all(|line| columns(line) <= width) {
         return Cow::Borrowed(text);
     }
@@ -170,7 +170,7 @@ pub fn read_line() -> Result<Option<String>> {
     match read {
         Ok(0) => Ok(None),
         Ok(_) => Ok(Some(line)),
-        Err(error) => Err(Error::failed("cannot read the answer").because(super::disk::reason(&error))),
+        Err(error) => Err(Error::failed("cannot read the answer").because(super::errno::reason(&error))),
     }
 }
 

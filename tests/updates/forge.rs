@@ -5,10 +5,10 @@ use std::io::Cursor;
 
 use gwinstall::domain::{Instant, Sha256};
 use gwinstall::release::documents::{Channel, Document, Keys, Manifest};
-use gwinstall::release::memory::Memory;
 use gwinstall::release::minisig::{KeyId, PublicKey};
-use gwinstall::release::order::{Running, Standpoint};
+use gwinstall::release::rules::{Constraints, PolicyInput, Running, WayIn};
 use gwinstall::release::trust::{KeySource, TrustedKeys};
+use gwinstall::release::trust_state::TrustState;
 use serde_json::{Value, json};
 
 pub const NOW: &str = "2026-11-21T10:00:00Z";
@@ -135,20 +135,20 @@ pub fn running(seq: u64, version: &str) -> Running {
     Running { seq, version: version.to_owned(), manifest: None, built }
 }
 
-pub fn standpoint<'a>(
+/// What a self-update of `running` holds a release against.
+pub fn policy_input<'a>(
     running: &'a Running,
-    memory: &'a Memory,
+    trust: &'a TrustState,
     channel: &'a gwinstall::release::documents::Name,
-) -> Standpoint<'a> {
-    Standpoint {
+) -> PolicyInput<'a> {
+    PolicyInput {
+        way_in: WayIn::SelfUpdate,
         now: now(),
         running,
-        memory,
-        channel,
-        pins: &[],
-        asked: None,
-        allow_downgrade: None,
-        accept_below_floor: None,
+        in_use: running.release(),
+        trust,
+        channel: Some(channel),
+        constraints: Constraints::default(),
     }
 }
 

@@ -7,9 +7,9 @@ use crate::properties::release::{says_the_same, signed_part};
 use gwinstall::bundle::ustar::{self, Limits};
 use gwinstall::doors::net::{Address, Bypass, ProxyRule};
 use gwinstall::release::documents::{Channel, Document, Keys, Manifest};
-use gwinstall::release::memory::Memory;
 use gwinstall::release::minisig::{PublicKey, Signature};
 use gwinstall::release::policy::{Pin, Policy};
+use gwinstall::release::trust_state::TrustState;
 
 const ROUNDS: usize = 4_000;
 
@@ -174,7 +174,7 @@ fn words_of_users_and_servers() {
             let _ = std::str::from_utf8(bytes).ok().map(Policy::parse);
         },
     );
-    mutants(Memory::default().text().as_bytes(), 11, ROUNDS, |bytes| {
-        let _ = Memory::parse(bytes);
+    mutants(&serde_json::to_vec_pretty(&TrustState::default()).unwrap(), 11, ROUNDS, |bytes| {
+        let _ = TrustState::parse(bytes);
     });
 }

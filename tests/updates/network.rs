@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::server::{Request, Server, Wire, answer, ok, raw, send};
 use gwinstall::domain::{Error, Kind, Result, Secret};
-use gwinstall::doors::net::{Answer, Authorities, Bypass, Client, Patience, ProxyRule};
+use gwinstall::doors::net::{Answer, Authorities, Bypass, Client, ProxyRule, Timeouts};
 
 const BODY: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// Short waits, so that the tests of waits are short.
-fn patience() -> Patience {
-    Patience {
+fn timeouts() -> Timeouts {
+    Timeouts {
         connect: Duration::from_millis(1500),
         idle: Duration::from_millis(400),
         total: Duration::from_millis(1500),
@@ -22,7 +22,7 @@ fn patience() -> Patience {
 }
 
 fn client() -> Client {
-    Client::new(Authorities::compiled_in(), None, None, patience()).unwrap()
+    Client::new(Authorities::compiled_in(), None, None, timeouts())
 }
 
 /// One download of `BODY` from a server that answers like this.
@@ -334,7 +334,7 @@ fn d13_proxies() {
     let through = |value: &str| {
         let rule =
             ProxyRule::parse("HTTPS_PROXY", value, Bypass::parse("NO_PROXY", "inside.example.com").unwrap());
-        Client::new(Authorities::compiled_in(), Some(rule.unwrap()), None, patience()).unwrap()
+        Client::new(Authorities::compiled_in(), Some(rule.unwrap()), None, timeouts())
     };
     let proxy = Server::start(|_, wire| answer(wire, "407 Proxy Authentication Required", "", b""));
     let client = through(&format!("http://user:geheim@127.0.0.1:{}", proxy.address.port()));
@@ -401,7 +401,7 @@ fn tokens_stay_at_home() {
         ok(wire, BODY);
     });
     let token = Some(Secret::new("ghp_secret"));
-    let client = Client::new(Authorities::compiled_in(), None, token, patience()).unwrap();
+    let client = Client::new(Authorities::compiled_in(), None, token, timeouts());
     client.document(&server.url("/x"), 64, None).unwrap();
     assert_eq!(server.requests.lock().unwrap()[0].header("authorization"), None);
 }

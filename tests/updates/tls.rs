@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::server::{Server, answer, ok};
 use gwinstall::domain::{Kind, Secret};
-use gwinstall::doors::net::{Answer, Authorities, Bypass, Client, Patience, ProxyRule};
+use gwinstall::doors::net::{Answer, Authorities, Bypass, Client, ProxyRule, Timeouts};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
@@ -65,8 +65,8 @@ fn server_config(pem: &Path, key: &Path) -> rustls::ServerConfig {
         .unwrap()
 }
 
-fn patience() -> Patience {
-    Patience {
+fn timeouts() -> Timeouts {
+    Timeouts {
         connect: Duration::from_secs(2),
         idle: Duration::from_secs(1),
         total: Duration::from_secs(3),
@@ -79,7 +79,7 @@ fn client(trusting: Option<&Authority>) -> Client {
     if let Some(authority) = trusting {
         assert_eq!(authorities.add_file("test".into(), &authority.pem()), None);
     }
-    Client::new(authorities, None, None, patience()).unwrap()
+    Client::new(authorities, None, None, timeouts())
 }
 
 fn refused(client: &Client, server: &Server) -> String {
@@ -151,7 +151,7 @@ fn d12_missing_authorities() {
     assert!(authorities.add_file("a".into(), &dir.path().join("missing.pem")).is_some());
     assert_eq!(authorities.add_file("b".into(), &empty).as_deref(), Some("it holds no usable certificate"));
     assert_eq!(authorities.sources.len(), 3);
-    assert!(authorities.store.len() > 100);
+    assert!(authorities.count() > 100);
 }
 
 /// D13: a proxy that works: CONNECT, then TLS with the server itself; the token is not given to the proxy.
@@ -172,13 +172,15 @@ fn d13_through_a_tunnel() {
     authorities.add_file("test".into(), &authority.pem());
     let rule =
         ProxyRule::parse("https_proxy", &format!("http://u:p%40ss@{proxy}"), Bypass::default()).unwrap();
-    let client = Client::new(authorities, Some(rule), Some(Secret::new("ghp_x")), patience()).unwrap();
+    let client = Client::new(authorities, Some(rule), Some(Secret::new("ghp_x")), timeouts());
     let Answer::Document { bytes, .. } = client.document("https://release.example.com/x", 64, None).unwrap()
     else {
         panic!()
     };
     assert_eq!(bytes, b"body");
     assert_eq!(server.requests.lock().unwrap()[0].header("authorization"), None);
+    let facts = client.diagnose("https://release.example.com/x").unwrap();
+    assert_eq!(facts.issuer.as_deref(), Some("Example Corp, Example Proxy CA"));
 }
 
 /// Answers CONNECT and copies bytes both ways.

@@ -5,20 +5,21 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::forge::{Chain, World, bytes, channel, manifest, now, running};
+use crate::forge::{Chain, World, bytes, channel, manifest, now, policy_input, running};
 use crate::server::{Server, answer};
 use gwinstall::bundle::pack::{self, Packer};
 use gwinstall::domain::{Kind, Result, Sha256};
-use gwinstall::doors::net::{Authorities, Client, Patience};
+use gwinstall::doors::net::{Authorities, Client, Timeouts};
 use gwinstall::release::bundles;
 use gwinstall::release::documents::Name;
-use gwinstall::release::memory::Memory;
-use gwinstall::release::order::{self, Running, Step};
+use gwinstall::release::order::{self, Step};
 use gwinstall::release::origin::{Origin, Rejects};
 use gwinstall::release::policy::Pin;
-use gwinstall::release::replace::{self, Deployed, Own, Recovered, Redeployed};
+use gwinstall::release::replace::{self, CurrentExe, Deployed, Recovered, Redeployed};
+use gwinstall::release::rules::{Constraints, PolicyInput, Refusal, Release, Running, WayIn};
 use gwinstall::release::state::State;
-use gwinstall::release::update::{Candidate, Inquiry, LAST_CHECK};
+use gwinstall::release::trust_state::TrustState;
+use gwinstall::release::update::{Candidate, LAST_CHECK, UpdateCheck};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -115,7 +116,7 @@ impl Scene {
         Origin::open(self.path("served").to_str().unwrap(), || panic!("no network is meant")).unwrap()
     }
 
-    fn ask<T>(&self, origin: &Origin, then: impl FnOnce(&Inquiry<'_>) -> Result<T>) -> Result<T> {
+    fn ask<T>(&self, origin: &Origin, then: impl FnOnce(&UpdateCheck<'_>) -> Result<T>) -> Result<T> {
         self.ask_with(origin, &[], None, then)
     }
 
@@ -124,30 +125,32 @@ impl Scene {
         origin: &Origin,
         pins: &[Pin],
         asked: Option<&Pin>,
-        then: impl FnOnce(&Inquiry<'_>) -> Result<T>,
+        then: impl FnOnce(&UpdateCheck<'_>) -> Result<T>,
     ) -> Result<T> {
         let embedded = self.embedded();
-        then(&Inquiry {
+        then(&UpdateCheck {
             state: self.state(),
             origin,
             embedded_keys: &embedded,
             running: &self.running,
+            in_use: &self.running.release(),
             channel: &self.stable,
-            pins,
-            asked,
-            allow_downgrade: None,
-            accept_below_floor: None,
+            constraints: Constraints { pins, asked, ..Constraints::default() },
             rejects: Rejects::Discard,
             now: now(),
         })
     }
 
     fn candidate(&self, origin: &Origin) -> Candidate {
-        self.ask(origin, |inquiry| inquiry.candidate(&inquiry.ask(false)?)).unwrap()
+        self.ask(origin, |check| check.candidate(&check.news(false)?)).unwrap()
     }
 
-    fn own(&self) -> Own {
-        Own::new(self.path("bin/gwinstall"), 1, "1.0.0").unwrap()
+    fn own(&self) -> CurrentExe {
+        CurrentExe::new(self.path("bin/gwinstall"), 1, "1.0.0").unwrap()
+    }
+
+    fn rollback(&self, own: &CurrentExe, redeploy: replace::Redeploy<'_>) -> Result<()> {
+        replace::rollback(self.state(), own, &replace::previous(self.state())?, redeploy)
     }
 
     fn stage(&self, origin: &Origin, candidate: &Candidate) -> Result<PathBuf> {
@@ -253,7 +256,7 @@ fn from_a_directory_an_archive_and_beside_its_manifest() {
     let alone = scene.path("alone");
     fs::write(&alone, b"\x7fELF").unwrap();
     let Err(error) = Origin::open(alone.to_str().unwrap(), || panic!()) else { panic!() };
-    assert!(error.to_string().contains("manifest.json.minisig must lie beside it"), "{error}");
+    assert!(error.to_string().contains("manifest.json.minisig must be beside it"), "{error}");
 }
 
 /// Over HTTP: a check is one conditional GET; 304 has no body and asks for no signature; every host is announced.
@@ -271,14 +274,14 @@ fn from_a_web_server() {
         }
         answer(wire, "200 OK", &format!("ETag: {etag}\r\n"), &body);
     });
-    let client = || Client::new(Authorities::compiled_in(), None, None, Patience::default());
+    let client = || Ok(Client::new(Authorities::compiled_in(), None, None, Timeouts::default()));
     let origin = Origin::open(&server.url(""), client).unwrap();
     let paths =
         || -> Vec<String> { server.requests.lock().unwrap().drain(..).map(|request| request.path).collect() };
     let newer = |scene: &Scene| {
-        scene.ask(&origin, |inquiry| {
-            let news = inquiry.ask(true)?;
-            Ok(news.newer(&scene.running)?.map(|channel| channel.version.to_string()))
+        scene.ask(&origin, |check| {
+            let news = check.news(true)?;
+            Ok(news.newer(scene.running.seq)?.map(|channel| channel.version.to_string()))
         })
     };
     assert_eq!(newer(&scene).unwrap().as_deref(), Some("1.1.0"));
@@ -320,11 +323,11 @@ fn new_keys_are_learnt_and_kept() {
     scene.candidate(&scene.directory());
     let state = scene.state();
     assert_eq!(state.keys(&scene.embedded()).unwrap().version(), 2);
-    assert_eq!(state.memory().unwrap().keys_version, 2);
+    assert_eq!(state.trust().unwrap().keys_version, 2);
     // Without what was kept, older keys do not come back into power.
     fs::remove_dir_all(scene.state.join("keys")).unwrap();
     fs::remove_file(scene.path("served/keys.2.json")).unwrap();
-    let error = scene.ask(&scene.directory(), |inquiry| inquiry.ask(false).map(drop)).unwrap_err();
+    let error = scene.ask(&scene.directory(), |check| check.news(false).map(drop)).unwrap_err();
     assert_eq!(error.kind(), Kind::Unverified);
     assert!(error.to_string().contains("keys.2.json is missing"), "{error}");
     assert_eq!(scene.state().keys(b"").unwrap_err().kind(), Kind::Refused);
@@ -349,10 +352,10 @@ fn s18_artifacts_that_are_not_what_was_signed() {
     let pin = Pin::parse("1.0.5").unwrap();
     fs::rename(scene.path("served/v1.1.0"), scene.path("served/v1.0.5")).unwrap();
     let outcome =
-        scene.ask_with(&origin, &[], Some(&pin), |inquiry| inquiry.candidate(&inquiry.ask(false)?).map(drop));
+        scene.ask_with(&origin, &[], Some(&pin), |check| check.candidate(&check.news(false)?).map(drop));
     assert_eq!(outcome.unwrap_err().kind(), Kind::Unverified);
     let outcome =
-        scene.ask_with(&origin, &[pin], None, |inquiry| inquiry.candidate(&inquiry.ask(false)?).map(drop));
+        scene.ask_with(&origin, &[pin], None, |check| check.candidate(&check.news(false)?).map(drop));
     assert_eq!(outcome.unwrap_err().kind(), Kind::Refused);
 }
 
@@ -399,36 +402,36 @@ fn executable_and_configuration_move_together() {
     replace::swap(state, &own, &staged, &candidate, true, &mut |_, _| Ok(works(true))).unwrap();
     assert_eq!(scene.installed(), script("1.1.0"));
     assert_eq!(scene.beside(), ["gwinstall", "gwinstall.previous"]);
-    assert!(replace::became_another(&own).unwrap());
-    assert_eq!(state.memory().unwrap().installed.unwrap().seq, 2);
+    assert!(replace::was_replaced(&own).unwrap());
+    assert_eq!(state.trust().unwrap().installed.unwrap().seq, 2);
     assert!(bundles::manifest(state, &scene.world.keys(), 2).unwrap().is_some());
 
     // The way back: one level.
-    let new = Own::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
-    let failed = replace::rollback(state, &new, &mut |_, _| Ok(works(false))).unwrap_err();
+    let new = CurrentExe::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
+    let failed = scene.rollback(&new, &mut |_, _| Ok(works(false))).unwrap_err();
     assert_eq!((failed.kind(), scene.installed()), (Kind::RolledBack, script("1.1.0")));
     let mut ran = Vec::new();
-    replace::rollback(state, &new, &mut |_, words| {
-        ran = words.to_vec();
-        Ok(works(true))
-    })
-    .unwrap();
+    scene
+        .rollback(&new, &mut |_, words| {
+            ran = words.to_vec();
+            Ok(works(true))
+        })
+        .unwrap();
     assert_eq!(ran, ["rollback", "gateway-backup-1.tar.gz", "--yes", "--json"]);
     assert_eq!((scene.installed(), scene.beside()), (script("1.0.0"), vec!["gwinstall".to_owned()]));
-    let error = replace::rollback(state, &scene.own(), &mut |_, _| panic!("nothing to run")).unwrap_err();
+    let error = scene.rollback(&scene.own(), &mut |_, _| panic!("nothing to run")).unwrap_err();
     assert_eq!(error.kind(), Kind::Failed);
-    assert_eq!(state.memory().unwrap().max_seq_seen, 2, "a way back forgets nothing");
+    assert_eq!(state.trust().unwrap().max_seq_seen, 2, "a way back forgets nothing");
 }
 
 /// The kept executable is not the one that was kept: nothing is run or moved.
 #[test]
 fn a_forged_previous_executable_is_not_restored() {
     let scene = Scene::published();
-    let state = scene.state();
     scene.updated();
     fs::write(scene.path("bin/gwinstall.previous"), script("1.0.0") + "# more\n").unwrap();
-    let new = Own::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
-    let error = replace::rollback(state, &new, &mut |_, _| panic!("must not run")).unwrap_err();
+    let new = CurrentExe::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
+    let error = scene.rollback(&new, &mut |_, _| panic!("must not run")).unwrap_err();
     assert_eq!(error.kind(), Kind::Unverified);
     assert_eq!(scene.installed(), script("1.1.0"));
 }
@@ -453,8 +456,7 @@ fn killed_while_redeploying() {
         assert_eq!(replace::recover(state, &deployed, 0).unwrap(), expected);
         assert_eq!(scene.installed(), script(installed));
         assert_eq!(replace::recover(state, &deployed, 0).unwrap(), Recovered::Nothing);
-        let previous = replace::previous(state).unwrap();
-        assert_eq!(previous.is_some(), expected == Recovered::Finished);
+        assert_eq!(replace::previous(state).is_ok(), expected == Recovered::Finished);
     }
 }
 
@@ -496,8 +498,8 @@ fn killed_while_rolling_back() {
         let scene = Scene::published();
         let state = scene.state();
         scene.updated();
-        let new = Own::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
-        crash_within(&scene, |redeploy| replace::rollback(state, &new, redeploy).map(drop)).restore(&scene);
+        let new = CurrentExe::new(scene.path("bin/gwinstall"), 2, "1.1.0").unwrap();
+        crash_within(&scene, |redeploy| scene.rollback(&new, redeploy).map(drop)).restore(&scene);
         let deployed = || Ok(Deployed { seq: record_seq, backup: None });
         assert_eq!(replace::recover(state, &deployed, 0).unwrap(), expected);
         assert_eq!(scene.installed(), script(installed));
@@ -534,42 +536,57 @@ fn bundles_are_verified_at_each_use() {
         );
     }
     assert!(!scene.state.join("bundles/2").exists(), "the newest two are kept");
-    let newest = |memory: &Memory, pins: &[Pin], than| {
-        bundles::newest(state, &keys, memory, pins, than).unwrap().map(|bundle| bundle.id.seq)
+    let choose = |trust: &TrustState, pins: &[Pin], deployed: u64, than: u64| {
+        let input = PolicyInput {
+            way_in: WayIn::FetchedBundle,
+            in_use: Release { seq: deployed, version: String::new() },
+            constraints: Constraints { pins, ..Constraints::default() },
+            ..policy_input(&scene.running, trust, &scene.stable)
+        };
+        bundles::newest(state, &keys, than, &input)
     };
-    let fresh = Memory::default();
+    let newest = |trust: &TrustState, pins: &[Pin], than| {
+        choose(trust, pins, 0, than).unwrap().bundle.map(|bundle| bundle.id.seq)
+    };
+    let fresh = TrustState::default();
     assert_eq!(newest(&fresh, &[], 1), Some(4));
     assert_eq!(newest(&fresh, &[], 4), None);
     assert_eq!(newest(&fresh, &[Pin::parse("1.2.0").unwrap()], 1), Some(3));
     assert_eq!(newest(&fresh, &[Pin::parse("1.0.0").unwrap()], 1), None);
-    let denied = Memory { denied: [("1.3.0".to_owned(), "bad".to_owned())].into(), ..Memory::default() };
-    assert_eq!(newest(&denied, &[], 1), Some(3));
-    assert_eq!(newest(&Memory { floor_seq: 5, ..Memory::default() }, &[], 1), None);
+    let denied =
+        TrustState { denied: [("1.3.0".to_owned(), "bad".to_owned())].into(), ..TrustState::default() };
+    let choice = choose(&denied, &[], 0, 1).unwrap();
+    assert_eq!(choice.bundle.map(|bundle| bundle.id.seq), Some(3));
+    assert!(matches!(choice.refused[..], [Refusal::Denied { .. }]), "{:?}", choice.refused);
+    assert_eq!(newest(&TrustState { floor_seq: 5, ..TrustState::default() }, &[], 1), None);
+    // What is deployed is newer than all of them: none replaces it in silence.
+    assert_eq!(choose(&fresh, &[], 5, 1).unwrap_err().kind(), Kind::Refused);
+    assert_eq!(choose(&fresh, &[], 4, 1).unwrap().bundle.map(|bundle| bundle.id.seq), Some(4));
     let archive = scene.state.join("bundles/4/bundle.tar.gz");
     let mut forged = fs::read(&archive).unwrap();
     let middle = forged.len() / 2;
     forged[middle] ^= 1;
     fs::write(&archive, forged).unwrap();
-    assert_eq!(bundles::newest(state, &keys, &fresh, &[], 1).unwrap_err().kind(), Kind::Unverified);
+    assert_eq!(choose(&fresh, &[], 0, 1).unwrap_err().kind(), Kind::Unverified);
 }
 
 /// What a killed self-update left half written goes with the next changing command; whole files stay.
 #[test]
-fn halves_are_tidied() {
+fn partial_files_are_removed() {
     let scene = Scene::new();
     let state = scene.state();
     scene.publish(2, "1.1.0", &script("1.1.0"));
     bundles::fetch(state, &scene.directory(), &scene.candidate(&scene.directory()), &mut |_| ()).unwrap();
     let executable = scene.path("bin/gwinstall");
-    assert!(replace::halves(state, &executable).is_empty());
-    let halves = ["bundles/2/bundle.tar.gz.part", "bundles/2/manifest.json.tmp", "previous.json.tmp"];
-    for name in halves {
+    assert!(replace::partial_files(state, &executable).unwrap().is_empty());
+    let partial = ["bundles/2/bundle.tar.gz.part", "bundles/2/manifest.json.tmp", "previous.json.tmp"];
+    for name in partial {
         fs::write(scene.state.join(name), "half").unwrap();
     }
-    assert_eq!(replace::halves(state, &executable).len(), halves.len());
-    replace::tidy(state, &executable).unwrap();
-    assert!(replace::halves(state, &executable).is_empty());
-    assert!(halves.iter().all(|name| !scene.state.join(name).exists()));
+    assert_eq!(replace::partial_files(state, &executable).unwrap().len(), partial.len());
+    replace::remove_partial_files(state, &executable).unwrap();
+    assert!(replace::partial_files(state, &executable).unwrap().is_empty());
+    assert!(partial.iter().all(|name| !scene.state.join(name).exists()));
     assert!(scene.state.join("bundles/2/bundle.tar.gz").exists());
 }
 

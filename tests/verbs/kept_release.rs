@@ -10,11 +10,12 @@ use crate::world::World;
 use gwinstall::domain::{Instant, Kind, Result};
 use gwinstall::release::bundles::{self, hash_file};
 use gwinstall::release::documents::Name;
-use gwinstall::release::order::{self, Freshness, Running, Step};
+use gwinstall::release::order::{self, Freshness, Step};
 use gwinstall::release::origin::{Origin, Rejects};
+use gwinstall::release::rules::{Constraints, Running};
 use gwinstall::release::state::State;
 use gwinstall::release::trust::TrustedKeys;
-use gwinstall::release::update::{Candidate, Inquiry};
+use gwinstall::release::update::{Candidate, UpdateCheck};
 
 /// The day after its release.
 const NEXT_DAY: &str = "2026-11-22T12:00:00Z";
@@ -36,20 +37,18 @@ fn asked(state: &Path, seq: u64, now: &str) -> Result<Candidate> {
         manifest: None,
         built: Instant::parse("2026-11-01T00:00:00Z").unwrap(),
     };
-    let inquiry = Inquiry {
+    let check = UpdateCheck {
         state: State { dir: state },
         origin: &origin,
         embedded_keys: &keys(),
         running: &running,
+        in_use: &running.release(),
         channel: &Name::parse("stable").unwrap(),
-        pins: &[],
-        asked: None,
-        allow_downgrade: None,
-        accept_below_floor: None,
+        constraints: Constraints::default(),
         rejects: Rejects::Discard,
         now: Instant::parse(now).unwrap(),
     };
-    inquiry.candidate(&inquiry.ask(false)?)
+    check.candidate(&check.news(false)?)
 }
 
 #[test]

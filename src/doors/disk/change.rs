@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::doors::errno;
+
 /// Creates `path` with exactly these bytes and this mode. It must not exist. The file is open only as 0600 until its
 /// content is complete. Not durable yet: see `flush`.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
@@ -63,11 +65,6 @@ pub fn place(from: &Path, to: &Path) -> io::Result<()> {
     renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
 }
 
-/// Whether an error of `exchange` or `place` means that the file system cannot do it at all.
-pub fn cannot_exchange(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
-}
-
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
@@ -89,9 +86,7 @@ pub fn remove_dir_if_empty(path: &Path) -> io::Result<bool> {
     match fs::remove_dir(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST | libc::EBUSY)) => {
-            Ok(false)
-        }
+        Err(error) if errno::is_in_use(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{failure, look};
+use super::failure::failure;
+use super::look;
 use crate::domain::{Error, Result};
 use crate::doors::signals;
 

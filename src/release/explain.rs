@@ -1,25 +1,25 @@
-//! `verify --explain`: commands of other people's programs that come to the same verdict.
+//! `verify --explain`: commands of other programs that reach the same verdict.
 //!
-//! Promise: each line or here-document can be pasted into a POSIX shell as it stands, and fails where `verify` would
-//! not be content: minisign for what was signed, sha256sum for the executable, the archive and every deployed file, find for
-//! permissions.
+//! Promise: each line or here-document can be pasted into a POSIX shell as it stands, and fails where `verify` fails:
+//! minisign for what was signed, sha256sum for the executable, the archive and every deployed file, find for permissions.
+//! Never: runs any of them.
 
 use std::path::Path;
 
+use super::bundles;
+use super::documents::{Keys, Manifest};
+use super::trust::Verified;
 use crate::bundle::build;
 use crate::domain::Place;
 use crate::domain::name::shell_word;
 use crate::domain::record::{FileRecord, Record};
 use crate::doors::disk;
-use crate::release::bundles;
-use crate::release::documents::{Keys, Manifest};
-use crate::release::trust::Verified;
 
 /// What macOS has instead of sha256sum.
 const SUM: &str = if cfg!(target_os = "macos") { "shasum -a 256" } else { "sha256sum" };
 
-/// What `verify` looked at.
-pub(super) struct Seen<'a> {
+/// What `verify` checked.
+pub struct Subjects<'a> {
     pub place: &'a Place,
     pub executable: &'a Path,
     pub keys: Option<&'a Keys>,
@@ -30,12 +30,12 @@ pub(super) struct Seen<'a> {
     pub bundle: Option<&'a Verified<Manifest>>,
 }
 
-pub(super) fn lines(seen: &Seen<'_>) -> Vec<String> {
+pub fn lines(subjects: &Subjects<'_>) -> Vec<String> {
     let mut lines = vec![String::new(), "The same without gwinstall, in a shell:".to_owned(), String::new()];
-    let executable = shell_word(&seen.executable.to_string_lossy());
-    match seen.manifest {
+    let executable = shell_word(&subjects.executable.to_string_lossy());
+    match subjects.manifest {
         Some(manifest) => {
-            lines.extend(signature(seen, manifest));
+            lines.extend(signature(subjects, manifest));
             if let Some(signed) = manifest.facts().artifact("binary", build::TARGET) {
                 lines.push(format!("echo '{}  '{executable} | {SUM} -c", signed.sha256));
             }
@@ -49,18 +49,18 @@ pub(super) fn lines(seen: &Seen<'_>) -> Vec<String> {
         }
     }
     let another = |bundle: &&Verified<Manifest>| {
-        seen.manifest.is_none_or(|manifest| manifest.sha256() != bundle.sha256())
+        subjects.manifest.is_none_or(|manifest| manifest.sha256() != bundle.sha256())
     };
-    lines.extend(seen.bundle.filter(another).and_then(|bundle| signature(seen, bundle)));
-    lines.extend(seen.bundle.into_iter().flat_map(|bundle| archive(seen.place, bundle)));
-    lines.extend(seen.record.into_iter().flat_map(|record| deployment(seen.place, record)));
+    lines.extend(subjects.bundle.filter(another).and_then(|bundle| signature(subjects, bundle)));
+    lines.extend(subjects.bundle.into_iter().flat_map(|bundle| archive(subjects.place, bundle)));
+    lines.extend(subjects.record.into_iter().flat_map(|record| deployment(subjects.place, record)));
     lines
 }
 
-fn signature(seen: &Seen<'_>, manifest: &Verified<Manifest>) -> Option<String> {
-    let keys = seen.keys?;
+fn signature(subjects: &Subjects<'_>, manifest: &Verified<Manifest>) -> Option<String> {
+    let keys = subjects.keys?;
     let key = keys.release.iter().chain(&keys.retired).find(|key| key.id == manifest.signer())?;
-    let document = bundles::manifest_path(&seen.place.state_dir, manifest.facts().seq);
+    let document = bundles::manifest_path(&subjects.place.state_dir, manifest.facts().seq);
     Some(format!("minisign -VHm {} -P {}", shell_word(&document.to_string_lossy()), key.key.as_str()))
 }
 
@@ -73,7 +73,7 @@ fn archive(place: &Place, bundle: &Verified<Manifest>) -> Vec<String> {
     vec![format!("echo '{}  '{archive} | {SUM} -c", signed.sha256), format!("tar -tzf {archive}")]
 }
 
-/// Every deployed file as the record has it. One that somebody deleted is recorded as that, and has nothing to hash.
+/// Every deployed file as the record has it. A file that the user deleted is recorded as deleted, and has nothing to hash.
 fn deployment(place: &Place, record: &Record) -> Vec<String> {
     let target = shell_word(&place.target.to_string_lossy());
     let mut lines = vec![format!("(cd {target} && {SUM} -c) <<'END'")];
@@ -84,7 +84,7 @@ fn deployment(place: &Place, record: &Record) -> Vec<String> {
     lines
 }
 
-/// Permissions have no checksum: of what is run, and of what it reads, `find` tells who else can write to it.
+/// Permissions have no checksum, so `find` looks for other writers of what is run and of what it reads.
 fn permissions(target: &str, record: &Record) -> Vec<String> {
     let watched = record.files.iter().filter(|(_, known)| known.class.guards_mode() && !known.deleted);
     // One name a line, as the shell reads them.

@@ -10,6 +10,7 @@
 use std::fmt;
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
+use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::domain::{Error, Result};
@@ -67,7 +68,7 @@ pub struct PublicKey {
 impl PublicKey {
     /// Parses the one line of base64 that `minisign` prints (`RW…`).
     pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
-        let bytes = base64(text.as_bytes()).ok_or("a public key is canonical base64")?;
+        let bytes = base64(text).ok_or("a public key is canonical base64")?;
         let bytes: [u8; 42] = bytes.try_into().map_err(|_| "a public key has 42 bytes")?;
         if &bytes[..2] != b"Ed" {
             return Err("a public key is of type Ed");
@@ -162,9 +163,9 @@ impl Signature {
         if comment.len() > MAX_COMMENT || !comment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(refuse("its trusted comment is not short printable ASCII"));
         }
-        let packet = base64(first.as_bytes()).filter(|bytes| bytes.len() == 74);
+        let packet = base64(first).filter(|bytes| bytes.len() == 74);
         let packet = packet.ok_or_else(|| refuse("its second line is not canonical base64 of 74 bytes"))?;
-        if base64(second.as_bytes()).is_none_or(|bytes| bytes.len() != 64) {
+        if base64(second).is_none_or(|bytes| bytes.len() != 64) {
             return Err(refuse("its fourth line is not canonical base64 of 64 bytes"));
         }
         match &packet[..2] {
@@ -194,35 +195,10 @@ impl Statement {
     }
 }
 
-/// Canonical base64 with padding: each byte string has exactly one text, and only that one is read.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
-    let (digits, mut bits, mut held) = (&text[..text.len() - padding], 0_u32, 0);
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    for digit in digits {
-        bits = bits << 6 | sextet(*digit)?;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    (padding == (3 - bytes.len() % 3) % 3 && bits == 0).then_some(bytes)
-}
-
-fn sextet(digit: u8) -> Option<u32> {
-    Some(u32::from(match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    }))
+/// Canonical base64 with padding: each byte string has exactly one text, and only that one is read. The decoder alone
+/// also reads padded pieces one after the other (`QQ==QQ==`).
+fn base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text.as_bytes()).ok().filter(|bytes| BASE64.encode(bytes) == text)
 }
 
 /// Why a key is not fit to be trusted: only points of the group of prime order are, written in their one canonical

@@ -151,11 +151,9 @@ impl Sources {
     /// The last export of a name over all rc files that has a plain value.
     fn in_rc(&self, name: &str, notes: &mut Vec<String>) -> Option<String> {
         self.rc.iter().find_map(|(file, text, dialect)| {
-            let last = scan(text, *dialect, name).pop()?;
-            if let Some(note) = last.note {
-                notes.push(format!("{name} in {file}, line {}: {note}", last.line));
-            }
-            last.value
+            let found = scan(text, *dialect, name)?;
+            let skip = |why| notes.push(format!("{name} in {file}, line {}: {why}", found.line));
+            found.value.map_err(skip).ok()
         })
     }
 

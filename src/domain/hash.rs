@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 
@@ -17,15 +18,9 @@ impl Sha256 {
 
     /// Parses exactly 64 lower-case hex digits; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return None;
-        }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
-        }
-        Some(Self(bytes))
+        let whole = text.len() == HEXLOWER.encode_len(bytes.len());
+        (whole && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok()).then_some(Self(bytes))
     }
 
     /// The first twelve digits: enough for a person to compare, as git does.
@@ -34,23 +29,9 @@ impl Sha256 {
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
-
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        fmt::Display::fmt(&HEXLOWER.encode_display(&self.0), f)
     }
 }
 
@@ -111,5 +92,9 @@ mod tests {
         assert_eq!(Sha256::parse(EMPTY), Some(Sha256::of(b"")));
         assert_eq!(Sha256::parse(&EMPTY.to_uppercase()), None);
         assert_eq!(Sha256::parse(&EMPTY[1..]), None);
+        assert_eq!(Sha256::parse(&EMPTY[2..]), None);
+        assert_eq!(Sha256::parse(&format!("{EMPTY}00")), None);
+        assert_eq!(Sha256::parse(&EMPTY.replace('e', "g")), None);
+        assert_eq!(Sha256::parse(&EMPTY.replacen("e3", "é", 1)), None);
     }
 }

@@ -9,9 +9,8 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use curve25519_dalek::edwards::CompressedEdwardsY;
+use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::domain::{Error, Result};
@@ -196,9 +195,10 @@ impl Statement {
     }
 }
 
-/// Canonical base64 with padding: each byte string has exactly one text, and only that one is read.
+/// Canonical base64 with padding: each byte string has exactly one text, and only that one is read. The decoder alone
+/// also reads padded pieces one after the other (`QQ==QQ==`).
 fn base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
+    BASE64.decode(text.as_bytes()).ok().filter(|bytes| BASE64.encode(bytes) == text)
 }
 
 /// Why a key is not fit to be trusted: only points of the group of prime order are, written in their one canonical

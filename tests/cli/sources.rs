@@ -118,15 +118,17 @@ fn dialects_of_shell_files() {
     for (file, text, value) in [
         (".bashrc", "export VERTEXAI_PROJECT=plain", Some("plain")),
         (".bashrc", "VERTEXAI_PROJECT=later\nexport VERTEXAI_PROJECT", Some("later")),
-        (".bash_profile", "export A=1 VERTEXAI_PROJECT='two in one'", Some("two in one")),
+        (".bash_profile", "export VERTEXAI_PROJECT='two words'", Some("two words")),
+        (".bash_profile", "export A=1 VERTEXAI_PROJECT=two-in-one", None),
         (".zshrc", "typeset -x VERTEXAI_PROJECT=zsh", Some("zsh")),
         (".zshenv", "declare -x VERTEXAI_PROJECT=\"declared\"", Some("declared")),
-        (".profile", "export VERTEXAI_PROJECT=one; export VERTEXAI_PROJECT=two", Some("two")),
+        (".profile", "export VERTEXAI_PROJECT=one\nexport VERTEXAI_PROJECT=two", Some("two")),
+        (".profile", "export VERTEXAI_PROJECT=one; export VERTEXAI_PROJECT=two", None),
         (".profile", "# c\n\n  export VERTEXAI_PROJECT=indented # comment", Some("indented")),
         (".config/fish/config.fish", "set -gx VERTEXAI_PROJECT fishy", Some("fishy")),
         (".config/fish/config.fish", "set -x -g VERTEXAI_PROJECT 'with space'", Some("with space")),
-        (".bashrc", "if [ -n \"$X\" ]; then\n  export VERTEXAI_PROJECT=perhaps\nfi", Some("perhaps")),
-        (".bashrc", "[ -n \"$X\" ] && export VERTEXAI_PROJECT=perhaps", Some("perhaps")),
+        (".bashrc", "if [ -n \"$X\" ]; then\n  export VERTEXAI_PROJECT=perhaps\nfi", None),
+        (".bashrc", "[ -n \"$X\" ] && export VERTEXAI_PROJECT=perhaps", None),
         (".bashrc", "VERTEXAI_PROJECT=not-exported", None),
         (".bashrc", "# export VERTEXAI_PROJECT=commented-out", None),
         (".bashrc", "alias x='export VERTEXAI_PROJECT=in-alias'", None),
@@ -168,7 +170,35 @@ fn a_computed_value_in_a_shell_file_is_reported_and_never_run() {
     }
     let home = TestHome::new();
     home.write(".zshrc", "if true; then\n  export VERTEXAI_PROJECT=perhaps\nfi\n");
-    home.run("install --dry-run").exits(0).says(&["VERTEXAI_PROJECT in ~/.zshrc, line 2: ", "may not hold"]);
+    home.run("install --dry-run")
+        .exits(0)
+        .says(&["VERTEXAI_PROJECT in ~/.zshrc, line 2: not used", "may not run"]);
+    is_missing(&home);
+}
+
+/// What a function for another provider would set is neither the address nor the token of this gateway.
+#[test]
+fn the_body_of_a_function_sets_nothing() {
+    let home = TestHome::new();
+    home.write(
+        ".zshrc",
+        "kimi() {\n  export ANTHROPIC_BASE_URL=https://other.example/anthropic\n  \
+         export ANTHROPIC_AUTH_TOKEN=tok-of-another-provider\n  claude \"$@\"\n}\n",
+    );
+    let run = home.run("install --preset enterprise --yes").exits(2);
+    let said = [run.stdout.as_str(), run.stderr.as_str()].concat();
+    assert!(!said.contains("other.example") && !said.contains("tok-of-another-provider"), "{said}");
+    assert!(!home.path(".claude/gateway").exists());
+}
+
+/// A value in another encoding is reported, and no replacement character reaches gateway/.env.
+#[test]
+fn a_shell_file_in_latin1_gives_no_value() {
+    let home = TestHome::new();
+    home.write(".bashrc", b"export VERTEXAI_PROJECT=proj-\xe9\n");
+    home.run("install --yes").exits(0).says(&["VERTEXAI_PROJECT in ~/.bashrc, line 1: not used"]);
+    is_missing(&home);
+    assert!(!home.read(".claude/gateway/.env").contains('\u{fffd}'));
 }
 
 /// E07. A file that is none must neither block nor be read to its end.

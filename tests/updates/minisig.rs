@@ -96,6 +96,23 @@ fn loose_base64_is_refused() {
     assert_eq!(accepted.collect::<Vec<_>>(), [last]);
 }
 
+/// S05: the same bytes spelled as two padded pieces, which a common decoder joins.
+#[test]
+fn base64_in_pieces_is_refused() {
+    let signer = Signer::new();
+    let pieces = |text: &str| {
+        let bytes = decode(text);
+        format!("{}{}", encode(&bytes[..1]), encode(&bytes[1..]))
+    };
+    let why = PublicKey::parse(&pieces(signer.key.as_str())).unwrap_err();
+    assert_eq!(why, "a public key is canonical base64");
+    let good = String::from_utf8(signer.sign(b"bytes", COMMENT)).unwrap();
+    for line in [1, 3].map(|at| good.lines().nth(at).unwrap()) {
+        let why = verdict(&signer.key, b"bytes", good.replace(line, &pieces(line)).as_bytes()).unwrap_err();
+        assert!(why.contains("malformed"), "{why}");
+    }
+}
+
 /// S01: any single changed bit of what is signed, or of the decoded signature.
 #[test]
 fn every_bit_counts() {

@@ -34,7 +34,7 @@ fn problem(bytes: &[u8]) -> Problem {
 /// J01, J02, J03, J05: refused with a place; the caller leaves the file alone.
 #[test]
 fn what_is_no_settings_object_is_refused_with_its_place() {
-    let rows: [(&[u8], usize, usize, &str); 26] = [
+    let rows: [(&[u8], usize, usize, &str); 31] = [
         (b"", 1, 1, "empty"),
         (b" \n\t", 1, 1, "empty"),
         (b"// only\n", 1, 1, "empty"),
@@ -58,6 +58,11 @@ fn what_is_no_settings_object_is_refused_with_its_place() {
         (b"{} {}", 1, 4, "text after the end"),
         (b"{\"a\": 1\0}", 1, 8, "expected , or }"),
         (b"{\n\"a\": 1, /*", 2, 9, "never closed"),
+        (b"{\"a\": 1 // x\r, \"b\": 2}", 1, 9, "carriage return"),
+        (b"{\"a\": 1 /* \0 */}", 1, 9, "NUL"),
+        (b"{\x0b\"a\": 1}", 1, 2, "key in double quotes"),
+        ("{\u{a0}\"a\": 1}".as_bytes(), 1, 2, "key in double quotes"),
+        ("{\"a\":\u{2028}1}".as_bytes(), 1, 6, "not a value"),
         (b"{\n \"a\": 1,\n \"a\": 2}", 3, 2, "first on line 2"),
         (b"{\"env\": {\n\"A\": \"1\",\n\"\\u0041\": \"2\"}}", 3, 1, "first on line 2"),
         (b"{\"a\": \"caf\xe9\"}", 1, 11, "not UTF-8"),

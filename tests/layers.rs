@@ -9,6 +9,8 @@
 mod circles;
 #[path = "layers/imports.rs"]
 mod imports;
+#[path = "layers/requirements.rs"]
+mod requirements;
 
 use std::collections::BTreeSet;
 use std::fs;

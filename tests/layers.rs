@@ -9,6 +9,8 @@
 mod circles;
 #[path = "layers/imports.rs"]
 mod imports;
+#[path = "layers/requirements.rs"]
+mod requirements;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -191,6 +193,30 @@ fn tests_say_what_they_are_too() {
     let silent: Vec<_> =
         files.iter().filter(|p| !fs::read_to_string(p).is_ok_and(|t| t.starts_with("//!"))).collect();
     assert!(silent.is_empty(), "no `//!` at the top of {silent:?}");
+}
+
+#[test]
+fn continuous_integration_runs_every_section() {
+    let read =
+        |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a text");
+    let (command, workflow) = (read("tests/run"), read(".github/workflows/ci.yml"));
+    let left_out = sections_left_out(&command, &workflow);
+    assert!(left_out.is_empty(), ".github/workflows/ci.yml does not run {left_out:?}");
+
+    let command = "sections=(\n  \"lint:form\"\n  \"unit:units\"\n  \"long*:on demand\"\n)\n";
+    assert_eq!(sections_left_out(command, "run: .ci/run --only lint\n"), ["unit"]);
+    assert_eq!(sections_left_out(command, "run: .ci/run --only lint\n sections: unit cli\n"), [""; 0]);
+}
+
+/// Sections of tests/run, those aside that only `--only` runs, that no line of the workflow names.
+fn sections_left_out(command: &str, workflow: &str) -> Vec<String> {
+    let list =
+        command.split_once("sections=(").map_or("", |(_, rest)| rest.split("\n)").next().unwrap_or_default());
+    let names =
+        list.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once(':').map(|(name, _)| name));
+    let runs = |line: &&str| line.contains("sections: ") || line.contains("--only ");
+    let named: BTreeSet<&str> = workflow.lines().filter(runs).flat_map(str::split_whitespace).collect();
+    names.filter(|name| !name.ends_with('*') && !named.contains(name)).map(str::to_owned).collect()
 }
 
 /// LiteLLM takes `${NAME}` literally: in a configuration it would become part of a URL or a key.

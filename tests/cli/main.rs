@@ -18,6 +18,7 @@ mod canary;
 mod conflicts;
 mod exits;
 mod foreign;
+mod goals;
 mod home;
 mod homes;
 mod interactive;

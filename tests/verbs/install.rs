@@ -124,3 +124,31 @@ fn start_without_litellm_deploys_nothing() {
     let _ = said.exits(1).says("FAIL litellm_installed").says("python3 -m venv");
     assert!(world.snapshot().is_empty());
 }
+
+/// P-292 to P-296. The command line that the plan gives as its example, as it stands there.
+#[test]
+fn the_example_of_the_plan_is_deployed_and_started() {
+    if std::fs::metadata("/usr/bin/python3").is_err() {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let world =
+        World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    let litellm = world.home().join("tools/litellm");
+    program(&litellm, crate::world::LITELLM);
+    let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
+    let url = format!("http://127.0.0.1:{port}");
+    let example = ["install", "--models", "gemini-2.5-flash,deepseek-r1", "--backup", "--start", "--verbose"];
+    let said = world.run(&[&example[..], &["--gateway-url", &url, "--yes"]].concat());
+    let stopped = world.run(&["stop"]);
+    let _ = said
+        .exits(0)
+        .says("PASS yaml_config_valid")
+        .says("Deployed preset basic")
+        .says(&format!("{url} (pid "));
+    let _ = stopped.exits(0).says("is stopped");
+    for model in ["gemini-2.5-flash", "deepseek-r1"] {
+        assert!(world.read("config/litellm.yaml").contains(&format!("model_name: {model}\n")), "{model}");
+    }
+}

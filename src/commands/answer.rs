@@ -125,8 +125,9 @@ pub fn as_text(error: &Error) -> String {
     for cause in error.causes() {
         text.push_str(&format!("\n  {cause}"));
     }
-    if let Some(hint) = error.advice() {
-        text.push_str(&format!("\n  {} {}", term::paint("try:", Style::Bold), term::hint(hint)));
+    for line in error.advice().map(term::hint_lines).unwrap_or_default() {
+        let line = line.replacen("try:", &term::paint("try:", Style::Bold), 1);
+        text.push_str(&format!("\n  {line}"));
     }
     text
 }

@@ -104,7 +104,7 @@ pub(super) fn check_line(check: &Check) -> String {
     let mut text =
         format!("{} {}: {}{timing}", paint(check.status.word(), style), check.check_name, check.message);
     if let Some(hint) = check.hint.as_ref().filter(|_| matches!(check.status, Status::Fail | Status::Warn)) {
-        text.push_str(&format!("\n     try: {}", term::hint(hint)));
+        term::hint_lines(hint).iter().for_each(|line| text.push_str(&format!("\n     {line}")));
     }
     text
 }

@@ -120,7 +120,8 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     let refusal = lost::refusal(place);
     let mut lines = vec![term::paint(refusal.message(), term::Style::Yellow)];
     lines.extend(refusal.causes().iter().map(|cause| format!("  {cause}")));
-    lines.extend(refusal.advice().map(|hint| format!("  try: {}", term::hint(hint))));
+    let ways = refusal.advice().map(term::hint_lines).unwrap_or_default();
+    lines.extend(ways.iter().map(|way| format!("  {way}")));
     lines.extend(interrupted.as_ref().map(interruption));
     let data = json!({
         "deployed": true,

@@ -145,6 +145,15 @@ impl Hint {
         self.0.iter().filter(|way| !matches!(way.step, Step::Do(_))).map(|way| way.step.text(run)).collect()
     }
 
+    /// The ways one by one, each in a line that begins with what it is good for, or with `try`.
+    pub fn lines(&self, run: &Invocation) -> Vec<String> {
+        let line = |way: &Way| match way.purpose.as_str() {
+            "" => format!("try: {}", way.text(run)),
+            _ => way.text(run),
+        };
+        self.0.iter().map(line).collect()
+    }
+
     /// The first way that is a gwinstall command, as the words of a process.
     pub fn argv(&self, run: &Invocation) -> Option<Vec<String>> {
         self.0.iter().find_map(|way| way.step.argv(run))

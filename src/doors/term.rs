@@ -60,6 +60,12 @@ pub fn hint(hint: &Hint) -> String {
     hint.text(invocation())
 }
 
+/// A hint as a person reads it, one way in a line.
+pub fn hint_lines(hint: &Hint) -> Vec<String> {
+    keep_whole(hint.commands(invocation()));
+    hint.lines(invocation())
+}
+
 fn keep_whole(commands: Vec<String>) {
     if let Ok(mut whole) = WHOLE.lock() {
         whole.extend(commands);

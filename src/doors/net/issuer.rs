@@ -8,8 +8,6 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -61,7 +59,7 @@ fn tunnel(proxy: &ureq::Proxy, address: &Address, timeouts: &Timeouts) -> Option
     let target = format!("{}:{}", address.host, address.port);
     let credentials = proxy.username().map(|user| {
         let pair = format!("{user}:{}", proxy.password().unwrap_or_default());
-        format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(pair))
+        format!("Proxy-Authorization: Basic {}\r\n", data_encoding::BASE64.encode(pair.as_bytes()))
     });
     let credentials = credentials.unwrap_or_default();
     let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credentials}\r\n");

@@ -42,21 +42,6 @@ pub fn check(text: &str, context: &Context<'_>) -> Vec<Finding> {
     report.sorted()
 }
 
-/// The names under which models are served, in file order, each once.
-pub fn model_names(text: &str) -> Vec<String> {
-    let Ok(doc) = Doc::parse(text) else { return Vec::new() };
-    let mut names: Vec<String> = Vec::new();
-    for model in doc.root().and_then(|root| root.get("model_list")).and_then(Node::seq).into_iter().flatten()
-    {
-        if let Some(name) = model.get("model_name").and_then(Node::str)
-            && !names.iter().any(|known| known == name)
-        {
-            names.push(name.to_owned());
-        }
-    }
-    names
-}
-
 /// The lines of each model, with the name under which it is served.
 pub fn model_lines(text: &str) -> Vec<(Range<usize>, String)> {
     let Ok(doc) = Doc::parse(text) else { return Vec::new() };

@@ -297,7 +297,7 @@ fn entry_of(block: &[u8; BLOCK]) -> Result<Entry> {
         _ => return Err(bad("only the name of a directory ends with a slash")),
     };
     pack::check_path(path).map_err(|why| refuse(format!("{why}: {}", path.escape_ascii())))?;
-    let path = String::from_utf8(path.to_vec()).map_err(|_| bad("its name is not text"))?;
+    let Ok(path) = String::from_utf8(path.to_vec()) else { return Err(bad("its name is not text")) };
     let size = octal(&block[124..136]).ok_or_else(|| bad("its size is not plain octal"))?;
     let mode = octal(&block[100..108]).and_then(|mode| u32::try_from(mode).ok());
     let mode = mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| bad("its mode is not plain octal"))?;

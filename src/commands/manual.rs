@@ -36,7 +36,12 @@ pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
 }
 
 pub(super) fn version() -> Answer {
-    let data = json!({ "version": build::VERSION, "seq": build::seq(), "target": build::TARGET });
+    let data = json!({
+        "version": build::VERSION,
+        "seq": build::seq(),
+        "target": build::TARGET,
+        "commit": build::COMMIT,
+    });
     Answer::new(format!("gwinstall {}", build::VERSION)).data(data)
 }
 

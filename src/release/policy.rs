@@ -198,7 +198,7 @@ impl Pin {
                 .map(Self::Version),
         };
         pin.ok_or_else(|| {
-            Error::usage(format!("{:?} is not a pin", printable(text)))
+            Error::usage(format!("\"{}\" is not a pin", printable(text)))
                 .hint("pin a version, such as 1.4.2, or a manifest, as sha256:<64 hex digits>")
         })
     }

@@ -77,7 +77,7 @@ impl Bundle {
         }
         self.catalog.presets.push(overlay.preset);
         self.catalog.models.extend(overlay.models);
-        // A bundle may come to describe what a preset of one's own had to: its description counts from then on.
+        // Once a bundle describes a variable itself, its description replaces that of the user's preset.
         for variable in overlay.environment {
             if self.catalog.variable(&variable.name).is_none() {
                 self.catalog.environment.push(variable);

@@ -205,9 +205,9 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
     let source = match (record.bundle.origin.as_str(), named) {
         ("directory", _) => "unsigned, from a directory",
         (_, Some(bundle)) if bundle.id.sha256 == record.bundle.sha256 => {
-            "that bundle is at hand and is the same"
+            "the bundle of that number is at hand and has the same files"
         }
-        (_, Some(_)) => "another bundle of that number is at hand",
+        (_, Some(_)) => "the bundle of that number at hand has other files",
         (_, None) => "that bundle is not at hand any more",
     };
     verdict.lines.push(format!(

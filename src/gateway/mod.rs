@@ -46,7 +46,7 @@ impl Verb {
 pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
-        return Err(Error::usage(format!("there is no {}", place.show(&script)))
+        return Err(Error::usage(format!("{} does not exist", place.show(&script)))
             .because("nothing is deployed, or its preset runs no gateway on this machine")
             .hint(Hint::run(&["status"])));
     }

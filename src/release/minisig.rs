@@ -104,7 +104,7 @@ impl PublicKey {
         };
         if signature.id != self.id {
             return Err(Error::unverified("the signature does not verify")
-                .because(format!("it names key {}, wanted is key {}", signature.id, self.id)));
+                .because(format!("it names key {}, expected is key {}", signature.id, self.id)));
         }
         let key = minisign_verify::PublicKey::from_base64(&self.text).ok().ok_or_else(refuse)?;
         let parsed = minisign_verify::Signature::decode(&signature.canonical).ok().ok_or_else(refuse)?;

@@ -135,7 +135,7 @@ impl Bypass {
     }
 }
 
-/// Everything before the last `@` is hidden, also where the value is no URL.
+/// Everything before the last `@` is hidden, also where the value is not a URL.
 fn without_userinfo(value: &str) -> String {
     let Some((secret, host)) = value.rsplit_once('@') else { return value.to_owned() };
     let scheme = secret.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));

@@ -15,8 +15,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
-pub use catalog::{Catalog, Model, Preset};
-pub use embedded::embedded;
+pub use catalog::{Catalog, Model};
 
 use crate::domain::hash::Hasher;
 use crate::domain::record::BundleId;

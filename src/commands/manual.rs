@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
-use crate::bundle::{self, Catalog, build};
+use crate::bundle::{Bundle, Catalog, build};
 use crate::cli::{Cli, CompletionsArgs, HelpArgs};
 use crate::domain::name::{closest, printable};
 use crate::domain::request::GATEWAY_TYPES;
@@ -49,7 +49,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
     let mut script = Vec::new();
     clap_complete::generate(
         args.shell,
-        &mut offered(&Cli::command(), &bundle::embedded()?.catalog),
+        &mut offered(&Cli::command(), &Bundle::embedded()?.catalog),
         "gwinstall",
         &mut script,
     );

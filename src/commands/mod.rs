@@ -200,7 +200,7 @@ fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         Source::Directory(dir) => releases::directory(dir),
         Source::File(file) => releases::bundle_file(place, file),
         Source::Newest => releases::newest_bundle(place),
-        Source::Embedded => crate::bundle::embedded(),
+        Source::Embedded => Bundle::embedded(),
     }?;
     if let Source::Directory(dir) = source {
         templates::demand_sound(place, &bundle, &|file| Some(dir.join(file)))?;
@@ -231,7 +231,7 @@ fn source_of(last: Option<&Record>) -> Source {
 /// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
 fn bundle_of(place: &Place, last: Option<&Record>) -> Result<Bundle> {
     bundle(place, &source_of(last)).or_else(|error| {
-        let embedded = crate::bundle::embedded()?;
+        let embedded = Bundle::embedded()?;
         let unknown = last.is_some_and(|last| embedded.catalog.preset(&last.preset).is_none());
         if unknown { Err(error) } else { Ok(embedded) }
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::bundle::{self, build};
+use crate::bundle::{Bundle, build};
 use crate::cli::{BundleCommand, VerifyArgs};
 use crate::deploy::store;
 use crate::domain::name::count;
@@ -23,7 +23,7 @@ use super::drift::{self, Drift};
 
 /// `self-check`: the embedded bundle and keys are whole. Needs no home, no environment, nothing of the machine.
 pub(super) fn self_check() -> Result<Answer> {
-    let bundle = bundle::embedded()?;
+    let bundle = Bundle::embedded()?;
     if !build::KEYS.is_empty() {
         TrustedKeys::embedded(build::KEYS)?;
     }
@@ -197,7 +197,7 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
     let drifts = drift::of(place, record)?;
     verdict.drifted = drifts.iter().map(|drift| drift.path.clone()).collect();
     verdict.drifted.dedup();
-    let known = [bundle::embedded().ok(), session::newest_bundle(place).ok()];
+    let known = [Bundle::embedded().ok(), session::newest_bundle(place).ok()];
     let named = known
         .iter()
         .flatten()

@@ -18,7 +18,7 @@ use super::state::State;
 use super::trust::TrustedKeys;
 use super::trust_state::TrustState;
 use super::update::{self, LastCheck};
-use crate::bundle::{self, Bundle, build};
+use crate::bundle::{Bundle, build};
 use crate::deploy::{backup, store};
 use crate::domain::name::printable;
 use crate::domain::url::HttpUrl;
@@ -182,7 +182,7 @@ pub fn directory(path: &Path) -> Result<Bundle> {
 
 /// The bundle to deploy where the user names none: the embedded one, or a newer one that was fetched.
 pub fn newest_bundle(place: &Place) -> Result<Bundle> {
-    let embedded = bundle::embedded()?;
+    let embedded = Bundle::embedded()?;
     // A build without keys can verify nothing, and so has fetched nothing.
     if place.staged || build::KEYS.is_empty() || !disk::is_dir(&place.state_dir.join("bundles")) {
         return Ok(embedded);

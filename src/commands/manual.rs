@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
-use crate::bundle::{self, Catalog, build};
+use crate::bundle::{Bundle, Catalog, build};
 use crate::cli::{Cli, CompletionsArgs, HelpArgs};
 use crate::domain::name::printable;
 use crate::domain::request::GatewayType;
@@ -37,7 +37,12 @@ pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
 }
 
 pub(super) fn version() -> Answer {
-    let data = json!({ "version": build::VERSION, "seq": build::seq(), "target": build::TARGET });
+    let data = json!({
+        "version": build::VERSION,
+        "seq": build::seq(),
+        "target": build::TARGET,
+        "commit": build::COMMIT,
+    });
     Answer::new(format!("gwinstall {}", build::VERSION)).data(data)
 }
 
@@ -45,7 +50,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
     let mut script = Vec::new();
     clap_complete::generate(
         args.shell,
-        &mut offered(&Cli::command(), &bundle::embedded()?.catalog),
+        &mut offered(&Cli::command(), &Bundle::embedded()?.catalog),
         "gwinstall",
         &mut script,
     );

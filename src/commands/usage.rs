@@ -61,7 +61,8 @@ fn take_preset(args: &mut InstallArgs) -> Result<()> {
         return Err(Error::usage("litellm is not a preset: gwinstall installs the gateway's configuration")
             .hint(Hint::run(&["doctor"]).to("see how to install LiteLLM itself")));
     }
-    let is_model = || crate::bundle::embedded().is_ok_and(|bundle| bundle.catalog.model(&word).is_some());
+    let is_model =
+        || crate::bundle::Bundle::embedded().is_ok_and(|bundle| bundle.catalog.model(&word).is_some());
     if !wrong_input::is_preset(&word) && is_model() {
         return Err(Error::usage(format!("{:?} is a model, not a preset", printable(&word)))
             .hint(Hint::run(&["install", "--models", &word])));

@@ -420,7 +420,7 @@ fn is_variable(word: &str) -> bool {
 }
 
 pub(super) fn is_preset(word: &str) -> bool {
-    crate::bundle::embedded().is_ok_and(|bundle| bundle.catalog.preset(word).is_some())
+    crate::bundle::Bundle::embedded().is_ok_and(|bundle| bundle.catalog.preset(word).is_some())
 }
 
 /// The name that a slip of the fingers was meant for: one edit in three letters, or a name that was not finished.

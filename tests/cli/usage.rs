@@ -360,7 +360,7 @@ fn what_cannot_be_meant_is_refused() {
     home.refused(&mut home.command("history --limit 0"), 2)
         .says(&["--limit must be at least 1", "gwinstall history --limit 1"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", "foo")).exits(2);
-    run.says(&["\"foo\", which is no URL and no directory"]);
+    run.says(&["\"foo\" is neither a URL nor a directory"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", home.home())).exits(0);
     run.says(&["not come from the network here, but from"]);
     let asked = "https://127.0.0.1:1/x?key=hush";

@@ -1,5 +1,6 @@
 //! Every command and flag, on one page. No meaning is attached here: see `commands`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,6 +59,7 @@ pub enum Command {
     /// Deploy a preset, or change what is deployed
     Install(InstallArgs),
     /// Deploy the newest bundle with what was chosen at installation
+    #[command(visible_alias = "upgrade")]
     Update(UpdateArgs),
     /// Go back to a backup
     Rollback(RollbackArgs),
@@ -80,28 +82,34 @@ pub enum Command {
     /// Compare every deployed file with the record
     Verify(VerifyArgs),
     /// List, make, check, pin and remove backups
-    #[command(subcommand)]
+    #[command(subcommand, alias = "backups")]
     Backup(BackupCommand),
     /// Decide about a file that both you and an update changed
     Resolve(ResolveArgs),
     /// Models of the gateway
-    #[command(subcommand)]
+    #[command(subcommand, alias = "model")]
     Models(ModelsCommand),
     /// Presets
-    #[command(subcommand)]
+    #[command(subcommand, alias = "preset")]
     Presets(PresetsCommand),
     /// Values of the gateway's variables
     #[command(subcommand)]
     Env(EnvCommand),
+    /// Where the files of the deployment are
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Start the gateway
+    #[command(visible_alias = "up", aliases = ["run", "serve"])]
     Start,
     /// Stop the gateway
+    #[command(visible_alias = "down")]
     Stop,
     /// Stop and start the gateway; needed after a change of .env
     Restart,
     /// Let the running gateway take over its configuration without losing a request
     Reload,
     /// Show the gateway's log
+    #[command(alias = "log")]
     Logs(LogsArgs),
     /// Ask the running gateway how it is, without asking a model
     Health,
@@ -114,6 +122,7 @@ pub enum Command {
     #[command(hide = true)]
     SelfCheck,
     /// Print a completion script
+    #[command(alias = "completion")]
     Completions(CompletionsArgs),
     /// Print the manual page
     Man,
@@ -160,6 +169,9 @@ pub struct KeepArgs {
 #[derive(Debug, Clone, Args)]
 pub struct InstallArgs {
     /// basic, enterprise, multi-provider or proxy [default: what is deployed, else basic]
+    #[arg(value_name = "PRESET", conflicts_with = "preset")]
+    pub preset_word: Option<String>,
+    /// The preset, as a flag
     #[arg(long)]
     pub preset: Option<String>,
     /// Models, separated by commas [default: those of the preset]
@@ -168,8 +180,8 @@ pub struct InstallArgs {
     /// local, truefoundry, zuplo or custom
     #[arg(long, value_name = "TYPE")]
     pub gateway_type: Option<String>,
-    /// Where the gateway listens [default: http://127.0.0.1:4000]
-    #[arg(long, value_name = "URL")]
+    /// Where the gateway listens: a URL, or a port of this machine [default: http://127.0.0.1:4000]
+    #[arg(long, visible_alias = "port", value_name = "URL", value_parser = address)]
     pub gateway_url: Option<String>,
     /// Token of the gateway; visible to every process, so prefer --auth-token-file
     #[arg(long, value_name = "TOKEN", conflicts_with = "auth_token_file")]
@@ -225,6 +237,7 @@ pub struct UpdateArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RollbackArgs {
     /// A backup's file name, or 1 for the newest, 2 for the one before … [default: one step back]
+    #[arg(value_parser = backup)]
     pub backup: Option<String>,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
@@ -248,7 +261,7 @@ pub struct DiffArgs {
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
     /// How many operations
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub limit: usize,
 }
 
@@ -286,6 +299,7 @@ pub struct VerifyArgs {
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
     /// All backups, newest first
+    #[command(visible_alias = "ls")]
     List,
     /// Make one now
     Create {
@@ -296,16 +310,19 @@ pub enum BackupCommand {
     /// Read one whole and check every file in it
     Verify {
         /// File name or number [default: all]
+        #[arg(value_parser = backup)]
         backup: Option<String>,
     },
     /// Never remove this one
     Pin {
         /// File name or number
+        #[arg(value_parser = backup)]
         backup: String,
     },
     /// Let it be removed again
     Unpin {
         /// File name or number
+        #[arg(value_parser = backup)]
         backup: String,
     },
     /// Remove old ones
@@ -318,11 +335,13 @@ pub enum BackupCommand {
     /// What differs between a backup and what is deployed
     Diff {
         /// File name, or 1 for the newest, 2 for the one before …
+        #[arg(value_parser = backup)]
         backup: String,
     },
     /// Copy one out
     Export {
         /// File name or number
+        #[arg(value_parser = backup)]
         backup: String,
         /// Where to: a file that does not exist yet, or a directory
         to: PathBuf,
@@ -332,18 +351,20 @@ pub enum BackupCommand {
         /// The archive that was exported
         from: PathBuf,
     },
+    /// Go back to a backup, as `gwinstall rollback` does
+    Restore(RollbackArgs),
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct ResolveArgs {
-    /// A file with a version of ours beside it [default: list them]
+    /// File with an unresolved conflict [default: list them]
     pub file: Option<String>,
-    /// Take our version; yours is kept in the backup
-    #[arg(long, conflicts_with = "mine")]
-    pub theirs: bool,
-    /// Keep your version and drop ours
+    /// Use the new version from gwinstall; yours is kept in the backup
+    #[arg(long, conflicts_with = "keep_mine")]
+    pub take_new: bool,
+    /// Keep your version, and remove the new one
     #[arg(long)]
-    pub mine: bool,
+    pub keep_mine: bool,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
 }
@@ -351,19 +372,21 @@ pub struct ResolveArgs {
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
     /// Prices, limits, retirement and what is deployed
+    #[command(visible_alias = "ls")]
     List,
     /// Deploy further models
     Add {
         /// Names as in `gwinstall models list`
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "MODEL")]
         models: Vec<String>,
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
     /// Take models out
+    #[command(visible_alias = "rm")]
     Remove {
         /// Names as in `gwinstall status`
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "MODEL")]
         models: Vec<String>,
         #[command(flatten)]
         confirm: ConfirmArgs,
@@ -379,6 +402,7 @@ pub enum ModelsCommand {
 #[derive(Debug, Subcommand)]
 pub enum PresetsCommand {
     /// The presets of the bundle
+    #[command(visible_alias = "ls")]
     List,
     /// What one preset deploys
     Show {
@@ -390,6 +414,7 @@ pub enum PresetsCommand {
 #[derive(Debug, Subcommand)]
 pub enum EnvCommand {
     /// Every variable, where its value comes from and how to set it
+    #[command(visible_alias = "ls")]
     List,
     /// Whether every required variable has a value, and what may get in the way
     Check,
@@ -405,10 +430,27 @@ pub enum EnvCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the path of a file that is yours to edit
+    Path {
+        /// litellm: the gateway's configuration; env: its values; settings: Claude Code's settings
+        #[arg(value_enum, default_value = "litellm")]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfigFile {
+    Litellm,
+    Env,
+    Settings,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct LogsArgs {
     /// Last lines
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    #[arg(long, short = 'n', visible_alias = "tail", value_name = "N", default_value_t = 50)]
     pub lines: usize,
     /// Go on as the log grows
     #[arg(long, short)]
@@ -497,4 +539,16 @@ pub struct CompletionsArgs {
 pub struct HelpArgs {
     /// The command, for example: backup list [default: an overview]
     pub command: Vec<String>,
+}
+
+/// A URL; digits alone are a port of this machine.
+fn address(text: &str) -> Result<String, Infallible> {
+    let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    Ok(if is_port { format!("http://127.0.0.1:{text}") } else { text.to_owned() })
+}
+
+/// A backup's file name or number; the newest has a name too.
+fn backup(text: &str) -> Result<String, Infallible> {
+    let is_newest = ["latest", "newest", "last"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    Ok(if is_newest { "1".to_owned() } else { text.to_owned() })
 }

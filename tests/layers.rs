@@ -1,11 +1,23 @@
-//! The shape of the code, held by a test: which layer may import which, where effects may live, how long a file is.
+//! The shape of the code, held by a test: which layer may import which, that no two files import each other, where effects
+//! may live, how long a file is.
 //!
-//! It reads `src/**/*.rs` as text. A rule that finds nothing proves nothing, so each rule is also given a made-up source
-//! that breaks it.
-#![allow(clippy::disallowed_methods)]
+//! It reads `src/**/*.rs`. A rule that finds nothing proves nothing, so each rule is also given a made-up source that breaks
+//! it.
+#![allow(clippy::disallowed_methods, unreachable_pub)]
 
+#[path = "layers/circles.rs"]
+mod circles;
+#[path = "layers/imports.rs"]
+mod imports;
+#[path = "layers/requirements.rs"]
+mod requirements;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use circles::{Circle, Graph};
+use imports::Imports;
 
 /// Lowest first: a module imports only from those before it and from itself.
 const LAYERS: [&str; 10] =
@@ -72,6 +84,78 @@ fn modules_import_only_from_lower_layers() {
     ));
 }
 
+/// The circles that stand for now, each with its reason. A new one fails, and so does one that is gone or smaller: the list
+/// only shrinks, and ends empty.
+const STILL: [&[&str]; 10] = [
+    // mod.rs calls the verbs and lends them what they share: bundle, source, consent.
+    &[
+        "commands/backup.rs",
+        "commands/conflicts.rs",
+        "commands/diff.rs",
+        "commands/doctor.rs",
+        "commands/env.rs",
+        "commands/env_set.rs",
+        "commands/install.rs",
+        "commands/install_flags.rs",
+        "commands/interactive.rs",
+        "commands/mod.rs",
+        "commands/models.rs",
+        "commands/presets.rs",
+        "commands/resolve.rs",
+        "commands/rollback.rs",
+        "commands/status.rs",
+        "commands/switch.rs",
+    ],
+    // A backup reads a record, a record asks whether it is lost, a lost one names the backups.
+    &["deploy/backup.rs", "deploy/lost.rs", "deploy/store.rs"],
+    // The draft holds the edit of settings.json, which makes a step of the draft.
+    &["deploy/draft.rs", "deploy/settings.rs"],
+    // The transaction writes the mark of a committed one, recovery reads it; recovery looks as the transaction does.
+    &["deploy/recover.rs", "deploy/transaction.rs"],
+    // A failure of the disk is put in words by what reads the system, which prints by the terminal's manner, which reads
+    // the disk.
+    &[
+        "doors/disk/given.rs",
+        "doors/disk/look.rs",
+        "doors/disk/mod.rs",
+        "doors/prompt.rs",
+        "doors/prompt/line.rs",
+        "doors/prompt/list.rs",
+        "doors/prompt/plain.rs",
+        "doors/prompt/screen.rs",
+        "doors/system.rs",
+        "doors/term.rs",
+    ],
+    // The parent defines the types that its children work on, and calls the children: four times in format.
+    &[
+        "format/litellm.rs",
+        "format/litellm/models.rs",
+        "format/litellm/routing.rs",
+        "format/litellm/sections.rs",
+        "format/litellm/values.rs",
+    ],
+    &["format/rc.rs", "format/rc/words.rs"],
+    &["format/settings.rs", "format/settings/json.rs"],
+    &["format/yaml.rs", "format/yaml/build.rs"],
+    // What a server said is evidence about an inquiry, and the inquiry keeps it.
+    &["release/evidence.rs", "release/update.rs"],
+];
+
+#[test]
+fn no_two_files_import_each_other() {
+    let graph = Graph::of(&sources());
+    let found = graph.circles();
+    let still: BTreeSet<Circle> =
+        STILL.iter().map(|circle| circle.iter().map(|file| (*file).to_owned()).collect()).collect();
+    let new = found.difference(&still).map(|circle| {
+        format!("a circle of {} files, not in STILL: {circle:?}\n{}", circle.len(), graph.walk(circle))
+    });
+    let gone = still
+        .difference(&found)
+        .map(|circle| format!("STILL lists a circle that was cut or has become smaller: {circle:?}"));
+    assert_empty(new.chain(gone).collect());
+}
+
 #[test]
 fn effects_are_allowed_in_doors_only() {
     assert_empty(sources().iter().flat_map(opened_doors).collect());
@@ -109,6 +193,30 @@ fn tests_say_what_they_are_too() {
     let silent: Vec<_> =
         files.iter().filter(|p| !fs::read_to_string(p).is_ok_and(|t| t.starts_with("//!"))).collect();
     assert!(silent.is_empty(), "no `//!` at the top of {silent:?}");
+}
+
+#[test]
+fn continuous_integration_runs_every_section() {
+    let read =
+        |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a text");
+    let (command, workflow) = (read("tests/run"), read(".github/workflows/ci.yml"));
+    let left_out = sections_left_out(&command, &workflow);
+    assert!(left_out.is_empty(), ".github/workflows/ci.yml does not run {left_out:?}");
+
+    let command = "sections=(\n  \"lint:form\"\n  \"unit:units\"\n  \"long*:on demand\"\n)\n";
+    assert_eq!(sections_left_out(command, "run: .ci/run --only lint\n"), ["unit"]);
+    assert_eq!(sections_left_out(command, "run: .ci/run --only lint\n sections: unit cli\n"), [""; 0]);
+}
+
+/// Sections of tests/run, those aside that only `--only` runs, that no line of the workflow names.
+fn sections_left_out(command: &str, workflow: &str) -> Vec<String> {
+    let list =
+        command.split_once("sections=(").map_or("", |(_, rest)| rest.split("\n)").next().unwrap_or_default());
+    let names =
+        list.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once(':').map(|(name, _)| name));
+    let runs = |line: &&str| line.contains("sections: ") || line.contains("--only ");
+    let named: BTreeSet<&str> = workflow.lines().filter(runs).flat_map(str::split_whitespace).collect();
+    names.filter(|name| !name.ends_with('*') && !named.contains(name)).map(str::to_owned).collect()
 }
 
 /// LiteLLM takes `${NAME}` literally: in a configuration it would become part of a URL or a key.
@@ -159,22 +267,22 @@ fn upward_imports(source: &Source) -> Vec<String> {
 
 /// Every top-level module that the product part of the file names, by whatever path.
 fn imported_modules(source: &Source) -> Vec<String> {
-    let code = without_comments_and_strings(product_part(&source.text));
-    let mut found = Vec::new();
-    for root in ["crate::", "gwinstall::"] {
-        for (at, _) in code.match_indices(root) {
-            let whole = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-            if whole {
-                found.extend(first_segments(&code[at + root.len()..]));
-            }
-        }
-    }
-    // `super::super::x` leaves the module as surely as `crate::x`: climb as many levels as it says. Below an inline
-    // module the count would be off by one; sources have none but `tests`, which is cut away above.
+    let read = Imports::read(&source.text);
     let depth = source.module_path().len();
-    let chain = "super::".repeat(depth);
-    found.extend(code.match_indices(&chain).flat_map(|(at, _)| first_segments(&code[at + chain.len()..])));
-    found
+    let paths = read.imports.iter().map(|import| &import.path).chain(&read.paths);
+    paths.filter_map(|path| top_module(path, depth)).collect()
+}
+
+/// The top-level module that a path names from the root. `super::super::x` leaves a module as surely as `crate::x`: it is
+/// as many levels up as it says. Below an inline module the count would be off by one; sources have none but unit tests.
+fn top_module(path: &[String], depth: usize) -> Option<String> {
+    let climbs = path.iter().take_while(|segment| *segment == "super").count();
+    let from_root = match path.first()?.as_str() {
+        "crate" | "gwinstall" => 1,
+        "super" if climbs == depth => climbs,
+        _ => return None,
+    };
+    path.get(from_root).cloned()
 }
 
 /// The text before the unit tests: they may use any layer.
@@ -183,65 +291,6 @@ fn product_part(text: &str) -> &str {
         .match_indices("#[cfg(test)]")
         .find(|(at, m)| text[at + m.len()..].trim_start().starts_with("mod "));
     tests.map_or(text, |(at, _)| &text[..at])
-}
-
-/// First segments behind a root: `a` of `a::b`, and `a`, `c` of `{a::b, c::{d, e}}`.
-fn first_segments(rest: &str) -> Vec<String> {
-    let ident = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let Some(group) = rest.strip_prefix('{') else {
-        return vec![ident(rest)];
-    };
-    let (mut depth, mut expect, mut segments) = (0_u32, true, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '}' if depth == 0 => break,
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 0 => expect = true,
-            c if expect && !c.is_whitespace() => {
-                segments.push(ident(&group[at..]));
-                expect = false;
-            }
-            _ => {}
-        }
-    }
-    segments
-}
-
-/// The text with comments and string contents blanked, so that prose never counts as an import.
-fn without_comments_and_strings(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let skip = match c {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |e| e + 2),
-            'r' if rest.starts_with("r#\"") => rest[3..].find("\"#").map_or(rest.len(), |e| e + 5),
-            '"' => string_end(rest),
-            '\'' if rest.starts_with("'\"'") => 3,
-            _ => 0,
-        };
-        if skip == 0 {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-        } else {
-            rest = &rest[skip..];
-        }
-    }
-    out
-}
-
-/// Length of the string literal that `text` begins with.
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            '"' if !escaped => return at + 1,
-            '\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    text.len()
 }
 
 fn opened_doors(source: &Source) -> Vec<String> {

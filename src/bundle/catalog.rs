@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::base;
+use crate::domain::request::GatewayType;
 pub use crate::domain::tree::Class;
 use crate::domain::tree::Content;
 
@@ -152,9 +153,7 @@ impl Catalog {
         if let Some(unknown) = variables.into_iter().find(|variable| self.variable(variable).is_none()) {
             return Err(format!("preset {name}: the variable {unknown} is not described"));
         }
-        let known = crate::domain::request::GATEWAY_TYPES;
-        let unknown = preset.gateway_types.iter().find(|kind| !known.contains(&kind.as_str()));
-        unknown.map_or(Ok(()), |kind| Err(format!("preset {name}: there is no gateway type {kind}")))
+        Ok(())
     }
 }
 
@@ -188,7 +187,7 @@ pub struct Preset {
     pub base: Option<String>,
     #[serde(default)]
     pub default_models: Vec<String>,
-    pub gateway_types: Vec<String>,
+    pub gateway_types: Vec<GatewayType>,
     pub required_env_vars: Vec<String>,
     #[serde(default)]
     pub optional_env_vars: Vec<String>,

@@ -15,11 +15,10 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
-pub use catalog::{Catalog, Model, Preset};
-pub use embedded::embedded;
+pub use catalog::{Catalog, Model};
 
 use crate::domain::hash::Hasher;
-use crate::domain::record::BundleId;
+use crate::domain::record::{BundleId, BundleOrigin};
 use crate::domain::tree::Content;
 use crate::domain::{Error, Kind, Result};
 use crate::doors::disk;
@@ -38,7 +37,7 @@ pub struct Bundle {
 pub struct Provenance<'a> {
     pub version: &'a str,
     pub seq: u64,
-    pub origin: &'a str,
+    pub origin: BundleOrigin,
     pub path: Option<String>,
 }
 
@@ -48,19 +47,23 @@ impl Bundle {
         let broken = |why: String| {
             Error::new(
                 Kind::Failed,
-                format!("the bundle from {} cannot be used", from.path.as_deref().unwrap_or(from.origin)),
+                format!(
+                    "the bundle from {} cannot be used",
+                    from.path.as_deref().unwrap_or(from.origin.word())
+                ),
             )
             .because(why)
         };
         let sha256 = digest(&files);
         let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
-        let text = std::str::from_utf8(&text).map_err(|_| broken(format!("{CATALOG} is not UTF-8")))?;
+        let text =
+            std::str::from_utf8(&text).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
         let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         catalog.check(&files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         let id = BundleId {
             version: from.version.to_owned(),
             seq: from.seq,
-            origin: from.origin.to_owned(),
+            origin: from.origin,
             sha256,
             path: from.path.clone(),
         };
@@ -90,7 +93,7 @@ impl Bundle {
         let from = Provenance {
             version: build::VERSION,
             seq: 0,
-            origin: "directory",
+            origin: BundleOrigin::Directory,
             path: Some(dir.display().to_string()),
         };
         Self::new(files, &from)
@@ -117,7 +120,7 @@ impl Bundle {
 fn digest(files: &BTreeMap<String, Content>) -> crate::domain::Sha256 {
     let mut hasher = Hasher::default();
     for (path, bytes) in files {
-        // A Hasher never fails to write.
+        // Writing to a Hasher cannot fail.
         let _ = write!(hasher, "{path}\0{}\0", bytes.len());
         let _ = hasher.write_all(bytes);
     }

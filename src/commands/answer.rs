@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{Error, Kind, Result};
+use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::term::{self, Style};
 
 /// The answer of a command that worked. Its exit code may still say that there is something to do.
@@ -18,7 +18,7 @@ pub struct Answer {
     pub quotes: bool,
     /// What a program reads.
     pub data: Value,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl Answer {
@@ -57,13 +57,7 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
     match result {
         Ok(answer) => {
             if json {
-                term::data(&envelope(
-                    verb,
-                    answer.exit,
-                    &answer.message,
-                    answer.hint.as_deref(),
-                    answer.data,
-                ));
+                term::data(&envelope(verb, answer.exit, &answer.message, answer.hint.as_ref(), answer.data));
             } else if !answer.text.is_empty()
                 && (!term::manner().quiet || answer.exit != 0 || is_asked_for(verb))
             {
@@ -95,11 +89,14 @@ pub fn print(verb: &str, json: bool, result: Result<Answer>) -> u8 {
 /// Commands whose text is what they are run for: they print it also with `--quiet`.
 fn is_asked_for(verb: &str) -> bool {
     verb.ends_with("-list")
-        || matches!(verb, "completions" | "man" | "help" | "version" | "logs" | "history" | "presets-show")
+        || matches!(
+            verb,
+            "completions" | "config-path" | "man" | "help" | "version" | "logs" | "history" | "presets-show"
+        )
 }
 
 /// Commands that look and change nothing: without their answer they have done nothing.
-fn only_tells(verb: &str) -> bool {
+pub(super) fn only_tells(verb: &str) -> bool {
     is_asked_for(verb)
         || matches!(
             verb,
@@ -128,33 +125,22 @@ pub fn as_text(error: &Error) -> String {
     for cause in error.causes() {
         text.push_str(&format!("\n  {cause}"));
     }
-    if let Some(hint) = error.advice() {
-        text.push_str(&format!("\n  {} {hint}", term::paint("try:", Style::Bold)));
+    for line in error.advice().map(term::hint_lines).unwrap_or_default() {
+        let line = line.replacen("try:", &term::paint("try:", Style::Bold), 1);
+        text.push_str(&format!("\n  {line}"));
     }
     text
 }
 
-pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&str>, mut data: Value) -> String {
-    carry(&mut data);
+pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, data: Value) -> String {
     json!({
         "schema": format!("gwinstall.{verb}/1"),
         "ok": exit == 0 || exit == Kind::Pending.exit_code() || exit == Kind::Conflict.exit_code(),
         "exit": exit,
         "message": message,
-        "hint": hint.map(term::carried),
+        "hint": hint.map(term::hint),
+        "argv": hint.and_then(|hint| hint.argv(term::invocation())),
         "data": data,
     })
     .to_string()
-}
-
-/// The hints inside of the data, such as those of checks, are commands too.
-fn carry(data: &mut Value) {
-    match data {
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
-            Value::String(text) if name == "hint" => *text = term::carried(text).into_owned(),
-            other => carry(other),
-        }),
-        Value::Array(values) => values.iter_mut().for_each(carry),
-        _ => {}
-    }
 }

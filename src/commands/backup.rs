@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bundle::build;
 use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::{self, Entry, Making};
+use crate::deploy::lost;
 use crate::deploy::{converge, recover, store};
+use crate::domain::Operation;
 use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
-use crate::doors::{disk, prompt, signals, system, term};
+use crate::doors::{disk, signals, system, term};
 
 use super::answer::Answer;
 use super::table::columns;
@@ -29,42 +30,28 @@ pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Re
         BackupCommand::Diff { backup } => backup_diff::run(place, backup),
         BackupCommand::Export { backup, to } => export(place, backup, to),
         BackupCommand::Import { from } => import(place, wait, from),
+        BackupCommand::Restore(args) => super::rollback::run(place, common, args),
     }
 }
 
 /// Does `work` under the lock, after an interrupted run was taken back.
-fn locked<T>(place: &Place, wait: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    change::recover_first(place, "backup", wait)?;
-    let held = converge::lock(place, "backup", wait)?;
+fn locked<T>(place: &Place, operation: Operation, wait: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    change::recover_first(place, operation, wait)?;
+    let held = converge::lock(place, operation, wait)?;
     let done = signals::check().and_then(|()| work());
     recover::leave_no_trace(place);
     drop(held);
     done
 }
 
-/// A line of the log of operations, like that of every change of a deployment.
-fn log(place: &Place, operation: &str, watch: &system::Stopwatch, which: &Value) {
-    let record = store::record(place).ok().flatten();
-    let made = if operation == "backup create" { which } else { &Value::Null };
-    let line = json!({
-        "schema": 1,
-        "operation": operation,
-        "timestamp": system::now(),
-        "duration_seconds": watch.milliseconds() / 1000,
-        "duration_ms": watch.milliseconds(),
-        "status": "success",
-        "preset": record.as_ref().map(|record| &record.preset),
-        "models_deployed": record.as_ref().map(|record| record.models.clone()).unwrap_or_default(),
-        "files_copied": 0,
-        "backup_created": made,
-        "error_message": null,
-        "user": system::user_name(),
-        "hostname": system::hostname(),
-        "deployment_id": record.as_ref().map(|record| &record.deployment_id),
-        "backup": which,
-        "version": build::VERSION,
-    });
-    // What was done is done; a log that cannot be written changes nothing about that.
+/// A line of the log of operations. What was done is done: a log that cannot be written changes nothing about that.
+fn log(place: &Place, operation: Operation, watch: &system::Stopwatch, which: &Value) {
+    let record = store::record_as_found(place).ok().flatten();
+    let mut line = store::log_line(operation, system::now(), watch.milliseconds(), record.as_ref());
+    if operation == Operation::BackupCreate {
+        line["backup_created"] = which.clone();
+    }
+    line["backup"] = which.clone();
     let _ = store::log(place, &line);
 }
 
@@ -94,7 +81,7 @@ fn list(place: &Place) -> Result<Answer> {
     let mut rows = vec![["N", "BACKUP", "SIZE", "BEFORE", "PRESET", ""].map(str::to_owned).to_vec()];
     for (entry, number) in entries.iter().zip(&numbers).rev() {
         let preset = entry.deployment_config.get("preset").and_then(Value::as_str).unwrap_or("-");
-        let before = if entry.before.is_empty() { "-" } else { &entry.before };
+        let before = entry.before.map_or("-", Operation::word);
         rows.push(vec![
             number.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             printable(&entry.filename),
@@ -141,19 +128,19 @@ fn traits(entry: &Entry) -> String {
 
 fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     let deployed = || {
-        store::record(place)?.ok_or_else(|| {
+        lost::record(place)?.ok_or_else(|| {
             Error::usage("nothing is deployed, so there is nothing to back up").hint("gwinstall install")
         })
     };
     // Asked before the lock too, which would have to make its directories first.
     deployed()?;
-    let entry = locked(place, wait, || {
+    let entry = locked(place, Operation::BackupCreate, wait, || {
         let record = deployed()?;
         let now = system::now();
-        let making = Making { before: "create", now, safety: false, include_secrets };
+        let making = Making { before: Operation::BackupCreate, now, safety: false, include_secrets };
         let watch = system::Stopwatch::start();
         let entry = backup::create(place, &record, &making)?;
-        log(place, "backup create", &watch, &json!(entry.filename));
+        log(place, Operation::BackupCreate, &watch, &json!(entry.filename));
         Ok(entry)
     })?;
     let mut text = format!("Made {} ({}).", entry.filename, size(entry.size_bytes));
@@ -222,14 +209,20 @@ fn verify(place: &Place, which: Option<&str>) -> Result<Answer> {
 
 fn pin(place: &Place, wait: u64, which: &str, pinned: bool) -> Result<Answer> {
     let name = own(place, which)?;
-    let changed = locked(place, wait, || {
-        let watch = system::Stopwatch::start();
-        let changed = backup::pin(place, &name, pinned)?;
-        if changed {
-            log(place, if pinned { "backup pin" } else { "backup unpin" }, &watch, &json!(name));
-        }
-        Ok(changed)
-    })?;
+    let changed =
+        locked(place, if pinned { Operation::BackupPin } else { Operation::BackupUnpin }, wait, || {
+            let watch = system::Stopwatch::start();
+            let changed = backup::pin(place, &name, pinned)?;
+            if changed {
+                log(
+                    place,
+                    if pinned { Operation::BackupPin } else { Operation::BackupUnpin },
+                    &watch,
+                    &json!(name),
+                );
+            }
+            Ok(changed)
+        })?;
     let state = match (pinned, changed) {
         (true, true) => "is pinned: it is never removed by pruning",
         (true, false) => "was pinned already",
@@ -252,7 +245,7 @@ fn own(place: &Place, which: &str) -> Result<String> {
 /// What pruning would take: never the newest, the newest whole one, the one last gone back to, or a pinned one.
 fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
     let entries = backup::list_verified(place)?;
-    let record = store::record(place)?;
+    let record = lost::record(place)?;
     let mut in_use: Vec<&str> = record.iter().filter_map(|record| record.restored_from.as_deref()).collect();
     in_use.extend(entries.iter().rev().find(|entry| entry.is_valid).map(|entry| entry.filename.as_str()));
     Ok(backup::prunable(&entries, keep.keep, keep.max_age, system::now(), &in_use))
@@ -274,12 +267,9 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
             .text(text)
             .data(json!({ "would_prune": planned })));
     }
-    super::demand_consent(confirm, "gwinstall backup prune")?;
     term::talk(&summary);
-    if !confirm.yes && !prompt::confirm("Go ahead?", false)? {
-        return Err(prompt::stopped());
-    }
-    let pruned = locked(place, wait, || {
+    change::consent(confirm.yes, "Go ahead?", false)?;
+    let pruned = locked(place, Operation::BackupPrune, wait, || {
         // Only what was shown, and only what still may go.
         let watch = system::Stopwatch::start();
         let still: Vec<String> =
@@ -287,7 +277,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
         still.iter().try_for_each(|name| backup::remove(place, name))?;
         let _ = recover::drop_unreferenced_all(place);
         if !still.is_empty() {
-            log(place, "backup prune", &watch, &json!(still));
+            log(place, Operation::BackupPrune, &watch, &json!(still));
         }
         Ok(still)
     })?;
@@ -328,10 +318,10 @@ fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
     if !disk::exists(from) {
         return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
     }
-    let entry = locked(place, wait, || {
+    let entry = locked(place, Operation::BackupImport, wait, || {
         let watch = system::Stopwatch::start();
         let entry = backup::adopt(place, from, system::now())?;
-        log(place, "backup import", &watch, &json!(entry.filename));
+        log(place, Operation::BackupImport, &watch, &json!(entry.filename));
         Ok(entry)
     })?;
     let mut text = format!("Imported as {}", entry.filename);

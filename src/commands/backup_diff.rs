@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::deploy::backup::{self, Backup};
-use crate::deploy::{goals, store};
+use crate::deploy::context::EnvFile;
+use crate::deploy::store;
 use crate::domain::place::files;
+use crate::domain::record::EnvValue;
 use crate::domain::tree::Found;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::disk;
@@ -73,7 +75,7 @@ fn differing_files(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
 
 /// Variables by name. Secrets are not in an archive, so only whether one has a value can be compared.
 fn differing_variables(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
-    let (text, archived) = (goals::env_file(place)?.text, DotEnv::parse(&backup.env));
+    let (text, archived) = (EnvFile::read(place)?.text, DotEnv::parse(&backup.env));
     let now = DotEnv::parse(&text);
     let recorded = &backup.record.environment_variables;
     let value =
@@ -85,9 +87,8 @@ fn differing_variables(place: &Place, backup: &Backup) -> Result<Vec<Difference>
         .collect();
     let mut differences = Vec::new();
     for name in names {
-        let secret = recorded.get(&name).is_none_or(|known| known.secret);
         let then = match recorded.get(&name) {
-            Some(known) if secret && known.value == "set" => Some(None),
+            Some(known) if known.value == EnvValue::Secret => Some(None),
             _ => value(&archived, &name).map(Some),
         };
         let (sign, change) = match (then, value(&now, &name)) {

@@ -1,67 +1,133 @@
-//! What every changing command does around its draft: recover first, show, ask, apply, say.
+//! The frame of every command that changes a deployment: recover, load, draft, show, ask, apply, say what happened.
+//!
+//! Promise: a verb brings a goal and its words, and everything else is the same for all of them: nothing is written by a
+//! dry run or without consent, and an error says what became of the change.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::{Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::KEEP;
 use crate::deploy::checks::{self, Running};
-use crate::deploy::converge::{self, Manner, Outcome};
-use crate::deploy::draft::Draft;
+use crate::deploy::context::Context;
+use crate::deploy::converge::{self, Failed, Outcome};
+use crate::deploy::draft::{self, Draft};
+use crate::deploy::goals::Goal;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
 use crate::gateway::{self, Verb};
 
+use super::answer::Answer;
 use super::report;
+use super::starting::Starting;
 
-/// Options of one change.
+/// One change that a command makes.
 pub(super) struct Change<'a> {
-    pub place: &'a Place,
-    pub common: &'a Common,
-    pub confirm: &'a ConfirmArgs,
-    pub operation: &'a str,
-    pub include_secrets: bool,
-    pub safety: bool,
-    pub keep: KeepArgs,
-    pub prune: bool,
+    pub context: Context<'a>,
+    pub operation: Operation,
+    common: &'a Common,
+    confirm: &'a ConfirmArgs,
+    keep: KeepArgs,
+    include_secrets: bool,
     /// No backup brings it back: an empty answer means no.
-    pub for_good: bool,
-    pub gate: &'a dyn Fn() -> Result<()>,
+    irreversible: bool,
+    /// The gateway starts with the change, before it is final.
+    pub starting: Option<Starting<'a>>,
+    /// What a program reads besides the plan and the outcome.
+    pub facts: Map<String, Value>,
 }
 
 impl<'a> Change<'a> {
-    pub(super) fn new(
+    /// Finishes or undoes what an interrupted run left, then reads what is deployed.
+    pub(super) fn open(
         place: &'a Place,
         common: &'a Common,
         confirm: &'a ConfirmArgs,
-        operation: &'a str,
-    ) -> Self {
-        let keep = KeepArgs { keep: KEEP, max_age: None };
-        Self {
-            place,
+        operation: Operation,
+    ) -> Result<Self> {
+        if confirm.dry_run {
+            not_interrupted(place)?;
+        } else {
+            recover_first(place, operation, common.lock_wait)?;
+        }
+        Ok(Self {
+            context: Context::load(place)?,
+            operation,
             common,
             confirm,
-            operation,
+            keep: KeepArgs { keep: KEEP, max_age: None },
             include_secrets: false,
-            safety: false,
-            keep,
-            prune: true,
-            for_good: false,
-            gate: &|| Ok(()),
-        }
+            irreversible: false,
+            starting: None,
+            facts: Map::new(),
+        })
     }
 
-    /// Finishes or undoes what an interrupted run left, and says so.
-    pub(super) fn recover(&self) -> Result<()> {
-        if self.confirm.dry_run {
-            return not_interrupted(self.place);
-        }
-        recover_first(self.place, self.operation, self.common.lock_wait)
+    /// Which old backups stay, and whether the new one keeps secret values.
+    #[must_use]
+    pub(super) fn backing_up(self, keep: &KeepArgs, include_secrets: bool) -> Self {
+        Self { keep: keep.clone(), include_secrets, ..self }
     }
 
-    /// Shows the plan, asks, and carries it out; the draft's record is completed by it. `None`: the user said no.
-    pub(super) fn carry_out(&self, draft: &mut Draft, summary: &str) -> Result<Option<Outcome>> {
+    #[must_use]
+    pub(super) fn irreversible(self, irreversible: bool) -> Self {
+        Self { irreversible, ..self }
+    }
+
+    pub(super) fn place(&self) -> &'a Place {
+        self.context.place
+    }
+
+    pub(super) fn is_dry(&self) -> bool {
+        self.confirm.dry_run
+    }
+
+    pub(super) fn draft(&self, goal: Goal) -> Result<Draft> {
+        draft::draft(&self.context, goal)
+    }
+
+    /// The answer where the goal is reached already.
+    pub(super) fn nothing_to_do(&self, draft: &Draft, text: impl Into<String>) -> Answer {
+        Answer::new("nothing to do").text(text).data(self.data(draft, None))
+    }
+
+    /// Without a terminal a change needs `--yes`. A command that asks for a secret calls this before it asks.
+    pub(super) fn require_consent(&self) -> Result<()> {
+        if self.is_dry() || self.confirm.yes || term::is_interactive() {
+            return Ok(());
+        }
+        Err(without_a_terminal().hint(yes().or(Hint::again(&["--dry-run"]).to("see what would change"))))
+    }
+
+    /// Shows `summary`, asks, applies the draft and answers with what `done` makes of the outcome.
+    pub(super) fn carry_out(
+        self,
+        mut draft: Draft,
+        summary: &str,
+        done: impl FnOnce(&Draft, &Outcome) -> Result<Answer>,
+    ) -> Result<Answer> {
+        if self.is_dry() {
+            return Ok(self.dry_run(&draft, summary));
+        }
+        self.ask(summary)?;
+        let stopped = self.stop_what_would_be_lost(&draft)?;
+        let outcome = self.apply(&mut draft).map_err(|failed| self.failure(*failed, stopped))?;
+        for check in &outcome.checks {
+            term::detail(&report::check_line(check));
+        }
+        tell_times(&outcome);
+        let answer = done(&draft, &outcome)?;
+        let data = merged(self.data(&draft, Some(&outcome)), answer.data.clone());
+        Ok(answer.data(data))
+    }
+
+    fn dry_run(&self, draft: &Draft, summary: &str) -> Answer {
+        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", draft.id);
+        Answer::new("dry run: nothing was changed").text(text).data(self.data(draft, None))
+    }
+
+    fn ask(&self, summary: &str) -> Result<()> {
         let asks = !self.confirm.yes && term::is_interactive();
         match summary {
             "" => {}
@@ -69,59 +135,104 @@ impl<'a> Change<'a> {
             shown if asks => term::error(shown),
             shown => term::talk(shown),
         }
-        if !self.confirm.yes {
-            if !term::is_interactive() {
-                return Err(Error::usage(format!(
-                    "{} changes files, and there is no terminal to ask on",
-                    self.operation
-                ))
-                .hint(format!("gwinstall {} --yes (or --dry-run to see what it would do)", self.operation)));
-            }
-            if !prompt::confirm("Go ahead?", !self.for_good)? {
-                signals::check()?;
-                return Ok(None);
-            }
-        }
-        let manner = Manner {
+        self.require_consent()?;
+        consent(self.confirm.yes, "Go ahead?", !self.irreversible)
+    }
+
+    fn apply(&self, draft: &mut Draft) -> std::result::Result<Outcome, Box<Failed>> {
+        let gate = || self.starting.as_ref().map_or(Ok(()), Starting::go);
+        self.converge(&gate).apply(draft)
+    }
+
+    fn converge<'b>(&'b self, gate: &'b dyn Fn() -> Result<()>) -> converge::Change<'b> {
+        converge::Change {
+            place: self.place(),
             operation: self.operation,
             lock_wait: self.common.lock_wait,
             include_secrets: self.include_secrets,
-            safety: self.safety,
             keep: self.keep.keep,
             max_age_days: self.keep.max_age,
-            prune: self.prune,
-            gate: self.gate,
-        };
-        let stopped = self.stop_what_would_be_lost(draft)?;
-        let outcome = converge::apply(self.place, &manner, draft)
-            .inspect_err(|error| error.facts().get("times").into_iter().for_each(tell_times))
-            .map_err(
-                |error| if stopped { gateway::up_again(self.place, Verb::Start, error) } else { error },
-            )?;
-        for check in &outcome.checks {
-            term::detail(&report::check_line(check));
+            gate,
         }
-        tell_times(&json!(outcome.times));
-        Ok(Some(outcome))
     }
-}
 
-impl Change<'_> {
-    /// With its script a running gateway would lose the one who can stop it.
+    /// A check refused the change before it began.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        let failed = self.converge(&|| Ok(())).refuse(self.context.record.as_ref(), error);
+        self.failure(failed, false)
+    }
+
+    /// The error of a change that was refused or undone: a gateway that ran before runs again, and a program reads the
+    /// outcome.
+    fn failure(&self, failed: Failed, stopped: bool) -> Error {
+        let Failed { error, outcome } = failed;
+        tell_times(&outcome);
+        let error = match &self.starting {
+            Some(starting) => starting.back(error),
+            None if stopped => gateway::up_again(self.place(), Verb::Start, error),
+            None => error,
+        };
+        let error = error
+            .fact("states", json!(outcome.states))
+            .fact("outcome", json!(outcome.undo))
+            .fact("checks", checks::json(&outcome.checks))
+            .fact("duration_ms", json!(outcome.duration_ms))
+            .fact("times", json!(outcome.times));
+        match self.facts.get("pre_checks") {
+            Some(checks) => error.fact("pre_checks", checks.clone()),
+            None => error,
+        }
+    }
+
+    /// Without its script nothing could stop a running gateway any more.
     fn stop_what_would_be_lost(&self, draft: &Draft) -> Result<bool> {
+        let place = self.place();
         let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
-        if !taken || self.place.staged {
+        if !taken || place.staged {
             return Ok(false);
         }
-        let Running::Ours(pid) = checks::running(self.place, 0) else { return Ok(false) };
-        term::talk(&format!("The gateway (pid {pid}) is stopped first: what stops it goes."));
-        gateway::run_script(self.place, Verb::Stop)?;
+        let Running::Ours(pid) = checks::running(place, 0) else { return Ok(false) };
+        term::talk(&format!("gwinstall stops the gateway (pid {pid}) first: the script that stops it goes."));
+        gateway::run_script(place, Verb::Stop)?;
         Ok(true)
+    }
+
+    /// The machine-readable form of a draft and what became of it.
+    fn data(&self, draft: &Draft, outcome: Option<&Outcome>) -> Value {
+        merged(data(draft, outcome), Value::Object(self.facts.clone()))
     }
 }
 
-fn tell_times(times: &Value) {
-    if let Some(line) = report::times(times) {
+/// Asks whether a change may go ahead, unless the user said `--yes`; `default` is what an empty answer means.
+pub(super) fn consent(said_yes: bool, question: &str, default: bool) -> Result<()> {
+    if !said_yes && !term::is_interactive() {
+        return Err(without_a_terminal().hint(yes()));
+    }
+    if said_yes || prompt::confirm(question, default)? {
+        return Ok(());
+    }
+    signals::check()?;
+    Err(prompt::stopped())
+}
+
+fn without_a_terminal() -> Error {
+    Error::usage("this changes files, and there is no terminal to ask on")
+}
+
+fn yes() -> Hint {
+    Hint::again(&["--yes"])
+}
+
+/// The fields of `more` added to those of `data`.
+fn merged(mut data: Value, more: Value) -> Value {
+    if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        data.extend(more);
+    }
+    data
+}
+
+fn tell_times(outcome: &Outcome) {
+    if let Some(line) = report::times(&outcome.times) {
         term::detail(&line);
     }
 }
@@ -131,54 +242,55 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
     match recover::look(place)? {
         Some(found @ (Interrupted::InFlight(_) | Interrupted::Unreadable)) => {
             Err(Error::new(Kind::Pending, report::interruption(&found))
-                .because("what would change cannot be told before that is taken back")
-                .hint("gwinstall doctor --repair --yes"))
+                .because("gwinstall cannot tell what would change before that is undone")
+                .hint(Hint::run(&["doctor", "--repair", "--yes"])))
         }
         Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, report::interruption(&found))
-            .hint("wait for it, then run the same command again")),
+            .hint(Hint::again(&["--lock-wait", "30"]).to("wait for it"))),
         Some(Interrupted::Rubbish) | None => Ok(()),
     }
 }
 
 /// Recovers and says so; a leftover stops the command with exit 7.
-pub(super) fn recover_first(place: &Place, operation: &str, wait: u64) -> Result<()> {
+pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<()> {
     let Some(recovered) = converge::recover_first(place, operation, wait)? else {
-        return super::releases::recover(place, wait);
+        return crate::release::session::recover(place, wait);
     };
     match &recovered.undone {
         Some(undone) => {
-            term::talk(&format!("An earlier {undone} was interrupted; its changes were taken back."))
+            term::talk(&format!("gwinstall {undone} was interrupted earlier; its changes were undone."))
         }
         None => term::detail("What an earlier, interrupted run left was removed."),
     }
     if recovered.config_changed && matches!(checks::running(place, 0), Running::Ours(_)) {
-        // The gateway may have loaded the configuration that was just taken back.
+        // The gateway may have loaded the configuration that was just undone.
         let _ = gateway::run_script(place, Verb::Reload);
     }
     if recovered.leftovers.is_empty() {
-        return super::releases::recover(place, wait);
+        return crate::release::session::recover(place, wait);
     }
-    let error = Error::new(Kind::Leftovers, "an earlier run was taken back, and something is left for you");
+    let error = Error::new(Kind::Leftovers, "an earlier run was undone, and some files are left for you");
     let error = recovered.leftovers.iter().fold(error, |error, leftover| error.because(leftover));
-    Err(error.hint("decide about the files above, then run the same command again"))
+    Err(error.hint(Hint::again::<&str>(&[]).to("go on once you have decided about them")))
 }
 
 /// The machine-readable form of a draft and what became of it.
 pub(super) fn data(draft: &Draft, outcome: Option<&Outcome>) -> Value {
-    // As values they take ten times their text, so only where somebody reads them.
+    // As values they take ten times their text, so only where a program reads them.
     let read = draft.plan.steps.iter().filter(|_| term::manner().json);
     let steps: Vec<Value> = read.map(report::step_json).collect();
+    let (changed, kept) = (draft::paths(&draft.changed_keys), draft::paths(&draft.kept_keys));
     let mut data = json!({
         "plan_id": draft.id,
         "steps": steps,
-        "settings_keys": { "changed": draft.changed_keys, "kept": draft.kept_keys },
+        "settings_keys": { "changed": changed, "kept": kept },
     });
     if let Some(outcome) = outcome {
         data["states"] = json!(outcome.states);
         data["changed"] = json!(outcome.changed);
         data["backup"] = json!(outcome.backup.as_ref().map(|entry| &entry.filename));
         data["pruned"] = json!(outcome.pruned);
-        data["checks"] = json!(outcome.checks);
+        data["checks"] = checks::json(&outcome.checks);
         data["conflicts"] = json!(outcome.conflicts);
         data["duration_ms"] = json!(outcome.duration_ms);
         data["times"] = json!(outcome.times);

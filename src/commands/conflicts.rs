@@ -4,10 +4,12 @@
 use serde_json::json;
 
 use crate::deploy::checks::Checks;
-use crate::deploy::{goals, settings};
-use crate::domain::check::Finding;
+use crate::deploy::context::Context;
+use crate::deploy::context::EnvFile;
+use crate::domain::check::{CheckName, Finding};
 use crate::domain::name::list;
 use crate::domain::record::Record;
+use crate::domain::request::GatewayType;
 use crate::domain::{Place, Result};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
@@ -24,13 +26,13 @@ const OTHER_WAYS: [&str; 3] =
 pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
     let settings = our_settings(place);
     if !place.staged {
-        checks.run("no_other_provider_switch", || other_ways(settings.as_ref()));
-        checks.run("no_api_key_in_shell", || api_key(settings.as_ref()));
-        let env = DotEnv::parse(&goals::env_file(place)?.text);
-        checks.run("no_proxy_covers_gateway", || no_proxy(settings.as_ref(), &env, record));
+        checks.run(CheckName::NoOtherProviderSwitch, || other_ways(settings.as_ref()));
+        checks.run(CheckName::NoApiKeyInShell, || api_key(settings.as_ref()));
+        let env = DotEnv::parse(&EnvFile::read(place)?.text);
+        checks.run(CheckName::NoProxyCoversGateway, || no_proxy(settings.as_ref(), &env, record));
     }
-    if record.is_none() && settings::are_orphaned(place) {
-        checks.run("settings_point_here", || {
+    if record.is_none() && is_orphaned(place) {
+        checks.run(CheckName::SettingsPointHere, || {
             Finding::fail(format!(
                 "{} points Claude Code at a gateway that is gone",
                 place.show(&place.settings())
@@ -40,9 +42,9 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     }
     if let Some(record) = record {
         if !place.staged {
-            checks.run("settings_point_here", || Pointed::of(place, record).finding(place));
+            checks.run(CheckName::SettingsPointHere, || Pointed::of(place, record).finding(place));
         }
-        checks.run("settings_effective", || {
+        checks.run(CheckName::SettingsEffective, || {
             let overrides = status::overrides(place, record);
             match overrides.first() {
                 None => Finding::pass("no other settings file wins over ours"),
@@ -113,7 +115,7 @@ fn api_key(settings: Option<&Settings>) -> Finding {
 /// Where the proxy of Claude Code comes from, and whether it leaves this machine out. Claude Code has no exception of
 /// its own for the loopback address.
 fn no_proxy(settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) -> Finding {
-    let local = record.is_none_or(|record| record.gateway_type == "local");
+    let local = record.is_none_or(|record| record.gateway_type == GatewayType::Local);
     if !local {
         return Finding::skip("the gateway is not on this machine");
     }
@@ -176,4 +178,8 @@ mod tests {
         assert!(is_on("1") && is_on("true"));
         assert!(!is_on("0") && !is_on("False") && !is_on(""));
     }
+}
+
+fn is_orphaned(place: &Place) -> bool {
+    Context::load(place).is_ok_and(|context| context.is_orphaned())
 }

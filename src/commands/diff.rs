@@ -2,30 +2,31 @@
 
 use crate::bundle::Bundle;
 use crate::cli::DiffArgs;
+use crate::deploy::context::Context;
 use crate::deploy::draft::{Draft, draft};
-use crate::deploy::goals::{self, Wish};
-use crate::deploy::{store, values};
+use crate::deploy::goals;
+use crate::deploy::values;
 use crate::domain::plan::{Action, Step};
 use crate::domain::request::Request;
 use crate::domain::tree::{Class, Content};
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Kind, Operation, Place, Result};
 use crate::doors::disk;
 use crate::format::merge::unified_diff;
 use crate::render;
 
 use super::answer::Answer;
-use super::{change, source};
+use super::{change, sources};
 
 pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     change::not_interrupted(place)?;
-    let last = store::record(place)?
-        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install --dry-run"))?;
-    let request = Request { source: source(&args.bundle), ..Request::default() };
-    let bundle = super::bundle(place, &request.source)?;
-    let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
+    let context = Context::load(place)?;
+    let record = context.deployed()?;
+    let request = Request { source: sources::named(&args.bundle), ..Request::default() };
+    let bundle = sources::bundle(place, &request.source)?;
+    let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let wish = Wish::again(place, &bundle, &request, &last, &values);
-    let drafted = draft(place, Some(&last), goals::from_request(&wish)?.goal)?;
+    let goal = goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, false)?;
+    let drafted = draft(&context, goal)?;
     let text = text(&bundle, &drafted)?;
     let data = change::data(&drafted, None);
     if text.is_empty() {

@@ -7,12 +7,14 @@ use crate::cli::{Common, DoctorArgs, DoctorTopic};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::{lost, store};
-use crate::domain::check::{Finding, Status};
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, prompt, term};
+use crate::domain::Operation;
+use crate::domain::check::{CheckName, Finding, Status};
+use crate::domain::{Hint, Kind, Place, Result};
+use crate::doors::disk;
+use crate::release::session;
 
 use super::answer::Answer;
-use super::{change, conflicts, prerequisites, releases, report, status};
+use super::{change, conflicts, prerequisites, report, status};
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
     if args.topic == Some(DoctorTopic::Net) {
@@ -30,9 +32,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     } else {
         format!("{} found", crate::domain::name::count(failed, "problem"))
     };
-    let interrupted =
-        checks.0.iter().any(|check| check.check_name == "no_interrupted_run" && check.status == Status::Fail);
-    let answer = Answer::new(summary).text(text.join("\n")).data(json!({ "checks": checks.0 }));
+    let interrupted = checks
+        .0
+        .iter()
+        .any(|check| check.check_name == CheckName::NoInterruptedRun && check.status == Status::Fail);
+    let answer = Answer::new(summary).text(text.join("\n")).data(json!({ "checks": checks.json() }));
     Ok(match (interrupted, failed) {
         (true, _) => answer.exit(Kind::Pending),
         (false, 0) => answer,
@@ -42,27 +46,19 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     let interrupted = recover::look(place)?.is_some();
-    if !interrupted && lost::is_lost(place) {
+    if !interrupted && store::is_lost(place) {
         return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to take back"));
     }
-    if !interrupted && !releases::unfinished(place)? {
+    if !interrupted && !session::unfinished(place)? {
         return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
     }
-    if !yes {
-        if !term::is_interactive() {
-            return Err(Error::usage("doctor --repair changes files, and there is no terminal to ask on")
-                .hint("gwinstall doctor --repair --yes"));
-        }
-        let question = if interrupted {
-            "Take back what the interrupted run changed?"
-        } else {
-            "Complete the interrupted self-update, or take it back?"
-        };
-        if !prompt::confirm(question, true)? {
-            return Err(prompt::stopped());
-        }
-    }
-    change::recover_first(place, "doctor", common.lock_wait)?;
+    let question = if interrupted {
+        "Undo what the interrupted run changed?"
+    } else {
+        "Complete the interrupted self-update, or undo it?"
+    };
+    change::consent(yes, question, true)?;
+    change::recover_first(place, Operation::Repair, common.lock_wait)?;
     Ok(Answer::new("repaired").text(if interrupted {
         "Repaired: everything is as it was before the interrupted run."
     } else {
@@ -72,8 +68,8 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
 
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let interrupted = recover::look(place)?;
-    checks.run("no_interrupted_run", || match &interrupted {
-        None if releases::unfinished(place).unwrap_or(true) => {
+    checks.run(CheckName::NoInterruptedRun, || match &interrupted {
+        None if session::unfinished(place).unwrap_or(true) => {
             Finding::fail("a self-update was interrupted").hint("gwinstall doctor --repair --yes")
         }
         None => Finding::pass("no run was interrupted"),
@@ -83,19 +79,20 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
         }
         Some(found) => Finding::fail(report::interruption(found)).hint("gwinstall doctor --repair --yes"),
     });
-    checks.run("target_directory_writable", || checks::target_writable(place));
-    checks.run("disk_space_sufficient", || checks::disk_space(place));
+    checks.run(CheckName::TargetDirectoryWritable, || checks::target_writable(place));
+    checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
     let record = store::record_as_found(place)?;
-    checks.run("deployed", || match &record {
+    checks.run(CheckName::Deployed, || match &record {
         Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
-        None if lost::is_lost(place) => {
+        None if store::is_lost(place) => {
             let refusal = lost::refusal(place);
             let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));
-            Finding::fail(format!("{}{why}", refusal.message())).hint(refusal.advice().unwrap_or_default())
+            Finding::fail(format!("{}{why}", refusal.message()))
+                .hint(refusal.advice().cloned().unwrap_or_else(|| Hint::run(&["doctor"])))
         }
         None => Finding::warn("nothing is deployed").hint("gwinstall install"),
     });
-    checks.run("settings_ledger_readable", || {
+    checks.run(CheckName::SettingsLedgerReadable, || {
         if status::ledger_is_sound(place) {
             Finding::pass("what settings.json held before us is known")
         } else {
@@ -106,7 +103,7 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     conflicts::examine(checks, place, record.as_ref())?;
     let Some(record) = record else { return Ok(()) };
     checks::live(checks, place, &record);
-    checks.run("directory_private", || match disk::mode(&place.target) {
+    checks.run(CheckName::DirectoryPrivate, || match disk::mode(&place.target) {
         Some(mode) if mode & 0o077 == 0 => {
             Finding::pass(format!("{} has mode {mode:04o}", place.show(&place.target)))
         }

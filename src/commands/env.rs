@@ -8,16 +8,19 @@ use serde_json::{Value as Json, json};
 use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::cli::{Common, EnvCommand};
 use crate::deploy::checks::{self, Checks};
-use crate::deploy::values::{self, MASTER_KEY, Values};
-use crate::deploy::{goals, store};
-use crate::domain::check::{Finding, Status};
+use crate::deploy::context::Context;
+use crate::deploy::values;
+use crate::deploy::values::Values;
+use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::name::{count, printable};
 use crate::domain::place::files;
 use crate::domain::record::Record;
+use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, mask, mask_userinfo};
 use crate::domain::{Kind, Place, Result};
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::render::MASTER_KEY;
 use crate::render::{self, Choice, Need};
 
 use super::answer::Answer;
@@ -27,13 +30,14 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     if let EnvCommand::Set { name, from, confirm } = command {
         return env_set::run(place, common, name, from.as_deref(), confirm);
     }
-    let record = store::record(place)?;
-    let bundle = super::bundle_of(place, record.as_ref())?;
+    let context = Context::load(place)?;
+    let record = context.recorded()?;
+    let bundle = super::sources::deployed(place, record)?;
     let request = Request::default();
-    let choice = render::choose(&bundle.catalog, &request, record.as_ref().map(|record| &record.request))?;
+    let choice = render::choose(&bundle.catalog, &request, record.map(|record| &record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let file = DotEnv::parse(&goals::env_file(place)?.text);
-    let scene = Scene { place, record: record.as_ref(), choice: &choice, values: &values, file: &file };
+    let file = DotEnv::parse(&context.env()?.text);
+    let scene = Scene { place, record, choice: &choice, values: &values, file: &file };
     match command {
         EnvCommand::Check => scene.check(),
         _ => Ok(scene.list()),
@@ -90,10 +94,15 @@ impl<'a> Scene<'a> {
         let secret = self.catalog().is_secret(name);
         if let Some(value) = self.file.get(name).filter(|value| !is_placeholder(value)) {
             let source = self.record.and_then(|record| record.environment_variables.get(name));
-            let source = source.map_or("in .env, put there by you", |known| words(&known.source));
+            let source = source.map_or("in .env, put there by you", |known| words(known.source));
             return (Some(masked(value, secret)), source.to_owned());
         }
-        match self.values.found.get(name).filter(|value| need.is_some() && value.source != "generated") {
+        match self
+            .values
+            .found
+            .get(name)
+            .filter(|value| need.is_some() && value.source != ValueSource::Generated)
+        {
             Some(value) => {
                 let text = value.text.expose();
                 let next = if self.record.is_some() {
@@ -175,16 +184,16 @@ impl<'a> Scene<'a> {
             }
             None => format!("export {first}=…, or write it to ~/.claude/.env; then: gwinstall install"),
         };
-        Finding { hint: Some(hint), ..finding }
+        Finding { hint: Some(hint.into()), ..finding }
     }
 
     fn check(&self) -> Result<Answer> {
         let missing = self.missing();
         let mut checks = Checks::default();
-        checks.run("required_env_vars_present", || self.required(&missing));
+        checks.run(CheckName::RequiredEnvVarsPresent, || self.required(&missing));
         if self.record.is_some() {
-            checks.run("env_file_permissions", || checks::private(self.place, files::ENV));
-            checks.run("env_file_readable", || readable(self.file));
+            checks.run(CheckName::EnvFilePermissions, || checks::private(self.place, files::ENV));
+            checks.run(CheckName::EnvFileReadable, || readable(self.file));
         }
         conflicts::examine(&mut checks, self.place, self.record)?;
         let lines: Vec<String> = checks.0.iter().map(report::check_line).collect();
@@ -198,7 +207,7 @@ impl<'a> Scene<'a> {
         };
         let answer = Answer::new(summary)
             .text(lines.join("\n"))
-            .data(json!({ "checks": checks.0, "missing": missing, "preset": self.choice.preset.name }));
+            .data(json!({ "checks": checks.json(), "missing": missing, "preset": self.choice.preset.name }));
         Ok(if failed == 0 { answer } else { answer.exit(Kind::Failed) })
     }
 }
@@ -247,18 +256,18 @@ fn masked(value: &str, secret: bool) -> String {
     if secret || looks_secret(value) { mask(value) } else { printable(&mask_userinfo(value)) }
 }
 
-/// The words of `EnvRecord::source` for a person.
-pub(super) fn words(source: &str) -> &'static str {
+/// Where a value came from, for a person.
+pub(super) fn words(source: ValueSource) -> &'static str {
     match source {
-        "flag" => "from a flag of the installation",
-        "environment" => "from the environment",
-        "file" => "from a file",
-        "rc" => "from a shell start file",
-        "gcloud" => "from gcloud's login",
-        "default" => "the default",
-        "generated" => "generated",
-        "prompt" => "set with env set",
-        _ => "in .env",
+        ValueSource::Flag => "from a flag of the installation",
+        ValueSource::Environment => "from the environment",
+        ValueSource::File => "from a file",
+        ValueSource::Rc => "from a shell start file",
+        ValueSource::Gcloud => "from gcloud's login",
+        ValueSource::Default => "the default",
+        ValueSource::Generated => "generated",
+        ValueSource::Prompt => "set with env set",
+        ValueSource::Placeholder => "in .env",
     }
 }
 

@@ -7,25 +7,20 @@ use serde_json::json;
 
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs};
-use crate::deploy::backup::BEFORE_A_VALUE;
-use crate::deploy::draft::{Draft, EnvFile, draft};
-use crate::deploy::goals::{self, Extent, Wish};
-use crate::deploy::values::{self, MASTER_KEY, Values};
-use crate::deploy::{checks, store};
-use crate::domain::name::{closest, printable, shell_word};
-use crate::domain::record::{EnvRecord, Origin, Record};
+use crate::deploy::draft::Draft;
+use crate::deploy::{checks, goals, values};
+use crate::domain::name::{closest, printable};
+use crate::domain::record::{Record, ValueSource};
 use crate::domain::request::Request;
-use crate::domain::secret::{looks_secret, masked};
-use crate::domain::tree::Class;
-use crate::domain::{Error, Kind, Place, Result, Secret, Sha256};
+use crate::domain::secret::masked;
+use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
-use crate::format::dotenv::DotEnv;
-use crate::render;
+use crate::render::{self, Value};
 
 use super::answer::Answer;
-use super::change::{self, Change};
+use super::change::Change;
 use super::env_value::{Given, given};
-use super::report;
+use super::{report, sources};
 
 pub(super) fn run(
     place: &Place,
@@ -34,77 +29,57 @@ pub(super) fn run(
     from: Option<&Path>,
     confirm: &ConfirmArgs,
 ) -> Result<Answer> {
-    demand_name(name)?;
-    let change = Change::new(place, common, confirm, BEFORE_A_VALUE);
-    change.recover()?;
-    let last = store::record(place)?.ok_or_else(|| {
+    require_name(name)?;
+    let mut change = Change::open(place, common, confirm, Operation::SetValue)?;
+    let record = change.context.recorded()?.ok_or_else(|| {
         Error::usage("nothing is deployed yet, so there is no .env to write to")
-            .hint(format!("gwinstall install takes {name} from the environment or ~/.claude/.env"))
+            .hint(Hint::run(&["install"]).to(format!("take {name} from the environment or ~/.claude/.env")))
     })?;
-    let bundle = super::bundle_of(place, Some(&last))?;
+    let bundle = sources::deployed(place, Some(record))?;
     note_name(&bundle.catalog, name);
-    if !confirm.dry_run {
-        let from = from.map_or("PATH".to_owned(), |from| shell_word(&printable(&from.to_string_lossy())));
-        super::demand_consent(confirm, &format!("gwinstall env set {name} --from {from}"))?;
-    }
+    change.require_consent()?;
     let request = Request::default();
-    let choice = render::choose(&bundle.catalog, &request, Some(&last.request))?;
+    let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let Given { text, notes } = given(name, bundle.catalog.variable(name), value_of(name, from)?.expose())?;
-    let value = Secret::new(text);
     notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
     if bundle.catalog.variable(name).is_some() && !render::needs(&choice).iter().any(|(used, _)| used == name)
     {
-        term::talk(&format!("note: the preset {} makes no use of {name}", choice.preset.name));
+        term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
     }
-    // Only this variable changes: what else could be found now is for the next installation.
-    let google_login = values::gather(place, &choice, &request)?.google_login;
-    let values = Values { google_login, ..Values::default() };
-    let setting = Setting { name, value: &value, source: if from.is_some() { "file" } else { "prompt" } };
-    let wish = Wish {
-        extent: Extent::Values,
-        operation: "env",
-        env: Some(setting.written(place)?),
-        ..Wish::again(place, &bundle, &request, &last, &values)
-    };
-    let mut drafted = setting.drafted(place, &last, &wish)?;
-    if drafted.plan.is_empty() {
-        return Ok(Answer::new("nothing to do")
-            .text(format!("Nothing to do: {name} has this value already."))
-            .data(json!({ "name": name, "changed": false })));
+    let source = if from.is_some() { ValueSource::File } else { ValueSource::Prompt };
+    let values =
+        values::gather(place, &choice, &request)?.setting(name, Value { text: Secret::new(text), source });
+    let goal = goals::from_choice(&change.context, Operation::SetValue, &bundle, &choice, &values, false)?;
+    let draft = change.draft(goal)?;
+    change.facts.insert("name".to_owned(), json!(name));
+    if draft.plan.is_empty() {
+        change.facts.insert("changed".to_owned(), json!(false));
+        return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {name} has this value already.")));
     }
-    let summary = format!("Set {name}\n{}", report::plan(&drafted, true));
-    if confirm.dry_run {
-        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
-        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
+    if !change.is_dry() {
+        change.facts.insert("changed".to_owned(), json!(true));
     }
-    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(prompt::stopped());
-    };
-    let mut data = change::data(&drafted, Some(&outcome));
-    data["name"] = json!(name);
-    data["changed"] = json!(true);
-    Ok(Answer::new(format!("{name} is set")).text(told(place, name, &drafted)).data(data))
+    let summary = format!("Set {name}\n{}", report::plan(&draft, true));
+    change.carry_out(draft, &summary, |draft, _| {
+        Ok(Answer::new(format!("{name} is set")).text(done(place, name, draft)))
+    })
 }
 
-fn told(place: &Place, name: &str, drafted: &Draft) -> String {
+fn done(place: &Place, name: &str, draft: &Draft) -> String {
     let mut text = format!("{name} is set.");
-    let record = drafted.record.as_ref();
-    if !drafted.changed_keys.is_empty() {
-        text.push_str(
-            "\n  Claude Code's settings follow; open sessions keep the old ones until they are restarted.",
-        );
+    if !draft.changed_keys.is_empty() {
+        text.push_str(&format!("\n  Claude Code's settings follow. {}", report::OPEN_SESSIONS));
     }
-    let port = record.and_then(|record| record.gateway_url.rsplit(':').next()?.parse().ok());
-    if let Some(port) = port.filter(|_| !place.staged)
-        && matches!(checks::running(place, port), checks::Running::Ours(_))
-    {
-        text.push_str("\n  The running gateway still has the old value: gwinstall restart");
+    let port = draft.record.as_ref().and_then(Record::port).filter(|_| !place.staged);
+    if port.is_some_and(|port| matches!(checks::running(place, port), checks::Running::Ours(_))) {
+        let restart = term::command(&["restart"]);
+        text.push_str(&format!("\n  The running gateway still has the old value: {restart}"));
     }
     text
 }
 
 /// Names as programs use them; anything else is more likely a slip than a variable.
-fn demand_name(name: &str) -> Result<()> {
+fn require_name(name: &str) -> Result<()> {
     let good = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
         && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && name.len() <= 200;
@@ -118,14 +93,14 @@ fn demand_name(name: &str) -> Result<()> {
     let shown = masked(name).unwrap_or_else(|| printable(name));
     Err(Error::usage(format!("{shown:?} is not the name of a variable"))
         .because("a name holds capital letters, digits and _, and does not begin with a digit")
-        .hint("gwinstall env list"))
+        .hint(Hint::run(&["env", "list"])))
 }
 
 /// For a value that was given on the command line, of which nothing is repeated.
 pub(super) fn name_alone(name: &str) -> Error {
     let shown = masked(name).unwrap_or_else(|| printable(name));
     Error::usage("give the name alone; a value on a command line is visible to every process")
-        .hint(format!("gwinstall env set {shown}"))
+        .hint(Hint::run(&["env", "set", &shown]))
 }
 
 fn note_name(catalog: &Catalog, name: &str) {
@@ -156,54 +131,4 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;
     Ok(Secret::new(text))
-}
-
-struct Setting<'a> {
-    name: &'a str,
-    value: &'a Secret,
-    source: &'a str,
-}
-
-impl Setting<'_> {
-    /// `.env` with the value in it.
-    fn written(&self, place: &Place) -> Result<EnvFile> {
-        let found = goals::env_file(place)?;
-        let mut file = DotEnv::parse(&found.text);
-        file.set(self.name, &render::one_line(self.name, self.value.expose())).map_err(|why| {
-            Error::usage(format!("the value of {} cannot be written to .env", self.name)).because(why)
-        })?;
-        Ok(EnvFile { text: file.to_text(), ..found })
-    }
-
-    fn drafted(&self, place: &Place, last: &Record, wish: &Wish<'_>) -> Result<Draft> {
-        let mut goal = goals::from_request(wish)?.goal;
-        if let Some(record) = &mut goal.record {
-            let known = last.environment_variables.get(self.name);
-            record
-                .environment_variables
-                .insert(self.name.to_owned(), self.entry(&wish.bundle.catalog, known));
-        }
-        goal.env_summary.push_str(&format!("set {}\n", self.name));
-        let mut draft = draft(place, Some(last), goal)?;
-        for step in draft.plan.steps.iter_mut().filter(|step| step.class == Class::Env) {
-            step.reason = "the value that you give";
-        }
-        Ok(draft)
-    }
-
-    /// The value is the user's from now on.
-    fn entry(&self, catalog: &Catalog, known: Option<&EnvRecord>) -> EnvRecord {
-        let value = self.value.expose();
-        let secret = catalog.is_secret(self.name)
-            || value.contains('@')
-            || looks_secret(value)
-            || known.is_some_and(|known| known.secret);
-        EnvRecord {
-            origin: Origin::User,
-            source: self.source.to_owned(),
-            secret: secret || self.name == MASTER_KEY,
-            sha256: (!secret).then(|| Sha256::of(value.as_bytes())),
-            value: if secret { "set".to_owned() } else { value.to_owned() },
-        }
-    }
 }

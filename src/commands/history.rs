@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::HistoryArgs;
 use crate::domain::name::{count, printable};
-use crate::domain::{Error, Place, Result};
+use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::disk;
 
 use super::answer::Answer;
@@ -14,9 +14,7 @@ const LINE: u64 = 4096;
 
 pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
     if args.limit == 0 {
-        return Err(
-            Error::usage("--limit 0: that is no operation at all").hint("gwinstall history --limit 1")
-        );
+        return Err(Error::usage("--limit must be at least 1").hint(Hint::run(&["history", "--limit", "1"])));
     }
     let path = place.log();
     let len = disk::facts(&path).map_or(0, |(len, _)| len);

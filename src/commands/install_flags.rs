@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli::InstallArgs;
+use crate::domain::request::GatewayType;
 use crate::domain::request::{self, Proxy, Request};
 use crate::domain::secret::looks_like_key;
 use crate::domain::url::HttpUrl;
@@ -44,7 +45,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
     Ok(Request {
         preset: args.preset.clone(),
         models: args.models.as_deref().map(request::models).transpose()?,
-        gateway_type: args.gateway_type.as_deref().map(request::gateway_type).transpose()?,
+        gateway_type: args.gateway_type.as_deref().map(GatewayType::parse).transpose()?,
         gateway_url: args
             .gateway_url
             .as_deref()
@@ -52,8 +53,12 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
             .transpose()?,
         auth_token: auth_token(args)?,
         proxy: proxy(place, args)?,
-        source: super::source(&args.bundle),
+        source: super::sources::named(&args.bundle),
         flags,
+        force: args.force,
+        start: args.start,
+        strict: args.strict,
+        answered: false,
     })
 }
 

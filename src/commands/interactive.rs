@@ -6,6 +6,7 @@ use crate::bundle::Catalog;
 use crate::bundle::catalog::{Model, Preset};
 use crate::domain::name::{count, mask_or_show};
 use crate::domain::record::Record;
+use crate::domain::record::ValueSource;
 use crate::domain::request::{self, Request};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Place, Result};
@@ -17,7 +18,7 @@ use super::env::words;
 
 /// Asks for everything that an install needs. `last` is what is deployed.
 pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) -> Result<Request> {
-    let mut request = Request::default();
+    let mut request = Request { answered: true, ..Request::default() };
     if let Some(last) = last
         && !choose_again(place, last)?
     {
@@ -46,7 +47,7 @@ pub(super) fn show_found(values: &[(&String, &Value)], secret: &dyn Fn(&str) -> 
         term::talk(&format!(
             "  {name} = {} ({})",
             mask_or_show(value.text.expose(), secret(name)),
-            if value.source == "flag" { "as you answered" } else { words(value.source) }
+            if value.source == ValueSource::Flag { "as you answered" } else { words(value.source) }
         ));
     }
 }
@@ -83,9 +84,9 @@ fn preset<'a>(catalog: &'a Catalog, last: Option<&Record>) -> Result<&'a Preset>
 /// Address and token of a gateway that somebody else runs.
 fn gateway(preset: &Preset, request: &mut Request) -> Result<()> {
     let kinds = &preset.gateway_types;
-    let items: Vec<Item> = kinds.iter().map(|kind| Item::new(kind, "")).collect();
+    let items: Vec<Item> = kinds.iter().map(|kind| Item::new(kind.word(), "")).collect();
     let kind = prompt::choose("Gateway type", &items, 0)?.ok_or_else(stopped)?;
-    request.gateway_type = Some(kinds[kind].clone());
+    request.gateway_type = Some(kinds[kind]);
     let known = system::variable("ANTHROPIC_BASE_URL");
     let check = |text: &str| HttpUrl::parse("the URL", text).map(drop);
     let url = prompt::ask("Gateway URL", known.as_deref(), &check)?.ok_or_else(stopped)?;

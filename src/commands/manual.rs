@@ -5,38 +5,44 @@ use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
-use crate::bundle::{self, Catalog, build};
+use crate::bundle::{Bundle, Catalog, build};
 use crate::cli::{Cli, CompletionsArgs, HelpArgs};
-use crate::domain::name::{closest, printable};
-use crate::domain::request::GATEWAY_TYPES;
+use crate::domain::name::printable;
+use crate::domain::request::GatewayType;
 use crate::domain::secret::masked;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Result};
 
 use super::answer::Answer;
+use super::wrong_input::nearest;
 
 /// `help [COMMAND]`: what `--help` says.
 pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
     let mut program = Cli::command();
     program.build();
     let mut command = &mut program;
+    let mut path = vec!["help".to_owned()];
     for word in &args.command {
         let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
         let unknown = || {
             let shown = masked(word).unwrap_or_else(|| printable(word));
-            let error = Error::usage(format!("there is no command {shown:?}"));
-            match closest(word, names.iter().map(String::as_str)).first() {
-                Some(near) => error.hint(format!("gwinstall help {near}")),
-                None => error.hint("gwinstall help"),
-            }
+            let near = nearest(word, names.iter().map(String::as_str)).map(str::to_owned);
+            let path: Vec<String> = path.iter().cloned().chain(near).collect();
+            Error::usage(format!("there is no command {shown:?}")).hint(Hint::run(&path))
         };
         command = command.find_subcommand_mut(word).ok_or_else(unknown)?;
+        path.push(word.clone());
     }
     let help = command.render_help().to_string();
     Ok(Answer::new("how to use it").data(json!({ "help": help })).quoting(help))
 }
 
 pub(super) fn version() -> Answer {
-    let data = json!({ "version": build::VERSION, "seq": build::seq(), "target": build::TARGET });
+    let data = json!({
+        "version": build::VERSION,
+        "seq": build::seq(),
+        "target": build::TARGET,
+        "commit": build::COMMIT,
+    });
     Answer::new(format!("gwinstall {}", build::VERSION)).data(data)
 }
 
@@ -44,7 +50,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
     let mut script = Vec::new();
     clap_complete::generate(
         args.shell,
-        &mut offered(&Cli::command(), &bundle::embedded()?.catalog),
+        &mut offered(&Cli::command(), &Bundle::embedded()?.catalog),
         "gwinstall",
         &mut script,
     );
@@ -61,7 +67,7 @@ fn offered(command: &Command, catalog: &Catalog) -> Command {
         let names: Vec<&str> = match arg.get_id().as_str() {
             "preset" => catalog.presets.iter().map(|preset| preset.name.as_str()).collect(),
             "models" => catalog.models.iter().map(|model| model.id.as_str()).collect(),
-            "gateway_type" => GATEWAY_TYPES.to_vec(),
+            "gateway_type" => GatewayType::ALL.map(GatewayType::word).to_vec(),
             _ => return arg,
         };
         arg.value_parser(PossibleValuesParser::new(names.into_iter().map(lasting)))

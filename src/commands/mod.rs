@@ -4,6 +4,7 @@ pub mod answer;
 mod backup;
 mod backup_diff;
 mod change;
+mod config;
 mod conflicts;
 mod diff;
 mod doctor;
@@ -12,13 +13,14 @@ mod drift;
 mod env;
 mod env_set;
 mod env_value;
-mod explain;
 mod gateway;
+mod habits;
 mod history;
 mod install;
 mod install_flags;
-mod install_told;
+mod install_report;
 mod interactive;
+mod invocation;
 mod manual;
 mod manual_page;
 mod models;
@@ -27,13 +29,13 @@ mod place;
 mod pointed;
 mod prerequisites;
 mod presets;
-mod releases;
 mod report;
 mod resolve;
 mod rollback;
 mod self_update;
 mod shell_files;
 mod signed;
+mod sources;
 mod starting;
 mod status;
 mod switch;
@@ -42,18 +44,11 @@ mod templates;
 mod uninstall;
 pub mod usage;
 mod validate;
+mod wrong_input;
 
-use std::collections::BTreeSet;
-
-use crate::bundle::Bundle;
-use crate::cli::{
-    BackupCommand, BundleArgs, Cli, Color, Command, Common, ConfirmArgs, EnvCommand, ModelsCommand,
-    PresetsCommand,
-};
-use crate::domain::record::Record;
-use crate::domain::request::Source;
-use crate::domain::{Error, Place, Result};
-use crate::doors::{disk, system, term};
+use crate::cli::{BackupCommand, Cli, Color, Command, Common, EnvCommand, ModelsCommand, PresetsCommand};
+use crate::domain::{Operation, Result};
+use crate::doors::{system, term};
 use crate::gateway::Verb;
 
 use answer::Answer;
@@ -108,6 +103,7 @@ pub fn verb(cli: &Cli) -> &'static str {
             BackupCommand::Diff { .. } => "backup-diff",
             BackupCommand::Export { .. } => "backup-export",
             BackupCommand::Import { .. } => "backup-import",
+            BackupCommand::Restore(_) => "rollback",
         },
         Some(Command::Resolve(_)) => "resolve",
         Some(Command::Models(command)) => match command {
@@ -123,6 +119,7 @@ pub fn verb(cli: &Cli) -> &'static str {
             EnvCommand::Check => "env-check",
             EnvCommand::Set { .. } => "env-set",
         },
+        Some(Command::Config(_)) => "config-path",
         Some(Command::Start) => "start",
         Some(Command::Stop) => "stop",
         Some(Command::Restart) => "restart",
@@ -148,8 +145,8 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Update(args)) => install::update(&place()?, common, args),
         Some(Command::Rollback(args)) => rollback::run(&place()?, common, args),
         Some(Command::Uninstall(args)) => uninstall::run(&place()?, common, args),
-        Some(Command::Off(args)) => switch::run(&place()?, common, args, true),
-        Some(Command::On(args)) => switch::run(&place()?, common, args, false),
+        Some(Command::Off(args)) => switch::run(&place()?, common, args, Operation::Off),
+        Some(Command::On(args)) => switch::run(&place()?, common, args, Operation::On),
         Some(Command::Diff(args)) => diff::run(&place()?, args),
         Some(Command::History(args)) => history::run(&place()?, args),
         Some(Command::Doctor(args)) => doctor::run(&place()?, common, args),
@@ -163,6 +160,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Models(command)) => models::run(&place()?, common, command),
         Some(Command::Presets(command)) => presets::run(&place()?, command),
         Some(Command::Env(command)) => env::run(&place()?, common, command),
+        Some(Command::Config(command)) => config::run(&place()?, command),
         Some(Command::Start) => gateway::run(&place()?, Verb::Start),
         Some(Command::Stop) => gateway::run(&place()?, Verb::Stop),
         Some(Command::Restart) => gateway::run(&place()?, Verb::Restart),
@@ -174,66 +172,4 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Version) => Ok(manual::version()),
         Some(Command::Help(args)) => manual::help(args),
     }
-}
-
-/// Without a terminal a change needs `--yes`; `command` is what to type.
-fn demand_consent(confirm: &ConfirmArgs, command: &str) -> Result<()> {
-    if confirm.yes || term::is_interactive() {
-        return Ok(());
-    }
-    Err(Error::usage("this changes files, and there is no terminal to ask on")
-        .hint(format!("{command} --yes (or --dry-run to see what it would do)")))
-}
-
-/// The source that the flags name.
-fn source(args: &BundleArgs) -> Source {
-    match (&args.source_dir, &args.bundle, args.embedded) {
-        (Some(dir), _, _) => Source::Directory(dir.clone()),
-        (_, Some(file), _) => Source::File(file.clone()),
-        (_, _, true) => Source::Embedded,
-        _ => Source::Newest,
-    }
-}
-
-/// Reads the bundle of a source, with the user's own presets laid over it.
-fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
-    let bundle = match source {
-        Source::Directory(dir) => releases::directory(dir),
-        Source::File(file) => releases::bundle_file(place, file),
-        Source::Newest => releases::newest_bundle(place),
-        Source::Embedded => crate::bundle::embedded(),
-    }?;
-    if let Source::Directory(dir) = source {
-        templates::demand_sound(place, &bundle, &|file| Some(dir.join(file)))?;
-    }
-    let own = place.config_dir.join("presets");
-    let names = disk::list(&own)?;
-    if names.is_empty() {
-        return Ok(bundle);
-    }
-    // Unsigned like a source directory, and under the same rule of a managed machine.
-    releases::permit_unsigned()?;
-    let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
-    let bundle = bundle.with_presets_of(&own)?;
-    templates::demand_sound(place, &bundle, &|file| {
-        let lies_in = |name: &String| Some(own.join(name).join(file)).filter(|path| disk::exists(path));
-        if shipped.contains(file) { None } else { names.iter().find_map(lies_in) }
-    })?;
-    Ok(bundle)
-}
-
-/// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.
-fn source_of(last: Option<&Record>) -> Source {
-    let directory =
-        last.filter(|last| last.bundle.origin == "directory").and_then(|last| last.bundle.path.as_ref());
-    directory.map_or(Source::Newest, |dir| Source::Directory(dir.into()))
-}
-
-/// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
-fn bundle_of(place: &Place, last: Option<&Record>) -> Result<Bundle> {
-    bundle(place, &source_of(last)).or_else(|error| {
-        let embedded = crate::bundle::embedded()?;
-        let unknown = last.is_some_and(|last| embedded.catalog.preset(&last.preset).is_none());
-        if unknown { Err(error) } else { Ok(embedded) }
-    })
 }

@@ -6,19 +6,20 @@ use serde_json::json;
 use crate::bundle::Bundle;
 use crate::bundle::catalog::{Catalog, Model};
 use crate::cli::{Common, ConfirmArgs, ModelsCommand};
-use crate::deploy::store;
+use crate::deploy::lost;
+use crate::domain::Operation;
 use crate::domain::name::{closest, count, list, printable};
 use crate::domain::record::Record;
 use crate::domain::request::Request;
-use crate::domain::{Error, Place, Result};
+use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{system, term};
 use crate::render;
 
 use super::answer::Answer;
 use super::change::Change;
-use super::install::{self, Options};
 use super::models_check;
 use super::table::columns;
+use super::{install, sources};
 
 pub(super) fn run(place: &Place, common: &Common, command: &ModelsCommand) -> Result<Answer> {
     match command {
@@ -30,8 +31,8 @@ pub(super) fn run(place: &Place, common: &Common, command: &ModelsCommand) -> Re
 }
 
 fn show(place: &Place) -> Result<Answer> {
-    let last = store::record(place)?;
-    let bundle = super::bundle_of(place, last.as_ref())?;
+    let last = lost::record(place)?;
+    let bundle = sources::deployed(place, last.as_ref())?;
     let deployed = last.map(|last| last.models).unwrap_or_default();
     let today = system::now().date();
     let head = ["MODEL", "TIER", "IN", "OUT", "CONTEXT", "ANSWER", "RETIRES", "SUCCESSOR", "DEPLOYED"];
@@ -114,31 +115,27 @@ fn change(
     typed: &[String],
     verb: Verb,
 ) -> Result<Answer> {
-    let change = Change::new(place, common, confirm, "models");
-    change.recover()?;
-    let last = store::record(place)?.ok_or_else(|| {
-        let install = match verb {
-            Verb::Add => format!("gwinstall install --models {}", typed.join(",")),
-            Verb::Remove => "gwinstall install".to_owned(),
-        };
-        Error::usage("nothing is deployed yet").hint(install)
-    })?;
-    let source = super::source_of(Some(&last));
-    let bundle = super::bundle(change.place, &source)?;
+    let change = Change::open(place, common, confirm, Operation::Models)?;
     let typed: Vec<String> = typed.iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
-    demand_litellm(&bundle, &last)?;
+    let record = change.context.recorded()?.ok_or_else(|| {
+        let names = typed.join(",");
+        Error::usage("nothing is deployed yet").hint(match verb {
+            Verb::Add => Hint::run(&["install", "--models", &names]),
+            Verb::Remove => Hint::run(&["install"]),
+        })
+    })?;
+    let source = sources::of_record(Some(record));
+    let bundle = sources::bundle(place, &source)?;
+    require_litellm(&bundle, record)?;
     let models = match verb {
-        Verb::Add => added(&bundle.catalog, &last, &typed)?,
-        Verb::Remove => removed(&bundle, &last, &typed)?,
+        Verb::Add => added(&bundle.catalog, record, &typed)?,
+        Verb::Remove => removed(&bundle, record, &typed)?,
     };
     let Some(models) = models else {
         let text = format!("Nothing to do: {} deployed already.", are(&typed));
-        return Ok(Answer::new("nothing to do").text(text).data(json!({ "models": last.models })));
+        return Ok(Answer::new("nothing to do").text(text).data(json!({ "models": record.models })));
     };
-    if !confirm.dry_run {
-        let word = if verb == Verb::Add { "add" } else { "remove" };
-        super::demand_consent(confirm, &format!("gwinstall models {word} {}", typed.join(" ")))?;
-    }
+    change.require_consent()?;
     for model in
         models.iter().filter_map(|id| bundle.catalog.model(id)).filter(|model| typed.contains(&model.id))
     {
@@ -149,12 +146,7 @@ fn change(
             ));
         }
     }
-    let request = Request { models: Some(models), source, ..Request::default() };
-    install::deploy(
-        &change,
-        &request,
-        &Options { force: false, start: false, strict: false, show_values: false },
-    )
+    install::deploy(change, bundle, &Request { models: Some(models), source, ..Request::default() })
 }
 
 fn are(names: &[String]) -> String {
@@ -162,13 +154,16 @@ fn are(names: &[String]) -> String {
 }
 
 /// Elsewhere the list is three names in a fixed order, for the three sizes that Claude Code knows.
-fn demand_litellm(bundle: &Bundle, last: &Record) -> Result<()> {
+fn require_litellm(bundle: &Bundle, last: &Record) -> Result<()> {
     if bundle.catalog.preset(&last.preset).is_some_and(|preset| preset.base.is_some()) {
         return Ok(());
     }
     Err(Error::usage(format!("the preset {} runs no LiteLLM here, so it has no list of models", last.preset))
         .because("which models there are is up to the gateway")
-        .hint("to name the three that Claude Code asks for: gwinstall install --models OPUS,SONNET,HAIKU"))
+        .hint(
+            Hint::run(&["install", "--models", "OPUS,SONNET,HAIKU"])
+                .to("name the three that Claude Code asks for"),
+        ))
 }
 
 /// The deployed models and further ones; `None` when they are all there.
@@ -195,14 +190,16 @@ fn removed(bundle: &Bundle, last: &Record, typed: &[String]) -> Result<Option<Ve
         if bundle.catalog.model(name).is_some() {
             return Err(Error::usage(format!("{name} is not deployed"))
                 .because(format!("deployed: {}", last.models.join(", ")))
-                .hint("gwinstall models list"));
+                .hint(Hint::run(&["models", "list"])));
         }
         return Err(unknown(name, last.models.iter().map(String::as_str).collect(), "deployed"));
     }
     let left: Vec<String> = last.models.iter().filter(|id| !typed.contains(id)).cloned().collect();
     if left.is_empty() {
         return Err(Error::usage(format!("{} the last of the gateway, and it needs one", are(typed))).hint(
-            "to take everything out: gwinstall uninstall; to deploy others first: gwinstall models add NAME",
+            Hint::run(&["models", "add", "NAME"])
+                .to("deploy another one first")
+                .or(Hint::run(&["uninstall"]).to("remove the gateway")),
         ));
     }
     let request = Request { models: Some(left.clone()), ..Request::default() };
@@ -215,12 +212,12 @@ fn removed(bundle: &Bundle, last: &Record, typed: &[String]) -> Result<Option<Ve
             .filter(|model| model.successor.as_ref() == Some(back) && again.contains(&model.id))
             .map(|model| model.id.as_str())
             .collect();
-        return Err(Error::usage(format!("{back} cannot go alone"))
+        return Err(Error::usage(format!("{back} cannot be removed alone"))
             .because(format!(
                 "it is the successor of {}, which has retired and falls back to it",
                 list(&retired)
             ))
-            .hint(format!("gwinstall models remove {back} {}", retired.join(" "))));
+            .hint(Hint::run(&[&["models", "remove", back.as_str()][..], &retired[..]].concat())));
     }
     Ok(Some(left))
 }
@@ -229,7 +226,7 @@ fn unknown(name: &str, known: Vec<&str>, what: &str) -> Error {
     let error = Error::usage(format!("there is no model {:?}", printable(name)))
         .because(format!("{what}: {}", known.join(", ")));
     match closest(name, known).as_slice() {
-        [] => error.hint("gwinstall models list"),
+        [] => error.hint(Hint::run(&["models", "list"])),
         near => error.hint(format!("the closest: {}", near.join(", "))),
     }
 }

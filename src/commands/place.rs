@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use serde_json::Value;
 
-use crate::cli::{Cli, Common};
-use crate::deploy::lost;
+use crate::cli::Common;
+use crate::deploy::store;
 use crate::domain::name::{printable, shell_word};
 use crate::domain::place::files;
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::term::{self, Carried};
-use crate::doors::{disk, system};
+use crate::domain::{Error, Hint, Kind, Place, Result};
+use crate::doors::{disk, system, term};
+
+use super::invocation;
 
 /// Resolves every directory, before anything is written.
 pub(super) fn resolve(common: &Common) -> Result<Place> {
@@ -41,7 +41,7 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
                     place.show(&place.config_dir),
                     place.show(&used)
                 ))
-                .hint("leave --target-dir out, or take the existing one out first: gwinstall uninstall"));
+                .hint(elsewhere(common)));
         }
         (Some(asked), _) => real(&asked)?,
         (None, Some(used)) => used,
@@ -54,31 +54,26 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
         ))
         .hint("give a directory of its own, for example ~/.claude/gateway"));
     }
-    carry(
-        common.home.as_ref().map(|_| place.home.as_path()),
-        common.target_dir.as_ref().map(|_| place.target.as_path()),
-    );
     Ok(place)
 }
 
-/// Every command that is printed from now on works on the place of this run.
-pub(super) fn carry(home: Option<&Path>, target: Option<&Path>) {
-    let flags = [("--home", home), ("--target-dir", target)];
-    let shown = |path: &Path| shell_word(&printable(&path.to_string_lossy()));
-    let flags: Vec<_> =
-        flags.iter().filter_map(|(flag, path)| path.map(|path| (*flag, shown(path)))).collect();
-    if !flags.is_empty() {
-        let commands =
-            Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-        term::carry(Carried { flags, commands });
+/// What to do about a target that is not the one in use.
+fn elsewhere(common: &Common) -> Hint {
+    if common.target_dir.is_none() {
+        return Hint::step("unset GWINSTALL_TARGET_DIR");
     }
+    let run = term::invocation();
+    let [here, home] = [&run.words, &run.place].map(|words| invocation::without(words, "--target-dir"));
+    let uninstall = [home, vec!["uninstall".to_owned()]].concat();
+    Hint::line(&here).to("work on the existing one").or(Hint::line(&uninstall).to("remove it first"))
 }
 
 fn home(common: &Common) -> Result<PathBuf> {
     if let Some(dir) = &common.home {
         let dir = checked("--home", &absolute(dir)?)?;
         if !disk::is_dir(&dir) {
-            return Err(Error::usage(format!("--home: there is no directory {}", dir.display())));
+            return Err(Error::usage(format!("--home: there is no directory {}", dir.display()))
+                .hint(Hint::shell(format!("mkdir -p {}", shell_word(&dir.to_string_lossy())))));
         }
         let dir = real(&dir)?;
         if let Some((user, group)) = disk::owner(&dir).filter(|(user, _)| *user != 0 && system::is_root()) {
@@ -90,7 +85,7 @@ fn home(common: &Common) -> Result<PathBuf> {
         Some(home) => checked("HOME", &home)?,
         None => system::home_of_account().ok_or_else(|| {
             Error::usage("HOME is not set, and the password database names no home directory")
-                .hint("say where: gwinstall --home DIR, or HOME=DIR gwinstall")
+                .hint("set HOME to your home directory")
         })?,
     };
     if !home.is_absolute() || !disk::is_dir(&home) {
@@ -155,7 +150,7 @@ fn real(path: &Path) -> Result<PathBuf> {
 fn in_use(place: &Place) -> Option<PathBuf> {
     let record = |target: &Path| {
         let there = Place { target: target.to_path_buf(), ..place.clone() };
-        disk::exists(&there.file(files::RECORD)) || lost::is_lost(&there)
+        disk::exists(&there.file(files::RECORD)) || store::is_lost(&there)
     };
     let bytes = disk::read_maybe(&place.pointer(), disk::TEXT_CAP).ok().flatten();
     let value: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());

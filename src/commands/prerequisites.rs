@@ -5,15 +5,15 @@ mod ends;
 mod litellm;
 
 use crate::deploy::checks::{self, Checks};
-use crate::deploy::goals;
-use crate::deploy::values::MASTER_KEY;
-use crate::domain::check::Finding;
+use crate::deploy::context::EnvFile;
+use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::request::DEFAULT_PORT;
 use crate::domain::{Place, Result};
 use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::render::MASTER_KEY;
 
 use litellm::{Judge, Tools};
 
@@ -23,28 +23,28 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     if place.staged {
         return Ok(());
     }
-    checks.run("claude_code_recent_enough", || ends::claude_code(place, record));
+    checks.run(CheckName::ClaudeCodeRecentEnough, || ends::claude_code(place, record));
     if record.is_some_and(|record| !record.files.contains_key(files::CONFIG)) {
         return Ok(());
     }
     let google = needs_google(place, record);
     let tools = Tools::look(place);
     let judge = Judge { place, tools: &tools, deployed: record.is_some() };
-    checks.run("python_recent_enough", || judge.python());
-    checks.run("litellm_installed", || judge.litellm());
-    checks.run("litellm_version_safe", || judge.version());
-    checks.run("google_auth_installed", || {
+    checks.run(CheckName::PythonRecentEnough, || judge.python());
+    checks.run(CheckName::LitellmInstalled, || judge.litellm());
+    checks.run(CheckName::LitellmVersionSafe, || judge.version());
+    checks.run(CheckName::GoogleAuthInstalled, || {
         judge.package("google-auth", google, "every call to Vertex AI fails without it")
     });
-    checks.run("prisma_installed", || {
+    checks.run(CheckName::PrismaInstalled, || {
         judge.package("prisma", true, "LiteLLM answers a missing key with 500 instead of 401 without it")
     });
-    checks.run("gunicorn_installed", || {
+    checks.run(CheckName::GunicornInstalled, || {
         judge.package("gunicorn", true, "the start script runs LiteLLM with it")
     });
     let port =
         record.and_then(|record| record.gateway_url.rsplit(':').next()?.parse().ok()).unwrap_or(DEFAULT_PORT);
-    checks.run("no_litellm_running", || {
+    checks.run(CheckName::NoLitellmRunning, || {
         let finding = checks::no_litellm_running(place, port, record.is_some());
         match finding.details["pid"].as_i64() {
             // Here, other than before a change, that is as it should be.
@@ -52,11 +52,11 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
             None => finding,
         }
     });
-    let env = DotEnv::parse(&goals::env_file(place)?.text);
-    checks.run("google_login_found", || {
+    let env = DotEnv::parse(&EnvFile::read(place)?.text);
+    checks.run(CheckName::GoogleLoginFound, || {
         if google { ends::google_login(place, &env) } else { Finding::skip("no deployed model needs it") }
     });
-    checks.run("master_key_set", || {
+    checks.run(CheckName::MasterKeySet, || {
         if record.is_some() { master_key(&env) } else { Finding::skip("generated at installation") }
     });
     Ok(())
@@ -66,8 +66,8 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
 pub(super) fn before_a_start(checks: &mut Checks, place: &Place) {
     let tools = Tools::look(place);
     let judge = Judge { place, tools: &tools, deployed: true };
-    checks.run("litellm_installed", || judge.litellm());
-    checks.run("litellm_version_safe", || judge.version());
+    checks.run(CheckName::LitellmInstalled, || judge.litellm());
+    checks.run(CheckName::LitellmVersionSafe, || judge.version());
 }
 
 /// Whether a deployed model is reached through Google: as the configuration has it now, the user's own models included.

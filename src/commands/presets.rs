@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::bundle::catalog::{Catalog, Preset};
 use crate::cli::PresetsCommand;
-use crate::deploy::store;
+use crate::deploy::lost;
 use crate::domain::name::{closest, count, list, printable};
 use crate::domain::place::files;
 use crate::domain::request::{Request, Source};
 use crate::domain::tree::{Class, Wanted};
-use crate::domain::{Error, Place, Result};
+use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{disk, term};
 use crate::render::{self, Choice, Need};
 
@@ -20,11 +20,11 @@ use super::answer::Answer;
 use super::table::columns;
 
 pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
-    let last = store::record(place)?;
+    let last = lost::record(place)?;
     // A preset of one's own that cannot be used is the answer here, not a preset that is left out.
-    let bundle = match super::source_of(last.as_ref()) {
-        Source::Directory(dir) if !disk::is_dir(&dir) => super::bundle(place, &Source::Newest),
-        source => super::bundle(place, &source),
+    let bundle = match super::sources::of_record(last.as_ref()) {
+        Source::Directory(dir) if !disk::is_dir(&dir) => super::sources::bundle(place, &Source::Newest),
+        source => super::sources::bundle(place, &source),
     }?;
     let deployed = last.map(|last| last.preset);
     for dir in without_a_preset(place)? {
@@ -57,7 +57,7 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
         let choice = by_default(&bundle.catalog, preset)?;
         rows.push(vec![
             preset.name.clone(),
-            preset.gateway_types.join(", "),
+            preset.gateway_types.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", "),
             if choice.runs_litellm() { choice.models.len().to_string() } else { "-".to_owned() },
             if is_deployed { "yes" } else { "-" }.to_owned(),
             preset.description.clone(),
@@ -73,7 +73,7 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
         }));
     }
     let mut text = columns(&rows, &[2]);
-    text.push_str("\nMore about one: gwinstall presets show NAME");
+    text.push_str(&format!("\nTo see one of them: {}", term::command(&["presets", "show", "NAME"])));
     Ok(Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data })))
 }
 
@@ -84,8 +84,8 @@ fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {
         let error = Error::usage(format!("there is no preset {:?}", printable(typed)))
             .because(format!("the presets are {}", list(&names)));
         return Err(match closest(typed, names.iter().copied()).first() {
-            Some(near) => error.hint(format!("gwinstall presets show {near}")),
-            None => error.hint("gwinstall presets list"),
+            Some(near) => error.hint(Hint::run(&["presets", "show", near])),
+            None => error.hint(Hint::run(&["presets", "list"])),
         });
     };
     let choice = by_default(catalog, preset)?;
@@ -158,7 +158,7 @@ fn text(preset: &Preset, models: &[String], needs: &[(String, Need)], wanted: &W
         }
     }
     lines.push(format!("  and {} (values), with our keys in Claude Code's settings.", files::ENV));
-    lines
-        .push(format!("To see every change: gwinstall install --preset {} --dry-run --verbose", preset.name));
+    let dry_run = term::command(&["install", "--preset", &preset.name, "--dry-run", "--verbose"]);
+    lines.push(format!("To see every change: {dry_run}"));
     lines.join("\n")
 }

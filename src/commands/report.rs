@@ -4,11 +4,20 @@ use serde_json::{Value, json};
 
 use crate::deploy::draft::Draft;
 use crate::deploy::recover::Interrupted;
+use crate::deploy::times::Took;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
 use crate::domain::plan::{Action, Step};
 use crate::domain::tree::Class;
 use crate::doors::term::{self, Style, paint};
+
+/// What a person must know about sessions of Claude Code that are open while settings.json changes. Versions of Claude
+/// Code differ: some take the new values over within seconds, some only when they start.
+pub(super) const OPEN_SESSIONS: &str =
+    "Open sessions of Claude Code may use the new settings at once or keep the old ones: restart them.";
+
+/// The same fact where the gateway is left: Claude Code 2.1.329 forgets the helper at once, but not the address.
+pub(super) const LEAVE_OPEN_SESSIONS: &str = "Restart the open sessions of Claude Code before you use them again: until then they may send your own login to the gateway.";
 
 /// One step for `--json`.
 pub(super) fn step_json(step: &Step) -> Value {
@@ -95,17 +104,16 @@ pub(super) fn check_line(check: &Check) -> String {
     let mut text =
         format!("{} {}: {}{timing}", paint(check.status.word(), style), check.check_name, check.message);
     if let Some(hint) = check.hint.as_ref().filter(|_| matches!(check.status, Status::Fail | Status::Warn)) {
-        text.push_str(&format!("\n     try: {hint}"));
+        term::hint_lines(hint).iter().for_each(|line| text.push_str(&format!("\n     {line}")));
     }
     text
 }
 
-/// How long each station took, in one line; nothing where none was come to.
-pub(super) fn times(times: &Value) -> Option<String> {
-    let took =
-        |one: &Value| Some(format!("{} {} ms", one["station"].as_str()?, one["duration_ms"].as_u64()?));
-    let stations: Vec<String> = times.as_array()?.iter().filter_map(took).collect();
-    (!stations.is_empty()).then(|| format!("time: {}", stations.join(", ")))
+/// How long each phase took, in one line; nothing where no phase began.
+pub(super) fn times(times: &[Took]) -> Option<String> {
+    let phases: Vec<String> =
+        times.iter().map(|took| format!("{} {} ms", took.phase, took.duration_ms)).collect();
+    (!phases.is_empty()).then(|| format!("time: {}", phases.join(", ")))
 }
 
 /// What an earlier run left, in one sentence.

@@ -4,32 +4,35 @@
 use serde_json::json;
 
 use crate::cli::{Common, ResolveArgs};
+use crate::deploy::context::Context;
+use crate::deploy::converge::Outcome;
+use crate::deploy::draft::Draft;
 use crate::deploy::plan::OFFER;
 use crate::deploy::resolve::{self, Side};
-use crate::deploy::store;
+use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
 use crate::domain::place::files;
 use crate::domain::record::Record;
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, prompt};
+use crate::domain::{Error, Hint, Kind, Place, Result};
+use crate::doors::{disk, term};
 use crate::format::merge::unified_diff;
 
 use super::answer::Answer;
-use super::change::{self, Change};
+use super::change::Change;
 use super::report;
 
 pub(super) fn run(place: &Place, common: &Common, args: &ResolveArgs) -> Result<Answer> {
-    let side = match (args.mine, args.theirs) {
+    let side = match (args.keep_mine, args.take_new) {
         (true, _) => Some(Side::Mine),
-        (_, true) => Some(Side::Theirs),
+        (_, true) => Some(Side::New),
         _ => None,
     };
-    let last = store::record(place)?
-        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
+    let context = Context::load(place)?;
+    let last = context.deployed()?;
     match (&args.file, side) {
-        (None, None) => Ok(list(&last)),
-        (None, Some(_)) => Err(Error::usage("which file is decided about?").hint("gwinstall resolve")),
-        (Some(typed), None) => show(place, &last, &conflict(place, &last, typed)?),
+        (None, None) => Ok(list(last)),
+        (None, Some(_)) => Err(Error::usage("name the file to resolve").hint(Hint::run(&["resolve"]))),
+        (Some(typed), None) => show(place, last, &conflict(place, last, typed)?),
         (Some(typed), Some(side)) => decide(place, common, args, typed, side),
     }
 }
@@ -39,19 +42,17 @@ fn list(last: &Record) -> Answer {
     let data = json!({ "conflicts": open });
     if open.is_empty() {
         return Answer::new("no open conflict")
-            .text("No conflict is open: no file waits for a decision.")
+            .text("No conflict is open: no file is not resolved.")
             .data(data);
     }
     let mut lines: Vec<String> =
-        open.iter().map(|path| format!("  ! {path}  ours is {path}{OFFER}")).collect();
+        open.iter().map(|path| format!("  ! {path}  the new version is {path}{OFFER}")).collect();
     lines.insert(
         0,
         format!("{} changed by you and by an update; yours is in place:", count(open.len(), "file")),
     );
-    lines.push(format!("To see the difference: gwinstall resolve {}", open[0]));
-    lines.push(
-        "To decide: add --mine (keep yours) or --theirs (take ours; yours goes into the backup)".to_owned(),
-    );
+    lines.push(format!("To see the difference: {}", term::command(&["resolve", open[0]])));
+    lines.push("To resolve it: add --keep-mine, or --take-new (a backup keeps yours)".to_owned());
     Answer::new(count(open.len(), "open conflict")).text(lines.join("\n")).data(data)
 }
 
@@ -66,80 +67,72 @@ fn conflict(place: &Place, last: &Record, typed: &str) -> Result<String> {
     }
     let error = Error::usage(format!("{} has no open conflict", printable(typed)));
     Err(match (closest(inside, open.iter().copied()).first(), open.is_empty()) {
-        (Some(near), _) => error.hint(format!("did you mean gwinstall resolve {near}?")),
+        (Some(near), _) => error.hint(Hint::run(&["resolve", near])),
         (None, true) => error.because("no conflict is open"),
-        (None, false) => error.hint("to list them: gwinstall resolve"),
+        (None, false) => error.hint(Hint::run(&["resolve"]).to("list them")),
     })
 }
 
-fn ours(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
+fn new_version(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
     let sum = last.files.get(path).and_then(|file| file.offered);
-    let sum =
-        sum.ok_or_else(|| Error::usage(format!("{path} has no open conflict")).hint("gwinstall resolve"))?;
+    let sum = sum
+        .ok_or_else(|| Error::usage(format!("{path} has no open conflict")).hint(Hint::run(&["resolve"])))?;
     // The configuration is assembled, not shipped; its kept copy is the only other source.
-    let bundle = crate::bundle::embedded()?;
+    let bundle = crate::bundle::Bundle::embedded()?;
     resolve::offered(place, path, sum, &|path| bundle.file(path).cloned())
 }
 
 fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {
-    let ours = ours(place, last, path)?;
+    let new = new_version(place, last, path)?;
     let mine = disk::read_maybe(&place.file(path), disk::TEXT_CAP)?.unwrap_or_default();
-    let diff = unified_diff(&String::from_utf8_lossy(&mine), &String::from_utf8_lossy(&ours), path);
+    let diff = unified_diff(&String::from_utf8_lossy(&mine), &String::from_utf8_lossy(&new), path);
     let text = format!(
-        "What --theirs would change in your {path}:\n{}\nTo decide: gwinstall resolve {path} --mine, or --theirs",
-        diff.trim_end()
+        "What --take-new would change in your {path}:\n{}\nTo resolve it: {}, or --take-new",
+        diff.trim_end(),
+        term::command(&["resolve", path, "--keep-mine"])
     );
-    Ok(Answer::new(format!("{path} waits for a decision"))
+    Ok(Answer::new(format!("{path} is not resolved"))
         .text(text)
         .data(json!({ "path": path, "diff": diff }))
         .exit(Kind::Pending))
 }
 
 fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side: Side) -> Result<Answer> {
-    let change = Change { prune: false, ..Change::new(place, common, &args.confirm, "resolve") };
-    change.recover()?;
-    let last = store::record(place)?
-        .ok_or_else(|| Error::usage("nothing is deployed any more").hint("gwinstall install"))?;
-    let path = conflict(place, &last, typed)?;
-    let ours = match side {
-        Side::Theirs => ours(place, &last, &path)?,
+    let mut change = Change::open(place, common, &args.confirm, Operation::Resolve)?;
+    let record = change.context.deployed()?;
+    let path = conflict(place, record, typed)?;
+    let new = match side {
+        Side::New => new_version(place, record, &path)?,
         Side::Mine => Vec::new(),
     };
-    let mut drafted = resolve::draft(place, &last, &path, side, &ours)?;
+    let draft = resolve::draft(place, record, &path, side, &new)?;
     let kept = match side {
-        Side::Mine => "your version stays, and ours goes",
-        Side::Theirs => "our version replaces yours, which the backup keeps",
+        Side::Mine => "your version stays, and the new one goes",
+        Side::New => "the new version replaces yours, which the backup keeps",
     };
-    let summary = format!("{path}: {kept}\n{}", report::plan(&drafted, true));
-    if args.confirm.dry_run {
-        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
-        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
-    }
-    let flag = if side == Side::Mine { "--mine" } else { "--theirs" };
-    super::demand_consent(&args.confirm, &format!("gwinstall resolve {path} {flag}"))?;
-    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(prompt::stopped());
+    let summary = format!("{path}: {kept}\n{}", report::plan(&draft, true));
+    change.facts.insert("path".to_owned(), json!(path));
+    change.facts.insert("side".to_owned(), json!(side));
+    change.carry_out(draft, &summary, |draft, outcome| {
+        Ok(Answer::new(format!("{path} is resolved")).text(done(draft, outcome, &path, side)))
+    })
+}
+
+fn done(draft: &Draft, outcome: &Outcome, path: &str, side: Side) -> String {
+    let mut text = match side {
+        Side::Mine => format!("Resolved: {path} stays as you have it."),
+        Side::New => format!("Resolved: {path} is the new version now."),
     };
-    let mut text = format!(
-        "Decided: {}.",
-        if side == Side::Mine {
-            format!("{path} stays as you have it")
-        } else {
-            format!("{path} is our version now")
-        }
-    );
-    if let Some(backup) = outcome.backup.as_ref().filter(|_| side == Side::Theirs) {
-        text.push_str(&format!("\n  Yours is in {} (gwinstall rollback goes back to it)", backup.filename));
+    if let Some(backup) = outcome.backup.as_ref().filter(|_| side == Side::New) {
+        let back = term::command(&["rollback"]);
+        text.push_str(&format!("\n  Yours is in {} (to return to it: {back})", backup.filename));
     }
-    if side == Side::Theirs && path == files::CONFIG {
-        text.push_str("\n  A running gateway takes it over with: gwinstall reload");
+    if side == Side::New && path == files::CONFIG {
+        text.push_str(&format!("\n  A running gateway needs: {}", term::command(&["reload"])));
     }
-    let left = drafted.record.as_ref().map_or(0, |record| resolve::open_conflicts(record).len());
+    let left = draft.record.as_ref().map_or(0, |record| resolve::open_conflicts(record).len());
     if left > 0 {
-        text.push_str(&format!("\n  {} left: gwinstall resolve", count(left, "conflict")));
+        text.push_str(&format!("\n  {} left: {}", count(left, "conflict"), term::command(&["resolve"])));
     }
-    let mut data = change::data(&drafted, Some(&outcome));
-    data["path"] = json!(path);
-    data["side"] = json!(flag.trim_start_matches('-'));
-    Ok(Answer::new(format!("{path} is decided")).text(text).data(data))
+    text
 }

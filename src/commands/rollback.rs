@@ -4,92 +4,87 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cli::{Common, RollbackArgs};
-use crate::deploy::draft::draft;
-use crate::deploy::{backup, goals, lost, store, values};
-use crate::domain::record::Record;
+use crate::deploy::context::Context;
+use crate::deploy::converge::Outcome;
+use crate::deploy::draft::Draft;
+use crate::deploy::{backup, goals, lost, values};
+use crate::domain::name::count;
+use crate::domain::record::{EnvValue, Record};
 use crate::domain::request::Request;
-use crate::domain::{Place, Result};
-use crate::doors::{prompt, term};
+use crate::domain::tree::Class;
+use crate::domain::{Hint, Operation, Place, Result};
+use crate::doors::term;
 use crate::gateway;
 use crate::render::{self, Value};
 
 use super::answer::Answer;
-use super::change::{self, Change};
-use super::report;
+use super::change::Change;
+use super::{report, sources};
 
 pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result<Answer> {
-    let change =
-        Change { safety: true, prune: false, ..Change::new(place, common, &args.confirm, "rollback") };
-    change.recover()?;
-    let last = store::record_as_found(place)?;
-    let (path, entry) = chosen(place, args, last.as_ref())?;
+    let change = Change::open(place, common, &args.confirm, Operation::Rollback)?;
+    let (path, entry) = chosen(&change.context, args)?;
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
+    let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
     // A secret that is nowhere any more is looked for again, as an install would.
-    let then = backup::open(&path, expected)?.record;
-    let found = values_for(place, &then).unwrap_or_default();
-    let backup = backup::open(&path, expected)?;
-    let goal = goals::from_backup(place, backup, &filename, last.as_ref(), &found)?;
-    let mut drafted = draft(place, last.as_ref(), goal)?;
-    let preset = drafted.record.as_ref().map(|record| record.preset.clone()).unwrap_or_default();
+    let found = values_for(place, &backup.record).unwrap_or_default();
+    let goal = goals::from_backup(&change.context, backup, &filename, &found)?;
+    let draft = change.draft(goal)?;
     // Two releases may have the same files; which of them is deployed is still a fact to restore.
-    let same_bundle =
-        last.as_ref().map(|last| &last.bundle) == drafted.record.as_ref().map(|record| &record.bundle);
-    if same_bundle && drafted.plan.changes().all(|step| step.class == crate::domain::tree::Class::Record) {
-        let text = format!("Nothing to do: everything is as in {filename}.");
-        return Ok(Answer::new("nothing to do").text(text).data(change::data(&drafted, None)));
+    let same_bundle = change.context.record.as_ref().map(|record| &record.bundle)
+        == draft.record.as_ref().map(|record| &record.bundle);
+    if same_bundle && draft.plan.changes().all(|step| step.class == Class::Record) {
+        return Ok(change.nothing_to_do(&draft, format!("Nothing to do: everything is as in {filename}.")));
     }
+    let preset = draft.record.as_ref().map(|record| record.preset.clone()).unwrap_or_default();
     let summary = format!(
-        "Go back to {filename} (preset {preset})\n{}",
-        report::plan(&drafted, term::manner().verbose)
+        "Roll back to {filename} (preset {preset})\n{}",
+        report::plan(&draft, term::manner().verbose)
     );
-    if args.confirm.dry_run {
-        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
-        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
-    }
-    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(prompt::stopped());
-    };
-    let mut text = format!(
-        "Back at {filename}: preset {preset}, {} changed.",
-        crate::domain::name::count(outcome.changed, "file")
-    );
+    change.carry_out(draft, &summary, |draft, outcome| {
+        Ok(Answer::new(format!("rolled back to {filename}")).text(done(draft, outcome, &filename, &preset)))
+    })
+}
+
+fn done(draft: &Draft, outcome: &Outcome, filename: &str, preset: &str) -> String {
+    let mut text =
+        format!("Rolled back to {filename}: preset {preset}, {} changed.", count(outcome.changed, "file"));
     if let Some(safety) = &outcome.backup {
-        text.push_str(&format!("\n  What was here before is kept: gwinstall rollback {}", safety.filename));
+        let back = term::command(&["rollback", &safety.filename]);
+        text.push_str(&format!("\n  To undo this rollback: {back}"));
     }
-    let variables = drafted.record.iter().flat_map(|record| &record.environment_variables);
-    for (name, _) in variables.filter(|(_, known)| known.value == "missing") {
-        text.push_str(&format!("\n  {name} has no value: gwinstall env set {name}"));
+    let variables = draft.record.iter().flat_map(|record| &record.environment_variables);
+    for (name, _) in variables.filter(|(_, known)| known.value == EnvValue::Missing) {
+        text.push_str(&format!("\n  {name} has no value: {}", term::command(&["env", "set", name])));
     }
     text.push_str("\n  Secrets in .env stayed as they are.");
-    if let Some(verb) = gateway::takes_over(&drafted.plan) {
-        text.push_str(&format!(" A running gateway takes it over with: gwinstall {}", verb.word()));
+    if let Some(verb) = gateway::takes_over(&draft.plan) {
+        text.push_str(&format!(" A running gateway needs: {}", term::command(&[verb.word()])));
     }
-    Ok(Answer::new(format!("back at {filename}")).text(text).data(change::data(&drafted, Some(&outcome))))
+    if !draft.changed_keys.is_empty() {
+        text.push_str(&format!("\n{}", report::OPEN_SESSIONS));
+    }
+    text
 }
 
 /// The backup that is meant: the one that was named, else one step back.
-fn chosen(
-    place: &Place,
-    args: &RollbackArgs,
-    last: Option<&Record>,
-) -> Result<(PathBuf, Option<backup::Entry>)> {
-    let restored_from = last.and_then(|last| last.restored_from.as_deref());
-    backup::choose(place, args.backup.as_deref(), restored_from).map_err(|error| {
-        // What is here then cannot be taken out either.
-        if args.backup.is_none() && lost::is_lost(place) {
-            return lost::refusal(place);
+fn chosen(context: &Context<'_>, args: &RollbackArgs) -> Result<(PathBuf, Option<backup::Entry>)> {
+    let restored_from = context.record.as_ref().and_then(|record| record.restored_from.as_deref());
+    backup::choose(context.place, args.backup.as_deref(), restored_from).map_err(|error| {
+        // Without its record a deployment cannot be uninstalled either.
+        if args.backup.is_none() && context.is_lost() {
+            return lost::refusal(context.place);
         }
-        error.hint(match last {
-            Some(_) => "to take everything out instead: gwinstall uninstall",
-            None => "nothing is deployed; to deploy: gwinstall install",
+        error.hint(match context.record {
+            Some(_) => Hint::run(&["uninstall"]).to("remove the gateway instead"),
+            None => Hint::run(&["install"]).to("deploy the gateway: nothing is deployed"),
         })
     })
 }
 
-/// What a gathering of an install of that record would find; without its bundle nothing, and values stay missing.
+/// What an install of that record would find; without its bundle nothing, and values stay missing.
 fn values_for(place: &Place, record: &Record) -> Result<BTreeMap<String, Value>> {
-    let bundle = super::bundle_of(place, Some(record))?;
+    let bundle = sources::deployed(place, Some(record))?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     values::gather(place, &choice, &request).map(|values| values.found)

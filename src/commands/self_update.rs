@@ -1,4 +1,4 @@
-//! `self-update`: a newer gwinstall and its configuration, together; or the way back.
+//! `self-update`: a newer gwinstall and its configuration, together; or the older ones again.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,25 +7,28 @@ use serde_json::{Value, json};
 
 use crate::bundle::build;
 use crate::cli::{Common, ConfirmArgs, SelfUpdateArgs};
-use crate::deploy::store;
+use crate::deploy::lost;
+use crate::domain::Operation;
 use crate::domain::name::{count, printable};
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::record::BundleOrigin;
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::progress::Bar;
 use crate::doors::{exe, prompt, system, term};
 use crate::release::bundles;
 use crate::release::documents::{Channel, Name, Severity};
 use crate::release::list::{self, Forge};
-use crate::release::order::{self, Running, Step};
-use crate::release::origin::{Origin, Rejects};
+use crate::release::order::{self, Step};
+use crate::release::origin::Rejects;
 use crate::release::policy::Pin;
-use crate::release::replace::{self, Deployed, Redeployed};
+use crate::release::replace::{self, CurrentExe, Deployed, Redeployed};
+use crate::release::rules::{Constraints, Running};
+use crate::release::session::{self, UpdateContext};
 use crate::release::state::State;
-use crate::release::update::{Candidate, Inquiry, News};
+use crate::release::update::{Candidate, News, UpdateCheck};
 
 use super::answer::Answer;
 use super::change;
-use super::releases::{self, Ground};
 
 pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
     if args.list {
@@ -37,52 +40,49 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
     if args.pin.is_some() || args.unpin {
         return pin(place, common, args);
     }
-    let ground = Ground::of(place)?;
-    ground.policy.permit_check()?;
-    let wishes = Wishes::parse(args)?;
-    let channel = ground.channel(args.channel.as_deref())?;
-    let origin = ground.origin(args.from.as_deref())?;
-    let mut running = ground.running();
-    if args.bundle_only {
-        // What counts then is the configuration, which may be ahead of the executable.
-        running.seq = running.seq.max(releases::newest_bundle(place)?.id.seq);
-        running.manifest = None;
-    }
-    let pins: Vec<Pin> = ground.pins.clone();
-    let inquiry = Inquiry {
-        state: ground.state,
+    let context = UpdateContext::of(place)?;
+    context.policy.permit_check()?;
+    let versions = Versions::parse(args)?;
+    let channel = context.channel(args.channel.as_deref())?;
+    let origin = context.origin(args.from.as_deref())?;
+    let running = context.running();
+    let in_use = if args.bundle_only { session::newest_configuration(place)? } else { running.release() };
+    let check = UpdateCheck {
+        state: context.state,
         origin: &origin,
         embedded_keys: build::KEYS,
         running: &running,
+        in_use: &in_use,
         channel: &channel,
-        pins: &pins,
-        asked: wishes.asked.as_ref(),
-        allow_downgrade: wishes.allow_downgrade.as_ref(),
-        accept_below_floor: args.accept_below_floor,
+        constraints: Constraints {
+            pins: &context.pins,
+            asked: versions.asked.as_ref(),
+            allow_downgrade: versions.allow_downgrade.as_ref(),
+            accept_below_floor: args.accept_below_floor,
+        },
         rejects: if args.keep_rejected { Rejects::Keep } else { Rejects::Discard },
         now: system::now(),
     };
     if args.check {
-        return check(&inquiry, &running);
+        return report(&check);
     }
-    ground.policy.permit_update()?;
-    let update = Update { place, common, args, ground: &ground, origin: &origin, running: &running };
-    update.take(&inquiry)
+    context.policy.permit_update()?;
+    Update { place, common, args, check: &check }.take()
 }
 
 /// Flags that name exact versions.
-struct Wishes {
+struct Versions {
     asked: Option<Pin>,
     allow_downgrade: Option<Name>,
 }
 
-impl Wishes {
+impl Versions {
     fn parse(args: &SelfUpdateArgs) -> Result<Self> {
         let version = |flag: &str, text: &str| {
             let bare = text.strip_prefix('v').unwrap_or(text);
             Name::parse(bare).ok_or_else(|| {
-                Error::usage(format!("{flag}: {:?} is no version", printable(text)))
-                    .hint(format!("{flag} 1.2.3"))
+                Error::usage(format!("{flag}: \"{}\" is not a version", printable(text)))
+                    .hint(format!("write it as {flag}=1.2.3"))
             })
         };
         let allow_downgrade =
@@ -94,13 +94,14 @@ impl Wishes {
     }
 }
 
-/// `--check`: one conditional GET. Exit 3 when there is something newer, 0 only when it is proved that there is not.
-fn check(inquiry: &Inquiry<'_>, running: &Running) -> Result<Answer> {
-    let news = inquiry.ask(true)?;
-    let pinned = inquiry.pins.first().map(ToString::to_string);
+/// `--check`: one conditional GET. Exit 3 when something newer exists, 0 only when it is proved that nothing does.
+fn report(check: &UpdateCheck<'_>) -> Result<Answer> {
+    let news = check.news(true)?;
+    let (running, in_use) = (check.running, check.in_use);
+    let pinned = check.constraints.pins.first().map(ToString::to_string);
     let Some((channel, _)) = &news.channel else {
-        let candidate = inquiry.candidate(&news)?;
-        return Ok(offline_answer(&candidate, running));
+        let candidate = check.candidate(&news)?;
+        return Ok(report_offline(&candidate, running));
     };
     let data = |newer: bool, facts: &Channel| {
         json!({
@@ -110,27 +111,15 @@ fn check(inquiry: &Inquiry<'_>, running: &Running) -> Result<Answer> {
             "pinned": pinned,
         })
     };
-    let Some(newest) = news.newer(running)? else {
-        let facts = channel.facts();
-        // Only an origin that answers now can prove what is newest; a directory tells what it holds.
-        let (word, text) = if inquiry.origin.is_online() {
-            let text = format!(
-                "gwinstall {} is the newest of {}, says its channel of {}.",
-                running.version, facts.channel, facts.at
-            );
-            ("up to date", text)
-        } else {
-            let place = inquiry.origin.shown();
-            ("nothing newer there", format!("{place} has nothing newer than gwinstall {}.", running.version))
-        };
-        return Ok(Answer::new(word).text(text).data(data(false, facts)));
+    let Some(newest) = news.newer(in_use.seq)? else {
+        return Ok(nothing_newer(check, channel.facts()).data(data(false, channel.facts())));
     };
-    let urgent = newest.severity == Severity::Security || running.seq < newest.min_seq;
+    let urgent = newest.severity == Severity::Security || in_use.seq < newest.min_seq;
     let why = if urgent { ", a security update" } else { "" };
-    let mut text = format!("gwinstall {} is out{why}; {} runs here.", newest.version, running.version);
+    let mut text = format!("gwinstall {} is available{why}; {} runs here.", newest.version, running.version);
     match &pinned {
         Some(pin) => text.push_str(&format!("\n  This machine is pinned to {pin}.")),
-        None => text.push_str("\n  Take it: gwinstall self-update"),
+        None => text.push_str(&format!("\n  To install it: {}", term::command(&["self-update"]))),
     }
     Ok(Answer::new(format!("{} is newer", newest.version))
         .text(text)
@@ -138,12 +127,25 @@ fn check(inquiry: &Inquiry<'_>, running: &Running) -> Result<Answer> {
         .exit(Kind::Pending))
 }
 
-fn offline_answer(candidate: &Candidate, running: &Running) -> Answer {
+/// Only an origin that answers now can prove what is newest; a directory shows what it holds.
+fn nothing_newer(check: &UpdateCheck<'_>, channel: &Channel) -> Answer {
+    let version = &check.running.version;
+    if check.origin.is_online() {
+        return Answer::new("up to date").text(format!(
+            "gwinstall {version} is the newest release of {}, according to its channel of {}.",
+            channel.channel, channel.at
+        ));
+    }
+    let origin = check.origin.shown();
+    Answer::new("nothing newer there").text(format!("{origin} has nothing newer than gwinstall {version}."))
+}
+
+fn report_offline(candidate: &Candidate, running: &Running) -> Answer {
     let facts = candidate.manifest.facts();
     let newer = candidate.verdict.step == Step::Newer;
     let word = if newer { "newer than" } else { "not newer than" };
     let text = format!(
-        "This place has gwinstall {}, {word} {}.{}",
+        "This origin has gwinstall {}, {word} {}.{}",
         facts.version,
         running.version,
         notes(candidate)
@@ -157,30 +159,28 @@ fn offline_answer(candidate: &Candidate, running: &Running) -> Answer {
     if newer { answer.exit(Kind::Pending) } else { answer }
 }
 
-/// Everything that taking an update needs.
+/// One update: what is asked, and how it is taken.
 struct Update<'a> {
     place: &'a Place,
     common: &'a Common,
     args: &'a SelfUpdateArgs,
-    ground: &'a Ground<'a>,
-    origin: &'a Origin,
-    running: &'a Running,
+    check: &'a UpdateCheck<'a>,
 }
 
 impl Update<'_> {
-    fn take(&self, inquiry: &Inquiry<'_>) -> Result<Answer> {
+    fn take(&self) -> Result<Answer> {
         if !self.args.confirm.dry_run {
-            change::recover_first(self.place, "self-update", self.common.lock_wait)?;
+            change::recover_first(self.place, Operation::SelfUpdate, self.common.lock_wait)?;
         }
-        let own = releases::own()?;
+        let current = session::current_exe()?;
         if !self.args.bundle_only {
-            releases::demand_own(&own)?;
+            session::require_replaceable(&current)?;
         }
-        let news = inquiry.ask(false)?;
-        if self.nothing_newer(inquiry, &news)? {
+        let news = self.check.news(false)?;
+        if self.nothing_newer(&news)? {
             return Ok(self.up_to_date());
         }
-        let candidate = inquiry.candidate(&news)?;
+        let candidate = self.check.candidate(&news)?;
         if candidate.verdict.step == Step::Current {
             candidate.verdict.claim_current()?;
             return Ok(self.up_to_date());
@@ -192,62 +192,70 @@ impl Update<'_> {
                 .text(text)
                 .data(self.data(&candidate, None)));
         }
-        agree(&self.args.confirm, &summary, "self-update")?;
-        let _lock = self.ground.state.lock("self-update", self.common.lock_wait)?;
-        if self.args.bundle_only { self.bundle_only(&candidate) } else { self.both(&own, &candidate) }
+        agree(&self.args.confirm, &summary)?;
+        let _lock = self.check.state.lock("self-update", self.common.lock_wait)?;
+        if self.args.bundle_only {
+            self.bundle_only(&candidate, &current)
+        } else {
+            self.both(&candidate, &current)
+        }
     }
 
-    /// Online, the channel alone says that there is nothing to do; a named or pinned version is looked at itself.
-    fn nothing_newer(&self, inquiry: &Inquiry<'_>, news: &News) -> Result<bool> {
-        let named = inquiry.asked.is_some() || !inquiry.pins.is_empty();
-        Ok(!named && news.channel.is_some() && self.origin.is_online() && news.newer(self.running)?.is_none())
+    /// Online, the channel alone proves that nothing is newer; a named or pinned version is looked at itself.
+    fn nothing_newer(&self, news: &News) -> Result<bool> {
+        let channel_decides = !self.check.names_a_version() && self.check.origin.is_online();
+        Ok(channel_decides && news.channel.is_some() && news.newer(self.check.in_use.seq)?.is_none())
     }
 
-    fn both(&self, own: &replace::Own, candidate: &Candidate) -> Result<Answer> {
+    fn both(&self, candidate: &Candidate, current: &CurrentExe) -> Result<Answer> {
         let artifact = order::artifact(&candidate.manifest, "binary", build::TARGET)?;
         let bar = Bar::new(artifact.name.as_str(), artifact.len);
-        let staged = replace::stage(own, self.origin, candidate, artifact, &mut |bytes| bar.at(bytes));
+        let staged =
+            replace::stage(current, self.check.origin, candidate, artifact, &mut |bytes| bar.at(bytes));
         bar.done();
-        let record = store::record(self.place)?;
-        let unsigned = record.as_ref().is_some_and(|record| record.bundle.origin == "directory");
+        let record = lost::record(self.place)?;
+        let unsigned = record.as_ref().is_some_and(|record| record.bundle.origin == BundleOrigin::Directory);
         let deploys = record.is_some() && !unsigned && !self.args.binary_only;
         let facts = candidate.manifest.facts();
         let done =
-            replace::swap(self.ground.state, own, &staged?, candidate, deploys, &mut |program, words| {
+            replace::swap(self.check.state, current, &staged?, candidate, deploys, &mut |program, words| {
                 redeploy(self.place, self.common, &|seq| seq == facts.seq, program, words)
             })?;
         let mut text =
-            format!("gwinstall {} is in place; {} was before.", facts.version, self.running.version);
+            format!("gwinstall {} is installed; it replaced {}.", facts.version, self.check.running.version);
         match (deploys, unsigned) {
             (true, _) => text.push_str(&format!("\n  Configuration: {}", done.message)),
-            (false, true) => text.push_str(
-                "\n  The configuration came from a directory and stays: gwinstall update --source-dir DIR",
-            ),
+            (false, true) => text.push_str(&format!(
+                "\n  The configuration came from a directory and stays: {}",
+                term::command(&["update", "--source-dir", "DIR"])
+            )),
             (false, false) => {}
         }
-        text.push_str("\n  Back to both as they were: gwinstall self-update --rollback");
+        let command = term::command(&["self-update", "--rollback"]);
+        text.push_str(&format!("\n  To restore both as they were: {command}"));
         Ok(Answer::new(format!("updated to {}", facts.version))
             .text(text)
             .data(self.data(candidate, done.backup)))
     }
 
-    fn bundle_only(&self, candidate: &Candidate) -> Result<Answer> {
+    fn bundle_only(&self, candidate: &Candidate, current: &CurrentExe) -> Result<Answer> {
         let artifact = order::artifact(&candidate.manifest, "bundle", "any")?;
         let bar = Bar::new(artifact.name.as_str(), artifact.len);
-        let fetched = bundles::fetch(self.ground.state, self.origin, candidate, &mut |bytes| bar.at(bytes));
+        let fetched =
+            bundles::fetch(self.check.state, self.check.origin, candidate, &mut |bytes| bar.at(bytes));
         bar.done();
         let bundle = fetched?;
         let mut text = format!("The configuration bundle {} was fetched and verified.", bundle.id.version);
-        if store::record(self.place)?.is_none() {
-            text.push_str("\n  Nothing is deployed yet: gwinstall install");
+        if lost::record(self.place)?.is_none() {
+            let command = term::command(&["install"]);
+            text.push_str(&format!("\n  Nothing is deployed yet: {command}"));
             return Ok(Answer::new(format!("fetched bundle {}", bundle.id.version))
                 .text(text)
                 .data(self.data(candidate, None)));
         }
-        let own = releases::own()?;
-        let wanted = candidate.manifest.facts().seq;
+        let new = candidate.manifest.facts().seq;
         let words = ["update", "--yes", "--json"].map(OsString::from);
-        let done = redeploy(self.place, self.common, &|seq| seq == wanted, &own.path, &words)?;
+        let done = redeploy(self.place, self.common, &|seq| seq == new, &current.path, &words)?;
         if !done.succeeded {
             return Err(Error::new(
                 Kind::RolledBack,
@@ -262,40 +270,39 @@ impl Update<'_> {
     }
 
     fn up_to_date(&self) -> Answer {
-        let text = format!("Nothing to do: gwinstall {} is up to date.", self.running.version);
-        Answer::new("up to date")
-            .text(text)
-            .data(json!({ "version": self.running.version, "seq": self.running.seq }))
+        let in_use = self.check.in_use;
+        let text = format!("Nothing to do: gwinstall {} is up to date.", in_use.version);
+        Answer::new("up to date").text(text).data(json!({ "version": in_use.version, "seq": in_use.seq }))
     }
 
     fn summary(&self, candidate: &Candidate) -> Result<String> {
-        let facts = candidate.manifest.facts();
+        let (facts, in_use) = (candidate.manifest.facts(), self.check.in_use);
         let (role, target) =
             if self.args.bundle_only { ("bundle", "any") } else { ("binary", build::TARGET) };
         let artifact = order::artifact(&candidate.manifest, role, target)?;
-        let verb = if candidate.verdict.step == Step::Older { "Go back" } else { "Update" };
+        let verb = if candidate.verdict.step == Step::Older { "Downgrade" } else { "Update" };
         Ok(format!(
             "{verb} from gwinstall {} (seq {}) to {} (seq {}, released {}), {} bytes from {}\n  signed by key {}{}",
-            self.running.version,
-            self.running.seq,
+            in_use.version,
+            in_use.seq,
             facts.version,
             facts.seq,
             facts.released.date(),
             artifact.len,
-            self.origin.shown(),
+            self.check.origin.shown(),
             candidate.manifest.signer(),
             notes(candidate)
         ))
     }
 
     fn data(&self, candidate: &Candidate, backup: Option<String>) -> Value {
-        let facts = candidate.manifest.facts();
+        let (facts, in_use) = (candidate.manifest.facts(), self.check.in_use);
         json!({
-            "from": { "version": self.running.version, "seq": self.running.seq },
+            "from": { "version": in_use.version, "seq": in_use.seq },
             "to": { "version": facts.version, "seq": facts.seq, "released": facts.released },
             "manifest_sha256": candidate.manifest.sha256(),
             "key": candidate.manifest.signer(),
-            "origin": self.origin.shown(),
+            "origin": self.check.origin.shown(),
             "notes": candidate.verdict.notes,
             "backup": backup,
         })
@@ -306,12 +313,12 @@ fn notes(candidate: &Candidate) -> String {
     candidate.verdict.notes.iter().map(|note| format!("\n  note: {note}")).collect()
 }
 
-/// The ordinary command, run by `program`, that should lead to a bundle with a seq that is `wanted`. However it ended, what is deployed
-/// counts: a command that was killed may have done its work, or have left it half done.
+/// Runs the ordinary command that should lead to a bundle whose seq is `intended`. However it ended, the deployment
+/// decides: a command that was killed may have done its work, or may have left it half done.
 fn redeploy(
     place: &Place,
     common: &Common,
-    wanted: &dyn Fn(u64) -> bool,
+    intended: &dyn Fn(u64) -> bool,
     program: &Path,
     words: &[OsString],
 ) -> Result<Redeployed> {
@@ -321,12 +328,12 @@ fn redeploy(
     }
     let repair = ["doctor", "--repair", "--yes", "--json"].map(OsString::from);
     let settled = ordinary(program, &repair, common).is_ok_and(|repair| repair.succeeded);
-    let deployed = if settled { releases::deployed(place)? } else { Deployed::default() };
-    let succeeded = deployed.seq.is_some_and(wanted);
+    let deployed = if settled { session::deployed(place)? } else { Deployed::default() };
+    let succeeded = deployed.seq.is_some_and(intended);
     Ok(Redeployed { succeeded, settled, backup: deployed.backup.filter(|_| succeeded), ..done })
 }
 
-/// A command of ours, run by `program`; exit 0 and 4 are success.
+/// A gwinstall command, run by `program`; exit 0 and 4 are success.
 fn ordinary(program: &Path, words: &[OsString], common: &Common) -> Result<Redeployed> {
     let mut arguments = words.to_vec();
     for (flag, value) in [("--home", &common.home), ("--target-dir", &common.target_dir)] {
@@ -335,16 +342,17 @@ fn ordinary(program: &Path, words: &[OsString], common: &Common) -> Result<Redep
         }
     }
     let ended = exe::capture(program, &arguments)?;
-    let said: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    // A command that was killed may have printed nothing, or half of its answer.
+    let answer = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
     let text = |value: &Value| value.as_str().map(printable);
-    let causes = said["data"]["causes"].as_array().into_iter().flatten().filter_map(text);
-    let message = text(&said["message"]).into_iter().chain(causes).collect::<Vec<_>>().join(": ");
+    let causes = answer["data"]["causes"].as_array().into_iter().flatten().filter_map(text);
+    let message = text(&answer["message"]).into_iter().chain(causes).collect::<Vec<_>>().join(": ");
     Ok(Redeployed {
         succeeded: matches!(ended.code, Some(0 | 4)),
         settled: true,
-        backup: said["data"]["backup"].as_str().map(str::to_owned),
+        backup: answer["data"]["backup"].as_str().map(str::to_owned),
         message: if message.is_empty() {
-            format!("it ended with {:?} and said nothing", ended.code)
+            format!("{} {} without a message", program.display(), ended.how_it_ended())
         } else {
             message
         },
@@ -352,14 +360,15 @@ fn ordinary(program: &Path, words: &[OsString], common: &Common) -> Result<Redep
 }
 
 /// Shows what would happen and asks, as every changing command does.
-fn agree(confirm: &ConfirmArgs, summary: &str, command: &str) -> Result<()> {
+fn agree(confirm: &ConfirmArgs, summary: &str) -> Result<()> {
     term::talk(summary);
     if confirm.yes {
         return Ok(());
     }
     if !term::is_interactive() {
-        return Err(Error::usage(format!("{command} changes files, and there is no terminal to ask on"))
-            .hint(format!("gwinstall {command} --yes (or --dry-run to see what it would do)")));
+        return Err(Error::usage("this changes files, and there is no terminal to ask on").hint(
+            Hint::again(&["--yes"]).to("do it").or(Hint::again(&["--dry-run"]).to("see what it would do")),
+        ));
     }
     if prompt::confirm("Go ahead?", true)? {
         return Ok(());
@@ -368,74 +377,67 @@ fn agree(confirm: &ConfirmArgs, summary: &str, command: &str) -> Result<()> {
 }
 
 fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
-    let ground = Ground::of(place)?;
+    let context = UpdateContext::of(place)?;
     if !confirm.dry_run {
-        change::recover_first(place, "self-update", common.lock_wait)?;
+        change::recover_first(place, Operation::SelfUpdate, common.lock_wait)?;
     }
-    let own = releases::own()?;
-    releases::demand_own(&own)?;
-    let Some(previous) = replace::previous(ground.state)? else {
-        return replace::rollback(ground.state, &own, &mut |_, _| Err(Error::failed("nothing to restore")))
-            .map(|_| Answer::default());
-    };
-    let below = previous.to.seq < ground.memory.floor_seq;
-    let mut summary = format!("Go back from gwinstall {} to {}", previous.from.version, previous.to.version);
+    let current = session::current_exe()?;
+    session::require_replaceable(&current)?;
+    let previous = replace::previous(context.state)?;
+    let (from, to) = (&previous.from, &previous.to);
+    let mut summary = format!("Roll back from gwinstall {} to {}", from.version, to.version);
     if let Some(backup) = &previous.backup {
-        summary.push_str(&format!(", and to the configuration in {backup}"));
+        summary.push_str(&format!(", and the configuration to {backup}"));
     }
-    if below {
-        summary.push_str(&format!(
-            "\n  note: seq {} is below the floor of {}: it has known faults",
-            previous.to.seq, ground.memory.floor_seq
-        ));
+    if to.seq < context.trust.floor_seq {
+        summary.push_str(&format!("\n  note: {}", order::below_floor(to.seq, context.trust.floor_seq)));
     }
     if confirm.dry_run {
         return Ok(Answer::new("dry run: nothing was changed").text(summary));
     }
-    agree(confirm, &summary, "self-update --rollback")?;
-    let _lock = ground.state.lock("self-update --rollback", common.lock_wait)?;
-    let done = replace::rollback(ground.state, &own, &mut |program, words| {
-        redeploy(place, common, &|seq| seq != previous.from.seq, program, words)
+    agree(confirm, &summary)?;
+    let _lock = context.state.lock("self-update --rollback", common.lock_wait)?;
+    replace::rollback(context.state, &current, &previous, &mut |program, words| {
+        redeploy(place, common, &|seq| seq != from.seq, program, words)
     })?;
-    let text = format!("gwinstall {} is back, with its configuration.", done.to.version);
-    Ok(Answer::new(format!("back at {}", done.to.version))
-        .text(text)
-        .data(json!({ "from": done.from, "to": done.to, "backup": done.backup })))
+    let restored = if previous.backup.is_some() { ", with its configuration" } else { "" };
+    Ok(Answer::new(format!("rolled back to {}", to.version))
+        .text(format!("gwinstall {} is restored{restored}.", to.version))
+        .data(json!({ "from": from, "to": to, "backup": previous.backup })))
 }
 
-/// `--pin` and `--unpin`: a pin of this user's own, beside those of the environment and the policy. Asks nobody.
+/// `--pin` and `--unpin`: a pin of this user's own, beside those of the environment and the policy. Asks no origin.
 fn pin(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
-    let wanted = args.pin.as_deref().map(Pin::parse).transpose()?.map(|pin| pin.to_string());
-    let (word, text) = match &wanted {
+    let pin = args.pin.as_deref().map(Pin::parse).transpose()?.map(|pin| pin.to_string());
+    let (word, text) = match &pin {
         Some(pin) => {
-            let text = format!("gwinstall stays at {pin} until: gwinstall self-update --unpin");
+            let command = term::command(&["self-update", "--unpin"]);
+            let text = format!("gwinstall stays at {pin} until: {command}");
             (format!("pinned to {pin}"), text)
         }
-        None => {
-            ("not pinned".to_owned(), "gwinstall follows its channel; no pin of yours is kept.".to_owned())
-        }
+        None => ("not pinned".to_owned(), "gwinstall follows its channel; your pin is removed.".to_owned()),
     };
-    let data = json!({ "pin": wanted });
+    let data = json!({ "pin": pin });
     if args.confirm.dry_run {
         let text = format!("{text}\nThis was a dry run: nothing was changed.");
         return Ok(Answer::new("dry run: nothing was changed").text(text).data(data));
     }
     let state = State { dir: &place.state_dir };
     let _lock = state.lock("self-update", common.lock_wait)?;
-    let mut memory = state.memory()?;
-    if memory.pin != wanted {
-        memory.pin = wanted;
-        state.remember(&memory)?;
+    let mut trust = state.trust()?;
+    if trust.pin != pin {
+        trust.pin = pin;
+        state.keep_trust(&trust)?;
     }
     Ok(Answer::new(word).text(text).data(data))
 }
 
-/// `--list`: what a forge says; unsigned, for information.
+/// `--list`: the releases that a forge lists; unsigned, for information.
 fn releases_of(args: &SelfUpdateArgs) -> Result<Answer> {
     let named = args.from.as_deref().or(build::REPO);
     let named = named.ok_or_else(|| {
         Error::usage("this gwinstall does not know where its releases are")
-            .hint("gwinstall self-update --list --from owner/name")
+            .hint(Hint::again(&["--from", "OWNER/NAME"]).to("name a repository"))
     })?;
     let found = list::releases(&Forge::parse(named)?, &Client::from_environment()?)?;
     let lines: Vec<String> =

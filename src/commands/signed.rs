@@ -5,27 +5,26 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::bundle::{self, build};
+use crate::bundle::{Bundle, build};
 use crate::cli::{BundleCommand, VerifyArgs};
-use crate::deploy::store;
+use crate::deploy::lost;
 use crate::domain::name::count;
+use crate::domain::record::BundleOrigin;
 use crate::domain::record::Record;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::system;
 use crate::release::bundles::{self, hash_file};
 use crate::release::documents::Manifest;
-use crate::release::order;
 use crate::release::state::State;
 use crate::release::trust::{TrustedKeys, Verified};
+use crate::release::{explain, order, session};
 
 use super::answer::Answer;
 use super::drift::{self, Drift};
-use super::explain;
-use super::releases;
 
 /// `self-check`: the embedded bundle and keys are whole. Needs no home, no environment, nothing of the machine.
 pub(super) fn self_check() -> Result<Answer> {
-    let bundle = bundle::embedded()?;
+    let bundle = Bundle::embedded()?;
     if !build::KEYS.is_empty() {
         TrustedKeys::embedded(build::KEYS)?;
     }
@@ -39,7 +38,7 @@ pub(super) fn self_check() -> Result<Answer> {
     })))
 }
 
-/// `bundle inspect FILE` and `bundle verify FILE`: the same checks, more or less told.
+/// `bundle inspect FILE` and `bundle verify FILE`: the same checks, with or without the details.
 pub(super) fn bundle(place: &Place, command: &BundleCommand) -> Result<Answer> {
     let (file, inspect) = match command {
         BundleCommand::Inspect { file } => (file, true),
@@ -73,7 +72,7 @@ pub(super) fn bundle(place: &Place, command: &BundleCommand) -> Result<Answer> {
     Ok(Answer::new(format!("verified bundle {}", facts.version)).text(lines.join("\n")).data(data))
 }
 
-/// Who signed a release, and when: the lines that every verdict shows.
+/// Who signed a release, and when.
 fn provenance(keys: &TrustedKeys, manifest: &Verified<Manifest>) -> Vec<String> {
     let facts = manifest.facts();
     let mut lines = vec![
@@ -92,7 +91,7 @@ fn provenance(keys: &TrustedKeys, manifest: &Verified<Manifest>) -> Vec<String> 
     lines
 }
 
-/// What became of one thing that was looked at.
+/// What was checked, and what is wrong.
 struct Verdict {
     lines: Vec<String>,
     /// Files that differ from the record.
@@ -102,11 +101,11 @@ struct Verdict {
     data: Value,
 }
 
-/// `verify`: exit 8 for what was signed and is something else, 3 for what you changed, 0 otherwise.
+/// `verify`: exit 8 for a signed file with other content, 3 for files that the user changed, 0 otherwise.
 pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
     let state = State { dir: &place.state_dir };
     let executable =
-        system::executable().ok_or_else(|| Error::failed("cannot tell where this executable is"))?;
+        system::executable().ok_or_else(|| Error::failed("cannot find the path of this executable"))?;
     let mut verdict = Verdict { lines: Vec::new(), drifted: Vec::new(), forged: Vec::new(), data: json!({}) };
     let keys = state.keys(build::KEYS).ok();
     let manifest = match &keys {
@@ -114,7 +113,7 @@ pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
         None => None,
     };
     the_executable(&mut verdict, &executable, keys.as_ref(), manifest.as_ref())?;
-    let record = store::record(place)?;
+    let record = lost::record(place)?;
     match &record {
         Some(record) => the_deployment(&mut verdict, place, record)?,
         None => verdict.lines.push("Nothing is deployed.".to_owned()),
@@ -124,7 +123,7 @@ pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
             (Some(keys), Some(record)) => bundles::manifest(state, keys, record.bundle.seq)?,
             _ => None,
         };
-        verdict.lines.extend(explain::lines(&explain::Seen {
+        verdict.lines.extend(explain::lines(&explain::Subjects {
             place,
             executable: &executable,
             keys: keys.as_ref().map(TrustedKeys::facts),
@@ -143,7 +142,7 @@ pub(super) fn verify(place: &Place, args: &VerifyArgs) -> Result<Answer> {
             .forged
             .iter()
             .fold(error, |error, name| error.because(name))
-            .hint("install it anew: sh install.sh"));
+            .hint(Hint::shell("sh install.sh").to("install it again")));
     }
     let answer = if record.is_none() {
         Answer::new("nothing is deployed")
@@ -169,7 +168,7 @@ fn the_executable(
         verdict.lines.push(format!("Executable {}: sha256 {sha256}", path.display()));
         verdict
             .lines
-            .push("  No manifest of its release is kept here, so nothing signed speaks of it.".to_owned());
+            .push("  No manifest of its release is kept here, so no signature covers it.".to_owned());
         return Ok(());
     };
     let signed = order::artifact(manifest, "binary", build::TARGET)?;
@@ -199,17 +198,17 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
     let drifts = drift::of(place, record)?;
     verdict.drifted = drifts.iter().map(|drift| drift.path.clone()).collect();
     verdict.drifted.dedup();
-    let known = [bundle::embedded().ok(), releases::newest_bundle(place).ok()];
+    let known = [Bundle::embedded().ok(), session::newest_bundle(place).ok()];
     let named = known
         .iter()
         .flatten()
         .find(|bundle| bundle.id.seq == record.bundle.seq && bundle.id.version == record.bundle.version);
-    let source = match (record.bundle.origin.as_str(), named) {
-        ("directory", _) => "unsigned, from a directory",
+    let source = match (record.bundle.origin, named) {
+        (BundleOrigin::Directory, _) => "unsigned, from a directory",
         (_, Some(bundle)) if bundle.id.sha256 == record.bundle.sha256 => {
-            "that bundle is at hand and is the same"
+            "the bundle of that number is at hand and has the same files"
         }
-        (_, Some(_)) => "another bundle of that number is at hand",
+        (_, Some(_)) => "the bundle of that number at hand has other files",
         (_, None) => "that bundle is not at hand any more",
     };
     verdict.lines.push(format!(

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::bundle::{Bundle, build};
 use crate::deploy::checks::{self, Running};
+use crate::deploy::context::Context;
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::{lost, settings, store};
 use crate::domain::name::{count, list};
@@ -23,8 +24,7 @@ use super::report;
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
-    let nothing =
-        store::record_as_found(place)?.is_none() && !lost::is_lost(place) && !settings::are_orphaned(place);
+    let nothing = store::record_as_found(place)?.is_none() && !store::is_lost(place) && !is_orphaned(place);
     if nothing && recover::look(place)?.is_none() {
         let text = "No gateway is deployed for this user yet.\n\n  Deploy one:      gwinstall install\n  See it first:    gwinstall install --dry-run\n  Other presets:   gwinstall presets list\n  Everything else: gwinstall --help";
         return Ok(Answer::new("nothing is deployed").text(text).data(json!({ "deployed": false })));
@@ -37,7 +37,7 @@ pub(super) fn overview(place: &Place) -> Result<Answer> {
 pub(super) fn run(place: &Place) -> Result<Answer> {
     let interrupted = recover::look(place)?;
     let Some(record) = store::record_as_found(place)? else {
-        return Ok(if lost::is_lost(place) {
+        return Ok(if store::is_lost(place) {
             without_record(place, interrupted)
         } else {
             not_deployed(place, interrupted)
@@ -71,7 +71,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     );
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
     lines.extend(retired(place, &record));
-    let news = super::releases::news(place);
+    let news = crate::release::session::news(place);
     lines.extend(news.lines.iter().map(|line| format!("  note: {line}")));
     if let Some(found) = &interrupted {
         lines.push(interruption(found));
@@ -96,7 +96,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
 
 fn not_deployed(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     match interrupted {
-        None if settings::are_orphaned(place) => {
+        None if is_orphaned(place) => {
             Answer::new("Claude Code is pointed at a gateway that is gone")
                 .text(format!(
                     "No gateway is deployed, but {} still points Claude Code at one.\n  To take our keys out: gwinstall uninstall\n  To deploy it again:   gwinstall install",
@@ -120,7 +120,8 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     let refusal = lost::refusal(place);
     let mut lines = vec![term::paint(refusal.message(), term::Style::Yellow)];
     lines.extend(refusal.causes().iter().map(|cause| format!("  {cause}")));
-    lines.extend(refusal.advice().map(|hint| format!("  try: {hint}")));
+    let ways = refusal.advice().map(term::hint_lines).unwrap_or_default();
+    lines.extend(ways.iter().map(|way| format!("  {way}")));
     lines.extend(interrupted.as_ref().map(interruption));
     let data = json!({
         "deployed": true,
@@ -129,7 +130,7 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
         "interrupted": interrupted.is_some(),
     });
     let answer = Answer::new(refusal.message()).text(lines.join("\n")).data(data).exit(Kind::Pending);
-    Answer { hint: refusal.advice().map(str::to_owned), ..answer }
+    Answer { hint: refusal.advice().cloned(), ..answer }
 }
 
 fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &Pointed) -> Vec<String> {
@@ -205,7 +206,7 @@ pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
             "env.CLAUDE_CODE_USE_VERTEX",
         ] {
             let path_of_key = KeyPath::parse(key);
-            if settings.get(&path_of_key).is_some_and(|value| record.settings.keys.get(key) != Some(&value)) {
+            if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(key, &value)) {
                 found.push(format!("{} sets {key}, which wins over ours", place.show(path)));
             }
         }
@@ -226,7 +227,7 @@ fn managed() -> Vec<PathBuf> {
 }
 
 fn retired(place: &Place, record: &Record) -> Vec<String> {
-    let Ok(bundle) = super::bundle_of(place, Some(record)) else { return Vec::new() };
+    let Ok(bundle) = super::sources::deployed(place, Some(record)) else { return Vec::new() };
     let past = past_retirement(&bundle, record);
     if past.is_empty() {
         Vec::new()
@@ -255,4 +256,8 @@ fn interruption(found: &Interrupted) -> String {
 /// Whether the ledger of settings can be read; used by `doctor`.
 pub(super) fn ledger_is_sound(place: &Place) -> bool {
     settings::ledger(place).is_ok()
+}
+
+fn is_orphaned(place: &Place) -> bool {
+    Context::load(place).is_ok_and(|context| context.is_orphaned())
 }

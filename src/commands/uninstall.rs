@@ -1,67 +1,78 @@
-//! `uninstall`: everything of ours goes; what is the user's stays and is named.
+//! `uninstall`: removes what gwinstall deployed; what belongs to the user stays and is named.
 
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Common, UninstallArgs};
-use crate::deploy::draft::{Draft, draft};
+use crate::deploy::draft::Draft;
 use crate::deploy::plan::{ASIDE, GIVEN_BACK};
-use crate::deploy::{backup, goals, recover, settings, store};
+use crate::deploy::{backup, goals, recover};
+use crate::domain::Operation;
 use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
-use crate::doors::{disk, prompt, term};
+use crate::doors::{disk, term};
+use crate::release::session;
 
 use super::answer::Answer;
-use super::change::{self, Change};
-use super::{releases, report, shell_files};
+use super::change::Change;
+use super::{report, shell_files};
 use crate::release::replace;
 use crate::release::state::State;
 
 pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
-    let change = Change { for_good: args.purge, ..Change::new(place, common, &args.confirm, "uninstall") };
-    change.recover()?;
-    let last = store::record(place)?;
+    let change = Change::open(place, common, &args.confirm, Operation::Uninstall)?.irreversible(args.purge);
+    let deployed = change.context.recorded()?.is_some();
     let leftovers = args.purge && anything_left(place)?;
-    if last.is_none() && !leftovers && !settings::are_orphaned(place) {
+    if !deployed && !leftovers && !change.context.is_orphaned() {
         return Ok(Answer::new("nothing is deployed")
             .text(format!("Nothing is deployed in {}.", place.show(&place.target))));
     }
-    let mut drafted = draft(place, last.as_ref(), goals::nothing(args.purge))?;
+    let draft = change.draft(goals::nothing(args.purge))?;
+    let summary = intention(place, &draft, args.purge)?;
+    change.carry_out(draft, &summary, |draft, _| {
+        Ok(Answer::new("uninstalled").text(done(place, draft, args.purge, deployed)?))
+    })
+}
+
+fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
     let mut summary = format!(
-        "Take the gateway out of {}\n{}",
+        "Remove the gateway from {}\n{}",
         place.show(&place.target),
-        report::plan(&drafted, term::manner().verbose)
+        report::plan(draft, term::manner().verbose)
     );
-    if args.purge {
-        summary
-            .push_str("\n  - backups, logs and our own state\n  Neither these nor .env can be brought back.");
+    if purge {
+        summary.push_str(
+            "\n  - backups, logs and gwinstall's own state\n  No backup brings these or .env back.",
+        );
         for path in shell_files::marked(place)? {
-            summary.push_str(&format!("\n  - our line in {}", place.show(&path)));
+            summary.push_str(&format!("\n  - the line of gwinstall in {}", place.show(&path)));
         }
     }
-    if args.confirm.dry_run {
-        let text = format!("{summary}\nThis was a dry run (plan {}): nothing was changed.", drafted.id);
-        return Ok(Answer::new("dry run: nothing was changed").text(text).data(change::data(&drafted, None)));
-    }
-    let Some(outcome) = change.carry_out(&mut drafted, &summary)? else {
-        return Err(prompt::stopped());
-    };
-    let kept =
-        replace::previous(State { dir: &place.state_dir }).ok().flatten().map(|previous| previous.kept);
-    let mut lines = vec![match &last {
-        Some(_) => format!("The gateway is out of {}.", place.show(&place.target)),
-        None => "What gwinstall had left is gone.".to_owned(),
+    Ok(summary)
+}
+
+/// After the transaction: what `--purge` still removes, and what stays.
+fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<String> {
+    let mut lines = vec![if deployed {
+        format!("gwinstall removed the gateway from {}.", place.show(&place.target))
+    } else {
+        "gwinstall removed what it had left behind.".to_owned()
     }];
-    if args.purge {
-        purge(place)?;
+    if purge {
+        let state = State { dir: &place.state_dir };
+        let kept = replace::previous(state).ok().map(|previous| previous.kept);
+        remove_leftovers(place)?;
         lines.extend(path_lines(place)?);
         lines.extend(not_ours(place)?);
         lines.extend(executables(place, kept));
     } else {
-        lines.extend(left(place, &drafted)?);
+        lines.extend(left(place, draft)?);
     }
-    lines.extend(drafted.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
-    Ok(Answer::new("uninstalled").text(lines.join("\n")).data(change::data(&drafted, Some(&outcome))))
+    lines.extend(draft.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
+    if !draft.changed_keys.is_empty() {
+        lines.push(report::LEAVE_OPEN_SESSIONS.to_owned());
+    }
+    Ok(lines.join("\n"))
 }
 
 /// What stays, and why.
@@ -82,10 +93,10 @@ fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
             _ => {}
         }
     }
-    let rollback = format!("gwinstall rollback{} brings everything back", flag(place));
+    let back = format!("{} brings everything back", command(place, &["rollback"]));
     for (path, what) in [
         (place.file(files::ENV), "your values"),
-        (place.backups(), rollback.as_str()),
+        (place.backups(), back.as_str()),
         (place.log(), "the log of operations"),
         (place.file(files::GATEWAY_LOG), "the log of the gateway"),
     ] {
@@ -94,17 +105,18 @@ fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
         }
     }
     if !lines.is_empty() {
-        lines.push(format!("  To remove these too: gwinstall uninstall --purge{}", flag(place)));
+        lines.push(format!("  To remove these too: {}", command(place, &["uninstall", "--purge"])));
     }
     Ok(lines)
 }
 
-/// A target that is not the default has to be named from now on: what remembered it is gone.
-fn flag(place: &Place) -> String {
-    if place.target_is_default() {
-        return String::new();
-    }
-    format!(" --target-dir {}", place.paste(&place.target))
+/// A command for after the uninstall: a target that is not the default has to be named then, because what remembered it
+/// is gone.
+fn command(place: &Place, words: &[&str]) -> String {
+    let target = place.target.to_string_lossy();
+    let named = term::invocation().place.iter().any(|word| word == "--target-dir");
+    let flag = if place.target_is_default() || named { &[][..] } else { &["--target-dir", &*target] };
+    term::command(&[words, flag].concat())
 }
 
 /// What nobody but the user can decide about.
@@ -112,12 +124,12 @@ fn not_ours(place: &Place) -> Result<Vec<String>> {
     let names = disk::list(&place.target)?;
     Ok(names
         .iter()
-        .map(|name| format!("  {} stays: it is not ours", place.show(&place.file(name))))
+        .map(|name| format!("  {} stays: gwinstall did not create it", place.show(&place.file(name))))
         .collect())
 }
 
 /// After the transaction: what no transaction needs. Only names that we make are removed.
-fn purge(place: &Place) -> Result<()> {
+fn remove_leftovers(place: &Place) -> Result<()> {
     let failed = |path: &PathBuf, error: &std::io::Error| disk::failure("remove", path, error);
     for entry in backup::list(place)? {
         backup::remove(place, &entry.filename)?;
@@ -145,18 +157,20 @@ fn anything_left(place: &Place) -> Result<bool> {
 /// Takes our lines out of shell files and tells which.
 fn path_lines(place: &Place) -> Result<Vec<String>> {
     let removed = shell_files::clean(place)?;
-    let changed = removed.changed.iter().map(|path| format!("  {}: our line is out", place.show(path)));
+    let changed =
+        removed.changed.iter().map(|path| format!("  {}: gwinstall removed its line", place.show(path)));
     let left = removed
         .left
         .iter()
-        .map(|path| format!("  {}: our line stays, the file belongs to another user", place.show(path)));
+        .map(|path| format!("  {}: its line stays: the file belongs to another user", place.show(path)));
     Ok(changed.chain(left).collect())
 }
 
 /// No program can be asked to remove itself: the command that does, where the executable is ours at all.
 fn executables(place: &Place, kept: Option<PathBuf>) -> Option<String> {
-    let own = releases::own().ok().filter(|own| !place.staged && releases::demand_own(own).is_ok())?;
+    let current = session::current_exe().ok();
+    let current = current.filter(|exe| !place.staged && session::require_replaceable(exe).is_ok())?;
     let kept = kept.filter(|kept| disk::exists(kept));
-    let paths: Vec<String> = [own.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
+    let paths: Vec<String> = [current.path].iter().chain(&kept).map(|path| place.paste(path)).collect();
     Some(format!("  The program itself stays. To remove it: rm {}", paths.join(" ")))
 }

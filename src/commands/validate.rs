@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::ValidateArgs;
-use crate::deploy::{goals, store};
+use crate::deploy::context::EnvFile;
+use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::litellm::{Context, Finding, Severity, check, model_lines, references};
@@ -36,8 +37,13 @@ pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
 fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
     if let Some(path) = named {
         let shown = printable(&path.to_string_lossy());
+        let is_env = path.file_name().is_some_and(|name| name == ".env");
+        let instead = if is_env { Hint::run(&["env", "check"]) } else { Hint::run(&["validate"]) };
         if !disk::exists(path) {
-            return Err(Error::usage(format!("there is no file {shown}")));
+            return Err(Error::usage(format!("there is no file {shown}")).hint(instead));
+        }
+        if disk::is_dir(path) {
+            return Err(Error::usage(format!("{shown} is a directory, not a configuration")).hint(instead));
         }
         return Ok((path.to_path_buf(), shown));
     }
@@ -47,7 +53,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
         return Ok((path, shown));
     }
     let deployed =
-        store::record(place)?.and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
+        lost::record(place)?.and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
     if deployed == Some(false) {
         return Err(Error::failed(format!("there is no {}", place.show(&path)))
             .because("it was deployed, and has been deleted since")
@@ -61,7 +67,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
 /// Of the variables that the text refers to, those that LiteLLM will find: in `gateway/.env`, which it is started with,
 /// or in the environment.
 fn known_variables(place: &Place, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-    let env = DotEnv::parse(&goals::env_file(place)?.text);
+    let env = DotEnv::parse(&EnvFile::read(place)?.text);
     let set = |name: &&String| {
         let in_file = env.get(name).is_some_and(|value| !is_placeholder(value));
         in_file || (!place.staged && system::variable(name).is_some())

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::catalog::is_generated;
 use crate::bundle::{pack, ustar};
 use crate::domain::place::files;
+use crate::domain::record::EnvValue;
 use crate::domain::record::Record;
 use crate::domain::tree::{Content, Found, Stamp, Wanted, WantedFile};
-use crate::domain::{Error, Instant, Kind, Place, Result, Sha256};
+use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
@@ -46,9 +47,9 @@ pub struct Entry {
     /// Holds secret values.
     #[serde(default)]
     pub secrets: bool,
-    /// The operation it was made before.
+    /// The operation it was made before; unknown for an archive from elsewhere.
     #[serde(default)]
-    pub before: String,
+    pub before: Option<Operation>,
     /// Pristine copies that its files may be merged with later.
     #[serde(default)]
     pub pristine: Vec<String>,
@@ -71,15 +72,15 @@ pub struct Backup {
 }
 
 /// How a backup is made.
-pub struct Making<'a> {
-    pub before: &'a str,
+pub struct Making {
+    pub before: Operation,
     pub now: Instant,
     pub safety: bool,
     pub include_secrets: bool,
 }
 
 /// Archives the deployment of `record`. Durable when it returns.
-pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Entry> {
+pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> {
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
     // Before the new archive is there: one that the index does not know is read whole.
@@ -98,7 +99,7 @@ pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Ent
     Ok(entry)
 }
 
-fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making<'_>) -> Entry {
+fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making) -> Entry {
     let path = place.backups().join(filename);
     let differs = |name: &str, base| {
         disk::find(&place.file(name))
@@ -116,7 +117,7 @@ fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making
         pinned: false,
         safety: making.safety,
         secrets: making.include_secrets,
-        before: making.before.to_owned(),
+        before: Some(making.before),
         pristine,
     }
 }
@@ -155,7 +156,7 @@ fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<
     for name in names {
         let (bytes, mode) = match name {
             files::ENV => (env_of(place, record, include_secrets)?, 0o600),
-            files::RECORD => (store::record_bytes(record), 0o600),
+            files::RECORD => (store::record_bytes(record)?, 0o600),
             _ => match disk::find(&place.file(name))? {
                 Found::File(stamp) => (disk::read(&place.file(name), ARCHIVE_CAP)?, stamp.mode & 0o777),
                 Found::Absent | Found::Other(_) => continue,
@@ -181,7 +182,7 @@ fn without_secrets(text: &str, record: &Record) -> String {
         let public = record
             .environment_variables
             .get(entry.key)
-            .is_some_and(|known| !known.secret && known.value == entry.value);
+            .is_some_and(|known| !known.secret && known.value == EnvValue::Value(entry.value.to_owned()));
         if !public || safe.set(entry.key, entry.value).is_err() {
             safe.placeholder(entry.key);
         }
@@ -271,7 +272,7 @@ fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
         pinned: false,
         safety: false,
         secrets: backup.as_ref().is_ok_and(holds_secrets),
-        before: String::new(),
+        before: None,
         pristine: backup.map_or_else(
             |_| Vec::new(),
             |backup| {
@@ -336,9 +337,7 @@ pub fn save(place: &Place, entries: &[Entry]) -> Result<()> {
     let written = if entries.is_empty() {
         disk::remove(&path)
     } else {
-        let mut text =
-            serde_json::to_vec_pretty(&Index { schema: 1, backups: entries.to_vec() }).unwrap_or_default();
-        text.push(b'\n');
+        let text = store::pretty(&Index { schema: 1, backups: entries.to_vec() })?;
         disk::write_atomically(&path, &text, 0o600)
     };
     written.map_err(|error| disk::failure("write", &path, &error))
@@ -372,7 +371,7 @@ pub fn prunable(
     // What stays takes one of the places that are kept.
     let removable: Vec<&Entry> = candidates.into_iter().filter(|entry| !stays(entry)).collect();
     let (values, others): (Vec<&Entry>, Vec<&Entry>) =
-        removable.iter().partition(|entry| entry.before == BEFORE_A_VALUE);
+        removable.iter().partition(|entry| entry.before == Some(Operation::SetValue));
     let beyond: Vec<&str> =
         values.into_iter().chain(others).take(surplus).map(|entry| entry.filename.as_str()).collect();
     removable
@@ -384,9 +383,6 @@ pub fn prunable(
         .map(|entry| entry.filename.clone())
         .collect()
 }
-
-/// `Entry::before` of a backup made before `env set`.
-pub const BEFORE_A_VALUE: &str = "env set";
 
 /// Reads a backup file and checks all of it before anybody acts on it.
 pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {
@@ -504,7 +500,7 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
 /// Names of the pristine copies that the record and all backups refer to.
 pub fn referenced(place: &Place) -> Result<BTreeSet<String>> {
     let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.pristine).collect();
-    if let Some(record) = store::record(place)? {
+    if let Some(record) = store::record_as_found(place)? {
         names.extend(pristine_of(&record, &|_, _| true));
     }
     Ok(names)

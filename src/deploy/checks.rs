@@ -6,14 +6,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::domain::check::{Check, Finding, Status};
+use crate::domain::check::{Check, CheckName, Finding, Status};
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, loopback, system};
+use crate::doors::{disk, loopback, system, term};
 
 /// Bytes that must be free, at least; twice that is recommended.
 const SPACE_NEEDED: u64 = 50 << 20;
@@ -23,7 +23,7 @@ const SPACE_NEEDED: u64 = 50 << 20;
 pub struct Checks(pub Vec<Check>);
 
 impl Checks {
-    pub fn run(&mut self, check_name: &'static str, check: impl FnOnce() -> Finding) {
+    pub fn run(&mut self, check_name: CheckName, check: impl FnOnce() -> Finding) {
         let watch = system::Stopwatch::start();
         let timestamp = system::now();
         let Finding { status, message, details, hint } = check();
@@ -40,16 +40,21 @@ impl Checks {
     }
 
     /// What failed is worth knowing, but not the matter of this operation.
-    pub fn only_warn(&mut self, names: &[&str]) {
+    pub fn only_warn(&mut self, names: &[CheckName]) {
         let failed = |check: &&mut Check| check.status == Status::Fail && names.contains(&check.check_name);
         self.0.iter_mut().filter(failed).for_each(|check| check.status = Status::Warn);
     }
 
+    /// All checks for a program.
+    pub fn json(&self) -> Value {
+        json(&self.0)
+    }
+
     /// An error of `kind` if a check failed.
-    pub fn demand(&self, kind: Kind, what: &str) -> Result<()> {
+    pub fn require(&self, kind: Kind, what: &str) -> Result<()> {
         let failed = self.failed();
         let Some(first) = failed.first() else { return Ok(()) };
-        let names: Vec<&str> = failed.iter().map(|check| check.check_name).collect();
+        let names: Vec<&str> = failed.iter().map(|check| check.check_name.word()).collect();
         let error = Error::new(kind, format!("{what}: {} failed", list(&names)));
         let error = failed.iter().fold(error, |error, check| error.because(&check.message));
         Err(match &first.hint {
@@ -59,11 +64,16 @@ impl Checks {
     }
 }
 
+/// Checks for a program.
+pub fn json(checks: &[Check]) -> Value {
+    checks.iter().map(|check| check.json(term::invocation())).collect()
+}
+
 /// Whether the source of the files is there and holds together; reading the bundle has proven it.
 pub fn source(checks: &mut Checks, bundle: &crate::bundle::Bundle) {
     let from = bundle.id.path.clone().unwrap_or_else(|| "the executable itself".to_owned());
-    checks.run("source_directory_exists", || Finding::pass(format!("files come from {from}")));
-    checks.run("source_structure_valid", || {
+    checks.run(CheckName::SourceDirectoryExists, || Finding::pass(format!("files come from {from}")));
+    checks.run(CheckName::SourceStructureValid, || {
         let files = bundle.files().len();
         Finding::pass(format!("{} as its catalog lists them", count(files, "file")))
             .details(json!({ "files": files, "version": bundle.id.version }))
@@ -220,11 +230,11 @@ pub fn kept(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> R
 
 /// The checks of the live tree, before the change becomes final.
 pub fn live(checks: &mut Checks, place: &Place, record: &Record) {
-    checks.run("files_copied_count", || files_copied(place, record));
-    checks.run("yaml_config_valid", || live_config(place, record));
-    checks.run("env_file_permissions", || private(place, files::ENV));
-    checks.run("scripts_executable", || executable(place, record));
-    checks.run("startup_script_generated", || startup_script(place, record));
+    checks.run(CheckName::FilesCopiedCount, || files_copied(place, record));
+    checks.run(CheckName::YamlConfigValid, || live_config(place, record));
+    checks.run(CheckName::EnvFilePermissions, || private(place, files::ENV));
+    checks.run(CheckName::ScriptsExecutable, || executable(place, record));
+    checks.run(CheckName::StartupScriptGenerated, || startup_script(place, record));
 }
 
 fn files_copied(place: &Place, record: &Record) -> Finding {

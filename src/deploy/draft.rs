@@ -4,50 +4,23 @@
 //! all of them. A dry run stops here.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{FileRecord, Record};
-use crate::domain::tree::{Class, Content, Found, Stamp, Wanted, WantedFile};
-use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
+use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::KeyPath;
-use crate::render::KeyWish;
 
-use super::lost;
+use super::context::{Context, EnvFile};
+use super::goals::Goal;
 use super::plan::{Decided, Stance, Trees, decide};
 use super::settings::SettingsEdit;
+use super::step;
 use super::store;
-use super::transaction::Pristine;
-
-/// What is to be there afterwards.
-pub struct Goal {
-    /// The files; `None` leaves them as they are.
-    pub wanted: Option<Wanted>,
-    pub stance: Stance,
-    /// Merge bases that a backup's record brings along.
-    pub next_base: BTreeMap<String, FileRecord>,
-    /// `.env` as it is to be; `None` leaves it alone.
-    pub env: Option<EnvFile>,
-    /// Names and origins of the variables, for the plan id.
-    pub env_summary: String,
-    /// Keys of settings.json; `None` leaves them as they are.
-    pub wishes: Option<Vec<KeyWish>>,
-    /// The record without what the plan fills in (`files`, `settings`); `None` ends the deployment.
-    pub record: Option<Record>,
-    /// What an uninstall would leave for the user goes too: `.env` and edited files.
-    pub purge: bool,
-}
-
-/// `.env`: a text, and what was on disk where the text comes from.
-#[derive(Debug, Clone, Default)]
-pub struct EnvFile {
-    pub text: String,
-    /// The bytes that were read; `None`: there was no file.
-    pub read: Option<Sha256>,
-}
+use super::store::BaseCopy;
 
 /// Everything an operation would do.
 pub struct Draft {
@@ -55,11 +28,11 @@ pub struct Draft {
     pub id: String,
     /// The record to write; `None` for an uninstall.
     pub record: Option<Record>,
-    pub pristine: Vec<Pristine>,
+    pub pristine: Vec<BaseCopy>,
     /// Keys of settings.json that stay as somebody else set them.
-    pub kept_keys: Vec<String>,
+    pub kept_keys: Vec<KeyPath>,
     /// Keys of settings.json that change.
-    pub changed_keys: Vec<String>,
+    pub changed_keys: Vec<KeyPath>,
 }
 
 impl Draft {
@@ -77,39 +50,37 @@ impl Draft {
     }
 }
 
-/// Works out the draft for a goal, given the last record.
-pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> {
-    let decided = files_of(place, last, &goal)?;
+/// Works out the draft for a goal.
+pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
+    let place = context.place;
+    let last = context.record.as_ref();
+    let decided = files_of(context, &goal)?;
     let pristine = pristine_of(place, &goal);
     let tightened = last.and_then(|last| last.settings.mode_before);
-    let settings = goal
-        .wishes
-        .as_ref()
-        .map(|wishes| SettingsEdit::work_out(place, wishes, goal.stance, tightened))
-        .transpose()?;
-    let foreign_keys = settings.as_ref().map_or(&[][..], |settings| &settings.foreign);
-    let force = if goal.wanted.is_some() { "add --force" } else { "gwinstall install --force" };
-    refuse_foreign(place, &decided.foreign, foreign_keys, force)?;
+    let settings = SettingsEdit::work_out(
+        place,
+        context.settings()?,
+        context.ledger()?,
+        &goal.settings,
+        goal.stance,
+        tightened,
+    )?;
+    refuse_foreign(place, &decided.foreign, &settings.foreign)?;
     let mut steps = decided.steps;
     steps.extend(env_steps(place, &goal)?);
     let mut record = goal.record;
     if let Some(record) = &mut record {
-        record.files = if goal.wanted.is_some() {
-            decided.files
-        } else {
-            last.map(|last| last.files.clone()).unwrap_or_default()
+        record.files = match (&goal.files, last) {
+            (None, Some(last)) => last.files.clone(),
+            _ => decided.files,
         };
         // `on` takes over again what `off` gave back.
-        record.request.forced |= settings.as_ref().is_some_and(|settings| settings.took_over);
-        record.settings = match (&settings, &goal.wishes) {
-            (Some(settings), Some(wishes)) => settings.record(place, wishes),
-            _ => last.map(|last| last.settings.clone()).unwrap_or_default(),
-        };
+        record.request.forced |= settings.took_over;
+        record.settings = settings.record(place, &goal.settings);
     }
-    steps.extend(settings.as_ref().map(|settings| settings.ledger_step(place)).transpose()?);
+    steps.push(settings.ledger_step(place)?);
     steps.extend(pointer_step(place, record.is_some())?);
-    let (kept, changed, step) =
-        settings.map_or_else(Default::default, |settings| (settings.kept, settings.changed, settings.step));
+    let SettingsEdit { kept, changed, step, .. } = settings;
     let quiet = steps.iter().chain(step.as_ref()).all(|step| !step.changes());
     steps.push(record_step(place, last, record.as_ref(), quiet)?);
     steps.extend(step);
@@ -118,8 +89,7 @@ pub fn draft(place: &Place, last: Option<&Record>, goal: Goal) -> Result<Draft> 
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    let shown = |paths: &[KeyPath]| paths.iter().map(ToString::to_string).collect();
-    Ok(Draft { id, record, pristine, kept_keys: shown(&kept), changed_keys: shown(&changed), plan })
+    Ok(Draft { id, record, pristine, kept_keys: kept, changed_keys: changed, plan })
 }
 
 fn rank(class: Class) -> u8 {
@@ -133,9 +103,10 @@ fn rank(class: Class) -> u8 {
     }
 }
 
-fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided> {
-    let Some(wanted) = &goal.wanted else { return Ok(Decided::default()) };
-    let proven = last.map_or_else(|| ours_without_record(place, wanted, goal), |_| BTreeMap::new());
+fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
+    let Some(wanted) = &goal.files else { return Ok(Decided::default()) };
+    let (place, last) = (context.place, context.record.as_ref());
+    let proven = if context.is_lost() { ours_without_record(place, wanted, goal) } else { BTreeMap::new() };
     let trees = Trees {
         place,
         wanted,
@@ -143,7 +114,7 @@ fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided
         next_base: &goal.next_base,
         found: &|path| disk::find(&place.file(path)),
         read: &|path| disk::read(&place.file(path), 8 << 20),
-        pristine: &|sha256| store::pristine(place, sha256),
+        pristine: &|sha256| store::base_copy(place, sha256),
     };
     let mut decided = decide(&trees, goal.stance)?;
     if goal.purge {
@@ -160,14 +131,11 @@ fn files_of(place: &Place, last: Option<&Record>, goal: &Goal) -> Result<Decided
 /// no foreign file. For a restoration those of the backup, which the safety backup holds; else those that we shipped as
 /// they are wanted now, for a pristine copy of each is here.
 fn ours_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<String, FileRecord> {
-    if !lost::is_lost(place) {
-        return BTreeMap::new();
-    }
     if goal.stance == Stance::Restore {
         return goal.next_base.clone();
     }
     let shipped = wanted.iter().filter(|(_, file)| {
-        file.class.keeps_pristine() && store::pristine(place, file.stamp.sha256).is_some()
+        file.class.keeps_pristine() && store::base_copy(place, file.stamp.sha256).is_some()
     });
     let record = |file: &WantedFile| FileRecord {
         sha256: file.stamp.sha256,
@@ -181,72 +149,22 @@ fn ours_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<
 }
 
 /// Copies of what we ship, for later merges. An unedited file of a backup is such a copy.
-fn pristine_of(place: &Place, goal: &Goal) -> Vec<Pristine> {
+fn pristine_of(place: &Place, goal: &Goal) -> Vec<BaseCopy> {
     let shipped = |path: &String, sha256| goal.next_base.get(path).is_none_or(|next| next.base == sha256);
     let kept = goal
-        .wanted
+        .files
         .iter()
         .flatten()
         .filter(|(path, file)| file.class.keeps_pristine() && shipped(path, file.stamp.sha256));
     let copies: BTreeMap<Sha256, &Content> = kept.map(|(_, file)| (file.stamp.sha256, &file.bytes)).collect();
     copies
         .into_iter()
-        .filter(|(sha256, _)| store::pristine(place, *sha256).is_none())
-        .map(|(sha256, bytes)| Pristine {
-            path: store::pristine_path(place, sha256),
+        .filter(|(sha256, _)| store::base_copy(place, *sha256).is_none())
+        .map(|(sha256, bytes)| BaseCopy {
+            path: store::base_copy_path(place, sha256),
             bytes: Rc::clone(bytes),
         })
         .collect()
-}
-
-/// A step that brings `path` to these bytes and mode.
-pub(super) fn write_step(
-    name: &str,
-    path: PathBuf,
-    class: Class,
-    bytes: impl Into<Content>,
-    mode: u32,
-) -> Result<Step> {
-    let bytes = bytes.into();
-    let step = step_to(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode })?;
-    let bytes = (step.action != Action::Same).then_some(bytes);
-    Ok(Step { bytes, ..step })
-}
-
-/// The same without the bytes.
-fn step_to(name: &str, path: PathBuf, class: Class, post: Stamp) -> Result<Step> {
-    let found = disk::find(&path)?;
-    if let Found::Other(what) = found {
-        return Err(Error::failed(format!("cannot write {}", path.display()))
-            .because(format!("it is {what}"))
-            .hint(format!("look at it: ls -ld {}", path.display())));
-    }
-    let pre = found.stamp();
-    let action = match pre {
-        None => Action::Create,
-        Some(pre) if pre == post => Action::Same,
-        Some(pre) if pre.sha256 == post.sha256 => Action::Chmod,
-        Some(_) => Action::Replace,
-    };
-    let rule = if pre.is_none() { 1 } else { 4 };
-    let reason = "kept up to date";
-    Ok(Step { name: name.to_owned(), path, class, action, rule, reason, pre, post: Some(post), bytes: None })
-}
-
-pub(super) fn remove_step(name: &str, path: PathBuf, class: Class) -> Result<Step> {
-    let pre = disk::find(&path)?.stamp();
-    let action = if pre.is_some() { Action::Remove } else { Action::Same };
-    Ok(Step {
-        name: name.to_owned(),
-        path,
-        class,
-        action,
-        rule: 10,
-        reason: "no longer needed",
-        pre,
-        post: None,
-        bytes: None,
-    })
 }
 
 /// `.env`, and its checksum in a private file of ours, by which a later run knows that nobody changed it.
@@ -255,28 +173,29 @@ fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
     if let Some(env) = &goal.env {
         let line = format!("{}\n", Sha256::of(env.text.as_bytes()));
         return Ok(vec![
-            env_step(place, env)?,
-            write_step(files::ENV_SUM, sum, Class::Record, line.into_bytes(), 0o600)?,
+            env_step(place, env, goal.sets_a_value())?,
+            step::write(files::ENV_SUM, sum, Class::Record, line.into_bytes(), 0o600)?,
         ]);
     }
     if goal.record.is_some() {
         return Ok(Vec::new());
     }
-    let mut steps = vec![remove_step(files::ENV_SUM, sum, Class::Record)?];
+    let mut steps = vec![step::remove(files::ENV_SUM, sum, Class::Record)?];
     if goal.purge {
-        steps.push(remove_step(files::ENV, place.file(files::ENV), Class::Env)?);
+        steps.push(step::remove(files::ENV, place.file(files::ENV), Class::Env)?);
     }
     Ok(steps)
 }
 
-fn env_step(place: &Place, env: &EnvFile) -> Result<Step> {
+fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
     let path = place.file(files::ENV);
     // An existing file that is stricter than 0600 stays so; a looser one is tightened.
     let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode & 0o600);
-    let step = write_step(files::ENV, path, Class::Env, env.text.as_bytes().to_vec(), mode)?;
+    let step = step::write(files::ENV, path, Class::Env, env.text.as_bytes().to_vec(), mode)?;
+    let reason = if set { "the value that you give" } else { "values are yours; missing ones are added" };
     // As with settings.json: what another program has written since the file was read is found out by what was read.
     let pre = env.read.map(|sha256| Stamp { sha256, mode: step.pre.map_or(mode, |pre| pre.mode) });
-    Ok(Step { reason: "values are yours; missing ones are added", pre, ..step })
+    Ok(Step { reason, pre, ..step })
 }
 
 /// The record changes only when a fact does. Its bytes come when it is carried out: the moment and the backup are known
@@ -288,9 +207,9 @@ pub(super) fn record_step(
     quiet: bool,
 ) -> Result<Step> {
     let path = place.file(files::RECORD);
-    let Some(record) = record else { return remove_step(files::RECORD, path, Class::Record) };
+    let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
     let record = last.filter(|last| quiet && last.same_facts(record)).unwrap_or(record);
-    step_to(files::RECORD, path, Class::Record, store::record_stamp(record))
+    step::write_later(files::RECORD, path, Class::Record, store::record_stamp(record)?)
 }
 
 /// A target that is not the default is remembered in our state directory.
@@ -298,26 +217,27 @@ fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
     let path = place.pointer();
     if deployed && !place.target_is_default() {
         let text = serde_json::json!({ "schema": 1, "config_dir": place.config_dir, "target": place.target });
-        return write_step("pointer", path, Class::Record, format!("{text}\n").into_bytes(), 0o600).map(Some);
+        return step::write("pointer", path, Class::Record, format!("{text}\n").into_bytes(), 0o600)
+            .map(Some);
     }
-    if disk::exists(&path) { remove_step("pointer", path, Class::Record).map(Some) } else { Ok(None) }
+    if disk::exists(&path) { step::remove("pointer", path, Class::Record).map(Some) } else { Ok(None) }
 }
 
-/// Values of others are taken over only when told.
-fn refuse_foreign(
-    place: &Place,
-    foreign_files: &[String],
-    foreign_keys: &[KeyPath],
-    force: &str,
-) -> Result<()> {
+/// Existing files and settings are replaced only when the user says so.
+fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPath]) -> Result<()> {
     if foreign_files.is_empty() && foreign_keys.is_empty() {
         return Ok(());
     }
-    let mut error =
-        Error::new(Kind::Usage, "there are settings or files that are not ours, and nothing was changed");
+    let mut error = Error::new(
+        Kind::Usage,
+        "existing files or settings were not created by gwinstall, and nothing was changed",
+    );
     if !foreign_keys.is_empty() {
-        let keys: Vec<String> = foreign_keys.iter().map(ToString::to_string).collect();
-        error = error.because(format!("{} already sets {}", place.show(&place.settings()), keys.join(", ")));
+        error = error.because(format!(
+            "{} already sets {}",
+            place.show(&place.settings()),
+            paths(foreign_keys).join(", ")
+        ));
     }
     if !foreign_files.is_empty() {
         error = error.because(format!(
@@ -326,7 +246,12 @@ fn refuse_foreign(
             foreign_files.join(", ")
         ));
     }
-    Err(error.hint(format!("to take them over, with the old ones kept for uninstall: {force}")))
+    Err(error.hint(Hint::again(&["--force"]).to("replace them and keep the old ones for uninstall")))
+}
+
+/// Keys of settings.json as a person and a program read them.
+pub fn paths(keys: &[KeyPath]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]
@@ -365,9 +290,8 @@ mod tests {
             let env =
                 EnvFile { text: "A=1\nB=1\n".to_owned(), read: read.map(|text| Sha256::of(text.as_bytes())) };
             write(meanwhile);
-            let goal =
-                Goal { env: Some(env), wanted: None, wishes: None, ..super::super::goals::nothing(false) };
-            let draft = draft(&place, None, goal).unwrap();
+            let goal = Goal { env: Some(env), files: None, ..super::super::goals::nothing(false) };
+            let draft = draft(&Context::load(&place).unwrap(), goal).unwrap();
             assert_eq!(draft.still_holds(&place).unwrap(), holds, "{read:?} then {meanwhile:?}");
         }
     }

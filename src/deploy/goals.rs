@@ -1,161 +1,136 @@
-//! Goals: what a request, a backup or nothing at all wants to be there. Pure but for reading what is on disk.
+//! Goals: what a request, a backup or nothing at all leaves behind. Reads nothing but its context.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
 use crate::bundle::{Bundle, build};
-use crate::domain::place::files;
-use crate::domain::record::{EnvRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord};
-use crate::domain::request::Request;
+use crate::domain::operation::Scope;
+use crate::domain::record::{
+    EnvRecord, EnvValue, FileRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord, SettingsValue,
+};
+use crate::domain::request::GatewayType;
+use crate::domain::tree::Wanted;
 use crate::domain::url::HttpUrl;
-use crate::domain::{Error, Instant, Place, Result, Sha256};
-use crate::doors::{disk, system};
+use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
+use crate::doors::system;
 use crate::format::dotenv::{DotEnv, is_placeholder};
-use crate::format::settings::{KeyPath, Settings};
-use crate::render::{self, Choice, EnvInput, EnvOutcome, Helper, KeyWish, Value};
+use crate::format::settings::KeyPath;
+use crate::render::{
+    self, AUTH_TOKEN, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
+};
 
 use super::backup::Backup;
-use super::draft::{EnvFile, Goal};
+use super::context::{Context, EnvFile};
 use super::plan::Stance;
-use super::settings::{helper_command, ledger};
-use super::values::{AUTH_TOKEN, BASE_URL, MASTER_KEY, Values};
+use super::settings::helper_command;
+use super::values::Values;
 
 /// The specification that the deployed files implement.
 const SOURCE_SPEC: &str = "001-llm-gateway-config";
 
-/// A goal and what the user is told about it.
-pub struct Prepared {
-    pub goal: Goal,
-    pub preset: String,
-    pub models: Vec<String>,
-    pub gateway_url: String,
-    pub port: u16,
-    pub runs_litellm: bool,
+/// What is to be there afterwards.
+pub struct Goal {
+    /// The files; `None` leaves them as they are.
+    pub files: Option<Wanted>,
+    pub stance: Stance,
+    /// Merge bases that a backup's record brings along.
+    pub next_base: BTreeMap<String, FileRecord>,
+    /// `.env` as it is to be; `None` leaves it alone.
+    pub env: Option<EnvFile>,
+    /// Names and origins of the variables, for the plan id.
+    pub env_summary: String,
+    /// Keys of settings.json.
+    pub settings: Vec<DesiredKey>,
+    /// The record without what the plan fills in (`files`, `settings`); `None` ends the deployment.
+    pub record: Option<Record>,
+    /// What an uninstall would leave for the user goes too: `.env` and edited files.
+    pub purge: bool,
+    pub notes: Notes,
+}
+
+impl Goal {
+    /// Whether it sets one value that the user gives.
+    pub(super) fn sets_a_value(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.operation == Operation::SetValue)
+    }
+}
+
+/// What the user is told about a goal.
+#[derive(Debug, Clone, Default)]
+pub struct Notes {
     /// Required variables without a value.
     pub missing: Vec<String>,
     /// Variables that stay although this request does not use them.
     pub kept_variables: Vec<String>,
     pub removed_variables: Vec<String>,
-    /// Somebody else's apiKeyHelper stands, so the token is in settings.json.
+    /// An apiKeyHelper of another program stands, so the token is in settings.json.
     pub foreign_helper: bool,
-    /// Retired models with their successors.
-    pub retired: Vec<(String, Option<String>)>,
 }
 
-/// Which parts of a deployment an operation touches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// Files, `.env`, settings.
-    All,
-    /// `.env` and settings.
-    Values,
-    /// Settings.
-    Settings,
-}
-
-/// What to prepare from.
-pub struct Wish<'a> {
-    pub place: &'a Place,
-    pub bundle: &'a Bundle,
-    pub request: &'a Request,
-    pub last: Option<&'a Record>,
-    pub values: &'a Values,
-    pub extent: Extent,
-    pub force: bool,
-    pub operation: &'a str,
-    /// Claude Code is not pointed at the gateway.
-    pub off: bool,
-    /// `.env` as it shall be taken, where it is not the one on disk.
-    pub env: Option<EnvFile>,
-}
-
-impl<'a> Wish<'a> {
-    /// What is deployed, worked out anew: as `update` would, and without a change of where Claude Code is pointed.
-    pub fn again(
-        place: &'a Place,
-        bundle: &'a Bundle,
-        request: &'a Request,
-        last: &'a Record,
-        values: &'a Values,
-    ) -> Self {
-        Self {
-            place,
-            bundle,
-            request,
-            last: Some(last),
-            values,
-            extent: Extent::All,
-            force: false,
-            operation: "update",
-            off: last.request.off,
-            env: None,
-        }
-    }
-}
-
-/// The goal of `install`, `update`, `on`, `off`, `env set` and `models`.
-pub fn from_request(wish: &Wish<'_>) -> Result<Prepared> {
-    let Wish { place, bundle, request, last, .. } = wish;
-    let choice = render::choose(&bundle.catalog, request, last.map(|last| &last.request))?;
-    let taken = match &wish.env {
-        Some(env) => env.clone(),
-        None => env_file(place)?,
-    };
-    let env = edit_env(wish, &choice, &taken.text)?;
+/// The goal of `install`, `update`, `on`, `off`, `env set` and `models`: the choice, as far as the operation touches a
+/// deployment.
+pub fn from_choice(
+    context: &Context<'_>,
+    operation: Operation,
+    bundle: &Bundle,
+    choice: &Choice<'_>,
+    values: &Values,
+    force: bool,
+) -> Result<Goal> {
+    let scope = operation.scope();
+    let EnvFile { text, read } = context.env()?.clone();
+    let env = edit_env(context, choice, values, &text)?;
     let file = DotEnv::parse(&env.text);
-    let gateway_url = gateway_url(&choice, &file)?;
-    let (helper, foreign_helper) = helper(place, &choice, &file)?;
+    let gateway_url = gateway_url(choice, &file)?;
+    let (helper, foreign_helper) = helper(context, choice, &file)?;
     let no_proxy =
         file.get("NO_PROXY").filter(|_| choice.runs_litellm() && file.get("HTTPS_PROXY").is_some());
     let headers = file.get(render::HEADERS).filter(|_| !choice.runs_litellm());
     // Claude Code does not read .env, and talks to the company's gateway by itself.
     let authorities = file.get("NODE_EXTRA_CA_CERTS").filter(|_| !choice.runs_litellm());
-    let wishes = if wish.off {
+    // `install` and `on` point Claude Code here; everything else leaves it pointed where it is.
+    let off = match operation {
+        Operation::Install | Operation::On => false,
+        Operation::Off => true,
+        _ => choice.facts.off,
+    };
+    let settings = if off {
         Vec::new()
     } else {
-        render::wishes(&choice, &gateway_url, &helper, no_proxy, headers, authorities)
+        render::desired_keys(choice, &gateway_url, &helper, no_proxy, headers, authorities)
     };
-    let record = record_of(wish, &choice, &gateway_url, env.record);
-    let goal = Goal {
-        wanted: (wish.extent == Extent::All).then(|| render::files_of(bundle, &choice)).transpose()?,
-        stance: Stance::Deploy { force: wish.force },
+    let facts = RequestFacts { off, ..choice.facts.clone() };
+    let record = record_of(context, operation, bundle, choice, facts);
+    Ok(Goal {
+        files: (scope == Scope::Files).then(|| render::files_of(bundle, choice)).transpose()?,
+        stance: Stance::Deploy { force },
         next_base: BTreeMap::new(),
-        env: (wish.extent != Extent::Settings).then_some(EnvFile { text: env.text, ..taken }),
+        env: (scope != Scope::Settings).then_some(EnvFile { text: env.text, read }),
         env_summary: env.summary,
-        wishes: Some(wishes),
-        record: Some(record),
+        settings,
+        record: Some(Record { gateway_url, environment_variables: env.record, ..record }),
         purge: false,
-    };
-    Ok(Prepared {
-        goal,
-        preset: choice.preset.name.clone(),
-        models: choice.model_names(),
-        gateway_url,
-        port: choice.port,
-        runs_litellm: choice.runs_litellm(),
-        missing: env.missing,
-        kept_variables: env.kept,
-        removed_variables: env.removed,
-        foreign_helper,
-        retired: choice
-            .retired()
-            .into_iter()
-            .map(|model| (model.id.clone(), model.successor.clone()))
-            .collect(),
+        notes: Notes {
+            missing: env.missing,
+            kept_variables: env.kept,
+            removed_variables: env.removed,
+            foreign_helper,
+        },
     })
 }
 
-/// The record of a request, without what only the plan knows.
+/// The record of a choice, without what only the plan and `.env` know.
 fn record_of(
-    wish: &Wish<'_>,
+    context: &Context<'_>,
+    operation: Operation,
+    bundle: &Bundle,
     choice: &Choice<'_>,
-    gateway_url: &str,
-    variables: BTreeMap<String, EnvRecord>,
+    request: RequestFacts,
 ) -> Record {
-    let deployed = wish.last.filter(|_| wish.extent != Extent::All).map(|last| last.bundle.clone());
-    let mut bundle = deployed.unwrap_or_else(|| wish.bundle.id.clone());
-    if wish.place.staged {
+    let deployed = context.record.as_ref().filter(|_| operation.scope() != Scope::Files);
+    let mut bundle = deployed.map_or_else(|| bundle.id.clone(), |record| record.bundle.clone());
+    if context.place.staged {
         // A path of the machine that builds an image says nothing on the machines that run it.
         bundle.path = None;
     }
@@ -164,53 +139,35 @@ fn record_of(
         version: build::VERSION.to_owned(),
         deployment_id: String::new(),
         timestamp: Instant::from_unix(0),
-        operation: wish.operation.to_owned(),
+        operation,
         source_spec: SOURCE_SPEC.to_owned(),
         deployed_by: system::user_name(),
         bundle,
         preset: choice.preset.name.clone(),
-        gateway_type: choice.gateway_type.clone(),
-        gateway_url: gateway_url.to_owned(),
+        gateway_type: choice.gateway_type,
+        gateway_url: String::new(),
         models: choice.model_names(),
-        request: RequestFacts { off: wish.off, ..choice.facts.clone() },
+        request,
         files: BTreeMap::new(),
-        environment_variables: variables,
+        environment_variables: BTreeMap::new(),
         settings: SettingsRecord::default(),
         backup_path: None,
-        flags_used: wish.request.flags.clone(),
+        flags_used: choice.flags.clone(),
         restored_from: None,
     }
 }
 
-/// `.env` as found; empty when there is none.
-pub fn env_file(place: &Place) -> Result<EnvFile> {
-    let path = place.file(files::ENV);
-    let Some(bytes) = disk::read_maybe(&path, disk::TEXT_CAP)? else { return Ok(EnvFile::default()) };
-    let read = Some(Sha256::of(&bytes));
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Error::failed(format!("cannot edit {}", path.display()))
-            .because("it is not UTF-8")
-            .hint(format!("look at it: less {}", place.paste(&path)))
-    })?;
-    Ok(EnvFile { text, read })
-}
-
-/// Whether `.env` is byte for byte what we left: only then its secrets are known to be unchanged.
-fn env_untouched(place: &Place, text: &str) -> bool {
-    let sum = disk::read_maybe(&place.file(files::ENV_SUM), 1024).ok().flatten();
-    let sum = sum.and_then(|bytes| Sha256::parse(String::from_utf8(bytes).ok()?.trim()));
-    sum == Some(Sha256::of(text.as_bytes()))
-}
-
-fn edit_env(wish: &Wish<'_>, choice: &Choice<'_>, text: &str) -> Result<EnvOutcome> {
+fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &str) -> Result<EnvOutcome> {
     let none = BTreeMap::new();
+    let set = values.set.as_ref().map(|(name, value)| (name.as_str(), value));
     render::render_env(&EnvInput {
         choice,
         text,
-        recorded: wish.last.map_or(&none, |last| &last.environment_variables),
-        untouched: wish.env.is_none() && env_untouched(wish.place, text),
-        values: &wish.values.found,
-        google_login: wish.values.google_login,
+        recorded: context.record.as_ref().map_or(&none, |record| &record.environment_variables),
+        untouched: set.is_none() && context.env()?.is_untouched(context.place),
+        values: &values.found,
+        google_login: values.google_login,
+        set,
     })
 }
 
@@ -222,17 +179,19 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     }
     let value = |name: &str| file.get(name).filter(|value| !is_placeholder(value));
     let url = value(BASE_URL).ok_or_else(|| {
-        Error::usage("the enterprise preset needs the gateway's URL").hint(format!(
-            "gwinstall install --preset enterprise --gateway-type {} --gateway-url https://… --auth-token-file FILE",
-            choice.gateway_type
-        ))
+        Error::usage("the enterprise preset needs the gateway's URL").hint(Hint::again(&[
+            "--gateway-url",
+            "https://HOST",
+            "--auth-token-file",
+            "FILE",
+        ]))
     })?;
     if value(AUTH_TOKEN).is_none() {
         return Err(Error::usage("the enterprise preset needs a token for the gateway")
             .because(format!(
                 "neither a flag nor {AUTH_TOKEN} in the environment or ~/.claude/.env gives one"
             ))
-            .hint("add --auth-token-file FILE (or - to read it from standard input)"));
+            .hint(Hint::again(&["--auth-token-file", "-"]).to("type it")));
     }
     let url = HttpUrl::parse(BASE_URL, url)?;
     if !url.is_https() && !url.is_loopback() {
@@ -242,160 +201,158 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     Ok(url.as_str().to_owned())
 }
 
-/// The helper script, unless somebody else's helper stands there: that one is never taken over.
-fn helper(place: &Place, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, bool)> {
-    let command = helper_command(place);
-    let path = disk::real_file(&place.settings())?;
-    let existing = match disk::read_maybe(&path, disk::TEXT_CAP) {
-        Ok(Some(bytes)) => {
-            Settings::parse(&bytes).ok().and_then(|settings| settings.get(&KeyPath::top("apiKeyHelper")))
-        }
-        _ => None,
-    };
-    let ours =
-        ledger(place)?.is_some_and(|ledger| ledger.paths().any(|path| *path == KeyPath::top("apiKeyHelper")));
+/// The helper script, unless a helper of another program stands there: that one is never replaced.
+fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, bool)> {
+    let command = helper_command(context.place);
+    let key = KeyPath::top("apiKeyHelper");
+    let existing = context.settings().ok().and_then(|settings| settings.get(&key));
+    let ours = context.ledger()?.paths().any(|path| *path == key);
     let foreign = existing.as_ref().is_some_and(|value| value.as_str() != Some(&command) && !ours);
     if !foreign {
         return Ok((Helper::Command(command), false));
     }
-    let name = if choice.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN };
-    let token = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
+    let token = file.get(choice.key_name()).filter(|value| !is_placeholder(value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
 }
 
 /// The goal of `uninstall`.
 pub fn nothing(purge: bool) -> Goal {
     Goal {
-        wanted: Some(BTreeMap::new()),
+        files: Some(BTreeMap::new()),
         stance: Stance::Deploy { force: false },
         next_base: BTreeMap::new(),
         env: None,
         env_summary: String::new(),
-        wishes: Some(Vec::new()),
+        settings: Vec::new(),
         record: None,
         purge,
+        notes: Notes::default(),
     }
 }
 
 /// The goal of `rollback`: the state of a backup, with today's secrets.
 pub fn from_backup(
-    place: &Place,
+    context: &Context<'_>,
     backup: Backup,
     filename: &str,
-    last: Option<&Record>,
     values: &BTreeMap<String, Value>,
 ) -> Result<Goal> {
-    let EnvFile { text, read } = env_file(place)?;
-    let untouched = env_untouched(place, &text);
-    let (text, variables) = restore_env(&text, &backup, last, values, untouched)?;
+    let EnvFile { text, read } = context.env()?.clone();
+    let (text, variables) = restore_env(context, &text, &backup, values)?;
     let file = DotEnv::parse(&text);
-    let wishes = backup
-        .record
-        .settings
-        .keys
-        .iter()
-        .map(|(path, shown)| wish_of(path, shown, &backup.record, &file))
-        .collect();
+    let keys = &backup.record.settings.keys;
+    let settings = keys.iter().map(|(path, kept)| key_of(path, kept, &backup.record, &file)).collect();
+    let env_summary = variables.iter().map(|(name, known)| format!("{name}={}\n", known.origin)).collect();
     let record = Record {
         version: build::VERSION.to_owned(),
-        operation: "rollback".to_owned(),
+        operation: Operation::Rollback,
         deployed_by: system::user_name(),
         environment_variables: variables,
         flags_used: Vec::new(),
         restored_from: Some(filename.to_owned()),
         ..backup.record.clone()
     };
-    let env_summary = record
-        .environment_variables
-        .iter()
-        .map(|(name, known)| format!("{name}={:?}\n", known.origin))
-        .collect();
     Ok(Goal {
-        wanted: Some(backup.files),
+        files: Some(backup.files),
         stance: Stance::Restore,
         next_base: backup.record.files,
         env: Some(EnvFile { text, read }),
         env_summary,
-        wishes: Some(wishes),
+        settings,
         record: Some(record),
         purge: false,
+        notes: Notes::default(),
     })
 }
 
 /// A key of the backup's record with its value; a secret comes from `.env` as it is now.
-fn wish_of(path: &str, shown: &Json, record: &Record, file: &DotEnv) -> KeyWish {
+fn key_of(path: &str, kept: &SettingsValue, record: &Record, file: &DotEnv) -> DesiredKey {
     let path = KeyPath::parse(path);
-    let secret = shown.as_str() == Some("secret");
     let name = match &path {
-        KeyPath::Env(name) if name == AUTH_TOKEN && record.gateway_type == "local" => MASTER_KEY,
+        KeyPath::Env(name) if name == AUTH_TOKEN && record.gateway_type == GatewayType::Local => MASTER_KEY,
         KeyPath::Env(name) | KeyPath::Top(name) => name,
     };
-    let value = match shown {
-        Json::Null => None,
-        _ if secret => file.get(name).map(|value| Json::from(render::as_setting(name, value))),
-        value => Some(value.clone()),
+    let value = match kept {
+        SettingsValue::Removed => None,
+        SettingsValue::Secret => file.get(name).map(|value| Json::from(render::as_setting(name, value))),
+        SettingsValue::Value(value) => Some(value.clone()),
     };
-    KeyWish { path, value, secret, always: false }
+    DesiredKey { path, value, secret: *kept == SettingsValue::Secret, always: false }
 }
 
 /// Secrets stay as they are now; other values return if nobody changed them since; what only the later deployment
 /// used goes.
 fn restore_env(
+    context: &Context<'_>,
     text: &str,
     backup: &Backup,
-    last: Option<&Record>,
     values: &BTreeMap<String, Value>,
-    untouched: bool,
 ) -> Result<(String, BTreeMap<String, EnvRecord>)> {
     let mut file = DotEnv::parse(text);
     let archived = DotEnv::parse(&backup.env);
     let mut variables = BTreeMap::new();
-    let now = |name: &str| last.and_then(|last| last.environment_variables.get(name));
     for (name, then) in &backup.record.environment_variables {
-        let current = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
-        let unchanged = |current: &str| {
-            now(name).is_some_and(|known| {
-                known.origin == Origin::Ours && known.sha256 == Some(Sha256::of(current.as_bytes()))
-            })
-        };
-        let wanted = match (&current, archived.get(name)) {
-            (Some(current), _) if then.secret => Some(current.clone()),
-            (Some(current), Some(old)) if !unchanged(current) && current != old => Some(current.clone()),
-            (_, Some(old)) => Some(old.to_owned()),
-            (None, None) => values.get(name).map(|value| value.text.expose().to_owned()),
-            (Some(current), None) => Some(current.clone()),
-        };
-        match wanted {
+        let restored = match restored_value(context, name, then, &file, &archived, values) {
             Some(value) => {
                 file.set(name, &value).map_err(|why| {
                     Error::failed(format!("the value of {name} cannot be written to .env")).because(why)
                 })?;
-                let sum = (!then.secret).then(|| Sha256::of(value.as_bytes()));
-                let shown = if then.secret { "set".to_owned() } else { value };
-                variables.insert(name.clone(), EnvRecord { sha256: sum, value: shown, ..then.clone() });
+                let sha256 = (!then.secret).then(|| Sha256::of(value.as_bytes()));
+                EnvRecord { sha256, value: EnvValue::of(&value, then.secret), ..then.clone() }
             }
             None => {
                 file.placeholder(name);
-                variables.insert(
-                    name.clone(),
-                    EnvRecord { sha256: None, value: "missing".to_owned(), ..then.clone() },
-                );
+                EnvRecord { sha256: None, value: EnvValue::Missing, ..then.clone() }
             }
-        }
+        };
+        variables.insert(name.clone(), restored);
     }
-    for (name, known) in last.iter().flat_map(|last| &last.environment_variables) {
-        if variables.contains_key(name) {
-            continue;
-        }
-        let value = file.get(name).map(str::to_owned);
-        let ours = known.origin == Origin::Ours
-            && value.as_ref().is_none_or(|value| {
-                if known.secret { untouched } else { known.sha256 == Some(Sha256::of(value.as_bytes())) }
-            });
+    drop_later_variables(context, &mut file, &variables)?;
+    Ok((file.to_text(), variables))
+}
+
+/// What a variable of the backup is to hold; `None`: no source has a value.
+fn restored_value(
+    context: &Context<'_>,
+    name: &str,
+    then: &EnvRecord,
+    file: &DotEnv,
+    archived: &DotEnv,
+    values: &BTreeMap<String, Value>,
+) -> Option<String> {
+    let current = file.get(name).filter(|value| !is_placeholder(value));
+    let now = context.record.as_ref().and_then(|record| record.environment_variables.get(name));
+    let unchanged = |current: &str| {
+        now.is_some_and(|known| {
+            known.origin == Origin::Ours && known.sha256 == Some(Sha256::of(current.as_bytes()))
+        })
+    };
+    match (current, archived.get(name)) {
+        (Some(current), _) if then.secret => Some(current.to_owned()),
+        (Some(current), Some(old)) if !unchanged(current) && current != old => Some(current.to_owned()),
+        (_, Some(old)) => Some(old.to_owned()),
+        (None, None) => values.get(name).map(|value| value.text.expose().to_owned()),
+        (Some(current), None) => Some(current.to_owned()),
+    }
+}
+
+/// Removes variables that only the later deployment used, where gwinstall wrote them and nobody changed them.
+fn drop_later_variables(
+    context: &Context<'_>,
+    file: &mut DotEnv,
+    variables: &BTreeMap<String, EnvRecord>,
+) -> Result<()> {
+    let untouched = context.env()?.is_untouched(context.place);
+    let recorded = context.record.iter().flat_map(|record| &record.environment_variables);
+    for (name, known) in recorded.filter(|(name, _)| !variables.contains_key(*name)) {
+        let unchanged = |value: &str| {
+            if known.secret { untouched } else { known.sha256 == Some(Sha256::of(value.as_bytes())) }
+        };
+        let ours = known.origin == Origin::Ours && file.get(name).is_none_or(unchanged);
         file.remove_placeholder(name);
         if ours {
             file.remove(name);
         }
     }
-    Ok((file.to_text(), variables))
+    Ok(())
 }

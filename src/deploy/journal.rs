@@ -4,13 +4,19 @@
 //! undo decides by looking at the disk and never trusts a count of finished steps: after a power cut any subset of
 //! the renames may have survived.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::plan::Step;
-use crate::domain::tree::Stamp;
-use crate::domain::{Instant, Place, Sha256};
+use crate::domain::tree::{Found, Stamp};
+use crate::domain::{Error, Instant, Operation, Place, Result, Sha256};
+use crate::doors::disk;
+
+/// The journal's name after the commit, inside the transaction's directory.
+pub const COMMITTED: &str = "committed.json";
 
 /// Format of the journal; a newer one is left alone.
 pub const SCHEMA: u32 = 1;
@@ -23,9 +29,10 @@ pub struct Journal {
     pub version: String,
     pub pid: u32,
     pub started: Instant,
-    pub operation: String,
+    pub operation: Operation,
     pub steps: Vec<Entry>,
     /// Directories that the transaction makes, outermost first; removed again by undo if they are empty.
+    #[serde(with = "exact_paths")]
     pub directories: Vec<PathBuf>,
 }
 
@@ -33,6 +40,7 @@ pub struct Journal {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// Relative to the deployment, or absolute for a file outside of it.
+    #[serde(with = "exact_path")]
     pub path: PathBuf,
     pub pre: Option<Stamp>,
     pub post: Option<Stamp>,
@@ -48,10 +56,12 @@ impl Journal {
         Entry { path, pre: step.pre, post: step.post, in_place: false }
     }
 
-    /// JSON and a checksum line: a torn journal is told from a whole one.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let text = serde_json::to_string(self).unwrap_or_default();
-        format!("{text}\n{}\n", Sha256::of(text.as_bytes())).into_bytes()
+    /// JSON and a checksum line: a torn journal is told from a whole one. An error means that nothing may change.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let text = serde_json::to_string(self).map_err(|error| {
+            Error::failed("cannot write the journal of this change, so nothing was changed").because(error)
+        })?;
+        Ok(format!("{text}\n{}\n", Sha256::of(text.as_bytes())).into_bytes())
     }
 
     /// `None` for anything that is not a whole journal of a schema we know.
@@ -92,10 +102,70 @@ impl Journal {
     }
 }
 
+/// Whether a stamp is what is on disk.
+pub(super) fn holds(path: &Path, stamp: Option<Stamp>) -> Result<bool> {
+    Ok(match (disk::find(path)?, stamp) {
+        (Found::File(found), Some(stamp)) => found == stamp,
+        (Found::Absent, None) => true,
+        _ => false,
+    })
+}
+
+/// A path in JSON: its text where it has one, else its bytes. A file name of Linux may hold any byte, and undo must find
+/// exactly that file again.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum ExactPath {
+    Text(String),
+    Bytes { bytes: Vec<u8> },
+}
+
+impl ExactPath {
+    fn of(path: &Path) -> Self {
+        match path.to_str() {
+            Some(text) => Self::Text(text.to_owned()),
+            None => Self::Bytes { bytes: path.as_os_str().as_bytes().to_vec() },
+        }
+    }
+
+    fn into_path(self) -> PathBuf {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Bytes { bytes } => OsString::from_vec(bytes).into(),
+        }
+    }
+}
+
+mod exact_path {
+    use super::{Deserialize as _, ExactPath, Path, PathBuf, Serialize as _};
+
+    pub(super) fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        ExactPath::of(path).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        ExactPath::deserialize(from).map(ExactPath::into_path)
+    }
+}
+
+mod exact_paths {
+    use super::{Deserialize as _, ExactPath, PathBuf};
+
+    pub(super) fn serialize<S: serde::Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(paths.iter().map(|path| ExactPath::of(path)))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().map(ExactPath::into_path).collect())
+    }
+}
+
 /// `.settings.json.gwinstall-<id>` in the directory of `path`.
 pub fn beside(path: &Path, id: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.gwinstall-{id}"))
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".gwinstall-{id}"));
+    path.with_file_name(name)
 }
 
 #[cfg(test)]
@@ -108,7 +178,7 @@ impl Journal {
             version: "1".into(),
             pid: 1,
             started: Instant::from_unix(0),
-            operation: "install".into(),
+            operation: Operation::Install,
             steps,
             directories: Vec::new(),
         }
@@ -120,14 +190,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_path_of_any_bytes_comes_back_exactly() {
+        for name in
+            [&b"settings.json"[..], b"dot\xe9files/settings.json", b"\xff", b"a\nb", b"{\"bytes\":[1]}"]
+        {
+            let path = PathBuf::from(OsString::from_vec(name.to_vec()));
+            let entry = Entry { path: path.clone(), pre: None, post: None, in_place: false };
+            let journal = Journal { directories: vec![path.clone()], ..Journal::of(vec![entry]) };
+            let read = Journal::parse(&journal.to_bytes().unwrap()).unwrap();
+            assert_eq!((&read.steps[0].path, &read.directories[0]), (&path, &path), "{name:?}");
+        }
+    }
+
+    #[test]
     fn a_torn_or_foreign_journal_is_not_a_journal() {
         let journal = Journal::of(Vec::new());
-        let whole = journal.to_bytes();
+        let whole = journal.to_bytes().unwrap();
         assert_eq!(Journal::parse(&whole).map(|journal| journal.id), Some("t1".to_owned()));
         for cut in 0..whole.len() {
             assert!(Journal::parse(&whole[..cut]).is_none(), "cut at {cut}");
         }
         let newer = Journal { schema: SCHEMA + 1, ..journal };
-        assert!(Journal::parse(&newer.to_bytes()).is_none());
+        assert!(Journal::parse(&newer.to_bytes().unwrap()).is_none());
     }
 }

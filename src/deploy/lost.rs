@@ -8,28 +8,28 @@ use serde_json::Value;
 
 use crate::domain::name::{list, shell_word};
 use crate::domain::place::files;
+use crate::domain::record::Record;
 use crate::domain::request::DEFAULT_PORT;
-use crate::domain::{Error, Place};
+use crate::domain::{Error, Place, Result};
 use crate::doors::disk;
 use crate::format::settings::{KeyPath, Settings};
 
-use super::backup;
+use super::{backup, store};
 
-/// What a deployment has besides its record, and an uninstall takes away in the same transaction.
-const MARKS: [&str; 2] = [files::SETTINGS_BEFORE, files::ENV_SUM];
 /// The end of the log that is read for what was deployed: many lines.
 const LOG_TAIL: u64 = 64 << 10;
 
-/// Whether a deployment is here whose record is gone. Under a journal there is none yet, or it is about to come back.
-pub fn is_lost(place: &Place) -> bool {
-    !disk::exists(&place.file(files::RECORD))
-        && !disk::exists(&place.journal())
-        && MARKS.iter().any(|mark| disk::exists(&place.file(mark)))
+/// The record of what is deployed; `None` where nothing is. A lost record is an error: nothing tells what is deployed then.
+pub fn record(place: &Place) -> Result<Option<Record>> {
+    match store::record_as_found(place)? {
+        None if store::is_lost(place) => Err(refusal(place)),
+        found => Ok(found),
+    }
 }
 
 /// What is missing, why that is known, and what brings it back.
 pub fn refusal(place: &Place) -> Error {
-    let seen = [files::CONFIG, files::START, files::ENV].iter().chain(&MARKS);
+    let seen = [files::CONFIG, files::START, files::ENV].iter().chain(&store::MARKS);
     let seen: Vec<&str> = seen.copied().filter(|name| disk::exists(&place.file(name))).collect();
     Error::failed(format!("the record of the deployment in {} is missing", place.show(&place.target)))
         .because(format!(

@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod checks;
+pub mod context;
 pub mod converge;
 pub mod draft;
 pub mod goals;
@@ -12,6 +13,7 @@ pub mod plan;
 pub mod recover;
 pub mod resolve;
 pub mod settings;
+mod step;
 pub mod store;
 pub mod times;
 pub mod transaction;

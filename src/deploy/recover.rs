@@ -9,16 +9,12 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Kind, Operation, Place, Result};
 use crate::doors::{disk, system};
 
-use super::journal::Journal;
-use super::lost;
+use super::journal::{COMMITTED, Journal, holds};
 use super::store;
-use super::transaction::holds;
 
-/// The journal's name after the commit, inside the transaction's directory.
-pub const COMMITTED: &str = "committed.json";
 /// Ending of an old version that could not go back to its place.
 const LEFTOVER: &str = ".gwinstall-rollback";
 /// Larger than the journal of the largest bundle.
@@ -53,7 +49,7 @@ fn look_at_disk(place: &Place) -> Result<Option<Interrupted>> {
     }
     // A lock without a record: a first install or an uninstall that did not come to its end.
     let half_made =
-        disk::exists(&place.lock()) && !disk::exists(&place.file(files::RECORD)) && !lost::is_lost(place);
+        disk::exists(&place.lock()) && !disk::exists(&place.file(files::RECORD)) && !store::is_lost(place);
     let begun =
         half_made || !disk::list(&place.transactions())?.is_empty() || !temporary_files(place)?.is_empty();
     Ok(begun.then_some(Interrupted::Rubbish))
@@ -68,7 +64,7 @@ fn is_at_work(holder: &disk::Holder) -> bool {
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// The operation that was undone.
-    pub undone: Option<String>,
+    pub undone: Option<Operation>,
     /// Files that were left for the user, with the reason.
     pub leftovers: Vec<String>,
     /// Whether the gateway's configuration went back to an older version.
@@ -85,7 +81,7 @@ pub fn recover(place: &Place) -> Result<Recovered> {
         Some(Interrupted::InFlight(journal)) => {
             recovered.config_changed = journal.steps.iter().any(|step| step.path == Path::new(files::CONFIG));
             recovered.leftovers = undo(place, &journal)?;
-            recovered.undone = Some(journal.operation.clone());
+            recovered.undone = Some(journal.operation);
             clean(place, &journal);
         }
     }
@@ -325,7 +321,7 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
 
 /// Removes a pristine copy unless the record or a backup may still need it. What a lost record refers to is not known.
 pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
-    if lost::is_lost(place) {
+    if store::is_lost(place) {
         return Ok(());
     }
     let needed = super::backup::referenced(place)?;
@@ -339,7 +335,7 @@ pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
 
 /// Removes all pristine copies that neither the record nor a backup refers to. What a lost record refers to is not known.
 pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
-    if lost::is_lost(place) {
+    if store::is_lost(place) {
         return Ok(());
     }
     let names = disk::list(&place.pristine())?;
@@ -358,7 +354,8 @@ pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
 
 /// After recovery of a place where nothing is deployed: our private directory goes, and empty directories with it.
 pub fn leave_no_trace(place: &Place) {
-    if store::record(place).is_ok_and(|record| record.is_none()) && !disk::exists(&place.journal()) {
+    if !disk::exists(&place.file(files::RECORD)) && !store::is_lost(place) && !disk::exists(&place.journal())
+    {
         let _ = disk::remove(&place.lock());
         for dir in [place.pristine(), place.transactions(), place.own(), place.target.clone()] {
             let _ = disk::remove_dir_if_empty(&dir);
@@ -413,7 +410,7 @@ mod tests {
             };
             let journal = Journal::of(vec![entry]);
             disk::create_dirs(&journal.directory(&place)).unwrap();
-            disk::create(&place.journal(), &journal.to_bytes(), 0o600).unwrap();
+            disk::create(&place.journal(), &journal.to_bytes().unwrap(), 0o600).unwrap();
             let files = [
                 (journal.staged(&place, 0), staged),
                 (journal.displaced(&place, 0), kept),

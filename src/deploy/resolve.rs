@@ -1,21 +1,26 @@
 //! Conflicts that an earlier change left: the user's version in place, ours beside it. Deciding one is a change like any
 //! other: a draft for the one transaction, with a backup before it.
 
+use crate::domain::Operation;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::Record;
 use crate::domain::tree::{Class, Content, Found, Stamp};
-use crate::domain::{Error, Place, Result, Sha256};
+use crate::domain::word::words;
+use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
 use super::draft::{Draft, record_step};
 use super::plan::OFFER;
 use super::store;
 
-/// Whose version stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Mine,
-    Theirs,
+words! {
+    /// Which version of a file in conflict stays.
+    pub enum Side {
+        /// The user's.
+        Mine = "keep-mine",
+        /// The one that the update brought.
+        New = "take-new",
+    }
 }
 
 /// Paths of the record that have a version of ours beside them.
@@ -39,10 +44,10 @@ pub fn offered(
         return Err(edited(place, path));
     }
     let in_bundle = || shipped(path).filter(|bytes| Sha256::of(bytes) == sum).map(|bytes| bytes.to_vec());
-    store::pristine(place, sum).or_else(in_bundle).ok_or_else(|| {
+    store::base_copy(place, sum).or_else(in_bundle).ok_or_else(|| {
         Error::failed(format!("our version of {path} is gone"))
             .because(format!("{} is not there, and this bundle has another one", place.show(&beside)))
-            .hint(format!("keep yours: gwinstall resolve {path} --mine"))
+            .hint(Hint::run(&["resolve", path, "--keep-mine"]).to("keep yours"))
     })
 }
 
@@ -51,7 +56,7 @@ fn edited(place: &Place, path: &str) -> Error {
     Error::failed(format!("{} was changed after we wrote it", place.show(&beside)))
         .because("it may hold a merge of yours, so it is neither taken nor removed")
         .hint(format!(
-            "if it is what you want: mv {1} {0} && gwinstall resolve {path} --mine",
+            "if it is what you want: mv {1} {0}, then resolve it with --keep-mine",
             place.paste(&live),
             place.paste(&beside)
         ))
@@ -60,13 +65,13 @@ fn edited(place: &Place, path: &str) -> Error {
 /// The draft that decides one conflict. `ours` is our version, as `offered` gave it.
 pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) -> Result<Draft> {
     let mut record = last.clone();
-    record.operation = "resolve".to_owned();
+    record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
     record.restored_from = None;
     let mut steps = Vec::new();
     if let Some(known) = record.files.get_mut(path) {
         let sum = known.offered.take();
-        if side == Side::Theirs {
+        if side == Side::New {
             let step = take_ours(place, path, known.class, known.mode, ours)?;
             let post = step.post.unwrap_or(Stamp { sha256: known.sha256, mode: known.mode });
             (known.sha256, known.mode, known.deleted) = (post.sha256, post.mode, false);
@@ -76,7 +81,7 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) 
     }
     steps.push(record_step(place, None, Some(&record), false)?);
     let plan = Plan { steps };
-    let id = plan.id(&format!("{path} {side:?}"));
+    let id = plan.id(&format!("{path} {side}"));
     Ok(Draft {
         id,
         record: Some(record),

@@ -1,24 +1,25 @@
-//! The edit of settings.json inside a draft: what our wishes and the ledger make of the file as it is.
+//! The edit of settings.json inside a draft: what our desired and the ledger make of the file as it is.
 //!
 //! Promise: the file behind every link is the one that changes; one that does not parse is never touched; a value of
 //! somebody else gives way only when told. Reads only.
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use indexmap::IndexMap;
+use serde_json::Value;
 
 use crate::domain::name::shell_word;
 use crate::domain::place::files;
 use crate::domain::plan::Step;
-use crate::domain::record::SettingsRecord;
+use crate::domain::record::{SettingsRecord, SettingsValue};
 use crate::domain::tree::{Class, Stamp};
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, KeyPath, Ledger, Problem, Settings, Wish};
-use crate::render::{KeyWish, keys_beside_our_helper};
+use crate::render::{DesiredKey, keys_beside_our_helper};
 
-use super::draft::{remove_step, write_step};
 use super::plan::Stance;
+use super::step;
 
 /// The edit of settings.json, worked out.
 pub(super) struct SettingsEdit {
@@ -35,36 +36,67 @@ pub(super) struct SettingsEdit {
     mode_before: Option<u32>,
 }
 
+/// Claude Code's settings as found: the real file behind every link.
+pub struct SettingsFile {
+    path: PathBuf,
+    /// `None`: there is no file.
+    bytes: Option<Vec<u8>>,
+    parsed: std::result::Result<Settings, Problem>,
+}
+
+impl SettingsFile {
+    pub(super) fn read(place: &Place) -> Result<Self> {
+        let path = disk::real_file(&place.settings())?;
+        let bytes = disk::read_maybe(&path, disk::TEXT_CAP).map_err(|error| untouched(error, place))?;
+        let parsed = bytes.as_deref().map_or_else(|| Ok(Settings::absent()), Settings::parse);
+        Ok(Self { path, bytes, parsed })
+    }
+
+    /// The settings, where they parse.
+    pub fn parsed(&self) -> Option<&Settings> {
+        self.parsed.as_ref().ok()
+    }
+
+    /// The value of a key, where the settings parse and have it.
+    pub fn get(&self, key: &KeyPath) -> Option<Value> {
+        self.parsed()?.get(key)
+    }
+
+    /// Whether Claude Code asks the helper of this place for its key.
+    pub(super) fn names_our_helper(&self, place: &Place) -> bool {
+        self.parsed().is_some_and(|settings| holds_our_helper(place, settings))
+    }
+}
+
 impl SettingsEdit {
-    /// Works out the edit that leaves exactly `wishes` as keys of ours. `tightened` is the mode that the file had before
-    /// a secret of ours made it private.
+    /// Works out the edit that leaves exactly `desired` as keys of gwinstall. `tightened` is the mode that the file had
+    /// before a secret of gwinstall made it private.
     pub(super) fn work_out(
         place: &Place,
-        wishes: &[KeyWish],
+        found: &SettingsFile,
+        ledger: &Ledger,
+        desired: &[DesiredKey],
         stance: Stance,
         tightened: Option<u32>,
     ) -> Result<Self> {
-        let path = disk::real_file(&place.settings())?;
-        let ledger = ledger(place)?.unwrap_or_default();
         let mut edit = Self {
-            path,
+            path: found.path.clone(),
             step: None,
-            ledger,
+            ledger: ledger.clone(),
             foreign: Vec::new(),
             kept: Vec::new(),
             changed: Vec::new(),
             took_over: false,
             mode_before: tightened,
         };
-        let bytes = disk::read_maybe(&edit.path, disk::TEXT_CAP).map_err(|error| untouched(error, place))?;
         if edit.ledger.is_empty()
-            && let Some(settings) = bytes.as_deref().and_then(|bytes| Settings::parse(bytes).ok())
+            && let Some(settings) = found.parsed()
         {
-            edit.ledger = orphans(place, &settings);
+            edit.ledger = orphans(place, settings);
         }
         // Nothing of ours in it and nothing wanted: not even its syntax matters.
-        if !wishes.is_empty() || !edit.ledger.is_empty() {
-            edit.converge(place, bytes.as_deref(), wishes, stance)?;
+        if !desired.is_empty() || !edit.ledger.is_empty() {
+            edit.converge(place, found, desired, stance)?;
         }
         Ok(edit)
     }
@@ -72,25 +104,22 @@ impl SettingsEdit {
     fn converge(
         &mut self,
         place: &Place,
-        bytes: Option<&[u8]>,
-        wishes: &[KeyWish],
+        found: &SettingsFile,
+        desired: &[DesiredKey],
         stance: Stance,
     ) -> Result<()> {
-        let refused = |problem: Problem| {
+        let refused = |problem: &Problem| {
             Error::failed(format!("cannot edit {}", place.show(&place.settings()))).because(problem)
         };
-        let settings = match bytes {
-            None => Settings::absent(),
-            Some(bytes) => Settings::parse(bytes).map_err(|problem| untouched(refused(problem), place))?,
-        };
+        let settings = found.parsed.as_ref().map_err(|problem| untouched(refused(problem), place))?;
         let force = stance == Stance::Deploy { force: true };
-        let always = |path: &KeyPath| wishes.iter().any(|wish| wish.always && wish.path == *path);
-        let wish = |wish: &KeyWish| Wish {
-            path: wish.path.clone(),
-            value: wish.value.clone(),
-            take_over: force || wish.always,
+        let always = |path: &KeyPath| desired.iter().any(|key| key.always && key.path == *path);
+        let key = |key: &DesiredKey| Wish {
+            path: key.path.clone(),
+            value: key.value.clone(),
+            take_over: force || key.always,
         };
-        let ours: Vec<Wish> = wishes.iter().map(wish).collect();
+        let ours: Vec<Wish> = desired.iter().map(key).collect();
         // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
         self.foreign = settings.foreign(&ours, &self.ledger);
         let known = |path: &KeyPath| self.ledger.paths().any(|ours| ours == path);
@@ -99,10 +128,10 @@ impl SettingsEdit {
             self.took_over = !self.foreign.is_empty();
             self.foreign.clear();
         }
-        let converged = settings.converge(&ours, &self.ledger).map_err(refused)?;
+        let converged = settings.converge(&ours, &self.ledger).map_err(|problem| refused(&problem))?;
         let secret =
-            wishes.iter().any(|wish| wish.secret && wish.value.is_some()) && !converged.ledger.is_empty();
-        self.step = Some(self.file_step(&converged, bytes, secret)?);
+            desired.iter().any(|key| key.secret && key.value.is_some()) && !converged.ledger.is_empty();
+        self.step = Some(self.file_step(&converged, found.bytes.as_deref(), secret)?);
         self.ledger = converged.ledger;
         // What somebody removed is kept by leaving it away: nothing is there to be named.
         self.kept = converged.kept.into_iter().filter(|path| settings.get(path).is_some()).collect();
@@ -114,11 +143,11 @@ impl SettingsEdit {
         let exists = read.is_some();
         let path = self.path.clone();
         if converged.remove_file {
-            let step = remove_step("settings.json", path, Class::Settings)?;
+            let step = step::remove("settings.json", path, Class::Settings)?;
             return Ok(Step { reason: "made by us and empty again", ..step });
         }
         if !exists && converged.changed.is_empty() {
-            return remove_step("settings.json", path, Class::Settings);
+            return step::remove("settings.json", path, Class::Settings);
         }
         let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode);
         if exists && mode & 0o200 == 0 && !converged.changed.is_empty() {
@@ -127,7 +156,7 @@ impl SettingsEdit {
                 .hint(format!("chmod u+w {}", shell_word(&path.display().to_string()))));
         }
         let mode = self.mode(mode, secret);
-        let step = write_step("settings.json", path, Class::Settings, converged.bytes.clone(), mode)?;
+        let step = step::write("settings.json", path, Class::Settings, converged.bytes.clone(), mode)?;
         // The edit stands on what was read; what another program has written since then is found out by it.
         let pre =
             read.map(|read| Stamp { sha256: Sha256::of(read), mode: step.pre.map_or(mode, |pre| pre.mode) });
@@ -145,10 +174,10 @@ impl SettingsEdit {
     }
 
     /// What the record keeps of it.
-    pub(super) fn record(&self, place: &Place, wishes: &[KeyWish]) -> SettingsRecord {
+    pub(super) fn record(&self, place: &Place, desired: &[DesiredKey]) -> SettingsRecord {
         SettingsRecord {
             path: place.show(&self.path),
-            keys: shown_keys(wishes, &self.kept),
+            keys: recorded_keys(desired, &self.kept),
             mode_before: self.mode_before,
         }
     }
@@ -157,9 +186,12 @@ impl SettingsEdit {
     pub(super) fn ledger_step(&self, place: &Place) -> Result<Step> {
         let path = place.file(files::SETTINGS_BEFORE);
         if self.ledger.is_empty() {
-            return remove_step(files::SETTINGS_BEFORE, path, Class::Record);
+            return step::remove(files::SETTINGS_BEFORE, path, Class::Record);
         }
-        write_step(files::SETTINGS_BEFORE, path, Class::Record, self.ledger.to_text().into_bytes(), 0o600)
+        let text = self.ledger.to_text().map_err(|why| {
+            Error::failed(format!("cannot write {}, so nothing was changed", path.display())).because(why)
+        })?;
+        step::write(files::SETTINGS_BEFORE, path, Class::Record, text.into_bytes(), 0o600)
     }
 }
 
@@ -182,17 +214,6 @@ pub(super) fn helper_command(place: &Place) -> String {
     shell_word(&place.file(files::KEY_HELPER).display().to_string())
 }
 
-/// Whether Claude Code is still sent to a gateway of this place that is gone together with its record and its ledger:
-/// somebody removed the directory.
-pub fn are_orphaned(place: &Place) -> bool {
-    let read = || disk::read_maybe(&disk::real_file(&place.settings()).ok()?, disk::TEXT_CAP).ok()?;
-    !disk::exists(&place.file(files::RECORD))
-        && !disk::exists(&place.file(files::SETTINGS_BEFORE))
-        && read()
-            .and_then(|bytes| Settings::parse(&bytes).ok())
-            .is_some_and(|it| holds_our_helper(place, &it))
-}
-
 fn holds_our_helper(place: &Place, settings: &Settings) -> bool {
     let helper = settings.get(&KeyPath::top("apiKeyHelper"));
     helper.is_some_and(|helper| helper.as_str() == Some(&helper_command(place)))
@@ -204,9 +225,11 @@ fn orphans(place: &Place, settings: &Settings) -> Ledger {
         return Ledger::default();
     }
     let mut paths = keys_beside_our_helper();
-    // A key that is no key can only be ours, too.
-    let blank = KeyPath::env("ANTHROPIC_API_KEY");
-    paths.extend(settings.get(&blank).filter(|value| value == "").map(|_| blank));
+    // gwinstall writes these two empty; nobody else has a reason to.
+    for name in ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"] {
+        let blank = KeyPath::env(name);
+        paths.extend(settings.get(&blank).filter(|value| value == "").map(|_| blank));
+    }
     Ledger::of_orphans(settings, &paths)
 }
 
@@ -219,16 +242,16 @@ fn untouched(error: Error, place: &Place) -> Error {
     })
 }
 
-/// What the record says of our keys: values, `"secret"`, or `null` for a key that we took out.
-fn shown_keys(wishes: &[KeyWish], kept: &[KeyPath]) -> Map<String, Value> {
-    let ours = wishes.iter().filter(|wish| !kept.contains(&wish.path));
-    ours.map(|wish| {
-        let shown = match &wish.value {
-            Some(_) if wish.secret => Value::from("secret"),
-            Some(value) => value.clone(),
-            None => Value::Null,
+/// What the record keeps of the keys that gwinstall sets or removes.
+fn recorded_keys(desired: &[DesiredKey], kept: &[KeyPath]) -> IndexMap<String, SettingsValue> {
+    let ours = desired.iter().filter(|key| !kept.contains(&key.path));
+    ours.map(|key| {
+        let kept = match &key.value {
+            Some(_) if key.secret => SettingsValue::Secret,
+            Some(value) => SettingsValue::Value(value.clone()),
+            None => SettingsValue::Removed,
         };
-        (wish.path.to_string(), shown)
+        (key.path.to_string(), kept)
     })
     .collect()
 }

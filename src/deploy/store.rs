@@ -1,33 +1,35 @@
 //! Reads and keeps what we know about a deployment: the record, pristine copies, the log.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use crate::bundle::build;
 use crate::domain::hash::Hasher;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SCHEMA};
-use crate::domain::tree::Stamp;
-use crate::domain::{Error, Kind, Place, Result, Sha256};
-use crate::doors::disk;
-
-use super::lost;
+use crate::domain::tree::{Content, Stamp};
+use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
+use crate::doors::{disk, system};
 
 /// A record is small; more than this is not one.
 const RECORD_CAP: u64 = 16 << 20;
 
-/// The record of what is deployed; `None` where nothing is. One that is lost is an error: what is deployed then cannot
-/// be told.
-pub fn record(place: &Place) -> Result<Option<Record>> {
-    match record_as_found(place)? {
-        None if lost::is_lost(place) => Err(lost::refusal(place)),
-        found => Ok(found),
-    }
+/// What a deployment has besides its record; an uninstall removes these in the same transaction.
+pub(super) const MARKS: [&str; 2] = [files::SETTINGS_BEFORE, files::ENV_SUM];
+
+/// Whether a deployment is here whose record is gone. Under a journal the record is not there yet, or is about to come
+/// back.
+pub fn is_lost(place: &Place) -> bool {
+    !disk::exists(&place.file(files::RECORD))
+        && !disk::exists(&place.journal())
+        && MARKS.iter().any(|mark| disk::exists(&place.file(mark)))
 }
 
-/// The same for what ends with a record again: `None` also where it is lost.
+/// The record of what is deployed; `None` where nothing is, and where the record is lost.
 pub fn record_as_found(place: &Place) -> Result<Option<Record>> {
     let path = place.file(files::RECORD);
     let Some(bytes) = disk::read_maybe(&path, RECORD_CAP)? else { return Ok(None) };
@@ -54,30 +56,74 @@ pub fn parse_record(bytes: &[u8]) -> std::result::Result<Record, String> {
     }
 }
 
-pub fn record_bytes(record: &Record) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(record).unwrap_or_default();
-    text.push(b'\n');
-    text
+/// The text of a record's file.
+pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
+    pretty(record)
 }
 
 /// Content and mode of a record's file, without holding its text.
-pub fn record_stamp(record: &Record) -> Stamp {
+pub fn record_stamp(record: &Record) -> Result<Stamp> {
     let mut hasher = Hasher::default();
-    // A Hasher never fails to write.
-    let _ = serde_json::to_writer_pretty(&mut hasher, record);
-    let _ = hasher.write_all(b"\n");
-    Stamp { sha256: hasher.finish().0, mode: 0o600 }
+    serde_json::to_writer_pretty(&mut hasher, record).map_err(unwritable)?;
+    hasher.write_all(b"\n").map_err(unwritable)?;
+    Ok(Stamp { sha256: hasher.finish().0, mode: 0o600 })
+}
+
+/// A document of gwinstall's own as indented JSON with a line end.
+pub fn pretty(document: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(document).map_err(unwritable)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn unwritable(error: impl Display) -> Error {
+    Error::failed("cannot write down what is deployed, so nothing was changed").because(error)
+}
+
+/// A copy of a file as it was delivered, for later merges: written once under its hash, checked by it whenever it is read,
+/// removed when neither the record nor a backup refers to it.
+pub struct BaseCopy {
+    pub path: PathBuf,
+    pub bytes: Content,
+}
+
+impl BaseCopy {
+    /// Where it is written before its content is durable.
+    pub(super) fn unnamed(&self) -> PathBuf {
+        self.path.with_extension("tmp")
+    }
 }
 
 /// Where the kept copy of a shipped file lies.
-pub fn pristine_path(place: &Place, sha256: Sha256) -> PathBuf {
+pub fn base_copy_path(place: &Place, sha256: Sha256) -> PathBuf {
     place.pristine().join(sha256.to_string())
 }
 
 /// The kept copy of what we shipped, if it is whole.
-pub fn pristine(place: &Place, sha256: Sha256) -> Option<Vec<u8>> {
-    let bytes = disk::read_maybe(&pristine_path(place, sha256), 8 << 20).ok()??;
+pub fn base_copy(place: &Place, sha256: Sha256) -> Option<Vec<u8>> {
+    let bytes = disk::read_maybe(&base_copy_path(place, sha256), 8 << 20).ok()??;
     (Sha256::of(&bytes) == sha256).then_some(bytes)
+}
+
+/// A line of the log of operations: the fields that every operation has, those of a success.
+pub fn log_line(operation: Operation, now: Instant, duration_ms: u64, record: Option<&Record>) -> Value {
+    json!({
+        "schema": 1,
+        "operation": operation,
+        "timestamp": now,
+        "duration_seconds": duration_ms / 1000,
+        "duration_ms": duration_ms,
+        "status": "success",
+        "preset": record.map(|record| &record.preset),
+        "models_deployed": record.map_or(&[][..], |record| &record.models),
+        "files_copied": 0,
+        "backup_created": null,
+        "error_message": null,
+        "user": system::user_name(),
+        "hostname": system::hostname(),
+        "deployment_id": record.map(|record| &record.deployment_id),
+        "version": build::VERSION,
+    })
 }
 
 /// Appends a line to the log of operations. The log is a courtesy: that it cannot be written is said, but undoes

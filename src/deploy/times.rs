@@ -1,4 +1,4 @@
-//! How long the stations of an operation took, for `--verbose` and `--json`. Measures only; decides nothing.
+//! How long the phases of an operation took, for `--verbose` and `--json`. Measures only; decides nothing.
 
 use std::cell::RefCell;
 
@@ -6,23 +6,23 @@ use serde::Serialize;
 
 use crate::doors::system::Stopwatch;
 
-/// One station that was passed or failed in.
+/// One phase that an operation completed or failed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Took {
-    pub station: &'static str,
+    pub phase: &'static str,
     pub duration_ms: u64,
 }
 
-/// Stations in the order in which they ended.
+/// Phases in the order in which they ended.
 #[derive(Debug, Default)]
 pub struct Times(RefCell<Vec<Took>>);
 
 impl Times {
     /// Does `work` and keeps how long it took, whether it succeeded or not.
-    pub fn of<T>(&self, station: &'static str, work: impl FnOnce() -> T) -> T {
+    pub fn of<T>(&self, phase: &'static str, work: impl FnOnce() -> T) -> T {
         let watch = Stopwatch::start();
         let done = work();
-        self.0.borrow_mut().push(Took { station, duration_ms: watch.milliseconds() });
+        self.0.borrow_mut().push(Took { phase, duration_ms: watch.milliseconds() });
         done
     }
 

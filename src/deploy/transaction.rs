@@ -12,54 +12,39 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::domain::plan::Step;
-use crate::domain::tree::{Content, Found, Stamp};
-use crate::domain::{Error, Instant, Kind, Place, Result};
-use crate::doors::{disk, signals};
+use crate::domain::tree::Found;
+use crate::domain::word::words;
+use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
+use crate::doors::{disk, signals, system};
 
-use super::journal::{Journal, SCHEMA};
+use super::draft::Draft;
+use super::journal::{COMMITTED, Journal, SCHEMA};
 use super::recover;
+use super::store::BaseCopy;
 use super::times::Times;
 
 /// Files whose data is made durable together. Every batch costs a commit of the file system's journal, so a preset
 /// fits into one; 256 descriptors are what a process may have everywhere.
 const BATCH: usize = 200;
 
-/// A file of ours that is no step: written once under its hash, checked by it whenever it is read, removed when nothing
-/// refers to it.
-pub struct Pristine {
-    pub path: PathBuf,
-    pub bytes: Content,
-}
-
-impl Pristine {
-    /// Where it is written before its content is durable.
-    fn unnamed(&self) -> PathBuf {
-        self.path.with_extension("tmp")
+words! {
+    /// How files come to their places.
+    pub enum PlacedBy {
+        /// Old and new change places in one step.
+        Exchange = "exchange",
+        /// For a file system that cannot exchange: the old file keeps a second name, then the new one replaces it.
+        Link = "link",
     }
 }
 
-/// What a transaction does and for whom.
-pub struct Order<'a> {
-    pub place: &'a Place,
-    pub operation: &'a str,
-    pub steps: Vec<&'a Step>,
-    pub pristine: &'a [Pristine],
-    pub now: Instant,
-    pub pid: u32,
-    /// Directories that were made for this transaction before it began.
-    pub made: &'a [PathBuf],
-    pub times: &'a Times,
-}
-
-/// How a transaction ended well.
+/// A committed transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Done {
-    /// `exchange`, or `link` on a file system that cannot exchange.
-    pub placed_by: &'static str,
+    pub placed_by: PlacedBy,
     pub id: String,
 }
 
-/// How a transaction ended otherwise.
+/// A failed transaction.
 #[derive(Debug)]
 pub struct Failure {
     pub error: Error,
@@ -81,69 +66,77 @@ pub enum Undo {
 /// Judges the staged files: it is given where the file of each step lies.
 pub type JudgeStaged<'a> = &'a dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>;
 
-/// Carries out an order under the lock of the place. `staged` sees the directory of staged files before anything
-/// live changes; `live` judges the new tree before it is final.
-pub fn carry_out(
-    order: &Order<'_>,
-    staged: JudgeStaged<'_>,
-    live: &dyn Fn() -> Result<()>,
-) -> std::result::Result<Done, Failure> {
-    let journal = prepare(order);
-    let mut work = Work { place: order.place, order, journal, placed_by: "exchange" };
-    let judge = || staged(&|index| work.journal.staged(order.place, index));
-    let staged = order.times.of("staging", || work.stage());
-    if let Err(error) = staged.and_then(|()| order.times.of("validation", judge)) {
-        work.discard();
-        return Err(Failure { error, undo: Undo::NotNeeded });
-    }
-    if let Err(error) = signals::check().and_then(|()| work.write_journal()) {
-        // A journal may be there already when only its last sync failed, but nothing was exchanged by it.
-        let failure = work.undone(error);
-        let begun = failure.undo == Undo::RollbackFailed;
-        return Err(if begun { failure } else { Failure { undo: Undo::NotNeeded, ..failure } });
-    }
-    match work.exchange_and_judge(live).and_then(|()| work.commit()) {
-        Ok(()) => {
-            recover::clean(order.place, &work.journal);
-            Ok(Done { placed_by: work.placed_by, id: work.journal.id })
-        }
-        Err(error) => Err(work.undone(error)),
-    }
-}
-
-fn prepare(order: &Order<'_>) -> Journal {
-    let place = order.place;
-    let parents: BTreeSet<&Path> =
-        order.steps.iter().filter(|step| step.post.is_some()).filter_map(|step| step.path.parent()).collect();
-    let ancestors: BTreeSet<&Path> = parents.into_iter().flat_map(Path::ancestors).collect();
-    let missing = ancestors.into_iter().filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir));
-    let directories = missing.map(Path::to_path_buf).collect();
-    Journal {
-        schema: SCHEMA,
-        id: format!("{}-{}", order.now.compact(), order.pid),
-        version: crate::bundle::build::VERSION.to_owned(),
-        pid: order.pid,
-        started: order.now,
-        operation: order.operation.to_owned(),
-        steps: order.steps.iter().map(|step| Journal::entry(place, step)).collect(),
-        directories,
-    }
-}
-
-struct Work<'a> {
+/// The changes of one draft on their way to the disk.
+pub struct Transaction<'a> {
     place: &'a Place,
-    order: &'a Order<'a>,
+    steps: Vec<&'a Step>,
+    pristine: &'a [BaseCopy],
+    /// Directories that were made for this transaction before it began.
+    made: &'a [PathBuf],
+    times: &'a Times,
     journal: Journal,
-    placed_by: &'static str,
+    placed_by: PlacedBy,
 }
 
-impl Work<'_> {
-    /// Writes every new file beside its place and makes all of it durable. Nothing live has changed afterwards.
+impl<'a> Transaction<'a> {
+    /// Changes nothing yet.
+    pub fn new(
+        place: &'a Place,
+        operation: Operation,
+        draft: &'a Draft,
+        now: Instant,
+        made: &'a [PathBuf],
+        times: &'a Times,
+    ) -> Self {
+        let steps: Vec<&Step> = draft.plan.changes().collect();
+        let pid = system::pid();
+        let journal = Journal {
+            schema: SCHEMA,
+            id: format!("{}-{pid}", now.compact()),
+            version: crate::bundle::build::VERSION.to_owned(),
+            pid,
+            started: now,
+            operation,
+            steps: steps.iter().map(|step| Journal::entry(place, step)).collect(),
+            directories: missing_directories(&steps),
+        };
+        Self { place, steps, pristine: &draft.pristine, made, times, journal, placed_by: PlacedBy::Exchange }
+    }
+
+    /// Carries it out under the lock of the place. `staged` validates the staged files before anything live changes;
+    /// `live` checks the new tree before it is final.
+    pub fn carry_out(
+        mut self,
+        staged: JudgeStaged<'_>,
+        live: &dyn Fn() -> Result<()>,
+    ) -> std::result::Result<Done, Failure> {
+        let times = self.times;
+        let validate = |work: &Self| staged(&|index| work.journal.staged(work.place, index));
+        let done = times.of("staging", || self.stage());
+        if let Err(error) = done.and_then(|()| times.of("validation", || validate(&self))) {
+            self.discard();
+            return Err(Failure { error, undo: Undo::NotNeeded });
+        }
+        if let Err(error) = signals::check().and_then(|()| self.write_journal()) {
+            // A journal may be there already when only its last sync failed, but nothing was exchanged by it.
+            let failure = self.undone(error);
+            let begun = failure.undo == Undo::RollbackFailed;
+            return Err(if begun { failure } else { Failure { undo: Undo::NotNeeded, ..failure } });
+        }
+        match self.exchange_and_judge(live).and_then(|()| self.commit()) {
+            Ok(()) => {
+                recover::clean(self.place, &self.journal);
+                Ok(Done { placed_by: self.placed_by, id: self.journal.id })
+            }
+            Err(error) => Err(self.undone(error)),
+        }
+    }
+
     fn stage(&self) -> Result<()> {
         let dir = self.journal.directory(self.place);
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
         let mut batch = Batch::default();
-        for (index, step) in self.order.steps.iter().enumerate() {
+        for (index, step) in self.steps.iter().enumerate() {
             let Some(post) = step.post else { continue };
             let staged = self.journal.staged(self.place, index);
             self.make_directory_of(&staged)?;
@@ -166,20 +159,20 @@ impl Work<'_> {
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
             .chain([dir, self.place.transactions(), self.place.own()])
-            .chain(self.order.pristine.iter().filter_map(|copy| copy.path.parent()).map(Path::to_path_buf))
+            .chain(self.pristine.iter().filter_map(|copy| copy.path.parent()).map(Path::to_path_buf))
             // A new directory is durable only by its entry in the one above it.
-            .chain(self.order.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf))
+            .chain(self.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf))
             .collect();
         dirs.iter().try_for_each(|dir| flush_dir(dir))
     }
 
     fn stage_pristine(&self, batch: &mut Batch) -> Result<()> {
-        if self.order.pristine.is_empty() {
+        if self.pristine.is_empty() {
             return Ok(());
         }
         let dir = self.place.pristine();
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        for copy in self.order.pristine {
+        for copy in self.pristine {
             let path = copy.unnamed();
             disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
             batch.write(&path, &copy.bytes, 0o600)?;
@@ -189,7 +182,7 @@ impl Work<'_> {
 
     /// The name of a pristine copy is a promise about its content, so it comes when that is durable.
     fn name_pristine(&self) -> Result<()> {
-        self.order.pristine.iter().try_for_each(|copy| {
+        self.pristine.iter().try_for_each(|copy| {
             disk::rename(&copy.unnamed(), &copy.path)
                 .map_err(|error| disk::failure("write", &copy.path, &error))
         })
@@ -206,12 +199,12 @@ impl Work<'_> {
             return Ok(());
         }
         let path = self.place.journal();
-        disk::write_atomically(&path, &self.journal.to_bytes(), 0o600)
+        disk::write_atomically(&path, &self.journal.to_bytes()?, 0o600)
             .map_err(|error| disk::failure("write", &path, &error))
     }
 
     fn exchange_and_judge(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
-        let times = self.order.times;
+        let times = self.times;
         times.of("exchange", || self.exchange_all())?;
         times.of("checks", live)?;
         // A program that had the old file open may have written to it after the exchange: those bytes count.
@@ -242,7 +235,7 @@ impl Work<'_> {
     /// Directories that held only what was removed, up to the deployment itself, which stays for its log and backups.
     /// Before the commit: a failure undoes everything, and undo makes them again.
     fn remove_emptied_directories(&self) -> Result<()> {
-        let removed = self.order.steps.iter().filter(|step| step.post.is_none());
+        let removed = self.steps.iter().filter(|step| step.post.is_none());
         let dirs: BTreeSet<&Path> = removed
             .filter_map(|step| step.path.parent())
             .flat_map(Path::ancestors)
@@ -265,7 +258,7 @@ impl Work<'_> {
         let target = self.journal.target(self.place, index);
         let staged = self.journal.staged(self.place, index);
         let (pre, post) = (self.journal.steps[index].pre, self.journal.steps[index].post);
-        if self.placed_by == "exchange" {
+        if self.placed_by == PlacedBy::Exchange {
             let tried = match (pre, post) {
                 (Some(_), Some(_)) => disk::exchange(&staged, &target),
                 (None, Some(_)) => disk::place(&staged, &target),
@@ -274,7 +267,7 @@ impl Work<'_> {
             };
             match tried {
                 Ok(()) => return Ok(()),
-                Err(error) if disk::cannot_exchange(&error) => self.placed_by = "link",
+                Err(error) if disk::cannot_exchange(&error) => self.placed_by = PlacedBy::Link,
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                     return self.rewrite_in_place(index);
                 }
@@ -340,7 +333,7 @@ impl Work<'_> {
     fn check_displaced(&self, index: usize) -> Result<()> {
         let step = &self.journal.steps[index];
         let Some(pre) = step.pre else { return Ok(()) };
-        let at = if self.placed_by == "exchange" && !step.in_place {
+        let at = if self.placed_by == PlacedBy::Exchange && !step.in_place {
             self.journal.staged(self.place, index)
         } else {
             self.journal.displaced(self.place, index)
@@ -373,7 +366,7 @@ impl Work<'_> {
             return Ok(());
         }
         let (journal, dir) = (self.place.journal(), self.journal.directory(self.place));
-        let committed = dir.join(recover::COMMITTED);
+        let committed = dir.join(COMMITTED);
         disk::rename(&journal, &committed).map_err(|error| disk::failure("commit", &journal, &error))?;
         let synced = disk::flush_dir(&dir).and_then(|()| disk::flush_dir(&self.place.own()));
         if let Err(error) = synced {
@@ -388,7 +381,7 @@ impl Work<'_> {
     /// Before the journal: only staged files are to be removed.
     fn discard(&self) {
         recover::clean(self.place, &self.journal);
-        for copy in self.order.pristine {
+        for copy in self.pristine {
             // One that the current record refers to stays; it was there before.
             let _ = recover::drop_unreferenced(self.place, &copy.path);
         }
@@ -415,6 +408,15 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Directories that new files need, outermost first.
+fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
+    let parents: BTreeSet<&Path> =
+        steps.iter().filter(|step| step.post.is_some()).filter_map(|step| step.path.parent()).collect();
+    let ancestors: BTreeSet<&Path> = parents.into_iter().flat_map(Path::ancestors).collect();
+    let missing = ancestors.into_iter().filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir));
+    missing.map(Path::to_path_buf).collect()
 }
 
 /// A second name for the old file; a copy where the file system has no links.
@@ -475,13 +477,4 @@ fn raced(target: &Path) -> Error {
     )
     .because("its version counts; nothing was changed")
     .hint("run the same command again")
-}
-
-/// Whether a stamp is what is on disk.
-pub(super) fn holds(path: &Path, stamp: Option<Stamp>) -> Result<bool> {
-    Ok(match (disk::find(path)?, stamp) {
-        (Found::File(found), Some(stamp)) => found == stamp,
-        (Found::Absent, None) => true,
-        _ => false,
-    })
 }

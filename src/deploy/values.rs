@@ -6,17 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::catalog::EnvVar;
 use crate::domain::name::printable;
+use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
 use crate::domain::{Place, Result, Secret};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::rc::{Dialect, scan};
-use crate::render::{Choice, Value, needs};
-
-/// Names of the key that a local gateway checks, and of the token that an enterprise gateway wants.
-pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
-pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+use crate::render::{BASE_URL, Choice, MASTER_KEY, Value, needs};
 
 /// Shell files that may export a variable, in the order in which they are asked.
 const RC_FILES: [&str; 6] =
@@ -30,6 +26,15 @@ pub struct Values {
     pub google_login: bool,
     /// What the user should know: a value that could not be read, with file and line.
     pub notes: Vec<String>,
+    /// The one variable that the user sets, whatever value it has.
+    pub set: Option<(String, Value)>,
+}
+
+impl Values {
+    /// Only this value changes: what else could be found now is for the next installation.
+    pub fn setting(self, name: &str, value: Value) -> Self {
+        Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), ..self }
+    }
 }
 
 /// Looks everywhere for what a choice needs. Nothing is taken from the environment of whoever builds an image.
@@ -58,16 +63,16 @@ pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<V
 /// A new key; none in an image, where the start script makes one at the first start of each machine.
 fn master_key(place: &Place) -> Result<Value> {
     let key = if place.staged { String::new() } else { format!("sk-{}", system::random_hex(32)?) };
-    Ok(Value { text: Secret::new(key), source: "generated" })
+    Ok(Value { text: Secret::new(key), source: ValueSource::Generated })
 }
 
 fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value> {
     let mut flags = BTreeMap::new();
     let mut add = |name: &str, text: Secret| {
-        flags.insert(name.to_owned(), Value { text, source: "flag" });
+        flags.insert(name.to_owned(), Value { text, source: ValueSource::Flag });
     };
     if let Some(token) = &request.auth_token {
-        add(if choice.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN }, token.clone());
+        add(choice.key_name(), token.clone());
     }
     if let Some(url) = request.gateway_url.as_ref().filter(|_| !choice.runs_litellm()) {
         add(BASE_URL, Secret::new(url.as_str()));
@@ -126,19 +131,21 @@ impl Sources {
         if self.environment
             && let Some(text) = names().find_map(system::variable).filter(|text| usable(text))
         {
-            return value(text, "environment");
+            return value(text, ValueSource::Environment);
         }
         if let Some(text) = names().find_map(|name| self.home_env.get(name)).filter(|text| usable(text)) {
-            return value(text.to_owned(), "file");
+            return value(text.to_owned(), ValueSource::File);
         }
         self.note_problems(name, notes);
         if let Some(text) = names().find_map(|name| self.in_rc(name, notes)).filter(|text| usable(text)) {
-            return value(text, "rc");
+            return value(text, ValueSource::Rc);
         }
         if let Some(text) = self.in_gcloud(name) {
-            return value(text, "gcloud");
+            return value(text, ValueSource::Gcloud);
         }
-        variable.and_then(|variable| variable.default.clone()).and_then(|text| value(text, "default"))
+        variable
+            .and_then(|variable| variable.default.clone())
+            .and_then(|text| value(text, ValueSource::Default))
     }
 
     /// The last export of a name over all rc files that has a plain value.

@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::Hint;
+
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -66,7 +68,7 @@ struct Parts {
     kind: Kind,
     message: String,
     causes: Vec<String>,
-    hint: Option<String>,
+    hint: Option<Hint>,
     facts: Map<String, Value>,
 }
 
@@ -101,9 +103,9 @@ impl Error {
         self
     }
 
-    /// Adds what the user can do now: one sentence with a command to paste. The first hint stays.
+    /// Adds what the user can do now. The first hint stays.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
         self
     }
@@ -146,8 +148,8 @@ impl Error {
         &self.0.facts
     }
 
-    pub fn advice(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    pub fn advice(&self) -> Option<&Hint> {
+        self.0.hint.as_ref()
     }
 }
 

@@ -3,8 +3,10 @@
 pub mod check;
 pub mod error;
 pub mod hash;
+pub mod hint;
 pub mod instant;
 pub mod name;
+pub mod operation;
 pub mod place;
 pub mod plan;
 pub mod record;
@@ -12,9 +14,12 @@ pub mod request;
 pub mod secret;
 pub mod tree;
 pub mod url;
+pub(crate) mod word;
 
 pub use error::{Error, Kind, Result};
 pub use hash::Sha256;
+pub use hint::{Hint, Invocation};
 pub use instant::Instant;
+pub use operation::Operation;
 pub use place::Place;
 pub use secret::Secret;

@@ -3,32 +3,32 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
 use sha2::Digest as _;
 
 use super::tree::{Class, Content, Stamp};
+use super::word::words;
 
-/// What happens to a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    Create,
-    Replace,
-    Remove,
-    /// Both sides changed it and the merge is clean.
-    Merge,
-    /// Only the permission bits change.
-    Chmod,
-    /// As wanted already.
-    Same,
-    /// The user's version stays.
-    Keep,
-    /// Both sides changed it: the user's version stays and ours is offered beside it.
-    Conflict,
-    /// The user deleted it and it is optional.
-    StayDeleted,
-    /// We no longer ship it and the user changed it: it is the user's now.
-    Release,
+words! {
+    /// What happens to a path.
+    pub enum Action {
+        Create = "create",
+        Replace = "replace",
+        Remove = "remove",
+        /// Both sides changed it and the merge is clean.
+        Merge = "merge",
+        /// Only the permission bits change.
+        Chmod = "chmod",
+        /// The file is as it is to be.
+        Same = "same",
+        /// The user's version stays.
+        Keep = "keep",
+        /// Both sides changed it: the user's version stays and the new one is written beside it.
+        Conflict = "conflict",
+        /// The user deleted it and it is optional.
+        StayDeleted = "stay-deleted",
+        /// The bundle no longer ships it and the user changed it: it belongs to the user now.
+        Release = "release",
+    }
 }
 
 /// One line of the plan.
@@ -79,23 +79,25 @@ impl Plan {
         self.steps.iter().filter(|step| step.action == Action::Conflict)
     }
 
-    pub fn count(&self, action: Action) -> usize {
-        self.steps.iter().filter(|step| step.action == action).count()
-    }
-
     /// Identifies the plan: sha256 over path, rule, action, pre and post of each step. Record, ledger and the values
     /// of `.env` do not enter, so that a newly generated key or a later second is not another plan; `keys` stands for
     /// `.env` (names and origins).
     pub fn id(&self, keys: &str) -> String {
         let mut hash = sha2::Sha256::new();
         for step in self.steps.iter().filter(|step| step.class != Class::Record) {
-            hash.update(format!("{}\0{}\0{:?}\0", step.path.display(), step.rule, step.action));
+            hash.update(step.path.as_os_str().as_encoded_bytes());
+            hash.update(format!("\0{}\0{}\0", step.rule, step.action));
             if step.class != Class::Env {
-                hash.update(format!("{:?}\0{:?}\n", step.pre, step.post));
+                hash.update(format!("{}\0{}\n", version(step.pre), version(step.post)));
             }
         }
         hash.update(keys);
         let digest: [u8; 32] = hash.finalize().into();
         digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// Content and mode of one side of a step in a plan's id.
+fn version(stamp: Option<Stamp>) -> String {
+    stamp.map_or_else(|| "absent".to_owned(), |stamp| format!("{}:{:o}", stamp.sha256, stamp.mode))
 }

@@ -5,11 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::place::files;
+use super::request::GatewayType;
 use super::tree::{Class, octal};
-use super::{Instant, Sha256};
+use super::url::HttpUrl;
+use super::word::words;
+use super::{Instant, Operation, Sha256};
 
 /// Format of the record that this version writes.
 pub const SCHEMA: u32 = 1;
@@ -22,14 +27,13 @@ pub struct Record {
     /// `dep-YYYYMMDD-HHMMSS`, with `-2` and so on for the next ones of the same second.
     pub deployment_id: String,
     pub timestamp: Instant,
-    /// `install`, `update`, `rollback`, `models`, `env`, …
-    pub operation: String,
+    pub operation: Operation,
     /// The specification whose files these are.
     pub source_spec: String,
     pub deployed_by: String,
     pub bundle: BundleId,
     pub preset: String,
-    pub gateway_type: String,
+    pub gateway_type: GatewayType,
     /// Where Claude Code is pointed at.
     pub gateway_url: String,
     pub models: Vec<String>,
@@ -47,14 +51,41 @@ pub struct Record {
     pub restored_from: Option<String>,
 }
 
+words! {
+    /// Where the deployed bundle came from.
+    pub enum BundleOrigin {
+        Embedded = "embedded",
+        /// Fetched and verified by `self-update`.
+        Release = "release",
+        /// Given with `--bundle`.
+        File = "file",
+        /// Given with `--source-dir`, unsigned.
+        Directory = "directory",
+    }
+}
+
+words! {
+    /// Where a value of `.env` came from.
+    pub enum ValueSource {
+        Flag = "flag",
+        Environment = "environment",
+        File = "file",
+        Rc = "rc",
+        Gcloud = "gcloud",
+        Default = "default",
+        Generated = "generated",
+        Prompt = "prompt",
+        Placeholder = "placeholder",
+    }
+}
+
 /// Which bundle, from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleId {
     pub version: String,
     /// Order among signed bundles; 0 for an unsigned source directory.
     pub seq: u64,
-    /// `embedded`, `release`, `file` or `directory`.
-    pub origin: String,
+    pub origin: BundleOrigin,
     /// sha256 over all its files.
     pub sha256: Sha256,
     /// The directory or file given, where there was one.
@@ -63,10 +94,10 @@ pub struct BundleId {
 }
 
 /// The part of a request that is repeated by `update`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFacts {
     pub preset: String,
-    pub gateway_type: String,
+    pub gateway_type: GatewayType,
     /// Models named by the user; absent = the preset's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
@@ -98,28 +129,37 @@ pub struct FileRecord {
     pub deleted: bool,
 }
 
-/// Who a value in `.env` belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// Written by us and unchanged since.
-    Ours,
-    /// There before us, or changed since.
-    User,
+words! {
+    /// Who a value in `.env` belongs to.
+    pub enum Origin {
+        /// gwinstall wrote it, and it is unchanged since.
+        Ours = "ours",
+        /// It was there before, or the user changed it.
+        User = "user",
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvRecord {
     pub origin: Origin,
-    /// Where the value came from: `flag`, `environment`, `file`, `rc`, `gcloud`, `default`, `generated`, `prompt` or
-    /// `placeholder`.
-    pub source: String,
+    pub source: ValueSource,
     pub secret: bool,
     /// sha256 of a value that is not secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
-    /// The value itself where it is not secret, else `set` or `missing`.
-    pub value: String,
+    pub value: EnvValue,
+}
+
+/// What the record keeps of a value in `.env`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "value", rename_all = "lowercase")]
+pub enum EnvValue {
+    /// The value itself, which is not secret.
+    Value(String),
+    /// A secret value is set.
+    Secret,
+    /// A required variable without a value.
+    Missing,
 }
 
 /// Our keys in Claude Code's settings.
@@ -127,14 +167,50 @@ pub struct EnvRecord {
 pub struct SettingsRecord {
     /// The real file, behind any links.
     pub path: String,
-    /// In the order in which they stand: dotted key path → the value we set; `"secret"` for secrets, `null` for a key that we took out.
-    pub keys: Map<String, Value>,
+    /// In the order in which they stand: dotted key path → what gwinstall did with the key.
+    pub keys: IndexMap<String, SettingsValue>,
     /// The file's mode before a secret of ours made it private.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode_before: Option<u32>,
 }
 
+/// What the record keeps of a key in Claude Code's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "value", rename_all = "lowercase")]
+pub enum SettingsValue {
+    /// gwinstall set this value.
+    Value(Value),
+    /// gwinstall set a secret, which only `.env` and settings.json hold.
+    Secret,
+    /// gwinstall removed the key, because it would lead past the gateway.
+    Removed,
+}
+
+impl EnvValue {
+    pub fn of(value: &str, secret: bool) -> Self {
+        if secret { Self::Secret } else { Self::Value(value.to_owned()) }
+    }
+}
+
+impl SettingsRecord {
+    /// Whether gwinstall set `key` to exactly this value.
+    pub fn sets(&self, key: &str, value: &Value) -> bool {
+        matches!(self.keys.get(key), Some(SettingsValue::Value(set)) if set == value)
+    }
+}
+
 impl Record {
+    /// Whether LiteLLM runs on this machine for this deployment.
+    pub fn runs_litellm(&self) -> bool {
+        self.files.contains_key(files::CONFIG)
+    }
+
+    /// The port of the LiteLLM on this machine.
+    pub fn port(&self) -> Option<u16> {
+        let url = || HttpUrl::parse("the recorded gateway URL", &self.gateway_url).ok();
+        self.runs_litellm().then(url)?.map(|url| url.port())
+    }
+
     /// Whether two records state the same facts, whenever and by whomever they were written.
     pub fn same_facts(&self, other: &Self) -> bool {
         let Self {

@@ -4,10 +4,33 @@ use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
 use super::url::{HttpUrl, encode_userinfo};
-use super::{Error, Result, Secret};
+use super::word::words;
+use super::{Error, Hint, Result, Secret};
 
-/// The kinds of gateway; the first is a LiteLLM on this machine, the others are somebody else's.
-pub const GATEWAY_TYPES: [&str; 4] = ["local", "truefoundry", "zuplo", "custom"];
+words! {
+    /// The kinds of gateway.
+    pub enum GatewayType {
+        /// A LiteLLM that gwinstall starts on this machine.
+        Local = "local",
+        TrueFoundry = "truefoundry",
+        Zuplo = "zuplo",
+        /// Any other gateway that a company runs.
+        Custom = "custom",
+    }
+}
+
+impl GatewayType {
+    pub const ALL: [Self; 4] = [Self::Local, Self::TrueFoundry, Self::Zuplo, Self::Custom];
+
+    /// Parses `--gateway-type`.
+    pub fn parse(typed: &str) -> Result<Self> {
+        let word = known("--gateway-type", typed, &Self::ALL.map(Self::word))?;
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.word() == word)
+            .ok_or_else(|| Error::usage(format!("--gateway-type: {word} is not known")))
+    }
+}
 
 /// The port of a local gateway when none is asked for.
 pub const DEFAULT_PORT: u16 = 4000;
@@ -17,7 +40,7 @@ pub const DEFAULT_PORT: u16 = 4000;
 pub struct Request {
     pub preset: Option<String>,
     pub models: Option<Vec<String>>,
-    pub gateway_type: Option<String>,
+    pub gateway_type: Option<GatewayType>,
     pub gateway_url: Option<HttpUrl>,
     pub auth_token: Option<Secret>,
     /// With `user:password@` when `--proxy-auth` was given: then it is a secret.
@@ -25,6 +48,14 @@ pub struct Request {
     pub source: Source,
     /// Names of the flags given, for the record.
     pub flags: Vec<String>,
+    /// Existing files and settings that gwinstall did not create give way.
+    pub force: bool,
+    /// The gateway runs at the end.
+    pub start: bool,
+    /// Warnings of the checks before the change count as failures.
+    pub strict: bool,
+    /// The user answered questions instead of giving flags.
+    pub answered: bool,
 }
 
 /// Where the bundle comes from when the user says so.
@@ -50,20 +81,21 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     let mut models: Vec<String> = Vec::new();
     for typed in text.split(',').map(str::trim) {
         if !name::is_model_name(typed) {
-            return Err(Error::usage(format!("--models: {:?} is not a model name", printable(typed)))
-                .because("a name holds letters, digits and . _ : / @ + - only")
-                .hint("gwinstall models list"));
+            let names: Vec<&str> = typed.split_whitespace().collect();
+            let error = Error::usage(format!("--models: {:?} is not a model name", printable(typed)));
+            return Err(if names.len() > 1 && names.iter().all(|name| name::is_model_name(name)) {
+                error.because("names are separated by commas").hint(Hint::instead(typed, names.join(",")))
+            } else {
+                error
+                    .because("a name holds letters, digits and . _ : / @ + - only")
+                    .hint(Hint::run(&["models", "list"]))
+            });
         }
         if !models.iter().any(|known| known == typed) {
             models.push(typed.to_owned());
         }
     }
     Ok(models)
-}
-
-/// Parses `--gateway-type`.
-pub fn gateway_type(typed: &str) -> Result<String> {
-    known("--gateway-type", typed, &GATEWAY_TYPES)
 }
 
 /// One of `names`, else an error that lists them and guesses.
@@ -75,8 +107,8 @@ pub fn known(flag: &str, typed: &str, names: &[&str]) -> Result<String> {
     let error = Error::usage(format!("{flag}: {:?} is not known", printable(typed)))
         .because(format!("it is one of {}", name::list(names)));
     Err(match guess.first() {
-        Some(guess) => error.hint(format!("did you mean {flag} {guess}?")),
-        None => error,
+        Some(guess) => error.hint(Hint::instead(typed, *guess)),
+        None => error.hint(Hint::run(&["help", "install"])),
     })
 }
 
@@ -125,6 +157,8 @@ mod tests {
 
     #[test]
     fn models_are_split_checked_and_unique() {
+        let error = models("a b").unwrap_err();
+        assert_eq!(error.advice(), Some(&Hint::instead("a b", "a,b")));
         assert_eq!(models("a, b,a").unwrap(), ["a", "b"]);
         assert!(models("a,,b").is_err());
         assert!(models("../x").is_err());
@@ -132,8 +166,8 @@ mod tests {
 
     #[test]
     fn an_unknown_gateway_type_names_the_four() {
-        let error = gateway_type("lokal").unwrap_err();
+        let error = GatewayType::parse("lokal").unwrap_err();
         assert!(error.to_string().contains("local, truefoundry, zuplo and custom"), "{error}");
-        assert_eq!(error.advice(), Some("did you mean --gateway-type local?"));
+        assert_eq!(error.advice(), Some(&Hint::instead("lokal", "local")));
     }
 }

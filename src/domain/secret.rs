@@ -42,14 +42,24 @@ pub fn masked(text: &str) -> Option<String> {
 }
 
 /// Whether a word of a command line may be a key in the wrong place: more is taken for one than by `looks_secret`, because
-/// nothing is lost by not repeating it. A beginning, or long, random and no path.
+/// little is lost by not repeating it. A beginning, or long, random, not a path and not a name made of parts.
 pub fn looks_like_key(text: &str) -> bool {
     let of_keys = |b: u8| b.is_ascii_alphanumeric() || b"-_+=.~".contains(&b);
     let random = text.len() >= 20
         && text.bytes().all(of_keys)
         && text.bytes().filter(u8::is_ascii_digit).count() >= 3
-        && text.bytes().any(|b| b.is_ascii_alphabetic());
+        && text.bytes().any(|b| b.is_ascii_alphabetic())
+        && !is_name_of_parts(text);
     random || looks_secret(text) || KEY_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether a text is put together of words, numbers and short parts, as the names of models and backups are.
+fn is_name_of_parts(text: &str) -> bool {
+    let of_one_kind = |part: &str| {
+        part.bytes().all(|b| b.is_ascii_alphabetic()) || part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let mut parts = text.split(['-', '_', '.']);
+    parts.clone().count() >= 3 && parts.all(|part| part.len() <= 5 || of_one_kind(part))
 }
 
 /// A URL that is about to be shown, without what may be secret in it: a login, a query, a fragment.
@@ -121,8 +131,19 @@ mod tests {
             assert!(looks_like_key(key), "{key}");
             assert!(!masked(&format!("NAME={key}")).unwrap().contains(&key[3..]), "{key}");
         }
-        for text in ["--presett", "instal", "./token-0123456789abcdef", "gemini-2.5-flash", "/run/secrets/k"]
+        for key in ["0c5b2c1e-8a34-4f0a-9d67-31a0b1c2d3e4", "mZx3k-Qp81vTgh2-kk0La", "abc-1x2y3z4w5v6u-def-7"]
         {
+            assert!(looks_like_key(key), "{key}");
+        }
+        for text in [
+            "--presett",
+            "instal",
+            "./token-0123456789abcdef",
+            "gemini-2.5-flash",
+            "/run/secrets/k",
+            "claude-sonnet-4-5-20250929",
+            "gateway-backup-20261126-175812.tar.gz",
+        ] {
             assert_eq!(masked(text), None, "{text}");
         }
         assert_eq!(masked("https://h?key=KEY").unwrap(), "https://h?…");

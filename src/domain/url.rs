@@ -4,7 +4,7 @@
 //! host, a port, a plain path. Userinfo belongs to `--proxy-auth`, never to a URL on a command line.
 
 use super::name::printable;
-use super::{Error, Result};
+use super::{Error, Hint, Result};
 
 /// A checked http or https URL, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,30 +17,29 @@ pub struct HttpUrl {
 impl HttpUrl {
     /// Checks `text`; `what` names the flag or variable in the message.
     pub fn parse(what: &str, text: &str) -> Result<Self> {
-        let refuse = |why: &str| {
-            let shown = super::secret::mask_url(&printable(text));
-            let example =
-                if is_proxy(what) { "http://proxy.example.com:3128" } else { "https://gateway.example.com" };
-            Error::usage(format!("{what}: {shown:?} is not a usable URL")).because(why).hint(format!(
-                "give http:// or https://, a host and if needed :PORT and a path, for example {example}"
-            ))
-        };
+        Self::read(text).map_err(|why| match why {
+            Why::Login if is_proxy(what) => login_of_proxy(what),
+            why => refused(what, text, &why),
+        })
+    }
+
+    fn read(text: &str) -> std::result::Result<Self, Why> {
         let rest = text
             .strip_prefix("https://")
             .or_else(|| text.strip_prefix("http://"))
-            .ok_or_else(|| refuse("it must start with http:// or https://"))?;
+            .ok_or_else(|| Why::Other("it must start with http:// or https://".into()))?;
         if let Some(bad) =
             text.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~:/%[]@!,;=+".contains(*c)))
         {
-            return Err(refuse(&format!("it holds the character {:?}", printable(&bad.to_string()))));
+            return Err(Why::Other(format!("it holds the character {:?}", printable(&bad.to_string()))));
         }
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         if authority.contains('@') {
-            return Err(if is_proxy(what) { login_of_proxy(what) } else { refuse(NO_LOGIN) });
+            return Err(Why::Login);
         }
-        let (host, port) = host_and_port(authority).map_err(|why| refuse(&why))?;
+        let (host, port) = host_and_port(authority).map_err(Why::Other)?;
         if path.split('/').any(|step| step == "." || step == "..") {
-            return Err(refuse("its path holds a . or .. step"));
+            return Err(Why::Other("its path holds a . or .. step".into()));
         }
         Ok(Self { text: text.trim_end_matches('/').to_owned(), host: host.to_ascii_lowercase(), port })
     }
@@ -78,7 +77,48 @@ impl HttpUrl {
     }
 }
 
-const NO_LOGIN: &str = "a user name or password does not belong into it";
+/// Why a text is not a URL that can be used.
+enum Why {
+    /// It holds a user name or a password.
+    Login,
+    Other(String),
+}
+
+fn refused(what: &str, text: &str, why: &Why) -> Error {
+    let shown = super::secret::mask_url(&printable(text));
+    let why = match why {
+        Why::Login => "a user name or password does not belong into it",
+        Why::Other(why) => why,
+    };
+    let error = Error::usage(format!("{what}: {shown:?} is not a usable URL")).because(why);
+    let example =
+        if is_proxy(what) { "http://proxy.example.com:3128" } else { "https://gateway.example.com" };
+    error.hint(match meant(what, text) {
+        Some(meant) => Hint::instead(text, meant),
+        None => Hint::step(format!(
+            "give http:// or https://, a host and if needed :PORT and a path, for example {example}"
+        )),
+    })
+}
+
+/// The URL that a flag's value was meant to be, where only the scheme is missing or the port is wrong.
+fn meant(what: &str, text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    if authority.contains('@') {
+        return None;
+    }
+    let host = authority.split(':').next().unwrap_or_default();
+    let is_here = matches!(host, "localhost" | "127.0.0.1");
+    let scheme = match scheme {
+        "" if is_here || is_proxy(what) => "http",
+        "" => "https",
+        given => given,
+    };
+    let port = if is_here { ":4000" } else { "" };
+    let candidates = [format!("{scheme}://{rest}"), format!("{scheme}://{host}{port}{path}")];
+    candidates.into_iter().filter(|_| what.starts_with("--")).find(|url| HttpUrl::read(url).is_ok())
+}
 
 fn is_proxy(what: &str) -> bool {
     what.to_ascii_lowercase().contains("proxy")
@@ -190,6 +230,23 @@ mod tests {
         ] {
             let error = HttpUrl::parse("--gateway-url", typed).unwrap_err();
             assert!(error.to_string().contains(why), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_was_meant_is_named() {
+        for (flag, typed, meant) in [
+            ("--gateway-url", "localhost:4001", Some("http://localhost:4001")),
+            ("--gateway-url", "gw.corp.com/a", Some("https://gw.corp.com/a")),
+            ("--gateway-url", "http://localhost:99999", Some("http://localhost:4000")),
+            ("--gateway-url", "https://gw.corp.com:x/a", Some("https://gw.corp.com/a")),
+            ("--proxy-url", "proxy.corp:8080", Some("http://proxy.corp:8080")),
+            ("--proxy-url", "me:word@proxy.corp:8080", None),
+            ("--gateway-url", "ftp://a", None),
+            ("--gateway-url", "http://a b", None),
+            ("HTTPS_PROXY", "proxy.corp:8080", None),
+        ] {
+            assert_eq!(super::meant(flag, typed).as_deref(), meant, "{typed}");
         }
     }
 

@@ -1,34 +1,43 @@
-//! Executables of ours: trying one, running one to its end, becoming one.
+//! Executables of gwinstall itself: trying one, running one to its end, becoming one.
 
 use std::ffi::OsString;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::domain::{Error, Result};
+use super::system::cannot_run;
+use crate::domain::{Error, Hint, Result};
 
-/// An answer longer than this is none of ours.
+/// Longer output cannot come from gwinstall.
 const OUTPUT_CAP: u64 = 8 << 20;
 
-/// How a program ended, and what it wrote to stdout.
+/// The exit code of a program, and what it wrote to stdout.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// `None` when a signal or our patience ended it.
+    /// `None` when a signal or the end of its time ended it.
     pub code: Option<i32>,
     pub stdout: String,
 }
 
-/// Runs a program that has nothing to ask, with an empty environment, and ends it after `patience`.
-pub fn probe(program: &Path, arguments: &[&str], patience: Duration) -> Result<Ended> {
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
-    };
+impl Ended {
+    /// For a sentence whose subject is the program.
+    pub fn how_it_ended(&self) -> String {
+        match self.code {
+            Some(code) => format!("ended with {code}"),
+            None => "did not end by itself".to_owned(),
+        }
+    }
+}
+
+/// Runs a program without input, with an empty environment, and ends it after `timeout`.
+pub fn probe(program: &Path, arguments: &[&str], timeout: Duration) -> Result<Ended> {
+    let failed = |error: io::Error| cannot_run(program, &error);
     let mut command = Command::new(program);
     command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = spawn(&mut command).map_err(failed)?;
-    // What is probed prints a line; a pipe holds that without being read.
-    let end = Instant::now() + patience;
+    // A probed program prints a line; a pipe holds that without being read.
+    let end = Instant::now() + timeout;
     let code = loop {
         match child.try_wait().map_err(failed)? {
             Some(status) => break status.code(),
@@ -42,17 +51,17 @@ pub fn probe(program: &Path, arguments: &[&str], patience: Duration) -> Result<E
     };
     let mut stdout = String::new();
     if let Some(pipe) = child.stdout.take() {
-        pipe.take(1 << 16).read_to_string(&mut stdout).ok();
+        pipe.take(1 << 16).read_to_string(&mut stdout).map_err(failed)?;
     }
     Ok(Ended { code, stdout })
 }
 
-/// Starts a program that was written a moment ago: as long as any process still holds it open for writing (one that
-/// was forked meanwhile does, until its exec), the kernel calls it busy.
-fn spawn(command: &mut Command) -> std::io::Result<std::process::Child> {
+/// Starts a program that was written a moment ago. The kernel calls it busy as long as any process holds it open for
+/// writing, as a process that was forked meanwhile does until its exec.
+fn spawn(command: &mut Command) -> io::Result<Child> {
     for _ in 0..50 {
         match command.spawn() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
                 std::thread::sleep(Duration::from_millis(10));
             }
             outcome => return outcome,
@@ -61,11 +70,9 @@ fn spawn(command: &mut Command) -> std::io::Result<std::process::Child> {
     command.spawn()
 }
 
-/// Runs a program to its end with our environment and stderr, and keeps its stdout.
+/// Runs a program to its end with the environment and stderr of gwinstall, and keeps its stdout.
 pub fn capture(program: &Path, arguments: &[OsString]) -> Result<Ended> {
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
-    };
+    let failed = |error: io::Error| cannot_run(program, &error);
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -79,17 +86,17 @@ pub fn capture(program: &Path, arguments: &[OsString]) -> Result<Ended> {
     Ok(Ended { code: child.wait().map_err(failed)?.code(), stdout })
 }
 
-/// Becomes the executable that now lies where we were started from, with the same arguments.
+/// Replaces this process by the executable that is now where this one was started from, with the same arguments.
 pub fn restart() -> Error {
     match self_update::restart::restart() {
         Ok(never) => match never {},
-        Err(error) => Error::failed("cannot start the executable that was put back")
+        Err(error) => Error::failed("cannot start the executable that was restored")
             .because(error)
-            .hint("run the same command again"),
+            .hint(Hint::again::<&str>(&[])),
     }
 }
 
-/// The process that started us.
+/// The process that started this one.
 pub fn parent() -> Option<u32> {
     rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
 }

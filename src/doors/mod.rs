@@ -1,11 +1,13 @@
 //! The doors: the only modules with effects. Everything else computes.
 //!
 //! - `disk`: files and directories, and the few system calls a transaction stands on
-//! - `exe`: executables of ours: trying one, running one, becoming one
+//! - `errno`: what an error of the operating system means
+//! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
 //! - `prompt`: questions, drawn or line by line
+//! - `window`: the size of the terminal window
 //! - `wrap`: lines broken between words
 //! - `signals`: Ctrl-C and friends, as a flag
 //! - `loopback`: plain HTTP to this machine
@@ -14,8 +16,8 @@
 // The lint that keeps effects out of every other module.
 #![allow(clippy::disallowed_methods)]
 
-mod carry;
 pub mod disk;
+mod errno;
 pub mod exe;
 pub mod loopback;
 pub mod net;
@@ -24,4 +26,5 @@ pub mod prompt;
 pub mod signals;
 pub mod system;
 pub mod term;
+mod window;
 mod wrap;

@@ -8,6 +8,7 @@
 //! Drawn here and not by a crate of prompts: ARCHITECTURE.md says with numbers what each of them does in a window of 40
 //! columns, with a paste, and after a signal.
 
+mod item;
 mod keys;
 mod line;
 mod list;
@@ -16,6 +17,7 @@ mod screen;
 
 use std::io::IsTerminal as _;
 
+pub use item::{Answered, Item};
 use list::List;
 
 use super::{disk, term};
@@ -23,23 +25,6 @@ use crate::domain::{Error, Kind, Result, Secret};
 
 /// No credential that goes into one line of `.env` is longer, in bytes.
 pub const LONGEST_SECRET: u64 = 64 << 10;
-
-/// `None`: the user gave up.
-pub type Answered<T> = Option<T>;
-
-/// Something to choose.
-#[derive(Debug, Clone)]
-pub struct Item {
-    pub name: String,
-    /// What helps to decide; may be empty.
-    pub note: String,
-}
-
-impl Item {
-    pub fn new(name: impl Into<String>, note: impl Into<String>) -> Self {
-        Self { name: name.into(), note: note.into() }
-    }
-}
 
 /// One of `items`.
 pub fn choose(question: &str, items: &[Item], default: usize) -> Result<Answered<usize>> {
@@ -116,9 +101,4 @@ fn line_of(question: &str, default: &str) -> Result<Answered<String>> {
     let line =
         |typed: String| if typed.trim().is_empty() { default.to_owned() } else { typed.trim().to_owned() };
     Ok(typed.map(line))
-}
-
-/// Columns of the window.
-pub(super) fn width() -> usize {
-    screen::size().width
 }

@@ -1,10 +1,14 @@
 //! Environment, clock, identity, randomness and other programs.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::errno;
 use crate::domain::{Error, Instant, Result};
 
 /// An environment variable that is set, not empty and UTF-8.
@@ -12,7 +16,7 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The same as a path, in whatever encoding.
+/// An environment variable that is set and not empty, as a path in any encoding.
 pub fn path_variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
@@ -22,12 +26,11 @@ pub fn arguments() -> Vec<OsString> {
 }
 
 pub fn current_dir() -> Result<PathBuf> {
-    std::env::current_dir().map_err(|error| {
-        Error::failed("cannot tell the current directory").because(super::disk::reason(&error))
-    })
+    std::env::current_dir()
+        .map_err(|error| Error::failed("cannot find the current directory").because(errno::reason(&error)))
 }
 
-/// Where this very executable is.
+/// The path of the running executable.
 pub fn executable() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
@@ -105,26 +108,18 @@ fn account(id: u32) -> Option<Account> {
 
 /// `count` random bytes from the operating system, as hex.
 pub fn random_hex(count: usize) -> Result<String> {
-    use std::fmt::Write as _;
-    use std::io::Read as _;
-    let failure = |error: std::io::Error| {
-        Error::failed("cannot read random bytes from /dev/urandom").because(super::disk::reason(&error))
-    };
     let mut bytes = vec![0; count];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .map_err(failure)?;
-    let mut text = String::with_capacity(count * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).map_err(|error| {
+        Error::failed("cannot read random bytes from /dev/urandom").because(errno::reason(&error))
+    })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Before anything else: new files are private whatever the user's umask, and a crash leaves no memory on disk.
 pub fn harden() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // A process may always lower its own limits; should it fail, a core file is not a reason to refuse to run.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
@@ -133,7 +128,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     which::which(name).ok()
 }
 
-/// Whether a process with this pid runs (and may be signalled by us).
+/// Whether a process with this pid runs, and this user may signal it.
 pub fn is_running(pid: i32) -> bool {
     rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
@@ -146,8 +141,8 @@ pub fn was_started_with(pid: i32, path: &Path) -> bool {
     }
 }
 
-/// The same where there is no /proc, as on macOS. `ps` separates the words by spaces, which a path may hold as well.
-/// `-ww`: without a terminal the `ps` of macOS cuts its lines at 79 columns.
+/// What `was_started_with` asks where there is no /proc, as on macOS. `ps` separates words by spaces, which a path may
+/// hold as well. `-ww`: without a terminal the `ps` of macOS cuts its lines at 79 columns.
 fn ps_shows(pid: i32, path: &Path) -> bool {
     let pid = pid.to_string();
     let arguments = ["-ww", "-o", "args=", "-p", &pid];
@@ -155,59 +150,55 @@ fn ps_shows(pid: i32, path: &Path) -> bool {
     format!(" {} ", line.trim_end()).contains(&format!(" {} ", path.display()))
 }
 
-/// Sends a signal; `false` when the process is gone.
-pub fn signal(pid: i32, signal: rustix::process::Signal) -> bool {
-    rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
+/// Runs a program to its end with the input and output of gwinstall; its exit code.
+pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<u8> {
+    let mut command = Command::new(program);
+    let status = command.args(arguments).envs(environment.iter().copied()).status();
+    status.map(exit_code).map_err(|error| cannot_run(program, &error))
 }
 
-/// Runs a program to its end with our own input and output; its exit code. Its stdout is our stderr when stdout
-/// carries JSON.
-pub fn run(program: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<u8> {
-    let mut command = std::process::Command::new(program);
-    command.args(arguments).envs(environment.iter().copied());
-    if super::term::manner().json {
-        command.stdout(std::io::stderr());
-    }
-    let status = command.status().map_err(|error| {
-        Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
-    })?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-}
-
-/// The same, with what it says on either stream kept: passed on to our stderr once it has ended, and given back. A file
-/// takes it, because a pipe would stay open as long as what the program leaves running.
+/// Runs a program to its end; its exit code and its output. What it writes to stdout and stderr goes to stderr once it
+/// has ended. The output passes through a file, because a pipe stays open as long as any process that the program
+/// leaves running.
 pub fn run_and_hear(
-    program: &std::path::Path,
+    program: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<(u8, String)> {
-    use std::io::{Read as _, Seek as _, Write as _};
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("cannot run {}", program.display())).because(super::disk::reason(&error))
-    };
-    let mut said = nameless_file().map_err(failed)?;
-    let mut command = std::process::Command::new(program);
+    use std::io::Seek as _;
+    let failed = |error: io::Error| cannot_run(program, &error);
+    let mut output = nameless_file().map_err(failed)?;
+    let mut command = Command::new(program);
     command.args(arguments).envs(environment.iter().copied());
-    command.stdout(said.try_clone().map_err(failed)?).stderr(said.try_clone().map_err(failed)?);
+    command.stdout(output.try_clone().map_err(failed)?).stderr(output.try_clone().map_err(failed)?);
     let status = command.status().map_err(failed)?;
     let mut text = Vec::new();
-    said.rewind().and_then(|()| said.take(64 << 10).read_to_end(&mut text)).map_err(failed)?;
-    let _ = std::io::stderr().lock().write_all(&text);
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    Ok((code, String::from_utf8_lossy(&text).into_owned()))
+    output.rewind().and_then(|()| output.take(64 << 10).read_to_end(&mut text)).map_err(failed)?;
+    // The text is returned as well, so a closed stderr loses nothing.
+    let _ = io::stderr().lock().write_all(&text);
+    Ok((exit_code(status), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// A program that a signal ended has no exit code; 1 stands for it.
+fn exit_code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+pub(super) fn cannot_run(program: &Path, error: &io::Error) -> Error {
+    Error::failed(format!("cannot run {}", program.display())).because(errno::reason(error))
 }
 
 /// A file in memory.
 #[cfg(target_os = "linux")]
-fn nameless_file() -> std::io::Result<std::fs::File> {
+fn nameless_file() -> io::Result<File> {
     Ok(rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC)?.into())
 }
 
-/// A file that nobody else can open: private from the start, and without a name before anything is in it.
+/// A file that no other process can open: private from the start, and without a name before anything is in it.
 #[cfg(any(not(target_os = "linux"), test))]
-fn unlinked_file() -> std::io::Result<std::fs::File> {
+fn unlinked_file() -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let name = random_hex(16).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let name = random_hex(16).map_err(|error| io::Error::other(error.to_string()))?;
     let path = std::env::temp_dir().join(format!("gwinstall-{name}"));
     let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     std::fs::remove_file(&path)?;
@@ -220,7 +211,7 @@ use unlinked_file as nameless_file;
 /// Root staging for an image becomes the owner of that home for the rest of the run: whatever it makes has the right
 /// owner from the start, and it can reach nothing that this user cannot.
 pub fn become_user(user: u32, group: u32) -> Result<()> {
-    // SAFETY: plain system calls without pointers to memory of ours (an empty list of groups), before any thread starts.
+    // SAFETY: plain system calls without pointers into this process (an empty list of groups), before any thread starts.
     let became = unsafe {
         libc::setgroups(0, std::ptr::null()) == 0 && libc::setgid(group) == 0 && libc::setuid(user) == 0
     };
@@ -228,44 +219,42 @@ pub fn become_user(user: u32, group: u32) -> Result<()> {
         Ok(())
     } else {
         Err(Error::failed(format!("cannot act as user {user}"))
-            .because(super::disk::reason(&std::io::Error::last_os_error())))
+            .because(errno::reason(&io::Error::last_os_error())))
     }
 }
 
-/// Runs a program without input, in `/`, and gives its first 64 KiB of stdout if it ends well in time; else why not, in
-/// words. What it leaves running is ended, and not waited for.
+/// Runs a program without input, in `/`, and returns the first 64 KiB of its stdout if it exits with 0 in time, else
+/// why not. Processes that it leaves running are ended, and not waited for.
 pub fn listen_to(
     program: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],
     timeout: Duration,
 ) -> std::result::Result<String, String> {
-    use std::io::Read as _;
     use std::os::unix::process::CommandExt as _;
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let shown = program.display();
     let mut child = Command::new(program)
         .args(arguments)
         .envs(environment.iter().copied())
-        // A file of the current directory must not become part of somebody else's program.
+        // A file of the current directory must not become part of the program, as a module of Python would.
         .current_dir("/")
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("{shown} does not run: {}", super::disk::reason(&error)))?;
+        .map_err(|error| format!("{shown} does not run: {}", errno::reason(&error)))?;
     let stdout = child.stdout.take();
-    let (said, heard) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut text = Vec::new();
-        if let Some(stdout) = stdout {
-            let _ = stdout.take(1 << 16).read_to_end(&mut text);
-        }
-        let _ = said.send(text);
+        let read = stdout.map_or(Ok(0), |stdout| stdout.take(1 << 16).read_to_end(&mut text));
+        // It fails when the caller has stopped waiting, and then nothing needs the text.
+        let _ = sender.send(read.map(|_| text));
     });
     let ended = ends_within(&child, timeout);
-    // Not reaped yet: the number still is this group's and nobody else's.
+    // Not reaped yet, so no other group can have this number.
     end_group(&child);
     let status = child.wait().ok();
     if !ended {
@@ -276,17 +265,19 @@ pub fn listen_to(
         code => return Err(format!("{shown} ended with {}", code.unwrap_or(-1))),
     }
     // A process that left the group may hold the pipe open for as long as it lives.
-    let text =
-        heard.recv_timeout(Duration::from_secs(1)).map_err(|_| format!("{shown} left its answer open"))?;
+    let Ok(text) = receiver.recv_timeout(Duration::from_secs(1)) else {
+        return Err(format!("{shown} left its stdout open"));
+    };
+    let text = text.map_err(|error| format!("cannot read from {shown}: {}", errno::reason(&error)))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn process_id(child: &std::process::Child) -> Option<rustix::process::Pid> {
+fn process_id(child: &Child) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(i32::try_from(child.id()).ok()?)
 }
 
 /// Waits for the end of a child without taking its status.
-fn ends_within(child: &std::process::Child, timeout: Duration) -> bool {
+fn ends_within(child: &Child, timeout: Duration) -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let Some(pid) = process_id(child) else { return false };
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -302,8 +293,9 @@ fn ends_within(child: &std::process::Child, timeout: Duration) -> bool {
     }
 }
 
-fn end_group(leader: &std::process::Child) {
+fn end_group(leader: &Child) {
     if let Some(pid) = process_id(leader) {
+        // It fails when the group has ended already.
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
 }

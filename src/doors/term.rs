@@ -5,12 +5,11 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
-pub use super::carry::Carried;
 pub use super::wrap::columns;
 use super::wrap::fit;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Invocation, Result};
 
 /// How to talk; decided once from the command line and the environment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +24,9 @@ pub struct Manner {
 }
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
-static CARRIED: OnceLock<Carried> = OnceLock::new();
+static INVOCATION: OnceLock<Invocation> = OnceLock::new();
+/// The commands in what was said so far, which no line is broken in.
+static WHOLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 pub fn set_manner(manner: Manner) {
@@ -36,21 +37,44 @@ pub fn manner() -> Manner {
     MANNER.get().copied().unwrap_or_default()
 }
 
-/// From now on every command that is printed names the place of this run.
-pub fn carry(flags: Carried) {
-    let _ = CARRIED.set(flags);
+/// How this run was called; decided once from the command line.
+pub fn set_invocation(invocation: Invocation) {
+    let _ = INVOCATION.set(invocation);
 }
 
-/// The text with the flags of this run in its commands.
-pub fn carried(text: &str) -> Cow<'_, str> {
-    CARRIED.get().map_or(Cow::Borrowed(text), |flags| flags.over(text))
+pub fn invocation() -> &'static Invocation {
+    static NONE: Invocation = Invocation { place: Vec::new(), words: Vec::new() };
+    INVOCATION.get().unwrap_or(&NONE)
+}
+
+/// A gwinstall command for a sentence: it works on the deployment of this run, and no line is broken in it.
+pub fn command<W: AsRef<str>>(words: &[W]) -> String {
+    let command = invocation().command(words);
+    keep_whole(vec![command.clone()]);
+    command
+}
+
+/// A hint as a person reads it.
+pub fn hint(hint: &Hint) -> String {
+    keep_whole(hint.commands(invocation()));
+    hint.text(invocation())
+}
+
+/// A hint as a person reads it, one way in a line.
+pub fn hint_lines(hint: &Hint) -> Vec<String> {
+    keep_whole(hint.commands(invocation()));
+    hint.lines(invocation())
+}
+
+fn keep_whole(commands: Vec<String>) {
+    if let Ok(mut whole) = WHOLE.lock() {
+        whole.extend(commands);
+    }
 }
 
 /// A line of data.
 pub fn data(text: &str) {
-    // In a document the values are text, not the document.
-    let text = if manner().json { Cow::Borrowed(text) } else { carried(text) };
-    let text = if stdout_is_terminal() && !manner().json { fitted(&text) } else { text };
+    let text = if stdout_is_terminal() && !manner().json { fitted(text) } else { Cow::Borrowed(text) };
     raw(format!("{text}\n").as_bytes());
 }
 
@@ -62,7 +86,7 @@ pub fn raw(bytes: &[u8]) {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
-            let _ = UNWRITTEN.set(super::disk::reason(&error));
+            let _ = UNWRITTEN.set(super::errno::reason(&error));
         }
     }
 }
@@ -94,19 +118,19 @@ pub fn talk(text: &str) {
 
 /// A line that is said even when quiet.
 pub fn error(text: &str) {
-    let text = carried(text);
-    let text = if io::stderr().is_terminal() { fitted(&text) } else { text };
+    let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
 }
 
 /// Broken between words where the window would break inside of them.
 fn fitted(text: &str) -> Cow<'_, str> {
-    let width = super::prompt::width().saturating_sub(1);
+    let width = super::window::size().width.saturating_sub(1);
     if text.lines().all(|line| columns(line) <= width) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.split('\n').flat_map(|line| fit(line, width)).collect::<Vec<_>>().join("\n"))
+    let whole = WHOLE.lock().map(|whole| whole.clone()).unwrap_or_default();
+    Cow::Owned(text.split('\n').flat_map(|line| fit(line, width, &whole)).collect::<Vec<_>>().join("\n"))
 }
 
 /// A line of detail, for `--verbose`.
@@ -152,7 +176,7 @@ pub fn read_line() -> Result<Option<String>> {
     match read {
         Ok(0) => Ok(None),
         Ok(_) => Ok(Some(line)),
-        Err(error) => Err(Error::failed("cannot read the answer").because(super::disk::reason(&error))),
+        Err(error) => Err(Error::failed("cannot read the answer").because(super::errno::reason(&error))),
     }
 }
 

@@ -1,35 +1,40 @@
 //! Columns, and lines broken between words, for a person's eyes. Pure.
 
 /// A line in lines of at most `width` columns. What continues it stands two columns further in, or below the value where
-/// the line is a name and a value. A table, which has more columns than these, stays as it is.
-pub(super) fn fit(line: &str, width: usize) -> Vec<String> {
+/// the line is a name and a value. A table, which has more columns than these, stays as it is. Each of `whole` is one
+/// word, whatever blanks it holds.
+pub(super) fn fit(line: &str, width: usize, whole: &[String]) -> Vec<String> {
     let indent = indent(line);
-    let Some(gap) = line[indent..].find("  ") else { return wrap(line, width) };
+    let Some(gap) = line[indent..].find("  ") else { return broken(line, width, indent + 2, whole) };
     let after = &line[indent + gap..];
     let value = after.trim_start_matches(' ');
     let column = columns(line) - columns(value);
     if value.contains("  ") {
         return vec![line.to_owned()];
     }
-    let longest = words(&line[indent..]).into_iter().map(columns).max().unwrap_or(0);
-    wrap_under(line, width, if column + longest > width { indent + 2 } else { column })
+    let longest = words(&line[indent..], whole).into_iter().map(columns).max().unwrap_or(0);
+    broken(line, width, if column + longest > width { indent + 2 } else { column }, whole)
 }
 
 /// `text` in lines of at most `width` columns where its words allow it; what continues a line stands two columns
-/// further in. What is copied as one stays whole: a path, an address, a name, and the command at the end of a line.
+/// further in. What is copied as one stays whole: a path, an address, a name.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     wrap_under(text, width, indent(text) + 2)
 }
 
-/// The same, with what continues the line below this column.
+/// `text` in lines of at most `width` columns; what continues a line stands in `column`.
 pub(super) fn wrap_under(text: &str, width: usize, column: usize) -> Vec<String> {
+    broken(text, width, column, &[])
+}
+
+fn broken(text: &str, width: usize, column: usize, whole: &[String]) -> Vec<String> {
     if columns(text) <= width {
         return vec![text.to_owned()];
     }
     let mut lines = Vec::new();
     let mut line = " ".repeat(indent(text));
     let mut empty = true;
-    for word in words(text.trim_start_matches(' ')) {
+    for word in words(text.trim_start_matches(' '), whole) {
         let fits_below = column + columns(word) <= width;
         if !empty && fits_below && columns(&line) + 1 + columns(word) > width {
             lines.push(line.trim_end().to_owned());
@@ -46,18 +51,18 @@ pub(super) fn wrap_under(text: &str, width: usize, column: usize) -> Vec<String>
     lines
 }
 
-/// A command after a colon, or alone, is one word.
-fn words(text: &str) -> Vec<&str> {
+/// The text between blanks, where what begins within a word and is to stay whole takes the word to its end.
+fn words<'a>(text: &'a str, whole: &[String]) -> Vec<&'a str> {
     let mut words = Vec::new();
     let mut rest = text;
-    let mut before = ":";
-    while let Some((word, after)) = rest.split_once(' ') {
-        if before.ends_with("try:") || (before.ends_with(':') && rest.starts_with("gwinstall ")) {
-            break;
-        }
-        words.push(word);
-        rest = after;
-        before = if word.is_empty() { before } else { word };
+    loop {
+        let first = rest.find(' ').unwrap_or(rest.len());
+        let end_of =
+            |kept: &String| rest.find(kept.as_str()).filter(|at| *at < first).map(|at| at + kept.len());
+        let kept = whole.iter().filter_map(end_of).max().unwrap_or(0);
+        let Some(end) = rest[kept..].find(' ') else { break };
+        words.push(&rest[..kept + end]);
+        rest = &rest[kept + end + 1..];
     }
     words.push(rest);
     words
@@ -100,13 +105,22 @@ mod tests {
 
     #[test]
     fn commands_and_tables_stay_whole() {
+        let whole = ["gwinstall diff --all", "gwinstall diff", "chmod 600 /a/b/c"].map(str::to_owned);
+        let fit = |line, width| fit(line, width, &whole);
         assert_eq!(
-            wrap("  to see it: gwinstall diff --all", 24),
+            fit("  to see it: gwinstall diff --all", 24),
             ["  to see it:", "    gwinstall diff --all"]
         );
-        assert_eq!(fit("  Start:   gwinstall start", 20), ["  Start:", "    gwinstall start"]);
-        assert_eq!(fit("    gwinstall env set", 8), ["    gwinstall env set"]);
-        assert_eq!(wrap("     try: chmod 600 /a/b/c", 12), ["     try: chmod 600 /a/b/c"]);
+        assert_eq!(
+            fit("  (gwinstall diff shows it to you)", 20),
+            ["  (gwinstall diff", "    shows it to you)"]
+        );
+        assert_eq!(fit("  Start:   gwinstall diff", 20), ["  Start:", "    gwinstall diff"]);
+        assert_eq!(fit("    gwinstall diff --all", 8), ["    gwinstall diff --all"]);
+        assert_eq!(
+            fit("  try: chmod 600 /a/b/c; or gwinstall diff", 26),
+            ["  try: chmod 600 /a/b/c;", "    or gwinstall diff"]
+        );
         assert_eq!(
             fit("  Missing:  ONE, TWO, THREE", 20),
             ["  Missing:  ONE,", "            TWO,", "            THREE"]

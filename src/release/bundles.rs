@@ -1,17 +1,17 @@
 //! Bundles that were fetched: kept as they were signed, verified whenever one is used.
 //!
 //! `bundles/<seq>/` holds a manifest, its signature and the archive; the newest two are kept. Promise: a bundle is
-//! handed out only if the signature holds today, no rule forbids it today, and the archive's files are exactly
-//! those of the manifest, both ways.
+//! returned only if its signature verifies today, the rules admit it today, and the archive's files are exactly those
+//! of the manifest, both ways.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::documents::{BundleFile, Manifest};
-use super::memory::Memory;
-use super::origin::{self, DOCUMENT_CAP, Origin};
-use super::policy::Pin;
+use super::evidence;
+use super::origin::{self, Origin, ReleasePath};
+use super::rules::{self, PolicyInput, Refusal};
 use super::state::State;
 use super::trust::{TrustedKeys, Verified};
 use super::update::Candidate;
@@ -19,8 +19,10 @@ use crate::bundle::ustar::{self, EntryKind, Limits};
 use crate::bundle::{Bundle, Provenance};
 use crate::domain::hash::Hasher;
 use crate::domain::name::printable;
+use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Result, Sha256};
-use crate::doors::{disk, system};
+use crate::doors::disk::{self, At as _};
+use crate::doors::system;
 
 const KEEP: usize = 2;
 const MANIFEST: &str = "manifest.json";
@@ -37,14 +39,14 @@ pub fn manifest(state: State<'_>, keys: &TrustedKeys, seq: u64) -> Result<Option
 }
 
 /// Keeps a manifest and its signature, so that `verify` can name who signed what runs.
-pub fn keep_manifest(state: State<'_>, candidate: &Candidate) -> Result<()> {
-    let seq = candidate.manifest.facts().seq;
-    state.keep(&name(seq, SIGNATURE), &candidate.minisig)?;
-    state.keep(&name(seq, MANIFEST), &candidate.bytes)
+pub fn keep_manifest(state: State<'_>, manifest: &Verified<Manifest>) -> Result<()> {
+    let seq = manifest.facts().seq;
+    state.keep(&name(seq, SIGNATURE), manifest.minisig())?;
+    state.keep(&name(seq, MANIFEST), manifest.bytes())
 }
 
 /// 6: fetches the bundle of a release, checks it whole and keeps it. The archive is renamed into place last: a
-/// directory without it is no bundle.
+/// directory without it does not count as a bundle.
 pub fn fetch(
     state: State<'_>,
     origin: &Origin,
@@ -53,39 +55,49 @@ pub fn fetch(
 ) -> Result<Bundle> {
     let facts = candidate.manifest.facts();
     let artifact = super::order::artifact(&candidate.manifest, "bundle", "any")?;
-    keep_manifest(state, candidate)?;
+    keep_manifest(state, &candidate.manifest)?;
     let path = state.path(&name(facts.seq, ARCHIVE));
     let part = path.with_extension("gz.part");
     origin.artifact(&facts.version, artifact, &part, candidate.rejects, progress)?;
-    let opened = disk::reader(&part).and_then(|(file, _)| open(file, &candidate.manifest, "release", None));
+    let opened = disk::reader(&part)
+        .and_then(|(file, _)| open(file, &candidate.manifest, BundleOrigin::Release, None));
     let bundle = opened.map_err(|error| candidate.rejects.file(&part, artifact.name.as_str(), error))?;
-    disk::rename(&part, &path).map_err(|error| disk::failure("rename", &part, &error))?;
-    // What is deployed from it next must not outlive it.
+    disk::rename(&part, &path).at("rename", &part)?;
+    // A deployment that is made from it next must not outlive it.
     let dir = state.path(&format!("bundles/{}", facts.seq));
-    disk::flush_dir(&dir).map_err(|error| disk::failure("write", &dir, &error))?;
+    disk::flush_dir(&dir).at("write", &dir)?;
     prune(state)?;
     Ok(bundle)
 }
 
-/// The newest bundle that was fetched and is newer than `than`, if today's rules allow it.
-pub fn newest(
-    state: State<'_>,
-    keys: &TrustedKeys,
-    memory: &Memory,
-    pins: &[Pin],
-    than: u64,
-) -> Result<Option<Bundle>> {
+/// The choice among the bundles that were fetched.
+#[derive(Debug, Default)]
+pub struct Choice {
+    /// The newest one that the rules admit today.
+    pub bundle: Option<Bundle>,
+    /// Newer ones that a rule forbids today.
+    pub refused: Vec<Refusal>,
+}
+
+/// Chooses among the bundles that were fetched and are newer than `than`.
+pub fn newest(state: State<'_>, keys: &TrustedKeys, than: u64, input: &PolicyInput<'_>) -> Result<Choice> {
+    let mut choice = Choice::default();
     for seq in kept(state)?.into_iter().rev().filter(|seq| *seq > than) {
         let Some(manifest) = manifest(state, keys, seq)? else { continue };
-        let facts = manifest.facts();
-        let denied = memory.denied.contains_key(facts.version.as_str()) || seq < memory.floor_seq;
-        if denied || pins.iter().any(|pin| !pin.matches(&manifest)) {
-            continue;
+        match rules::admit(&manifest, input) {
+            Ok(()) => {
+                let (file, _) = disk::reader(&state.path(&name(seq, ARCHIVE)))?;
+                choice.bundle = Some(open(file, &manifest, BundleOrigin::Release, None)?);
+                break;
+            }
+            // After a downgrade come only older ones. Two releases with one seq are never passed over in silence.
+            Err(refusal @ (Refusal::Older { .. } | Refusal::Equivocation { .. })) => {
+                return Err(evidence::refused(state, &manifest, &refusal, input.way_in));
+            }
+            Err(refusal) => choice.refused.push(refusal),
         }
-        let (file, _) = disk::reader(&state.path(&name(seq, ARCHIVE)))?;
-        return open(file, &manifest, "release", None).map(Some);
     }
-    Ok(None)
+    Ok(choice)
 }
 
 /// `--bundle FILE`: an offline archive, or an archive beside its manifest and signature.
@@ -102,8 +114,8 @@ pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Ma
     let gzipped = file.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
     let origin =
         Origin::open(&given.to_string_lossy(), || Err(Error::usage("a bundle is a file"))).map_err(under)?;
-    let manifest = origin.require(super::origin::Shelf::Newest, MANIFEST).map_err(under)?;
-    let minisig = origin.require(super::origin::Shelf::Newest, SIGNATURE).map_err(under)?;
+    let manifest = origin.require(ReleasePath::Newest, MANIFEST).map_err(under)?;
+    let minisig = origin.require(ReleasePath::Newest, SIGNATURE).map_err(under)?;
     let manifest = keys.verify_manifest(&manifest, &minisig).map_err(under)?;
     let archive = if gzipped {
         disk::read(&given, Limits::BUNDLE.unpacked).map_err(under)?
@@ -112,7 +124,7 @@ pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Ma
     };
     let artifact = super::order::artifact(&manifest, "bundle", "any").map_err(under)?;
     origin::matches_manifest(artifact, Sha256::of(&archive), archive.len() as u64).map_err(under)?;
-    let bundle = open(&archive[..], &manifest, "file", Some(shown.clone())).map_err(under)?;
+    let bundle = open(&archive[..], &manifest, BundleOrigin::File, Some(shown.clone())).map_err(under)?;
     Ok((bundle, manifest))
 }
 
@@ -130,12 +142,12 @@ fn inside(path: &Path, manifest: &Verified<Manifest>) -> Result<Vec<u8>> {
     found.ok_or_else(|| Error::unverified(format!("it does not hold {}", artifact.name)))
 }
 
-/// Unpacks an archive against its manifest: exactly these paths, lengths and hashes, both ways. The first name that
-/// is not listed ends it.
+/// Unpacks an archive against its manifest: exactly these paths, lengths and hashes, both ways. It stops at the first
+/// name that is not listed.
 pub fn open(
     archive: impl Read,
     manifest: &Verified<Manifest>,
-    origin: &str,
+    origin: BundleOrigin,
     path: Option<String>,
 ) -> Result<Bundle> {
     let facts = manifest.facts();
@@ -180,27 +192,34 @@ pub fn open(
 pub fn hash_file(path: &Path) -> Result<(Sha256, u64)> {
     let (mut file, _) = disk::reader(path)?;
     let mut hasher = Hasher::default();
-    std::io::copy(&mut file, &mut hasher).map_err(|error| disk::failure("read", path, &error))?;
+    std::io::copy(&mut file, &mut hasher).at("read", path)?;
     Ok(hasher.finish())
 }
 
-/// Numbers of the releases of which something is kept, lowest first.
+/// Numbers of the releases whose archive is kept, lowest first.
 fn kept(state: State<'_>) -> Result<Vec<u64>> {
+    let whole = |seq: &u64| disk::exists(&state.path(&name(*seq, ARCHIVE)));
+    Ok(kept_numbers(state)?.into_iter().filter(whole).collect())
+}
+
+/// Numbers of the releases of which anything is kept, lowest first.
+fn kept_numbers(state: State<'_>) -> Result<Vec<u64>> {
     let names = disk::list(&state.path("bundles"))?;
     let mut seqs: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
     seqs.sort_unstable();
-    let whole = |seq: &u64| disk::exists(&state.path(&name(*seq, ARCHIVE)));
-    Ok(seqs.into_iter().filter(whole).collect())
+    Ok(seqs)
 }
 
-/// What was being received or written when a self-update was killed.
-pub fn halves(state: State<'_>) -> Vec<PathBuf> {
-    // What cannot be listed is no rubbish of ours.
-    let names = |dir: &Path| disk::list(dir).unwrap_or_default();
-    let top = state.path("bundles");
-    let within = names(&top).into_iter().map(|seq| top.join(seq));
-    let files = within.flat_map(|dir| names(&dir).into_iter().map(move |name| dir.join(name)));
-    files.filter(|path| path.extension().is_some_and(|end| end == "part" || end == "tmp")).collect()
+/// Files that a self-update was receiving or writing when it was killed.
+pub fn partial_files(state: State<'_>) -> Result<Vec<PathBuf>> {
+    let mut partial = Vec::new();
+    for seq in kept_numbers(state)? {
+        let dir = state.path(&format!("bundles/{seq}"));
+        let files = disk::list(&dir)?.into_iter().map(|name| dir.join(name));
+        partial
+            .extend(files.filter(|path| path.extension().is_some_and(|end| end == "part" || end == "tmp")));
+    }
+    Ok(partial)
 }
 
 /// Keeps the newest archives; the small manifests of older ones go with them.
@@ -209,10 +228,10 @@ fn prune(state: State<'_>) -> Result<()> {
     for seq in kept.iter().rev().skip(KEEP) {
         for file in [ARCHIVE, MANIFEST, SIGNATURE] {
             let path = state.path(&name(*seq, file));
-            disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+            disk::remove(&path).at("remove", &path)?;
         }
         let dir: PathBuf = state.path(&format!("bundles/{seq}"));
-        disk::remove_dir_if_empty(&dir).map_err(|error| disk::failure("remove", &dir, &error))?;
+        disk::remove_dir_if_empty(&dir).at("remove", &dir)?;
     }
     Ok(())
 }
@@ -229,14 +248,4 @@ pub fn archive_path(dir: &Path, seq: u64) -> PathBuf {
 
 fn name(seq: u64, file: &str) -> String {
     format!("bundles/{seq}/{file}")
-}
-
-/// Reads a manifest file for `bundle inspect`, verified or not at all.
-pub fn manifest_beside(keys: &TrustedKeys, dir: &Path) -> Result<Option<Verified<Manifest>>> {
-    let bytes = disk::read_maybe(&dir.join(MANIFEST), DOCUMENT_CAP)?;
-    let minisig = disk::read_maybe(&dir.join(SIGNATURE), DOCUMENT_CAP)?;
-    match (bytes, minisig) {
-        (Some(bytes), Some(minisig)) => keys.verify_manifest(&bytes, &minisig).map(Some),
-        _ => Ok(None),
-    }
 }

@@ -10,14 +10,17 @@
 pub mod bundles;
 pub mod documents;
 mod evidence;
+pub mod explain;
 pub mod list;
-pub mod memory;
 pub mod minisig;
 pub mod order;
 pub mod origin;
 pub mod policy;
 pub mod replace;
+pub mod rules;
+pub mod session;
 pub mod state;
 pub mod strict;
 pub mod trust;
+pub mod trust_state;
 pub mod update;

@@ -1,5 +1,8 @@
 //! Where releases come from: an https mirror or GitHub, a directory, an offline archive, an executable beside its
-//! manifest. An origin hands out bytes; nothing it says is believed.
+//! manifest.
+//!
+//! Promise: a received file is compared with the signed length and hash before it gets a name that counts. Never:
+//! believes what an origin says; that is the business of `trust` and `rules`.
 //!
 //! Layout: `BASE/<name>` is the newest release, the keys and the channels, `BASE/v<version>/<name>` every release.
 //! GitHub keeps them under its own paths. An offline archive and a directory copied from one are flat.
@@ -14,15 +17,16 @@ use crate::bundle::ustar::{self, EntryKind, Limits};
 use crate::domain::hash::Hasher;
 use crate::domain::name::printable;
 use crate::domain::{Error, Kind, Result, Sha256};
+use crate::doors::disk::{self, At as _};
 use crate::doors::net::{Address, Answer, Client};
-use crate::doors::{disk, system};
+use crate::doors::system;
 
 /// No signed document or signature is larger.
 pub const DOCUMENT_CAP: u64 = 256 << 10;
 
-/// Which part of the layout a name belongs to.
+/// Where in the layout a name is looked up.
 #[derive(Debug, Clone, Copy)]
-pub enum Shelf<'a> {
+pub enum ReleasePath<'a> {
     /// The newest release.
     Newest,
     /// Keys and channels.
@@ -40,7 +44,7 @@ pub enum Origin {
         layout: Layout,
     },
     Directory(PathBuf),
-    /// The documents of an offline archive; its artifacts are read when they are wanted.
+    /// The documents of an offline archive; its artifacts are read when they are needed.
     Archive {
         path: PathBuf,
         documents: BTreeMap<String, Vec<u8>>,
@@ -61,7 +65,7 @@ impl Origin {
     }
 
     /// What a person wrote: an https or file URL, a directory, an offline archive, a newer executable. The client
-    /// is made only when the network is meant.
+    /// is made only for a URL on the network.
     pub fn open(text: &str, client: impl FnOnce() -> Result<Client>) -> Result<Self> {
         if text.starts_with("https://") || text.starts_with("http://") {
             let base = text.trim_end_matches('/').to_owned();
@@ -71,8 +75,8 @@ impl Origin {
         let path = match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
             Some(_) => {
-                return Err(Error::usage(format!("{} is no file URL", printable(text)))
-                    .hint("file:///path/to/directory"));
+                return Err(Error::usage(format!("{} is not a file URL", printable(text)))
+                    .hint("write it as file:///path/to/directory"));
             }
             None => PathBuf::from(text),
         };
@@ -94,7 +98,7 @@ impl Origin {
         }
         if &start[257..262] == b"ustar" {
             return Self::open_archive(path)
-                .map_err(|error| error.under(format!("{shown} is no offline archive of ours")));
+                .map_err(|error| error.under(format!("{shown} is not an offline archive of gwinstall")));
         }
         let executable =
             start.starts_with(b"\x7fELF") || matches!(start[..4], [0xcf | 0xce, 0xfa, 0xed, 0xfe]);
@@ -103,11 +107,11 @@ impl Origin {
         if (executable || bundle) && disk::exists(&dir.join("manifest.json")) {
             return Ok(Self::Directory(dir.to_owned()));
         }
-        let error = Error::usage(format!("{shown} is nothing to update from"));
+        let error = Error::usage(format!("gwinstall cannot update from {shown}"));
         Err(if executable || bundle {
-            error.because("it is not signed itself: its manifest.json and manifest.json.minisig must lie beside it").hint(
-                "copy the three files together, or use the offline archive gwinstall-offline-<version>.tar",
-            )
+            error
+                .because("it is not signed itself: manifest.json and manifest.json.minisig must be beside it")
+                .hint("copy the three files together, or use the offline archive gwinstall-offline-<version>.tar")
         } else {
             error.hint("give an https URL, a directory with releases, or gwinstall-offline-<version>.tar")
         })
@@ -117,8 +121,8 @@ impl Origin {
         let (file, _) = disk::reader(path)?;
         let mut documents = BTreeMap::new();
         ustar::read_tar(std::io::BufReader::new(file), &Limits::OFFLINE, &mut |entry, body| {
-            let wanted = entry.path.ends_with(".json") || entry.path.ends_with(".minisig");
-            if wanted && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
+            let document = entry.path.ends_with(".json") || entry.path.ends_with(".minisig");
+            if document && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
                 documents.insert(entry.path.clone(), ustar::whole(entry, body)?);
             }
             Ok(())
@@ -140,14 +144,14 @@ impl Origin {
     }
 
     /// A small file; `None` if the origin does not have it.
-    pub fn document(&self, shelf: Shelf<'_>, name: &str) -> Result<Option<Vec<u8>>> {
+    pub fn document(&self, under: ReleasePath<'_>, name: &str) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::Web { client, .. } => match client.document(&self.url(shelf, name), DOCUMENT_CAP, None)? {
+            Self::Web { client, .. } => match client.document(&self.url(under, name), DOCUMENT_CAP, None)? {
                 Answer::Document { bytes, .. } => Ok(Some(bytes)),
                 Answer::NotModified | Answer::Missing => Ok(None),
             },
             Self::Directory(dir) => {
-                let path = on_disk(dir, shelf, name);
+                let path = on_disk(dir, under, name);
                 if disk::exists(&path) {
                     disk::read(&disk::real_file(&path)?, DOCUMENT_CAP).map(Some)
                 } else {
@@ -159,23 +163,23 @@ impl Origin {
     }
 
     /// A small file that must be there.
-    pub fn require(&self, shelf: Shelf<'_>, name: &str) -> Result<Vec<u8>> {
-        self.document(shelf, name)?.ok_or_else(|| self.lacks(name))
+    pub fn require(&self, under: ReleasePath<'_>, name: &str) -> Result<Vec<u8>> {
+        self.document(under, name)?.ok_or_else(|| self.lacks(name))
     }
 
-    /// A small file, only if it changed since `etag`. Origins that know no ETags answer in full.
-    pub fn document_since(&self, shelf: Shelf<'_>, name: &str, etag: Option<&str>) -> Result<Answer> {
+    /// A small file, only if it changed since `etag`. Origins without ETags answer in full.
+    pub fn document_since(&self, under: ReleasePath<'_>, name: &str, etag: Option<&str>) -> Result<Answer> {
         match self {
-            Self::Web { client, .. } => client.document(&self.url(shelf, name), DOCUMENT_CAP, etag),
-            _ => Ok(match self.document(shelf, name)? {
+            Self::Web { client, .. } => client.document(&self.url(under, name), DOCUMENT_CAP, etag),
+            _ => Ok(match self.document(under, name)? {
                 Some(bytes) => Answer::Document { bytes, etag: None },
                 None => Answer::Missing,
             }),
         }
     }
 
-    /// Fetches an artifact into a new file, private to us, and compares length and sha256. Whatever fails, no file
-    /// stays, but as `rejects` says.
+    /// Fetches an artifact into a new, private file, and compares length and sha256. After any failure no file stays,
+    /// except where `rejects` keeps it under another name.
     pub fn artifact(
         &self,
         version: &Name,
@@ -184,7 +188,7 @@ impl Origin {
         rejects: Rejects,
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
-        disk::remove(into).map_err(|error| disk::failure("remove", into, &error))?;
+        disk::remove(into).at("remove", into)?;
         self.receive(version, artifact, into, progress)
             .and_then(|received| received.check(artifact))
             .map_err(|error| rejects.file(into, artifact.name.as_str(), error))
@@ -197,17 +201,17 @@ impl Origin {
         into: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Received> {
-        let (name, shelf) = (artifact.name.as_str(), Shelf::Version(version));
+        let (name, under) = (artifact.name.as_str(), ReleasePath::Version(version));
         match self {
             Self::Web { client, .. } => {
                 let mut open = || {
-                    disk::remove(into).map_err(|error| disk::failure("remove", into, &error))?;
+                    disk::remove(into).at("remove", into)?;
                     Received::create(into)
                 };
-                client.download(&self.url(shelf, name), artifact.len, &mut open, progress)
+                client.download(&self.url(under, name), artifact.len, &mut open, progress)
             }
             Self::Directory(dir) => {
-                let path = on_disk(dir, shelf, name);
+                let path = on_disk(dir, under, name);
                 if !disk::exists(&path) {
                     return Err(self.lacks(name));
                 }
@@ -233,43 +237,43 @@ impl Origin {
     fn lacks(&self, name: &str) -> Error {
         let kind = if self.is_online() { Kind::Network } else { Kind::Usage };
         Error::new(kind, format!("{} has no {name}", self.shown()))
-            .because("the release may be incomplete, or this is no place of releases")
-            .hint("try again later, or another place: gwinstall self-update --from URL")
+            .because("the release is incomplete, or this is not an origin of gwinstall releases")
+            .hint("try again later, or with another origin (--from URL)")
     }
 
-    fn url(&self, shelf: Shelf<'_>, name: &str) -> String {
+    fn url(&self, under: ReleasePath<'_>, name: &str) -> String {
         let Self::Web { base, layout, .. } = self else { return String::new() };
-        match (layout, shelf) {
-            (Layout::Plain, Shelf::Newest | Shelf::Shared) => format!("{base}/{name}"),
-            (Layout::Plain, Shelf::Version(version)) => format!("{base}/v{version}/{name}"),
-            (Layout::GitHub, Shelf::Newest) => format!("{base}/latest/download/{name}"),
-            (Layout::GitHub, Shelf::Shared) => format!("{base}/download/channel/{name}"),
-            (Layout::GitHub, Shelf::Version(version)) => format!("{base}/download/v{version}/{name}"),
+        match (layout, under) {
+            (Layout::Plain, ReleasePath::Newest | ReleasePath::Shared) => format!("{base}/{name}"),
+            (Layout::Plain, ReleasePath::Version(version)) => format!("{base}/v{version}/{name}"),
+            (Layout::GitHub, ReleasePath::Newest) => format!("{base}/latest/download/{name}"),
+            (Layout::GitHub, ReleasePath::Shared) => format!("{base}/download/channel/{name}"),
+            (Layout::GitHub, ReleasePath::Version(version)) => format!("{base}/download/v{version}/{name}"),
         }
     }
 }
 
-/// In a directory a version has its own folder, unless it was copied flat.
-fn on_disk(dir: &Path, shelf: Shelf<'_>, name: &str) -> PathBuf {
-    match shelf {
-        Shelf::Version(version) => {
-            let own = dir.join(format!("v{version}"));
-            if disk::is_dir(&own) { own.join(name) } else { dir.join(name) }
+/// A version has its own directory, unless its files were copied without one.
+fn on_disk(dir: &Path, under: ReleasePath<'_>, name: &str) -> PathBuf {
+    match under {
+        ReleasePath::Version(version) => {
+            let versioned = dir.join(format!("v{version}"));
+            if disk::is_dir(&versioned) { versioned.join(name) } else { dir.join(name) }
         }
-        Shelf::Newest | Shelf::Shared => dir.join(name),
+        ReleasePath::Newest | ReleasePath::Shared => dir.join(name),
     }
 }
 
-/// What becomes of bytes that are not what was signed.
+/// What happens to bytes that are not what was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejects {
     Discard,
-    /// `--keep-rejected`: they stay under `<name>.rejected`, private and not executable, for whoever looks into it.
+    /// `--keep-rejected`: they stay under `<name>.rejected`, private and not executable, for an investigation.
     Keep,
 }
 
 impl Rejects {
-    /// Takes the file of `name` away, or aside, and gives the error back with what became of it.
+    /// Removes the file of `name`, or renames it, and adds to the error what happened to it.
     pub fn file(self, path: &Path, name: &str, error: Error) -> Error {
         let aside = path.with_file_name(format!("{name}.rejected"));
         if self == Self::Keep && error.kind() == Kind::Unverified && disk::exists(path) {
@@ -278,13 +282,16 @@ impl Rejects {
                 return error.because(format!("what arrived is kept as {}", aside.display()));
             }
         }
-        // Reporting that would hide why.
-        let _ = disk::remove(path);
-        error
+        match disk::remove(path) {
+            Ok(()) => error,
+            Err(failure) => {
+                error.because(format!("{} could not be removed: {}", path.display(), disk::reason(&failure)))
+            }
+        }
     }
 }
 
-/// A file that is being received: what is written is hashed as it passes.
+/// A file that is being received; its bytes are hashed as they are written.
 struct Received {
     file: File,
     hasher: Hasher,
@@ -293,7 +300,7 @@ struct Received {
 
 impl Received {
     fn create(path: &Path) -> Result<Self> {
-        let file = disk::create(path, b"", 0o600).map_err(|error| disk::failure("create", path, &error))?;
+        let file = disk::create(path, b"", 0o600).at("create", path)?;
         Ok(Self { file, hasher: Hasher::default(), path: path.to_owned() })
     }
 
@@ -315,7 +322,7 @@ impl Received {
     }
 
     fn check(self, artifact: &Artifact) -> Result<()> {
-        disk::flush(&[self.file]).map_err(|error| disk::failure("write", &self.path, &error))?;
+        disk::flush(&[self.file]).at("write", &self.path)?;
         let (sha256, len) = self.hasher.finish();
         matches_manifest(artifact, sha256, len)
     }
@@ -333,7 +340,7 @@ impl Write for Received {
     }
 }
 
-/// S18: both must be right; one of them alone proves nothing.
+/// Both length and sha256 must be right; one of them alone proves nothing.
 pub fn matches_manifest(artifact: &Artifact, sha256: Sha256, len: u64) -> Result<()> {
     if (len, sha256) == (artifact.len, artifact.sha256) {
         return Ok(());
@@ -341,5 +348,5 @@ pub fn matches_manifest(artifact: &Artifact, sha256: Sha256, len: u64) -> Result
     Err(Error::unverified(format!("{} is not what was signed", artifact.name))
         .because(format!("signed:  {} bytes, sha256 {}", artifact.len, artifact.sha256))
         .because(format!("arrived: {len} bytes, sha256 {sha256}"))
-        .hint("it was changed or decoded on the way; try another network or origin (--from)"))
+        .hint("it was changed or decoded on its way here; try another network or origin (--from URL)"))
 }

@@ -1,9 +1,10 @@
-//! Replacing ourselves: executable and deployed configuration move together, or not at all.
+//! Replacing the running executable: it and the deployed configuration move together, or not at all.
 //!
 //! 7 stage beside the executable (never in TMPDIR: it may be noexec or another file system) · 8 the new executable
-//! must say its version and pass its own check · 9 journal, keep the old one by a hard link, rename · 10 the new
-//! executable redeploys by its ordinary `update` · 11 remember, drop the journal. What the journal says is decided by
-//! facts, not by phases: the record of the deployment has the new seq → finish; else → the old executable returns.
+//! must print its version and pass its own check · 9 journal, keep the old one by a hard link, rename · 10 the new
+//! executable redeploys by its ordinary `update` · 11 note what is installed, drop the journal. Facts decide about an
+//! interrupted change, not phases: the record of the deployment has the new seq → finish; else → the old executable
+//! returns.
 //!
 //! Promise: at every moment the path of the executable leads to a whole executable, and after the next changing
 //! command executable and configuration match. Never: opens the running executable for writing.
@@ -16,19 +17,23 @@ use serde::{Deserialize, Serialize};
 
 use super::bundles::{self, hash_file};
 use super::documents::Artifact;
-use super::memory::Seen;
 use super::origin::Origin;
 use super::state::State;
+use super::trust_state::Seen;
 use super::update::Candidate;
-use crate::domain::{Error, Kind, Result, Sha256};
-use crate::doors::{disk, exe, signals};
+use crate::domain::name::printable;
+use crate::domain::{Error, Hint, Kind, Result, Sha256};
+use crate::doors::disk::{self, At as _};
+use crate::doors::{exe, signals};
 
 const JOURNAL: &str = "self-update.journal";
 const PREVIOUS: &str = "previous.json";
-/// A new executable that does not answer for so long does not work here.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// No executable is larger; the limit of a release's artifacts.
+const EXECUTABLE_CAP: u64 = 512 << 20;
+/// A new executable that does not answer within this time does not work here.
+const TRIAL: Duration = Duration::from_secs(30);
 
-/// One of the two releases of a change.
+/// One of the two executables of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     pub seq: u64,
@@ -36,7 +41,7 @@ pub struct Side {
     pub sha256: Sha256,
 }
 
-/// A change of executables that has begun.
+/// A change of executables in progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Journal {
     schema: u64,
@@ -49,45 +54,45 @@ pub struct Journal {
     pub manifest: Option<Seen>,
     /// Whether a deployment moves with it.
     pub deploys: bool,
-    /// A rollback swaps the executables last, an update first.
+    /// An update swaps the executables first, a rollback swaps them last.
     pub rollback: bool,
 }
 
-/// What `self-update --rollback` goes back to.
+/// What `self-update --rollback` restores.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Previous {
     pub executable: PathBuf,
     pub kept: PathBuf,
     pub from: Side,
     pub to: Side,
-    /// The backup that the redeployment made; absent if it changed nothing.
+    /// The backup that the redeployment made; absent where it changed nothing.
     pub backup: Option<String>,
     pub deploys: bool,
 }
 
-/// What a redeployment by the ordinary command came to.
+/// The outcome of a redeployment by the ordinary command.
 #[derive(Debug, Clone)]
 pub struct Redeployed {
-    /// It ended well, or was broken off when what it should bring about was there.
+    /// It succeeded, or it was interrupted when the intended bundle was already deployed.
     pub succeeded: bool,
-    /// Nothing of it is left for a later run to complete or take back.
+    /// Nothing of it is left for a later run to complete or revert.
     pub settled: bool,
     pub backup: Option<String>,
-    /// What it said last.
+    /// Its last message.
     pub message: String,
 }
 
-/// Runs `executable` with these arguments as an ordinary command; gives what became of the deployment.
+/// Runs an executable with these arguments as an ordinary command; returns the outcome for the deployment.
 pub type Redeploy<'a> = &'a mut dyn FnMut(&Path, &[OsString]) -> Result<Redeployed>;
 
-/// The running executable and its place.
+/// The running executable and its path.
 #[derive(Debug, Clone)]
-pub struct Own {
+pub struct CurrentExe {
     pub path: PathBuf,
     pub side: Side,
 }
 
-impl Own {
+impl CurrentExe {
     pub fn new(path: PathBuf, seq: u64, version: &str) -> Result<Self> {
         let (sha256, _) = hash_file(&path)?;
         Ok(Self { path, side: Side { seq, version: version.to_owned(), sha256 } })
@@ -106,51 +111,59 @@ impl Own {
 /// 6 to 8: fetches the executable next to the running one and tries it. The file returned is whole, verified and
 /// works; it is not in use yet.
 pub fn stage(
-    own: &Own,
+    current: &CurrentExe,
     origin: &Origin,
     candidate: &Candidate,
     artifact: &Artifact,
     progress: &mut dyn FnMut(u64),
 ) -> Result<PathBuf> {
-    let staged = own.staged();
+    let staged = current.staged();
     let version = &candidate.manifest.facts().version;
     origin.artifact(version, artifact, &staged, candidate.rejects, progress)?;
-    let tried = make_executable(&staged).and_then(|()| smoke(&staged, version.as_str()));
-    tried.inspect_err(|_| {
-        // The error says what is wrong with it; the file is of no use.
-        let _ = disk::remove(&staged);
-    })?;
-    Ok(staged)
+    let tried = make_executable(&staged).and_then(|()| try_out(&staged, version.as_str()));
+    match tried {
+        Ok(()) => Ok(staged),
+        // A file that does not work here is of no use.
+        Err(error) => Err(match disk::remove(&staged) {
+            Ok(()) => error,
+            Err(failure) => error.because(format!(
+                "{} could not be removed: {}",
+                staged.display(),
+                disk::reason(&failure)
+            )),
+        }),
+    }
 }
 
-/// Durable before it is renamed: a power cut may otherwise leave an executable in place that nobody may execute.
+/// Durable before it is renamed: after a power cut the executable could otherwise be in place without permission to run
+/// it.
 fn make_executable(path: &Path) -> Result<()> {
-    let failed = |error| disk::failure("change the mode of", path, &error);
-    disk::set_mode(path, 0o755).map_err(failed)?;
+    disk::set_mode(path, 0o755).at("change the mode of", path)?;
     let (file, _) = disk::reader(path)?;
-    disk::flush(&[file]).map_err(failed)
+    disk::flush(&[file]).at("change the mode of", path)
 }
 
-/// 8: it runs here, is the version it should be, and finds itself complete.
-fn smoke(path: &Path, version: &str) -> Result<()> {
+/// 8: it runs here, has the expected version, and finds itself complete.
+fn try_out(path: &Path, version: &str) -> Result<()> {
     let wrong = |why: String| {
         Error::failed(format!("gwinstall {version} does not work on this machine")).because(why)
     };
-    let said = exe::probe(path, &["--version"], PATIENCE)?;
-    if said.code != Some(0) || said.stdout.trim() != format!("gwinstall {version}") {
-        let shown = crate::domain::name::printable(said.stdout.trim());
-        return Err(wrong(format!("--version gave exit {:?} and {shown:?}", said.code)));
+    let answer = exe::probe(path, &["--version"], TRIAL)?;
+    if answer.code != Some(0) || answer.stdout.trim() != format!("gwinstall {version}") {
+        let printed = printable(answer.stdout.trim());
+        return Err(wrong(format!("--version {} and printed \"{printed}\"", answer.how_it_ended())));
     }
-    match exe::probe(path, &["self-check"], PATIENCE)?.code {
-        Some(0) => Ok(()),
-        code => Err(wrong(format!("its own check gave exit {code:?}"))),
+    let check = exe::probe(path, &["self-check"], TRIAL)?;
+    if check.code == Some(0) {
+        return Ok(());
     }
+    Err(wrong(format!("its own check {}", check.how_it_ended())))
 }
 
 /// 9 to 11, under the lock of self-update. `deploys`: a deployment of this user moves along.
 pub fn swap(
     state: State<'_>,
-    own: &Own,
+    current: &CurrentExe,
     staged: &Path,
     candidate: &Candidate,
     deploys: bool,
@@ -161,17 +174,17 @@ pub fn swap(
     let to = Side { seq: facts.seq, version: facts.version.to_string(), sha256 };
     let journal = Journal {
         schema: 1,
-        executable: own.path.clone(),
-        kept: own.kept(),
-        from: own.side.clone(),
+        executable: current.path.clone(),
+        kept: current.kept(),
+        from: current.side.clone(),
         to,
         manifest: Some(Seen { seq: facts.seq, manifest_sha256: candidate.manifest.sha256() }),
         deploys,
         rollback: false,
     };
     signals::check()?;
-    bundles::keep_manifest(state, candidate)?;
-    // The one level of rollback is about to be overwritten.
+    bundles::keep_manifest(state, &candidate.manifest)?;
+    // Only one level of rollback is kept, and this change takes its place.
     state.forget(PREVIOUS)?;
     begin(state, &journal)?;
     let placed = keep_old(&journal).and_then(|()| rename(staged, &journal.executable));
@@ -192,15 +205,18 @@ pub fn swap(
         Ok(done) if !done.settled => Err(unsettled(done.message)),
         outcome => {
             undo(state, &journal)?;
-            let error = Error::new(
-                Kind::RolledBack,
-                format!("gwinstall {} could not deploy its configuration; both are as before", facts.version),
-            );
-            Err(match outcome {
-                Ok(done) => error.because(done.message),
-                Err(cause) => error.because(cause),
-            })
+            let message =
+                format!("gwinstall {} could not deploy its configuration; both are as before", facts.version);
+            Err(rolled_back(message, outcome))
         }
+    }
+}
+
+fn rolled_back(message: impl Into<String>, outcome: Result<Redeployed>) -> Error {
+    let error = Error::new(Kind::RolledBack, message);
+    match outcome {
+        Ok(done) => error.because(done.message),
+        Err(cause) => error.because(cause),
     }
 }
 
@@ -215,20 +231,18 @@ fn begin(state: State<'_>, journal: &Journal) -> Result<()> {
 /// are not possible, a copy.
 fn keep_old(journal: &Journal) -> Result<()> {
     let kept = &journal.kept;
-    let failed = |error| disk::failure("write", kept, &error);
-    disk::remove(kept).map_err(|error| disk::failure("remove", kept, &error))?;
+    disk::remove(kept).at("remove", kept)?;
     if disk::link(&journal.executable, kept).is_err() {
-        let bytes = disk::read(&journal.executable, 512 << 20)?;
-        let file = disk::create(kept, &bytes, 0o755).map_err(failed)?;
-        disk::flush(&[file]).map_err(failed)?;
+        let bytes = disk::read(&journal.executable, EXECUTABLE_CAP)?;
+        let file = disk::create(kept, &bytes, 0o755).at("write", kept)?;
+        disk::flush(&[file]).at("write", kept)?;
     }
-    disk::flush_dir(directory(kept)).map_err(failed)
+    disk::flush_dir(directory(kept)).at("write", kept)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
-    let failed = |error| disk::failure("replace", to, &error);
-    disk::rename(from, to).map_err(failed)?;
-    disk::flush_dir(directory(to)).map_err(failed)
+    disk::rename(from, to).at("replace", to)?;
+    disk::flush_dir(directory(to)).at("replace", to)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -237,9 +251,9 @@ fn directory(path: &Path) -> &Path {
 
 /// 11.
 fn finish_update(state: State<'_>, journal: &Journal, backup: Option<String>) -> Result<()> {
-    let mut memory = state.memory()?;
-    memory.installed = journal.manifest;
-    state.remember(&memory)?;
+    let mut trust = state.trust()?;
+    trust.installed = journal.manifest;
+    state.keep_trust(&trust)?;
     let previous = Previous {
         executable: journal.executable.clone(),
         kept: journal.kept.clone(),
@@ -252,17 +266,17 @@ fn finish_update(state: State<'_>, journal: &Journal, backup: Option<String>) ->
     state.forget(JOURNAL)
 }
 
-/// The old executable returns, if it had gone at all.
+/// Puts the old executable back, if it was replaced at all.
 fn undo(state: State<'_>, journal: &Journal) -> Result<()> {
-    // Two names of one file: rename would do nothing and leave both.
+    // Both names lead to one file then, and a rename would leave both in place.
     if hash_file(&journal.executable)?.0 == journal.from.sha256 {
-        disk::remove(&journal.kept).map_err(|error| disk::failure("remove", &journal.kept, &error))?;
+        disk::remove(&journal.kept).at("remove", &journal.kept)?;
     } else {
         rename(&journal.kept, &journal.executable)?;
     }
-    // Fetched and tried, and not used now.
+    // The fetched executable will not be used.
     let staged = staged_beside(&journal.executable);
-    disk::remove(&staged).map_err(|error| disk::failure("remove", &staged, &error))?;
+    disk::remove(&staged).at("remove", &staged)?;
     state.forget(JOURNAL)
 }
 
@@ -272,48 +286,46 @@ pub enum Recovered {
     Nothing,
     /// It was completed; the executable on disk is the one that matches the configuration.
     Finished,
-    /// It was taken back.
+    /// It was reverted.
     Undone,
 }
 
-/// An interrupted change, for `status` and `doctor`, which only tell.
+/// An interrupted change, for `status` and `doctor`, which only report it.
 pub fn interrupted(state: State<'_>) -> Result<Option<Journal>> {
     state.read_json(JOURNAL)
 }
 
-/// Removes what a self-update that was killed left half written: nothing that anybody refers to. Whoever holds the lock
-/// may be writing these very files, so then they stay.
-pub fn tidy(state: State<'_>, executable: &Path) -> Result<()> {
-    let halves = halves(state, executable);
-    if halves.is_empty() || state.is_its_child() {
+/// Removes files that a killed self-update left half written. The holder of the lock may be writing these very files, so
+/// they stay while it is held.
+pub fn remove_partial_files(state: State<'_>, executable: &Path) -> Result<()> {
+    let partial = partial_files(state, executable)?;
+    if partial.is_empty() || state.is_its_child() {
         return Ok(());
     }
-    let Ok(_lock) = state.lock("tidy", 0) else { return Ok(()) };
-    halves
-        .iter()
-        .try_for_each(|path| disk::remove(path).map_err(|error| disk::failure("remove", path, &error)))
+    let Ok(_lock) = state.lock("remove partial files", 0) else { return Ok(()) };
+    partial.iter().try_for_each(|path| disk::remove(path).at("remove", path))
 }
 
 /// Files that were being written when a self-update was killed, or are being written now.
-pub fn halves(state: State<'_>, executable: &Path) -> Vec<PathBuf> {
-    let mut halves: Vec<PathBuf> = [JOURNAL, PREVIOUS].map(|name| state.path(&format!("{name}.tmp"))).into();
-    halves.push(staged_beside(executable));
-    halves.extend(bundles::halves(state));
-    halves.retain(|path| disk::exists(path));
-    halves
+pub fn partial_files(state: State<'_>, executable: &Path) -> Result<Vec<PathBuf>> {
+    let mut partial: Vec<PathBuf> = [JOURNAL, PREVIOUS].map(|name| state.path(&format!("{name}.tmp"))).into();
+    partial.push(staged_beside(executable));
+    partial.extend(bundles::partial_files(state)?);
+    partial.retain(|path| disk::exists(path));
+    Ok(partial)
 }
 
-/// What is deployed when an interrupted change is looked at.
+/// The deployment that decides about an interrupted change.
 #[derive(Debug, Clone, Default)]
 pub struct Deployed {
     /// The seq of the deployed bundle.
     pub seq: Option<u64>,
-    /// The newest backup: the one that the redeployment made, if it came so far.
+    /// The newest backup: the one that the redeployment made, if it came that far.
     pub backup: Option<String>,
 }
 
-/// Completes or takes back an interrupted change. The deployment must have been recovered before. Call
-/// `became_another` afterwards: this process may be the wrong one.
+/// Completes or reverts an interrupted change. The deployment must have been recovered before. Call `was_replaced`
+/// afterwards: this process may be the wrong one.
 pub fn recover(state: State<'_>, deployed: &dyn Fn() -> Result<Deployed>, wait: u64) -> Result<Recovered> {
     if !disk::exists(&state.path(JOURNAL)) || state.is_its_child() {
         return Ok(Recovered::Nothing);
@@ -325,7 +337,8 @@ pub fn recover(state: State<'_>, deployed: &dyn Fn() -> Result<Deployed>, wait: 
     let arrived = match (journal.deploys, journal.rollback) {
         (false, _) => now == journal.to.sha256,
         (true, false) => deployed.seq == Some(journal.to.seq),
-        // The older configuration may be of a bundle that was fetched alone: what counts is that the newer one went.
+        // The older configuration may come from a bundle that was fetched alone: what counts is that the newer one is
+        // gone.
         (true, true) => deployed.seq.is_some_and(|seq| seq != journal.from.seq),
     };
     match (journal.rollback, arrived) {
@@ -337,15 +350,19 @@ pub fn recover(state: State<'_>, deployed: &dyn Fn() -> Result<Deployed>, wait: 
     }
 }
 
-/// Whether the executable at our path is no longer the one that runs.
-pub fn became_another(own: &Own) -> Result<bool> {
-    Ok(hash_file(&own.path)?.0 != own.side.sha256)
+/// Whether another executable is now at the path of the running one.
+pub fn was_replaced(current: &CurrentExe) -> Result<bool> {
+    Ok(hash_file(&current.path)?.0 != current.side.sha256)
 }
 
 /// `--rollback`: the newer executable restores the configuration, then the older one takes its place. One level.
-pub fn rollback(state: State<'_>, own: &Own, redeploy: Redeploy<'_>) -> Result<Previous> {
-    let previous = previous(state)?.ok_or_else(nothing_kept)?;
-    if previous.executable != own.path || previous.from.sha256 != own.side.sha256 {
+pub fn rollback(
+    state: State<'_>,
+    current: &CurrentExe,
+    previous: &Previous,
+    redeploy: Redeploy<'_>,
+) -> Result<()> {
+    if previous.executable != current.path || previous.from.sha256 != current.side.sha256 {
         return Err(nothing_kept().because("the executable was replaced since by other means"));
     }
     if !disk::exists(&previous.kept) || hash_file(&previous.kept)?.0 != previous.to.sha256 {
@@ -354,7 +371,7 @@ pub fn rollback(state: State<'_>, own: &Own, redeploy: Redeploy<'_>) -> Result<P
             previous.kept.display()
         )));
     }
-    smoke(&previous.kept, &previous.to.version)?;
+    try_out(&previous.kept, &previous.to.version)?;
     let moves = previous.deploys && previous.backup.is_some();
     let journal = Journal {
         schema: 1,
@@ -369,24 +386,19 @@ pub fn rollback(state: State<'_>, own: &Own, redeploy: Redeploy<'_>) -> Result<P
     begin(state, &journal)?;
     if let Some(backup) = previous.backup.as_ref().filter(|_| previous.deploys) {
         let arguments = ["rollback", backup.as_str(), "--yes", "--json"].map(OsString::from);
-        let outcome = redeploy(&journal.executable, &arguments);
-        if !matches!(&outcome, Ok(done) if done.succeeded) {
-            if let Ok(done) = &outcome
-                && !done.settled
-            {
-                return Err(unsettled(done.message.clone()));
+        match redeploy(&journal.executable, &arguments) {
+            Ok(done) if done.succeeded => {}
+            Ok(done) if !done.settled => return Err(unsettled(done.message)),
+            outcome => {
+                state.forget(JOURNAL)?;
+                return Err(rolled_back(
+                    "the configuration could not be restored; nothing was changed",
+                    outcome,
+                ));
             }
-            state.forget(JOURNAL)?;
-            let error =
-                Error::new(Kind::RolledBack, "the configuration could not be restored; nothing was changed");
-            return Err(match outcome {
-                Ok(done) => error.because(done.message),
-                Err(cause) => error.because(cause),
-            });
         }
     }
-    finish_rollback(state, &journal)?;
-    Ok(previous)
+    finish_rollback(state, &journal)
 }
 
 fn finish_rollback(state: State<'_>, journal: &Journal) -> Result<()> {
@@ -397,20 +409,22 @@ fn finish_rollback(state: State<'_>, journal: &Journal) -> Result<()> {
     state.forget(JOURNAL)
 }
 
-pub fn previous(state: State<'_>) -> Result<Option<Previous>> {
-    state.read_json(PREVIOUS)
+/// What `--rollback` restores; an error where nothing is kept.
+pub fn previous(state: State<'_>) -> Result<Previous> {
+    state.read_json(PREVIOUS)?.ok_or_else(nothing_kept)
 }
 
-/// Which way it goes is known only when the deployment is whole again; the journal stays until then.
+/// Whether the change is completed or reverted is known only when the deployment is whole again; the journal stays until
+/// then.
 fn unsettled(message: String) -> Error {
-    Error::new(Kind::Leftovers, "the change of the configuration was broken off, and could not be completed")
+    Error::new(Kind::Leftovers, "the change of the configuration was interrupted and could not be completed")
         .because(message)
-        .hint("gwinstall doctor --repair --yes")
+        .hint(Hint::run(&["doctor", "--repair", "--yes"]))
 }
 
 fn nothing_kept() -> Error {
-    Error::failed("there is no earlier gwinstall to go back to")
-        .hint("an exact version can be taken with: gwinstall self-update --version X --allow-downgrade=X")
+    Error::failed("no earlier gwinstall is kept to roll back to")
+        .hint(Hint::run(&["self-update", "--allow-downgrade=X"]).to("install exactly version X"))
 }
 
 fn staged_beside(executable: &Path) -> PathBuf {

@@ -1,12 +1,14 @@
 //! What is kept between runs, in the state directory:
 //!
-//! - `trust.json`: what was seen (`memory`)
+//! - `trust.json`: what was seen (`trust_state`)
 //! - `keys/`: the keys documents after the compiled-in one, with their signatures; verified again at each use
 //! - `channel-<name>.json`, `.minisig`, `last-check.json`: the last answer of a check, for ETags and `status`
 //! - `bundles/<seq>/`: manifest, signature and, where it was fetched, archive of a release
+//! - `equivocation/`, `newest-manifest.json`: see `evidence`
 //! - `self-update.lock`, `self-update.journal`, `previous.json`: see `replace`
 //!
-//! Never: anything that a rollback or a backup touches.
+//! Promise: every file is written whole or not at all, for this user alone. Never: touched by a rollback or part of a
+//! backup.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,12 +17,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::memory::{self, Memory};
+use super::documents::Name;
 use super::minisig::KeyId;
-use super::origin::{DOCUMENT_CAP, Origin, Shelf};
+use super::origin::{DOCUMENT_CAP, Origin, ReleasePath};
 use super::trust::{KeySource, TrustedKeys};
-use crate::domain::{Error, Kind, Result};
-use crate::doors::disk::{self, Holder, Lock};
+use super::trust_state::{self, TrustState};
+use crate::domain::{Error, Hint, Kind, Result};
+use crate::doors::disk::{self, At as _, Holder, Lock};
 use crate::doors::{exe, signals, system};
 
 /// The state directory.
@@ -34,35 +37,35 @@ impl<'a> State<'a> {
         self.dir.join(name)
     }
 
-    pub fn memory(&self) -> Result<Memory> {
-        match disk::read_maybe(&self.path(memory::FILE), disk::TEXT_CAP)? {
-            Some(text) => Memory::parse(&text),
-            None => Ok(Memory::default()),
+    pub fn trust(&self) -> Result<TrustState> {
+        match disk::read_maybe(&self.path(trust_state::FILE), disk::TEXT_CAP)? {
+            Some(text) => TrustState::parse(&text),
+            None => Ok(TrustState::default()),
         }
     }
 
-    pub fn remember(&self, memory: &Memory) -> Result<()> {
-        self.keep(memory::FILE, memory.text().as_bytes())
+    pub fn keep_trust(&self, trust: &TrustState) -> Result<()> {
+        self.keep_json(trust_state::FILE, trust)
     }
 
-    /// Writes a small file of ours: old content or new, 0600.
+    /// Writes a small file: old content or new, 0600.
     pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
         let parent = path.parent().unwrap_or(self.dir);
         self.make(parent)?;
-        disk::write_atomically(&path, bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))
+        disk::write_atomically(&path, bytes, 0o600).at("write", &path)
     }
 
-    /// A directory of ours, durable: a file in it that a power cut leaves without its directory is lost.
+    /// Makes a directory durable: after a power cut a file without its directory is lost.
     fn make(&self, dir: &Path) -> Result<()> {
-        let failed = |error| disk::failure("create", dir, &error);
-        let made = disk::create_dirs(dir).map_err(failed)?;
-        made.iter().filter_map(|dir| dir.parent()).try_for_each(disk::flush_dir).map_err(failed)
+        let made = disk::create_dirs(dir).at("create", dir)?;
+        made.iter().filter_map(|dir| dir.parent()).try_for_each(disk::flush_dir).at("create", dir)
     }
 
     pub fn keep_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_vec_pretty(value)
+        let mut text = serde_json::to_vec_pretty(value)
             .map_err(|error| Error::failed(format!("cannot write {name}")).because(error))?;
+        text.push(b'\n');
         self.keep(name, &text)
     }
 
@@ -79,15 +82,15 @@ impl<'a> State<'a> {
 
     pub fn forget(&self, name: &str) -> Result<()> {
         let path = self.path(name);
-        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+        disk::remove(&path).at("remove", &path)?;
         if disk::is_dir(self.dir) {
-            disk::flush_dir(self.dir).map_err(|error| disk::failure("write", self.dir, &error))?;
+            disk::flush_dir(self.dir).at("write", self.dir)?;
         }
         Ok(())
     }
 
     /// The keys that are trusted now: the compiled-in ones, walked along what was kept. They may be older than what
-    /// was seen; see `learn_keys` and `Memory::demand_keys`.
+    /// was seen; see `learn_keys` and `TrustState::require_keys`.
     pub fn keys(&self, embedded: &[u8]) -> Result<TrustedKeys> {
         if embedded.is_empty() {
             return Err(Error::new(Kind::Refused, "this gwinstall cannot verify releases")
@@ -95,14 +98,14 @@ impl<'a> State<'a> {
                 .hint("install a release with its install.sh, or build with GWINSTALL_KEYS=keys.json"));
         }
         let mut keys = TrustedKeys::embedded(embedded)?;
-        // What was kept and does not verify is as good as gone: it is fetched again.
+        // A kept document that does not verify counts as missing: it is fetched again.
         while let Ok(next) = keys.clone().walk(keys.version() + 1, &mut Kept(*self)) {
             keys = next;
         }
         Ok(keys)
     }
 
-    /// Follows the origin's keys as far as `goal` (or as they go), and keeps what was learnt.
+    /// Follows the origin's keys as far as `goal` (or as they go), and keeps the documents that verify.
     pub fn learn_keys(&self, keys: TrustedKeys, origin: &Origin, goal: Option<u64>) -> Result<TrustedKeys> {
         let mut source = Fetched { origin, files: BTreeMap::new() };
         let keys = match goal {
@@ -122,7 +125,7 @@ impl<'a> State<'a> {
         let path = self.path("self-update.lock");
         let me = Holder { pid: system::pid(), command: command.to_owned(), since: system::now() };
         for second in 0..=wait {
-            match disk::hold(&path, &me).map_err(|error| disk::failure("lock", &path, &error))? {
+            match disk::hold(&path, &me).at("lock", &path)? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) if second == wait => return Err(busy(holder)),
                 Err(_) => system::sleep(Duration::from_secs(1)),
@@ -132,9 +135,9 @@ impl<'a> State<'a> {
         Err(busy(None))
     }
 
-    /// Removes what is kept here and is ours by name, and the directory if nothing else is in it.
+    /// Removes what gwinstall keeps here, and the directory if nothing else is in it.
     pub fn leave(&self) -> Result<()> {
-        let remove = |path: &Path| disk::remove(path).map_err(|error| disk::failure("remove", path, &error));
+        let remove = |path: &Path| disk::remove(path).at("remove", path);
         let numbered = self.names("bundles")?.into_iter().filter(|name| name.parse::<u64>().is_ok());
         let numbered = numbered.map(|seq| format!("bundles/{seq}"));
         let within: Vec<String> = numbered.chain(["keys", "equivocation"].map(str::to_owned)).collect();
@@ -143,12 +146,12 @@ impl<'a> State<'a> {
                 remove(&self.path(dir).join(name))?;
             }
         }
-        for name in self.names("")?.into_iter().filter(|name| is_ours(name)) {
+        for name in self.names("")?.into_iter().filter(|name| is_known(name)) {
             remove(&self.path(&name))?;
         }
         for dir in within.iter().map(String::as_str).chain(["bundles", ""]) {
             let dir = self.path(dir);
-            disk::remove_dir_if_empty(&dir).map_err(|error| disk::failure("remove", &dir, &error))?;
+            disk::remove_dir_if_empty(&dir).at("remove", &dir)?;
         }
         Ok(())
     }
@@ -166,13 +169,13 @@ impl<'a> State<'a> {
     }
 }
 
-/// Files at the top of the directory, with what an interrupted write left of them.
-fn is_ours(name: &str) -> bool {
+/// Files that gwinstall keeps at the top of the directory, also as an interrupted write left them.
+fn is_known(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
     let name = name.strip_suffix(".rejected").unwrap_or(name);
     let name = name.strip_suffix(".minisig").unwrap_or(name);
     let known = [
-        memory::FILE,
+        trust_state::FILE,
         "last-check.json",
         "newest-manifest.json",
         "manifest.json",
@@ -189,7 +192,12 @@ fn busy(holder: Option<Holder>) -> Error {
         Some(holder) => error.because(format!("process {} since {}", holder.pid, holder.since)),
         None => error,
     };
-    error.hint("wait for it with --lock-wait 60")
+    error.hint(Hint::again(&["--lock-wait=60"]).to("wait for it"))
+}
+
+/// A channel document and its signature.
+pub(super) fn channel_names(channel: &Name) -> (String, String) {
+    (format!("channel-{channel}.json"), format!("channel-{channel}.json.minisig"))
 }
 
 pub fn keys_name(version: u64) -> String {
@@ -224,7 +232,7 @@ impl Fetched<'_> {
         if let Some(bytes) = self.files.get(&name) {
             return Ok(Some(bytes.clone()));
         }
-        let bytes = self.origin.document(Shelf::Shared, &name)?;
+        let bytes = self.origin.document(ReleasePath::Shared, &name)?;
         if let Some(bytes) = &bytes {
             self.files.insert(name, bytes.clone());
         }

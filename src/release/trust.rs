@@ -17,12 +17,9 @@ use crate::domain::{Error, Kind, Result, Sha256};
 /// Versions of `keys.json` that are walked in one go at most.
 pub const MAX_STEPS: u64 = 64;
 
-/// A keys document that we have a reason to believe.
+/// A keys document that was compiled in, or that the one before it vouches for.
 #[derive(Debug, Clone)]
-pub struct TrustedKeys {
-    keys: Keys,
-    sha256: Sha256,
-}
+pub struct TrustedKeys(Keys);
 
 /// Fetches the signature that a key made over a document, if there is one.
 pub type SignatureOf<'a> = &'a mut dyn FnMut(KeyId) -> Result<Option<Vec<u8>>>;
@@ -30,39 +27,35 @@ pub type SignatureOf<'a> = &'a mut dyn FnMut(KeyId) -> Result<Option<Vec<u8>>>;
 impl TrustedKeys {
     /// The keys that were compiled into this executable: the anchor of all trust.
     pub fn embedded(bytes: &[u8]) -> Result<Self> {
-        Ok(Self { keys: Keys::parse(bytes)?, sha256: Sha256::of(bytes) })
+        Keys::parse(bytes).map(Self)
     }
 
     pub fn facts(&self) -> &Keys {
-        &self.keys
+        &self.0
     }
 
     pub fn version(&self) -> u64 {
-        self.keys.version
+        self.0.version
     }
 
-    pub fn sha256(&self) -> Sha256 {
-        self.sha256
-    }
-
-    /// The keys one version on, if a threshold of our roots and of its own roots signed `bytes`.
+    /// The keys one version on, if a threshold of these roots and of its own roots signed `bytes`.
     pub fn step(&self, bytes: &[u8], signature_of: SignatureOf<'_>) -> Result<Self> {
-        let next = self.keys.version + 1;
+        let next = self.version() + 1;
         let what = format!("keys.{next}.json");
-        let ours = signers(&self.keys, bytes, signature_of)?;
-        enough(&self.keys, &ours, "today's").map_err(|error| error.under(format!("{what} is refused")))?;
+        let before = signers(&self.0, bytes, signature_of)?;
+        enough(&self.0, &before, "today's").map_err(|error| error.under(format!("{what} is refused")))?;
         let keys = Keys::parse(bytes)?;
         let wrong = |why: String| Error::unverified(format!("{what} is refused")).because(why);
         if keys.version != next {
             return Err(wrong(format!("it says that it is version {}", keys.version)));
         }
-        let theirs = signers(&keys, bytes, signature_of)?;
-        enough(&keys, &theirs, "its own").map_err(|error| error.under(format!("{what} is refused")))?;
+        let after = signers(&keys, bytes, signature_of)?;
+        enough(&keys, &after, "its own").map_err(|error| error.under(format!("{what} is refused")))?;
         let expected = keys.statement(bytes);
-        for (id, statement) in ours.iter().chain(&theirs) {
+        for (id, statement) in before.iter().chain(&after) {
             same_statement(*id, statement, &expected).map_err(|error| error.under(what.clone()))?;
         }
-        Ok(Self { keys, sha256: Sha256::of(bytes) })
+        Ok(Self(keys))
     }
 
     /// Walks up to version `goal`, one document at a time; `document` gives the bytes of a version and its
@@ -99,7 +92,7 @@ impl TrustedKeys {
 
     /// A manifest that a release key signed while it was allowed to.
     pub fn verify_manifest(&self, bytes: &[u8], minisig: &[u8]) -> Result<Verified<Manifest>> {
-        let keys = self.keys.release.iter().chain(&self.keys.retired);
+        let keys = self.0.release.iter().chain(&self.0.retired);
         let verified: Verified<Manifest> = self.verify(bytes, minisig, keys.map(|key| (key.id, &key.key)))?;
         let (seq, sha256, signer) = (verified.document.seq, verified.sha256, verified.signer);
         self.standing(signer, seq, sha256).map_err(|error| error.under("manifest.json is refused"))?;
@@ -108,7 +101,7 @@ impl TrustedKeys {
 
     /// A channel document that a channel key signed.
     pub fn verify_channel(&self, bytes: &[u8], minisig: &[u8]) -> Result<Verified<Channel>> {
-        let keys = self.keys.channel.iter().map(|NamedKey { id, key }| (*id, key));
+        let keys = self.0.channel.iter().map(|NamedKey { id, key }| (*id, key));
         let verified = self.verify::<Channel>(bytes, minisig, keys)?;
         self.not_revoked(verified.signer, verified.document.seq, None)
             .map_err(|error| error.under("the channel document is refused"))?;
@@ -117,11 +110,11 @@ impl TrustedKeys {
 
     /// What is to be said about the key that signed a manifest, beyond that it may.
     pub fn remark(&self, signer: KeyId) -> Option<String> {
-        if let Some(revoked) = self.keys.revoked.iter().find(|revoked| revoked.id == signer) {
+        if let Some(revoked) = self.0.revoked.iter().find(|revoked| revoked.id == signer) {
             let why = printable(&revoked.why);
             return Some(format!("key {signer} was revoked after seq {}: {why}", revoked.last_good_seq));
         }
-        let retired = self.keys.retired.iter().find(|key| key.id == signer)?;
+        let retired = self.0.retired.iter().find(|key| key.id == signer)?;
         Some(format!("key {signer} was retired at seq {}", retired.to_seq.unwrap_or(0)))
     }
 
@@ -142,17 +135,18 @@ impl TrustedKeys {
             let statement = key.verify(bytes, &signature).map_err(refused)?;
             let document = T::parse(bytes)?;
             same_statement(id, statement.as_str(), &document.statement(bytes)).map_err(refused)?;
-            return Ok(Verified { document, sha256: Sha256::of(bytes), signer: id });
+            let (bytes, minisig) = (bytes.to_vec(), minisig.to_vec());
+            return Ok(Verified { document, sha256: Sha256::of(&bytes), signer: id, bytes, minisig });
         }
         let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Err(refused(
             Error::unverified(format!("key {} may not sign it", signature.key_id()))
-                .because(format!("keys.json version {} allows: {list}", self.keys.version)),
+                .because(format!("keys.json version {} allows: {list}", self.0.version)),
         ))
     }
 
     fn standing(&self, signer: KeyId, seq: u64, sha256: Sha256) -> Result<()> {
-        let ranged = self.keys.release.iter().chain(&self.keys.retired);
+        let ranged = self.0.release.iter().chain(&self.0.retired);
         if let Some(ReleaseKey { from_seq, to_seq, .. }) = ranged.into_iter().find(|key| key.id == signer) {
             let end = to_seq.unwrap_or(u64::MAX);
             if !(*from_seq..=end).contains(&seq) {
@@ -165,7 +159,7 @@ impl TrustedKeys {
     }
 
     fn not_revoked(&self, signer: KeyId, seq: u64, sha256: Option<Sha256>) -> Result<()> {
-        let revoked = self.keys.revoked.iter().filter(|revoked| revoked.id == signer);
+        let revoked = self.0.revoked.iter().filter(|revoked| revoked.id == signer);
         for revoked in revoked {
             let listed = sha256.is_some_and(|sha256| revoked.also_good.contains(&sha256));
             if seq > revoked.last_good_seq && !listed {
@@ -189,12 +183,14 @@ pub trait KeySource {
     fn signature(&mut self, version: u64, id: KeyId) -> Result<Option<Vec<u8>>>;
 }
 
-/// A document whose signature, statement and consistency have been checked.
+/// A document whose signature, statement and consistency have been checked, with the bytes that prove it.
 #[derive(Debug, Clone)]
 pub struct Verified<T> {
     document: T,
     sha256: Sha256,
     signer: KeyId,
+    bytes: Vec<u8>,
+    minisig: Vec<u8>,
 }
 
 impl<T> Verified<T> {
@@ -209,6 +205,16 @@ impl<T> Verified<T> {
 
     pub fn signer(&self) -> KeyId {
         self.signer
+    }
+
+    /// The document as it was signed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its signature file.
+    pub fn minisig(&self) -> &[u8] {
+        &self.minisig
     }
 }
 

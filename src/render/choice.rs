@@ -5,26 +5,26 @@ use std::collections::BTreeSet;
 use crate::bundle::catalog::{Catalog, Model, Preset, Tier};
 use crate::domain::name::{self, closest};
 use crate::domain::record::RequestFacts;
-use crate::domain::request::{DEFAULT_PORT, Request, known};
+use crate::domain::request::{DEFAULT_PORT, GatewayType, Request, known};
 use crate::domain::url::HttpUrl;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Hint, Result};
 
 /// What is going to be deployed.
 #[derive(Debug, Clone)]
 pub struct Choice<'a> {
     pub catalog: &'a Catalog,
     pub preset: &'a Preset,
-    pub gateway_type: String,
+    pub gateway_type: GatewayType,
     /// Models of the catalog, in its order, successors of retired ones included.
     pub models: Vec<&'a Model>,
     /// Model names of a gateway that is not ours, as the user gave them.
     pub foreign_models: Vec<String>,
-    /// The gateway's address where the request names one.
-    pub url: Option<HttpUrl>,
     /// Port of the local gateway.
     pub port: u16,
     /// What `update` repeats.
     pub facts: RequestFacts,
+    /// Names of the flags given, for the record.
+    pub flags: Vec<String>,
 }
 
 /// Holds a request against the catalog. `last` is what was deployed before: it speaks where the request is silent.
@@ -56,20 +56,21 @@ pub fn choose<'a>(
     let named = request.models.clone().or_else(|| last.and_then(|last| last.models.clone()));
     let facts = RequestFacts {
         preset: preset.name.clone(),
-        gateway_type: gateway_type.clone(),
-        models: named.clone().filter(|names| !is_all(names)),
+        gateway_type,
+        models: named.clone().filter(|names| !is_all(preset, names)),
         gateway_url: url.as_ref().map(|url| url.as_str().to_owned()),
         off: last.is_some_and(|last| last.off),
         forced: last.is_some_and(|last| last.forced),
     };
-    let named = named.filter(|names| !is_all(names));
+    let named = named.filter(|names| !is_all(preset, names));
     let (models, foreign_models) = if preset.base.is_some() {
         let names = named.as_ref().unwrap_or(&preset.default_models);
         (models_of(catalog, names)?, Vec::new())
     } else {
         (Vec::new(), named.unwrap_or_default())
     };
-    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, url, port, facts })
+    let flags = request.flags.clone();
+    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, port, facts, flags })
 }
 
 /// A preset without the variable would drop the proxy without a word.
@@ -79,24 +80,27 @@ fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("--proxy-url does not go with --preset {}", preset.name))
-        .because("this preset makes no use of a proxy, so LiteLLM would go out without it")
-        .hint("add --preset proxy"))
+        .because("this preset makes no use of a proxy, so LiteLLM would connect without it")
+        .hint(match &request.preset {
+            Some(typed) => Hint::instead(typed, "proxy"),
+            None => Hint::again(&["--preset", "proxy"]),
+        }))
 }
 
-/// `--models all` is the preset's own list.
-fn is_all(names: &[String]) -> bool {
-    matches!(names, [only] if only == "all")
+/// `--models all` is the preset's own list. A gateway that somebody else runs may have a model of that name.
+fn is_all(preset: &Preset, names: &[String]) -> bool {
+    preset.base.is_some() && matches!(names, [only] if only == "all")
 }
 
 fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestFacts>) -> Result<&'a Preset> {
     let names: Vec<&str> = catalog.presets.iter().map(|preset| preset.name.as_str()).collect();
-    let allows = |preset: &&Preset, kind: &String| preset.gateway_types.contains(kind);
+    let allows = |preset: &&Preset, kind: GatewayType| preset.gateway_types.contains(&kind);
     let recorded = last.and_then(|last| catalog.preset(&last.preset));
     if let Some(typed) = &request.preset {
         let name = known("--preset", typed, &names)?;
         return catalog.preset(&name).ok_or_else(|| Error::usage(format!("there is no preset {name}")));
     }
-    if let Some(kind) = &request.gateway_type {
+    if let Some(kind) = request.gateway_type {
         // The type alone implies the preset, unless the deployed one fits already.
         if let Some(preset) = recorded.filter(|preset| allows(preset, kind)) {
             return Ok(preset);
@@ -115,59 +119,63 @@ fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestF
     }
 }
 
-fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFacts>) -> Result<String> {
+fn gateway_type_of(preset: &Preset, request: &Request, last: Option<&RequestFacts>) -> Result<GatewayType> {
     let legal = &preset.gateway_types;
-    if let Some(typed) = &request.gateway_type {
-        if legal.contains(typed) {
-            return Ok(typed.clone());
+    if let Some(typed) = request.gateway_type {
+        if legal.contains(&typed) {
+            return Ok(typed);
         }
         return Err(Error::usage(format!(
             "--gateway-type {typed} does not go with --preset {}",
             preset.name
         ))
         .because(format!("this preset takes {}", name::list(legal)))
-        .hint("gwinstall presets list"));
+        .hint(Hint::run(&["presets", "list"])));
     }
     if let Some(last) = last.filter(|last| legal.contains(&last.gateway_type)) {
-        return Ok(last.gateway_type.clone());
+        return Ok(last.gateway_type);
     }
     // Where a preset takes several, its last is the one that promises least about the gateway.
-    legal.last().cloned().ok_or_else(|| Error::failed(format!("preset {} has no gateway type", preset.name)))
+    legal.last().copied().ok_or_else(|| Error::failed(format!("preset {} has no gateway type", preset.name)))
 }
 
 /// Checks a gateway URL against the preset; returns the port that a local gateway listens on.
 fn check_url(preset: &Preset, url: &HttpUrl) -> Result<u16> {
     let shown = url.as_str();
-    let refuse = |why: &str, hint: String| {
+    let refuse = |why: &str, hint: Hint| {
         Err(Error::usage(format!("--gateway-url {shown} cannot be used")).because(why).hint(hint))
     };
     if shown.ends_with("/v1") {
         let root = shown.trim_end_matches("/v1");
-        return refuse(
-            "Claude Code itself adds /v1/messages to it",
-            format!("give the root: --gateway-url {root}"),
-        );
+        return refuse("Claude Code itself adds /v1/messages to it", Hint::instead(shown, root));
     }
     if preset.base.is_none() {
         if !url.is_https() && !url.is_loopback() {
             return refuse(
                 "the token would travel unencrypted",
-                format!("use https: --gateway-url {}", shown.replacen("http:", "https:", 1)),
+                Hint::instead(shown, shown.replacen("http:", "https:", 1)),
             );
         }
         return Ok(url.port());
     }
     if !url.is_loopback() || url.is_https() || url.has_path() {
+        let is_here = url.is_loopback() || url.host() == "0.0.0.0";
+        let port = if url.names_a_port() { url.port() } else { DEFAULT_PORT };
+        let elsewhere =
+            ["install", "--preset", "enterprise", "--gateway-url", shown, "--auth-token-file", "-"];
         return refuse(
             &format!("preset {} runs LiteLLM on this machine, at http://127.0.0.1:PORT", preset.name),
-            format!(
-                "for a gateway elsewhere: gwinstall install --preset enterprise --gateway-url {shown} --auth-token-file FILE"
-            ),
+            if is_here {
+                Hint::instead(shown, format!("http://127.0.0.1:{port}"))
+            } else {
+                Hint::run(&elsewhere).to("use a gateway elsewhere")
+            },
         );
     }
     let port = if url.names_a_port() { url.port() } else { DEFAULT_PORT };
     if port < 1024 {
-        return refuse("ports below 1024 need root", "choose a port from 1024 up".to_owned());
+        let usual = format!("http://127.0.0.1:{DEFAULT_PORT}");
+        return refuse("ports below 1024 need root", Hint::instead(shown, usual));
     }
     Ok(port)
 }
@@ -193,10 +201,10 @@ fn unknown_model(catalog: &Catalog, typed: &str) -> Error {
     let near = closest(typed, ids.iter().copied());
     let error = Error::usage(format!("--models: there is no model {:?}", name::printable(typed)))
         .because(format!("known models: {}", ids.join(", ")));
-    if near.is_empty() {
-        error.hint("gwinstall models list")
-    } else {
-        error.hint(format!("the closest: {}", near.join(", ")))
+    let all = Hint::run(&["models", "list"]);
+    match near.first() {
+        Some(near) => error.hint(Hint::instead(typed, *near).or(all)),
+        None => error.hint(all),
     }
 }
 
@@ -204,6 +212,11 @@ impl<'a> Choice<'a> {
     /// Whether a LiteLLM of ours runs on this machine.
     pub fn runs_litellm(&self) -> bool {
         self.preset.base.is_some()
+    }
+
+    /// The variable of `.env` that holds the key which Claude Code sends.
+    pub fn key_name(&self) -> &'static str {
+        if self.runs_litellm() { super::MASTER_KEY } else { super::AUTH_TOKEN }
     }
 
     /// Names of the deployed models.

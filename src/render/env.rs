@@ -6,19 +6,26 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Model;
-use crate::domain::record::{EnvRecord, Origin};
+use crate::domain::record::{EnvRecord, EnvValue, Origin, ValueSource};
 use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
 use super::Choice;
 
-/// A value and where it came from (the words of `EnvRecord::source`).
+/// A value and where it came from.
 #[derive(Debug, Clone)]
 pub struct Value {
     pub text: Secret,
-    pub source: &'static str,
+    pub source: ValueSource,
 }
+
+/// Name of the key that a local gateway checks.
+pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
+/// Name of the token that a gateway elsewhere wants.
+pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+/// Name of the address that Claude Code asks.
+pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
 
 /// Google's libraries find a login without it, too; no model's configuration refers to it.
 const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -98,6 +105,8 @@ pub struct EnvInput<'a> {
     pub values: &'a BTreeMap<String, Value>,
     /// Google's libraries find credentials without a variable.
     pub google_login: bool,
+    /// The one variable that the user sets, whatever value it has.
+    pub set: Option<(&'a str, &'a Value)>,
 }
 
 /// The new `.env` and what is known about it.
@@ -131,16 +140,23 @@ pub fn render_env(input: &EnvInput<'_>) -> Result<EnvOutcome> {
         file.comment("Values of the gateway. Read as text by start-gateway.sh, never run; an existing value is never overwritten.");
         file.comment("Change one with: gwinstall env set NAME");
     }
+    if let Some((name, value)) = input.set {
+        write(&mut file, name, value.text.expose())?;
+    }
     drop_unneeded(&mut file, input, &needs, &mut outcome);
     for (name, need) in &needs {
         settle(&mut file, input, name, *need, &mut outcome)?;
     }
+    if let Some((name, value)) = input.set {
+        outcome.record.insert(name.to_owned(), set_record(input, name, value));
+        outcome.missing.retain(|missing| missing != name);
+        outcome.summary = format!("set {name}\n");
+    }
     outcome.text = file.to_text();
-    outcome.summary = outcome
-        .record
-        .iter()
-        .map(|(name, record)| format!("{name}={:?}/{}\n", record.origin, record.source))
-        .collect();
+    let known = outcome.record.iter();
+    outcome
+        .summary
+        .extend(known.map(|(name, record)| format!("{name}={}/{}\n", record.origin, record.source)));
     Ok(outcome)
 }
 
@@ -184,7 +200,9 @@ fn settle(
     let existing = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
     let found = input.values.get(name);
     if let Some(existing) = existing {
-        if let Some(flag) = found.filter(|value| value.source == "flag" && value.text.expose() != existing) {
+        if let Some(flag) =
+            found.filter(|value| value.source == ValueSource::Flag && value.text.expose() != existing)
+        {
             return Err(Error::usage(format!("{name} already has another value in gateway/.env"))
                 .because(format!("a flag never overwrites it (it came as a {})", flag.source))
                 .hint(format!("to change it: gwinstall env set {name}")));
@@ -194,9 +212,7 @@ fn settle(
     }
     match found {
         Some(value) => {
-            file.set(name, &one_line(name, value.text.expose())).map_err(|why| {
-                Error::usage(format!("the value of {name} cannot be written to .env")).because(why)
-            })?;
+            write(file, name, value.text.expose())?;
             outcome
                 .record
                 .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Ours, value.source));
@@ -211,32 +227,47 @@ fn settle(
     Ok(())
 }
 
+fn write(file: &mut DotEnv, name: &str, value: &str) -> Result<()> {
+    file.set(name, &one_line(name, value))
+        .map_err(|why| Error::usage(format!("the value of {name} cannot be written to .env")).because(why))
+}
+
+/// A value that the user sets is the user's from now on.
+fn set_record(input: &EnvInput<'_>, name: &str, value: &Value) -> EnvRecord {
+    let record = facts(input, name, value.text.expose(), Origin::User, value.source);
+    let known = input.recorded.get(name).is_some_and(|known| known.secret);
+    if known || name == MASTER_KEY {
+        return EnvRecord { secret: true, sha256: None, value: EnvValue::Secret, ..record };
+    }
+    record
+}
+
 fn kept_record(input: &EnvInput<'_>, name: &str, value: &str) -> EnvRecord {
     match input.recorded.get(name) {
         Some(recorded) if recorded.sha256 == Some(Sha256::of(value.as_bytes())) => recorded.clone(),
-        Some(recorded) if recorded.secret && recorded.value == "set" => recorded.clone(),
-        _ => facts(input, name, value, Origin::User, "file"),
+        Some(recorded) if recorded.value == EnvValue::Secret => recorded.clone(),
+        _ => facts(input, name, value, Origin::User, ValueSource::File),
     }
 }
 
 /// A key, or a URL with a user and password in it, is secret whatever the catalog says of its name.
-fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: &str) -> EnvRecord {
+fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: ValueSource) -> EnvRecord {
     let secret = input.choice.catalog.is_secret(name) || value.contains('@') || looks_secret(value);
     EnvRecord {
         origin,
-        source: source.to_owned(),
+        source,
         secret,
         sha256: (!secret).then(|| Sha256::of(value.as_bytes())),
-        value: if secret { "set".to_owned() } else { value.to_owned() },
+        value: EnvValue::of(value, secret),
     }
 }
 
 fn missing(input: &EnvInput<'_>, name: &str) -> EnvRecord {
     EnvRecord {
         origin: Origin::Ours,
-        source: "placeholder".to_owned(),
+        source: ValueSource::Placeholder,
         secret: input.choice.catalog.is_secret(name),
         sha256: None,
-        value: "missing".to_owned(),
+        value: EnvValue::Missing,
     }
 }

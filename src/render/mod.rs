@@ -13,9 +13,12 @@ use crate::domain::place::files;
 use crate::domain::tree::{Class, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
-pub use env::{EnvInput, EnvOutcome, HEADERS, Need, Value, as_setting, needs, one_line, render_env};
+pub use env::{
+    AUTH_TOKEN, BASE_URL, EnvInput, EnvOutcome, HEADERS, MASTER_KEY, Need, Value, as_setting, needs,
+    one_line, render_env,
+};
 pub use litellm::assemble;
-pub use settings::{Helper, KeyWish, keys_beside_our_helper, wishes};
+pub use settings::{DesiredKey, Helper, desired_keys, keys_beside_our_helper};
 
 /// Every file that the bundle deploys for this choice, and the assembled configuration. `.env`, settings and the
 /// record are edits of what is on disk and come from elsewhere.
@@ -50,7 +53,7 @@ fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
 /// Scripts hold two facts of the request, each on a line that ends with its marker.
 fn fill_in(script: &[u8], choice: &Choice<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(script) else { return script.to_vec() };
-    let key = if choice.runs_litellm() { "LITELLM_MASTER_KEY" } else { "ANTHROPIC_AUTH_TOKEN" };
+    let key = choice.key_name();
     let mut filled = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         match line.trim_end().split_once(" # gwinstall:") {

@@ -1,4 +1,4 @@
-//! What we want in Claude Code's settings: keys and values, nothing about the file.
+//! What Claude Code's settings are to hold: keys and values, nothing about the file. Pure.
 
 use serde_json::Value;
 
@@ -7,9 +7,9 @@ use crate::format::settings::KeyPath;
 
 use super::{Choice, HEADERS, as_setting};
 
-/// One key of settings.json that we care about.
+/// One key of settings.json as it is to be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeyWish {
+pub struct DesiredKey {
     pub path: KeyPath,
     /// `None`: it must not be there, or it would lead past the gateway.
     pub value: Option<Value>,
@@ -44,57 +44,59 @@ pub enum Helper {
 
 /// The keys for a choice. `url` is where Claude Code is pointed at; `no_proxy` is set where a proxy is in use;
 /// `headers` are further header lines of an enterprise gateway, `authorities` the file of those that certify it.
-pub fn wishes(
+pub fn desired_keys(
     choice: &Choice<'_>,
     url: &str,
     helper: &Helper,
     no_proxy: Option<&str>,
     headers: Option<&str>,
     authorities: Option<&str>,
-) -> Vec<KeyWish> {
-    let mut wishes = Vec::new();
-    let token = match helper {
+) -> Vec<DesiredKey> {
+    let mut keys = Vec::new();
+    // An open session of Claude Code keeps a token that it once read, and prefers it to the helper: only an empty value
+    // makes it ask the helper.
+    let (token, secret) = match helper {
         Helper::Command(command) => {
-            wishes.push(KeyWish {
+            keys.push(DesiredKey {
                 path: KeyPath::top("apiKeyHelper"),
                 value: Some(Value::from(command.as_str())),
                 secret: false,
                 always: false,
             });
-            None
+            (Some(Value::from("")), false)
         }
-        Helper::Token(token) => token.as_deref().map(Value::from),
+        Helper::Token(token) => (token.as_deref().map(Value::from), true),
     };
-    wishes.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
+    keys.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
     // Else the user's own key goes to the gateway as x-api-key beside our token.
-    wishes.push(KeyWish { always: true, ..env("ANTHROPIC_API_KEY", Value::from("")) });
-    wishes.push(KeyWish { value: token, secret: true, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
-    wishes.extend(models(choice));
+    keys.push(DesiredKey { always: true, ..env("ANTHROPIC_API_KEY", Value::from("")) });
+    keys.push(DesiredKey { value: token, secret, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
+    keys.extend(models(choice));
     if choice.runs_litellm() {
-        wishes.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));
+        keys.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));
     }
     if let Some(hosts) = no_proxy {
-        wishes.push(env("NO_PROXY", Value::from(hosts)));
+        keys.push(env("NO_PROXY", Value::from(hosts)));
     }
     if let Some(headers) = headers {
-        wishes.push(KeyWish { secret: true, ..env(HEADERS, Value::from(as_setting(HEADERS, headers))) });
+        keys.push(DesiredKey { secret: true, ..env(HEADERS, Value::from(as_setting(HEADERS, headers))) });
     }
     if let Some(path) = authorities {
-        wishes.push(env("NODE_EXTRA_CA_CERTS", Value::from(path)));
+        keys.push(env("NODE_EXTRA_CA_CERTS", Value::from(path)));
     }
     for other in ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"] {
-        wishes.push(KeyWish { value: None, ..env(other, Value::Null) });
+        keys.push(DesiredKey { value: None, ..env(other, Value::Null) });
     }
-    wishes
+    keys
 }
 
-fn env(name: &str, value: Value) -> KeyWish {
-    KeyWish { path: KeyPath::env(name), value: Some(value), secret: false, always: false }
+fn env(name: &str, value: Value) -> DesiredKey {
+    DesiredKey { path: KeyPath::env(name), value: Some(value), secret: false, always: false }
 }
 
 /// The model of each tier, and the token limits: the smallest over the tier models, because Claude Code has one
 /// setting for all of them.
-fn models(choice: &Choice<'_>) -> Vec<KeyWish> {
+fn models(choice: &Choice<'_>) -> Vec<DesiredKey> {
     let tiers = [
         ("ANTHROPIC_DEFAULT_OPUS_MODEL", Tier::Opus),
         ("ANTHROPIC_DEFAULT_SONNET_MODEL", Tier::Sonnet),
@@ -106,18 +108,18 @@ fn models(choice: &Choice<'_>) -> Vec<KeyWish> {
     let chosen: Vec<(&str, &Model)> =
         tiers.iter().filter_map(|(key, tier)| Some((*key, choice.tier_model(*tier)?))).collect();
     let Some((_, first)) = chosen.first() else { return Vec::new() };
-    let mut wishes = vec![env("ANTHROPIC_MODEL", Value::from(first.id.as_str()))];
-    wishes.extend(chosen.iter().map(|(key, model)| env(key, Value::from(model.id.as_str()))));
+    let mut keys = vec![env("ANTHROPIC_MODEL", Value::from(first.id.as_str()))];
+    keys.extend(chosen.iter().map(|(key, model)| env(key, Value::from(model.id.as_str()))));
     let least = |tokens: fn(&Model) -> u64| {
         chosen.iter().map(|(_, model)| tokens(model)).min().unwrap_or_default().to_string()
     };
-    wishes.push(env("CLAUDE_CODE_MAX_CONTEXT_TOKENS", Value::from(least(|model| model.context_tokens))));
-    wishes.push(env("CLAUDE_CODE_MAX_OUTPUT_TOKENS", Value::from(least(|model| model.output_tokens))));
-    wishes
+    keys.push(env("CLAUDE_CODE_MAX_CONTEXT_TOKENS", Value::from(least(|model| model.context_tokens))));
+    keys.push(env("CLAUDE_CODE_MAX_OUTPUT_TOKENS", Value::from(least(|model| model.output_tokens))));
+    keys
 }
 
 /// `--models opus,sonnet,haiku` of a foreign gateway: the first is the default and the largest, the last the smallest.
-fn foreign_models(names: &[String]) -> Vec<KeyWish> {
+fn foreign_models(names: &[String]) -> Vec<DesiredKey> {
     let (Some(first), Some(last)) = (names.first(), names.last()) else { return Vec::new() };
     let middle = names.get(1).unwrap_or(first);
     [

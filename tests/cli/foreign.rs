@@ -38,7 +38,7 @@ fn force_takes_over_and_uninstall_gives_the_identical_bytes_back() {
     home.run("install --yes --force").exits(0).never_says(CANARY);
     let settings = home.json(".claude/settings.json");
     assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:4000");
-    assert_eq!(settings["env"].get("ANTHROPIC_AUTH_TOKEN"), None);
+    assert_eq!(settings["env"]["ANTHROPIC_AUTH_TOKEN"], "");
     assert_eq!(settings["env"].get("CLAUDE_CODE_USE_BEDROCK"), None);
     // The old token lives in one private file.
     assert_eq!(home.tree().holding(CANARY), [".claude/gateway/.gwinstall/settings-before.json"]);

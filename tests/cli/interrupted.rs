@@ -190,3 +190,37 @@ fn a_killed_run_is_reported_and_taken_back() {
         home.run("status").exits(0);
     }
 }
+
+/// A file name of Linux may hold any byte. The journal names the file behind a linked settings.json exactly, so that a run
+/// that was killed is undone.
+#[test]
+fn a_kill_is_undone_where_the_real_settings_lie_in_a_directory_that_is_not_utf8() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let home = TestHome::new();
+    let dir = home.home().join(std::ffi::OsString::from_vec(b"dot\xe9files".to_vec()));
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("settings.json"), "{\"a\": 1}\n").unwrap();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    std::os::unix::fs::symlink(dir.join("settings.json"), home.settings()).unwrap();
+    let before = fs::read(dir.join("settings.json")).unwrap();
+    for call in [20, 60, 90] {
+        let killed = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e"])
+            .arg(format!("inject=renameat2:signal=KILL:when={call}"))
+            .arg(crate::home::binary())
+            .args(["install", "--preset", "basic", "--yes"])
+            .env_clear()
+            .env("HOME", home.home())
+            .env("PATH", "/usr/bin:/bin")
+            .output()
+            .unwrap();
+        assert_eq!(killed.status.code(), None, "{killed:?}");
+        home.run("doctor --repair --yes").exits(0);
+        assert_eq!(fs::read(home.settings()).unwrap(), before, "killed at the rename {call}");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        home.run("status").exits(0);
+    }
+    home.run("install --yes").exits(0);
+    home.run("uninstall --yes").exits(0);
+    assert_eq!(fs::read(home.settings()).unwrap(), before);
+}

@@ -270,11 +270,12 @@ fn the_record_has_the_fields_of_the_manifest() {
         assert_eq!(file["mode"], format!("{on_disk:04o}"), "{path}");
     }
     let variables = &record["environment_variables"];
-    assert_eq!(variables["LITELLM_MASTER_KEY"]["value"], "set");
+    let value = |text: &str| serde_json::json!({ "state": "value", "value": text });
+    assert_eq!(variables["LITELLM_MASTER_KEY"]["value"], serde_json::json!({ "state": "secret" }));
     assert_eq!(variables["LITELLM_MASTER_KEY"]["secret"], true);
-    assert_eq!(variables["VERTEXAI_LOCATION"]["value"], "us-central1");
-    assert_eq!(variables["VERTEXAI_PROJECT"]["value"], "missing");
-    assert_eq!(record["settings"]["keys"]["env.ANTHROPIC_BASE_URL"], "http://127.0.0.1:4000");
+    assert_eq!(variables["VERTEXAI_LOCATION"]["value"], value("us-central1"));
+    assert_eq!(variables["VERTEXAI_PROJECT"]["value"], serde_json::json!({ "state": "missing" }));
+    assert_eq!(record["settings"]["keys"]["env.ANTHROPIC_BASE_URL"], value("http://127.0.0.1:4000"));
     assert_eq!(home.mode(".claude/gateway/deployment-manifest.json"), 0o600);
 }
 

@@ -205,3 +205,29 @@ fn root_in_a_home_of_another_is_refused() {
     Run::of(&mut as_root("status")).exits(0);
     home.run("install --yes --preset proxy").exits(0);
 }
+
+/// A value may be any word, also one that a program could use for "there is none": nothing of it is lost by a rollback.
+#[test]
+fn words_that_look_like_marks_come_back_as_values() {
+    const WORDS: [&str; 12] =
+        ["secret", "set", "missing", "null", "removed", "value", "none", "all", "true", "0", "-0", "state"];
+    for word in WORDS.iter().filter(|word| !word.starts_with('-')) {
+        let home = TestHome::new();
+        home.write("token", "t0ken-0123456789\n");
+        let token = home.path("token");
+        let enterprise = format!(
+            "install --yes --preset enterprise --gateway-type custom --gateway-url https://gw.example.com --auth-token-file {}",
+            token.display()
+        );
+        home.run(&format!("{enterprise} --models {word},mid,small")).exits(0);
+        let settings = home.json(".claude/settings.json");
+        assert_eq!(settings["env"]["ANTHROPIC_MODEL"], *word);
+        home.run("install --yes --models other").exits(0);
+        home.run("rollback --yes").exits(0);
+        assert_eq!(home.json(".claude/settings.json"), settings, "{word}");
+        home.run("off --yes").exits(0);
+        home.run("on --yes").exits(0);
+        assert_eq!(home.json(".claude/settings.json"), settings, "{word}");
+        home.run("status").exits(0).says(&[word, "uses it"]);
+    }
+}

@@ -342,7 +342,7 @@ fn another_preset_keeps_the_port() {
 fn a_proxy_goes_with_a_preset_that_uses_it() {
     let home = TestHome::new();
     let basic = "install --yes --preset basic --proxy-url http://proxy.example:3128";
-    home.refused(&mut home.command(basic), 2).says(&["--preset basic", "add --preset proxy"]);
+    home.refused(&mut home.command(basic), 2).says(&["--preset basic", "--preset proxy"]);
     home.run(&format!("{basic} --preset proxy").replace("--preset basic ", "")).exits(0);
     assert_eq!(home.env_value("HTTPS_PROXY").unwrap(), "http://proxy.example:3128");
 }

@@ -13,7 +13,9 @@ const NAME: &str = "VERTEXAI_PROJECT";
 fn found(home: &TestHome, name: &str) -> (String, String) {
     home.run("install --yes").exits(0);
     let variable = &home.record()["environment_variables"][name];
-    (variable["source"].as_str().unwrap().to_owned(), variable["value"].as_str().unwrap().to_owned())
+    let value = &variable["value"];
+    let shown = value["value"].as_str().or(value["state"].as_str()).unwrap();
+    (variable["source"].as_str().unwrap().to_owned(), shown.to_owned())
 }
 
 fn is_missing(home: &TestHome) {

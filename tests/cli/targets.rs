@@ -119,9 +119,11 @@ fn printed_commands_carry_the_flags_of_the_run() {
     with("backup list").exits(0).says(&[&format!("{flag} backup create")]);
     with("env set X").exits(2).says(&[&format!("{flag} env set X --from PATH --yes")]);
     with("rollback --yes --json").exits(1).says(&["--home '", "sta ge' uninstall\""]);
-    // Also where the command line is wrong, and nobody knows yet whether the home is there.
-    let wrong = home.command("--home elsewhere env set X hush").output().unwrap();
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("gwinstall --home elsewhere env set X"));
+    // Also where the command line is wrong, and it is not known yet whether the home exists.
+    let elsewhere = home.root().join("elsewhere");
+    home.run("--home elsewhere env set X hush")
+        .exits(2)
+        .says(&[&format!("gwinstall --home {} env set X", elsewhere.display())]);
     // What is quoted stays as it is.
     with("help install").exits(0).never_says("gwinstall --home");
 
@@ -142,5 +144,5 @@ fn printed_commands_carry_the_flags_of_the_run() {
 fn a_refused_target_is_not_carried() {
     let home = TestHome::deployed();
     let run = home.refused(home.command("status --target-dir").arg(home.path("other")), 2);
-    run.says(&["first: gwinstall uninstall"]);
+    run.says(&["existing one: gwinstall status; or to remove it first: gwinstall uninstall\n"]);
 }

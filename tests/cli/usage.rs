@@ -8,11 +8,14 @@ fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
     let home = TestHome::new();
     let cases: [(&[&str], &[&str]); 38] = [
         (&["--preset", "fancy"], &["basic", "enterprise", "multi-provider", "proxy"]),
-        (&["--preset", "basc"], &["basic", "did you mean --preset basic?"]),
+        (&["--preset", "basc"], &["basic", "gwinstall install --yes --preset basic"]),
         (&["--preset", "BASIC"], &["basic", "enterprise", "multi-provider", "proxy"]),
         (&["--preset", ""], &["basic", "proxy"]),
         (&["--preset", "\u{1b}[2Jbasic"], &["basic"]),
-        (&["--models", "gemini-2.5-falsh"], &["gemini-2.5-flash", "glm-5.2", "closest"]),
+        (
+            &["--models", "gemini-2.5-falsh"],
+            &["glm-5.2", "gwinstall install --yes --models gemini-2.5-flash"],
+        ),
         (&["--models", "no-such-thing"], &["gemini-2.5-flash", "glm-5.2", "codestral"]),
         (&["--models", "gemini-2.5-pro,,glm-5.2"], &["--models"]),
         (&["--models", ""], &["--models"]),
@@ -23,7 +26,7 @@ fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
         (&["--models", "${X}"], &["--models"]),
         (&["--models", "!!python/object"], &["--models"]),
         (&["--models", "a\u{202e}b"], &["--models"]),
-        (&["--gateway-type", "lokal"], &["local", "truefoundry", "zuplo", "custom", "did you mean"]),
+        (&["--gateway-type", "lokal"], &["truefoundry", "zuplo", "custom", "--gateway-type local"]),
         (&["--gateway-url", "ftp://x"], &["http://", "https://"]),
         (&["--gateway-url", "file:///etc/passwd"], &["http://"]),
         (&["--gateway-url", "javascript:alert(1)"], &["http://"]),
@@ -261,16 +264,11 @@ fn one_command_is_suggested() {
         ("Install", "install"),
         ("unistall", "uninstall"),
         ("remove", "uninstall"),
-        ("upgrade", "update"),
+        ("remove glm-5.2", "models remove glm-5.2"),
         ("restore", "rollback"),
-        ("backup lst", "list"),
+        ("backup lst", "backup list"),
     ] {
-        let run = home.run(typed).exits(2);
-        assert!(
-            run.stderr.contains(&format!("tip: a similar subcommand exists: '{meant}'\n")),
-            "{}",
-            run.stderr
-        );
+        home.run(typed).exits(2).says(&[&format!("try: gwinstall {meant}\n")]);
     }
 }
 
@@ -293,28 +291,6 @@ fn help_and_version_are_commands() {
         home.run("version").stdout.trim()[10..]
     );
     home.run("help instal").exits(2).says(&["gwinstall help install"]);
-}
-
-/// The line that names what is missing, and the tip, are for programs too.
-#[test]
-fn a_usage_error_is_whole_in_json() {
-    let home = TestHome::new();
-    for (arguments, message, hint) in [
-        (
-            "models add",
-            "the following required arguments were not provided: <MODELS>...",
-            "gwinstall models add --help",
-        ),
-        (
-            "install --presett basic",
-            "unexpected argument '--presett' found",
-            "a similar argument exists: '--preset'",
-        ),
-        ("instal", "unrecognized subcommand 'instal'", "a similar subcommand exists: 'install'"),
-    ] {
-        let document = home.run(&format!("{arguments} --json")).exits(2).json();
-        assert_eq!((document["message"].as_str(), document["hint"].as_str()), (Some(message), Some(hint)));
-    }
 }
 
 /// An answer that nobody got is no success; a change that was made is one, and says what was lost.
@@ -349,7 +325,7 @@ fn hints_keep_what_was_given() {
         .says(&["--gateway-type zuplo --gateway-url https://…"]);
     home.run("models remove glm-5.2 --yes").exits(2).says(&["gwinstall install"]).never_says("--models");
     home.run("models add glm-5.2 --yes").exits(2).says(&["gwinstall install --models glm-5.2"]);
-    home.run("install --yes --proxy-url proxy:3128").exits(2).says(&["http://proxy.example.com:3128"]);
+    home.run("install --yes --proxy-url proxy:3128").exits(2).says(&["--proxy-url http://proxy:3128"]);
     let run = home.run("install --yes --preset proxy --proxy-url http://me:hush@p:1").exits(2);
     run.says(&["--proxy-auth USER:PASSWORD", "HTTPS_PROXY"]).never_says("hush");
     let home = TestHome::deployed();
@@ -382,9 +358,9 @@ fn what_cannot_be_meant_is_refused() {
     home.refused(&mut home.command("self-update --pin stable"), 2);
     home.run("self-update --pin 1.4.2 --dry-run").exits(0);
     home.refused(&mut home.command("history --limit 0"), 2)
-        .says(&["--limit 0", "gwinstall history --limit 1"]);
+        .says(&["--limit must be at least 1", "gwinstall history --limit 1"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", "foo")).exits(2);
-    run.says(&["\"foo\", which is no URL and no directory"]);
+    run.says(&["\"foo\" is neither a URL nor a directory"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", home.home())).exits(0);
     run.says(&["not come from the network here, but from"]);
     let asked = "https://127.0.0.1:1/x?key=hush";

@@ -3,7 +3,7 @@
 
 Links and anchors lead somewhere in every preset; code blocks parse; commands use verbs and flags that exist; names of scripts,
 templates, models, routes and variables are the catalog's; nothing known to be wrong is recommended; no table row stands twice.
-Tables that are generated from the catalog are compared by tests/payload_docs.rs.
+Tables that are generated from the catalog are compared by tests/bundles/guides.rs.
 
 usage: python3 tests/payload/docs_test.py        (needs PyYAML and bash)
 GWINSTALL_BIN=PATH  also asks that binary's --help about each command and flag

@@ -1,6 +1,6 @@
 //! What must hold for any bytes that a reader of untrusted input is given, and good inputs to start from.
 //!
-//! One table for two ways of looking: `tests/fuzzing.rs` tries seeded mutants of the seeds with every `cargo test`,
+//! One table for two ways of looking: `tests/updates/fuzzing.rs` tries seeded mutants of the seeds with every `cargo test`,
 //! `tests/fuzz` lets a coverage-guided fuzzer search for hours. A property panics where it does not hold and says
 //! whether the input was accepted, so that a run which only made rubbish is noticed.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]

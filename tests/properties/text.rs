@@ -139,7 +139,7 @@ pub fn settings(bytes: &[u8]) -> bool {
     }
     let same = after.converge(&wishes, &next.ledger).unwrap();
     assert!(same.changed.is_empty() && same.bytes == next.bytes && same.ledger == next.ledger);
-    let ledger = Ledger::parse(&next.ledger.to_text()).unwrap();
+    let ledger = Ledger::parse(&next.ledger.to_text().unwrap()).unwrap();
     assert_eq!(ledger, next.ledger);
     let end = after.converge(&[], &ledger).unwrap();
     assert!(end.bytes == original && end.ledger.is_empty(), "the undoing does not give the bytes back");

@@ -122,7 +122,7 @@ def keys_are_rotated(world, check):
     world.builds.release("1.2.0", site, world.builds.bundle("1.1.0"), keys, binary)
     world.serve(site)
     machine.restore("installed")
-    check.ended(machine.run("self-update", "--check"), 3, "1.2.0 is out")
+    check.ended(machine.run("self-update", "--check"), 3, "1.2.0 is available")
     check.ended(machine.run("self-update", "--bundle-only", "--yes"), 0)
     check.that(machine.seq() == 3 and machine.memory()["keys_version"] == 2, "taken by way of the second list")
     # Offline, with the chain that the archive carries.
@@ -201,6 +201,11 @@ def an_older_release_again(world, check):
     refused(world, check, 9, "was seen before", "--check")
     refused(world, check, 9, "was seen before")
     world.serve_both()
+    # A file is held against the same rules as an origin.
+    check.ended(machine.run("self-update", "--dry-run"), 0)
+    older = world.first / "gwinstall-offline-1.0.0.tar"
+    check.ended(machine.run("update", "--bundle", older, "--yes"), 9, "was seen before")
+    check.ended(machine.run("update", "--bundle", older, "--yes", GWINSTALL_PIN="1.0.0"), 0)
     check.ended(machine.run("self-update", "--yes"), 0)
     world.serve_first()
     refused(world, check, 9, "was seen before")

@@ -49,7 +49,7 @@ def one_line_from_an_empty_home_and_back(world, check):
     machine.edit(*KEPT)
     world.serve_both()
     before = machine.look()
-    check.ended(machine.run("self-update", "--check"), 3, "1.1.0 is out")
+    check.ended(machine.run("self-update", "--check"), 3, "1.1.0 is available")
     check.that(machine.look() == before, "a check changes nothing")
     dry = machine.run("self-update", "--dry-run")
     check.ended(dry, 0, "nothing was downloaded")

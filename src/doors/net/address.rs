@@ -1,5 +1,7 @@
 //! Addresses that may be fetched: https anywhere, plain http on this machine only, no user names.
 
+use std::net::ToSocketAddrs as _;
+
 use crate::domain::name::printable;
 use crate::domain::{Error, Result};
 
@@ -31,12 +33,12 @@ impl Address {
             (None, None) => return Err("only https is allowed"),
         };
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['\\', '"', '<', '>']) {
-            return Err("it holds a character that does not belong into a URL");
+            return Err("it holds a character that does not belong in a URL");
         }
         let rest = rest.split('#').next().unwrap_or(rest);
         let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
         if authority.contains('@') {
-            return Err("a user name or password does not belong into it");
+            return Err("a user name or password does not belong in it");
         }
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => {
@@ -84,13 +86,26 @@ impl Address {
         Ok(target)
     }
 
-    /// The same server and the same way to talk to it.
+    /// Same scheme, host and port.
     pub fn same_origin(&self, other: &Self) -> bool {
         (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
     }
 
+    /// The host without the brackets of an IPv6 address.
+    pub(super) fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// What the name resolves to on this machine, each with its family.
+    pub(super) fn addresses(&self) -> std::io::Result<Vec<String>> {
+        let found = (self.bare_host(), self.port).to_socket_addrs()?;
+        let shown =
+            found.map(|address| format!("{} (IPv{})", address.ip(), if address.is_ipv4() { 4 } else { 6 }));
+        Ok(shown.collect())
+    }
+
     pub fn is_loopback(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let host = self.bare_host();
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 

@@ -1,12 +1,15 @@
-//! The facts behind `doctor net`: what lies between this machine and a host, step by step.
+//! The facts behind `doctor net`: what is between this machine and a host, step by step.
+//!
+//! Promise: every field is an observation, nothing is guessed. Never: retries.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
-
-use super::{Address, CaSource, Client, family, fault};
-use crate::domain::Instant;
+use super::address::Address;
+use super::authorities::CaSource;
+use super::client::Client;
+use super::{fault, issuer};
+use crate::domain::{Instant, Result};
 use crate::doors::system;
 
-/// What was seen on the way to one URL. Every field is a fact; nothing is guessed.
+/// What was observed on the way to one URL.
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
     pub url: String,
@@ -17,25 +20,22 @@ pub struct Diagnosis {
     pub authorities: Vec<CaSource>,
     /// What the name resolves to here. A proxy may resolve it for itself.
     pub addresses: std::result::Result<Vec<String>, String>,
-    /// Who issued the certificate that was shown.
+    /// Who issued the certificate that the server presented.
     pub issuer: Option<String>,
     /// The status of a GET, or why there is none.
     pub answer: std::result::Result<u16, String>,
-    /// Our clock minus the server's, in seconds.
+    /// This machine's clock minus the server's, in seconds.
     pub clock_skew: Option<i64>,
 }
 
 impl Client {
-    /// Asks for `url` once, without retry, and tells what was seen.
-    pub fn diagnose(&self, url: &str) -> crate::domain::Result<Diagnosis> {
+    /// Asks for `url` once, without retry.
+    pub fn diagnose(&self, url: &str) -> Result<Diagnosis> {
         let address = Address::parse(url)?;
         let (_, proxy) = self.route(&address);
         let rule = self.proxied.as_ref().map(|(_, rule)| rule);
         let bypass = rule
             .map(|rule| (rule.bypass.shown().to_owned(), rule.bypass.covers(&address.host, address.port)));
-        let addresses =
-            (address.host.trim_start_matches('[').trim_end_matches(']'), address.port).to_socket_addrs();
-        self.sight.take();
         let answer = self.ask(&address, None, 0);
         let clock_skew = answer.as_ref().ok().and_then(|response| {
             let date = response.headers().get(ureq::http::header::DATE)?.to_str().ok()?;
@@ -46,10 +46,12 @@ impl Client {
             proxy: proxy.map(|rule| rule.shown.clone()),
             no_proxy: bypass.filter(|(shown, _)| !shown.is_empty()),
             authorities: self.sources.clone(),
-            addresses: addresses
-                .map(|found| found.map(|found: SocketAddr| family(found)).collect())
-                .map_err(|error| fault::of_io(&error).words()),
-            issuer: self.sight.take().issuer,
+            addresses: address.addresses().map_err(|error| fault::of_io(&error).words()),
+            issuer: if address.https {
+                issuer::of(&address, proxy.map(|rule| &rule.proxy), &self.timeouts)
+            } else {
+                None
+            },
             answer: answer.map(|response| response.status().as_u16()).map_err(|fault| fault.words()),
             clock_skew,
         })

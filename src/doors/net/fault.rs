@@ -10,10 +10,21 @@ pub(super) type Attempt<T> = std::result::Result<T, Fault>;
 pub(super) enum Fault {
     /// Trying again may help, after this many seconds if the server said so.
     Passing { words: String, after: Option<u64> },
-    /// It will be the same the next time.
-    Final { words: String, tls: bool },
-    /// Not the network: ours to report as it is.
+    /// The next attempt would fail in the same way.
+    Final { words: String, cause: Cause },
+    /// Not a failure of the network.
     Local(Error),
+}
+
+/// What a final failure is about, where that matters for the error.
+pub(super) enum Cause {
+    /// The name of the host; it has no addresses to show.
+    Name,
+    /// The certificate, and who issued it where that was asked for.
+    Certificate {
+        issuer: Option<String>,
+    },
+    Other,
 }
 
 impl Fault {
@@ -22,7 +33,11 @@ impl Fault {
     }
 
     pub(super) fn final_(words: impl Into<String>) -> Self {
-        Self::Final { words: words.into(), tls: false }
+        Self::Final { words: words.into(), cause: Cause::Other }
+    }
+
+    fn unresolved() -> Self {
+        Self::Final { words: "the name of the host cannot be resolved".to_owned(), cause: Cause::Name }
     }
 
     pub(super) fn words(&self) -> String {
@@ -32,12 +47,12 @@ impl Fault {
         }
     }
 
-    pub(super) fn is_tls(&self) -> bool {
-        matches!(self, Self::Final { tls: true, .. })
+    pub(super) fn is_unresolved(&self) -> bool {
+        matches!(self, Self::Final { cause: Cause::Name, .. })
     }
 }
 
-/// What a library that was lent our agent could not do, in words; `None` when it was not the network.
+/// The failure of a library that uses an agent of the client, in words; `None` where the network is not the cause.
 pub fn in_words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     error.downcast_ref::<ureq::Error>().map(|error| of_ureq(error).words())
 }
@@ -46,13 +61,16 @@ pub(super) fn of_ureq(error: &ureq::Error) -> Fault {
     match error {
         ureq::Error::Io(error) => of_io(error),
         ureq::Error::Rustls(error) => of_tls(error),
-        ureq::Error::Tls(why) => Fault::Final { words: (*why).to_owned(), tls: true },
-        ureq::Error::HostNotFound => Fault::final_("the name of the host cannot be resolved"),
+        ureq::Error::Tls(why) => Fault::final_(format!("TLS: {why}")),
+        ureq::Error::HostNotFound => Fault::unresolved(),
+        ureq::Error::Timeout(ureq::Timeout::Resolve) => Fault::Final {
+            words: "resolving the name of the host took too long".to_owned(),
+            cause: Cause::Name,
+        },
         ureq::Error::Timeout(which) => Fault::final_(match which {
-            ureq::Timeout::Resolve => "resolving the name of the host took too long".to_owned(),
-            ureq::Timeout::Connect => "connecting took too long".to_owned(),
-            ureq::Timeout::RecvResponse | ureq::Timeout::PerRead => "the server stopped sending".to_owned(),
-            _ => "it took too long".to_owned(),
+            ureq::Timeout::Connect => "connecting took too long",
+            ureq::Timeout::RecvResponse | ureq::Timeout::PerRead => "the server stopped sending",
+            _ => "it took too long",
         }),
         ureq::Error::ConnectProxyFailed(why) => {
             Fault::final_(format!("the proxy refused: {}", printable(why)))
@@ -88,7 +106,7 @@ pub(super) fn of_io(error: &io::Error) -> Fault {
         }
         io::ErrorKind::UnexpectedEof => "it ended too early",
         _ if error.to_string().contains("failed to lookup address") => {
-            return Fault::final_("the name of the host cannot be resolved");
+            return Fault::unresolved();
         }
         _ => return Fault::passing(printable(&error.to_string())),
     };
@@ -97,22 +115,25 @@ pub(super) fn of_io(error: &io::Error) -> Fault {
 
 fn of_tls(error: &rustls::Error) -> Fault {
     use rustls::CertificateError as Bad;
-    let words = match error {
-        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return Fault::final_(format!("TLS: {}", printable(&error.to_string())));
+    };
+    let words = match bad {
+        Bad::UnknownIssuer => {
             "the certificate's issuer is not trusted: if a company's proxy is in between, name its \
              authority with GWINSTALL_CA_BUNDLE"
                 .to_owned()
         }
-        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+        Bad::Expired | Bad::ExpiredContext { .. } => {
             "the certificate has expired, or the clock of this machine is wrong".to_owned()
         }
-        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
             "the certificate is not valid yet, or the clock of this machine is wrong".to_owned()
         }
-        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
             "the certificate is for another name".to_owned()
         }
-        other => format!("TLS: {}", printable(&other.to_string())),
+        other => format!("the certificate is not valid: {}", printable(&other.to_string())),
     };
-    Fault::Final { words, tls: true }
+    Fault::Final { words, cause: Cause::Certificate { issuer: None } }
 }

@@ -1,6 +1,6 @@
 //! A line of text, typed and corrected: shown, or not shown where it is a secret.
 
-use super::Answered;
+use super::item::Answered;
 use super::keys::Key;
 use super::screen::{Event, Line, Screen};
 use crate::domain::Result;

@@ -1,10 +1,11 @@
 //! A list to choose from with the arrow keys: one of it, or several. What is shown is computed from the size of the
 //! window; a list that is longer than it scrolls.
 
+use super::item::{Answered, Item};
 use super::keys::Key;
-use super::screen::{Event, Line, Screen, Size};
-use super::{Answered, Item};
+use super::screen::{Event, Line, Screen};
 use crate::domain::Result;
+use crate::doors::window::Size;
 use crate::doors::wrap::{columns, wrap, wrap_under};
 
 /// How a name and what is said about it are set side by side; below that room they stand one below the other.

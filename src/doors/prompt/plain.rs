@@ -5,10 +5,10 @@ use std::io::Write as _;
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use super::{Answered, Item, screen};
+use super::item::{Answered, Item};
 use crate::domain::Result;
-use crate::doors::term;
 use crate::doors::wrap::wrap;
+use crate::doors::{term, window};
 
 pub(super) fn choose(question: &str, items: &[Item], default: usize) -> Result<Answered<usize>> {
     numbered(question, items, &[]);
@@ -56,7 +56,7 @@ pub(super) fn choose_several(question: &str, items: &[Item], on: &[bool]) -> Res
 /// A line without the spaces around it. `None` at the end of input.
 pub(super) fn ask(question: &str) -> Result<Answered<String>> {
     let mut out = std::io::stderr().lock();
-    let question = wrap(question, screen::size().width.saturating_sub(4)).join("\n");
+    let question = wrap(question, window::size().width.saturating_sub(4)).join("\n");
     let _ = write!(out, "{question} ").and_then(|()| out.flush());
     drop(out);
     Ok(term::read_line()?.map(|line| line.trim().to_owned()))

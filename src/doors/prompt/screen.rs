@@ -8,10 +8,11 @@ use std::io::Write as _;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::keys::{Key, Keys};
 use crate::domain::{Error, Kind, Result};
+use crate::doors::window::{Size, size};
 use crate::doors::wrap::columns;
 use crate::doors::{signals, term};
 
@@ -19,12 +20,6 @@ use crate::doors::{signals, term};
 const TOGETHER: Timespec = Timespec { tv_sec: 0, tv_nsec: 60_000_000 };
 /// How soon a new size of the window is noticed.
 const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub width: usize,
-    pub height: usize,
-}
 
 /// What happened.
 pub(super) enum Event {
@@ -179,17 +174,6 @@ fn readable(patience: Timespec) -> rustix::io::Result<bool> {
     poll(&mut wanted, Some(&patience)).map(|ready| ready > 0)
 }
 
-/// Of the window; where the terminal does not tell, the usual one.
-pub(super) fn size() -> Size {
-    let (width, height) = tcgetwinsize(std::io::stderr())
-        .or_else(|_| tcgetwinsize(std::io::stdout()))
-        .map_or((0, 0), |size| (size.ws_col.into(), size.ws_row.into()));
-    Size {
-        width: if width == 0 { 80 } else { width.max(8) },
-        height: if height == 0 { 24 } else { height.max(4) },
-    }
-}
-
 fn up(rows: usize) -> String {
     if rows == 0 { String::new() } else { format!("\x1b[{rows}A") }
 }
@@ -200,5 +184,5 @@ fn write(text: &str) {
 }
 
 fn unreadable(error: Errno) -> Error {
-    Error::failed("cannot read the answer").because(crate::doors::disk::reason(&error.into()))
+    Error::failed("cannot read the answer").because(crate::doors::errno::reason(&error.into()))
 }

@@ -92,8 +92,8 @@ impl Ledger {
         serde_json::from_str(text).map_err(|error| describe(&error))
     }
 
-    pub fn to_text(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    pub fn to_text(&self) -> Result<String, String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|error| describe(&error))
     }
 
     /// For keys of ours whose ledger was lost: those of `paths` that are there, as they are, with nothing before them.

@@ -1,6 +1,6 @@
 //! What a plain scalar means to PyYAML, which reads YAML 1.1: `no` is false, `0777` is 511, `1:30` is 90.
 //!
-//! The rules are those of its implicit resolvers and safe constructors; `tests/format_yaml.rs` compares.
+//! The rules are those of its implicit resolvers and safe constructors; `tests/format/yaml.rs` compares.
 
 /// A scalar with its meaning.
 #[derive(Debug, Clone, PartialEq)]

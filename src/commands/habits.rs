@@ -1,0 +1,180 @@
+//! What people type who know other programs, and the command here that does it.
+//!
+//! Promise: the answer is a command to paste. A word that could mean two things gets both, and none of them runs by
+//! itself. What has one meaning only is an alias in `cli` instead.
+
+use crate::domain::Hint;
+use crate::domain::name::shell_word;
+use crate::doors::term;
+
+/// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
+/// is one of another program.
+const HABITS: [(&str, &[&str]); 58] = [
+    ("ls|list", &["models list", "status"]),
+    ("rm|remove|delete X", &["models remove X"]),
+    ("rm|remove|delete", &["uninstall"]),
+    ("add X", &["models add X"]),
+    ("use|switch|profile X", &["install --preset X"]),
+    ("use|switch|profile", &["presets list"]),
+    ("presets|preset use|apply|install X", &["install --preset X"]),
+    ("edit|open", &["!edit", "validate"]),
+    ("config edit|open|set", &["!edit", "validate"]),
+    ("config show|list|ls|get|view", &["status"]),
+    ("env edit", &["!edit env"]),
+    ("env unset|rm|remove|delete X", &["!edit env"]),
+    ("env get|show X", &["env list"]),
+    ("get X", &["env list"]),
+    ("kill", &["stop"]),
+    ("ps|info|show", &["status"]),
+    ("check|test|ping", &["health", "models check --call"]),
+    ("ask|chat X", &["!claude -p X", "models check --call"]),
+    ("init|setup|configure|deploy", &["install"]),
+    ("self update|upgrade", &["self-update"]),
+    ("undo|revert|restore|back", &["rollback"]),
+    ("undo|revert|restore X", &["rollback X"]),
+    ("backup delete|rm|remove X", &["backup prune"]),
+    ("backup now|make|new|save", &["backup create"]),
+    ("backup export X", &["backup export X ."]),
+    ("enable", &["on"]),
+    ("disable", &["off"]),
+    ("login|auth|signin", &["env check", "env set NAME"]),
+    ("ui|dashboard|web", &["status"]),
+    ("service X", &["start"]),
+    ("service", &["start"]),
+    ("export", &["backup export 1 ."]),
+    ("export X", &["backup export X ."]),
+    ("import X", &["backup import X"]),
+    ("import", &["backup import FILE"]),
+    ("-y|--yes", &["install --yes"]),
+    ("install -p N", &["install --port N"]),
+    ("install -p X", &["install --preset X"]),
+    ("install --no-start", &["install"]),
+    ("update X", &["update", "install --preset X"]),
+    ("update --preset X", &["install --preset X"]),
+    ("update --models X", &["install --models X"]),
+    ("update --check", &["self-update --check", "diff"]),
+    ("start --port|-p N", &["install --port N --start"]),
+    ("start -d|--detach|--daemon|--background", &["start"]),
+    ("start -f|--foreground|--fg", &["start", "logs --follow"]),
+    ("stop -f|--force", &["stop"]),
+    ("rollback --to X", &["rollback X"]),
+    ("rollback --list", &["backup list"]),
+    ("history --all|-a", &["history --limit 1000"]),
+    ("diff X", &["backup diff X"]),
+    ("verify --fix|--repair", &["diff", "update"]),
+    ("doctor --fix", &["doctor --repair"]),
+    ("completions sh", &["completions bash"]),
+    ("resolve --ours|--mine", &["resolve --keep-mine"]),
+    ("resolve --theirs", &["resolve --take-new"]),
+    ("resolve X --ours|--mine", &["resolve X --keep-mine"]),
+    ("resolve X --theirs", &["resolve X --take-new"]),
+];
+
+/// What these words mean here, if it is known.
+pub(super) fn meant(words: &[String]) -> Option<Hint> {
+    let words: Vec<String> = words.iter().flat_map(|word| apart(word)).collect();
+    HABITS.iter().find_map(|(pattern, commands)| {
+        let taken = captured(pattern, &words)?;
+        commands.iter().map(|command| hint(command, &taken)).reduce(Hint::or)
+    })
+}
+
+/// `--flag=value` as two words.
+fn apart(word: &str) -> Vec<String> {
+    match word.split_once('=') {
+        Some((flag, value)) if flag.starts_with("--") => vec![flag.to_owned(), value.to_owned()],
+        _ => vec![word.to_owned()],
+    }
+}
+
+/// The words that `X` or `N` stands for, if the pattern fits. Flags may follow it.
+fn captured(pattern: &str, words: &[String]) -> Option<Vec<String>> {
+    let is_flag = |word: &String| word.starts_with('-');
+    let mut taken = Vec::new();
+    let mut rest = words;
+    for part in pattern.split(' ') {
+        let count = match part {
+            "X" => rest.iter().take_while(|word| !is_flag(word)).count(),
+            "N" => usize::from(rest.first()?.bytes().all(|byte| byte.is_ascii_digit())),
+            literal => usize::from(
+                literal
+                    .split('|')
+                    .any(|word| rest.first().is_some_and(|typed| typed.eq_ignore_ascii_case(word))),
+            ),
+        };
+        if count == 0 {
+            return None;
+        }
+        let (these, after) = rest.split_at(count);
+        if matches!(part, "X" | "N") {
+            taken.extend_from_slice(these);
+        }
+        rest = after;
+    }
+    rest.iter().all(is_flag).then_some(taken)
+}
+
+fn hint(command: &str, taken: &[String]) -> Hint {
+    let words = |command: &str| -> Vec<String> {
+        let parts = command.split(' ');
+        parts
+            .flat_map(|part| if matches!(part, "X" | "N") { taken.to_vec() } else { vec![part.to_owned()] })
+            .collect()
+    };
+    match command.strip_prefix('!') {
+        Some("edit") => edit(&["config", "path"]),
+        Some("edit env") => edit(&["config", "path", "env"]),
+        Some(other) => {
+            Hint::shell(words(other).iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "))
+        }
+        None => Hint::run(&words(command)),
+    }
+}
+
+fn edit(path: &[&str]) -> Hint {
+    Hint::shell(format!("${{EDITOR:-vi}} \"$({})\"", term::command(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str) -> Option<String> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        meant(&words).map(|hint| hint.to_string())
+    }
+
+    #[test]
+    fn words_of_other_programs_are_known() {
+        for (typed, command) in [
+            ("remove a b", "gwinstall models remove a b"),
+            ("remove a --yes", "gwinstall models remove a"),
+            ("Remove", "gwinstall uninstall"),
+            ("update --preset=proxy", "gwinstall install --preset proxy"),
+            ("install -p 4001", "gwinstall install --port 4001"),
+            ("install -p basic", "gwinstall install --preset basic"),
+            ("rollback --to 2", "gwinstall rollback 2"),
+            ("ask is it up", "claude -p is it up; or gwinstall models check --call"),
+            ("env edit", "${EDITOR:-vi} \"$(gwinstall config path env)\""),
+        ] {
+            assert_eq!(text(typed).as_deref(), Some(command), "{typed}");
+        }
+        for unknown in ["install", "frobnicate", "start now", "update"] {
+            assert_eq!(text(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_table_is_a_command_line() {
+        use clap::CommandFactory as _;
+        for command in HABITS
+            .iter()
+            .flat_map(|(_, commands)| commands.iter())
+            .filter(|command| !command.starts_with('!'))
+        {
+            let line = format!("gwinstall {}", command.replace('X', "glm-5.2").replace(" N", " 4001"));
+            let parsed = crate::cli::Cli::command().try_get_matches_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What `install`, `update` and `models` say: the intention, and what became of it. Every text here is snapshot-tested.
+
+use serde_json::{Map, Value, json};
+
+use crate::deploy::checks::{self, Checks, Running};
+use crate::deploy::converge::Outcome;
+use crate::deploy::draft::Draft;
+use crate::deploy::goals::{Goal, Notes};
+use crate::domain::name::{count, list};
+use crate::domain::plan::Action;
+use crate::domain::{Kind, Place};
+use crate::doors::term;
+use crate::gateway;
+use crate::render::Choice;
+
+use super::answer::Answer;
+use super::report;
+
+/// What the texts are made of.
+pub(super) struct Report<'a> {
+    place: &'a Place,
+    preset: String,
+    models: Vec<String>,
+    gateway_url: String,
+    port: u16,
+    runs_litellm: bool,
+    /// Retired models that are deployed.
+    retired: Vec<String>,
+    notes: Notes,
+    first: bool,
+    start: bool,
+}
+
+impl<'a> Report<'a> {
+    /// `first`: nothing was deployed before; `start`: the user wants the gateway to run at the end.
+    pub(super) fn of(place: &'a Place, choice: &Choice<'_>, goal: &Goal, first: bool, start: bool) -> Self {
+        Self {
+            place,
+            preset: choice.preset.name.clone(),
+            models: choice.model_names(),
+            gateway_url: goal.record.as_ref().map(|record| record.gateway_url.clone()).unwrap_or_default(),
+            port: choice.port,
+            runs_litellm: choice.runs_litellm(),
+            retired: choice.retired().into_iter().map(|model| model.id.clone()).collect(),
+            notes: goal.notes.clone(),
+            first,
+            start,
+        }
+    }
+
+    /// Whether the gateway of this machine is to run at the end.
+    pub(super) fn starts(&self) -> bool {
+        self.start && self.runs_litellm
+    }
+
+    /// What a program reads besides the plan and the outcome.
+    pub(super) fn facts(&self) -> Map<String, Value> {
+        let facts = [
+            ("preset", json!(self.preset)),
+            ("models", json!(self.models)),
+            ("gateway_url", json!(self.gateway_url)),
+            ("missing", json!(self.notes.missing)),
+        ];
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// What is about to happen, before the question.
+    pub(super) fn intention(&self, draft: &Draft) -> String {
+        let steps = report::plan(draft, term::manner().verbose);
+        if steps.is_empty() {
+            return "Only the record of the deployment changes.".to_owned();
+        }
+        let verb = if self.first { "Deploy" } else { "Change" };
+        let mut text = format!("{verb} preset {} in {}", self.preset, self.place.show(&self.place.target));
+        if !self.models.is_empty() {
+            text.push_str(&format!(
+                " with {}: {}",
+                count(self.models.len(), "model"),
+                self.models.join(", ")
+            ));
+        }
+        text.push('\n');
+        text.push_str(&steps);
+        for note in self.notes() {
+            text.push_str(&format!("\n  {note}"));
+        }
+        text
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.retired.is_empty() {
+            let are = if self.retired.len() == 1 {
+                "is past its retirement date; its requests fall back to its successor"
+            } else {
+                "are past their retirement dates; requests fall back to their successors"
+            };
+            notes.push(format!("note: {} {are}", list(&self.retired)));
+        }
+        if self.notes.foreign_helper {
+            notes.push("note: settings.json has an apiKeyHelper of another program; it stays, and gwinstall writes the token to settings.json".to_owned());
+        }
+        if !self.notes.removed_variables.is_empty() {
+            notes.push(format!(
+                "note: taken out of .env, no longer needed: {}",
+                list(&self.notes.removed_variables)
+            ));
+        }
+        if !self.notes.kept_variables.is_empty() {
+            notes.push(format!(
+                "note: .env keeps {}, which this preset does not use: what you set stays",
+                list(&self.notes.kept_variables)
+            ));
+        }
+        notes
+    }
+
+    pub(super) fn unchanged(&self, draft: &Draft) -> String {
+        let kept = draft.plan.steps.iter().filter(|step| step.action == Action::Keep);
+        let kept: Vec<&str> = kept.map(|step| step.name.as_str()).collect();
+        let mut text = format!("Nothing to do: preset {} is deployed as requested.", self.preset);
+        if !kept.is_empty() {
+            let diff = term::command(&["diff"]);
+            text.push_str(&format!("\nYour version stays: {}. To see the difference: {diff}", list(&kept)));
+        }
+        text
+    }
+
+    /// What would stop the change of a dry run. Its exit code is 0 all the same: the plan was asked for, and JSON has
+    /// `would_stop`.
+    pub(super) fn would_stop(&self, checks: &Checks) -> String {
+        let failed = checks.failed();
+        if failed.is_empty() {
+            return String::new();
+        }
+        let reasons: Vec<&str> = failed.iter().map(|check| check.message.as_str()).collect();
+        format!("\nWithout --dry-run it would stop before any change: {}.", reasons.join("; "))
+    }
+
+    /// What the change came to.
+    pub(super) fn done(&self, draft: &Draft, outcome: &Outcome) -> Answer {
+        if outcome.changed == 0 {
+            return Answer::new("nothing to do").text(self.unchanged(draft));
+        }
+        let place = self.place;
+        let mut lines = Vec::new();
+        let running = self.runs_litellm
+            && !place.staged
+            && matches!(checks::running(place, self.port), Running::Ours(_));
+        if self.runs_litellm && place.staged {
+            lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
+        } else if self.runs_litellm && !running {
+            lines.push(term::paint(
+                "Claude Code now waits for a gateway that does not run yet.",
+                term::Style::Yellow,
+            ));
+            lines.push(format!("  Start it, then try it: {} && claude -p hi", term::command(&["start"])));
+            lines.push(format!("  Or point Claude Code away from it: {}", term::command(&["off"])));
+        }
+        lines.push(format!(
+            "Deployed preset {} in {} ({} changed).",
+            self.preset,
+            place.show(&place.target),
+            count(outcome.changed, "file")
+        ));
+        lines.push(format!("  Gateway:  {}", self.gateway_url));
+        if !self.models.is_empty() {
+            lines.push(format!("  Models:   {}", self.models.join(", ")));
+        }
+        if let Some(backup) = &outcome.backup {
+            lines.push(format!(
+                "  Backup:   {} (to return to it: {})",
+                backup.filename,
+                term::command(&["rollback"])
+            ));
+        }
+        if !self.notes.missing.is_empty() {
+            lines.push(format!("  Missing:  {}", self.notes.missing.join(", ")));
+            lines.push(format!("            {}", term::command(&["env", "set", &self.notes.missing[0]])));
+        }
+        for conflict in &outcome.conflicts {
+            let resolve = term::command(&["resolve", conflict]);
+            lines.push(format!(
+                "  Conflict: {conflict} stays as you changed it; the new version is {conflict}.gwinstall-new ({resolve})"
+            ));
+        }
+        if let Some(verb) = gateway::takes_over(&draft.plan).filter(|_| running && !self.start) {
+            lines.push(format!(
+                "The gateway still runs with its old configuration: {}",
+                term::command(&[verb.word()])
+            ));
+        }
+        if !draft.changed_keys.is_empty() {
+            lines.push(report::OPEN_SESSIONS.to_owned());
+        }
+        let answer = Answer::new(format!("deployed preset {}", self.preset)).text(lines.join("\n"));
+        if outcome.conflicts.is_empty() { answer } else { answer.exit(Kind::Conflict) }
+    }
+}

@@ -1,0 +1,67 @@
+//! Which bundle a command works with: the one that its flags name, or the one that is deployed.
+
+use std::collections::BTreeSet;
+
+use crate::bundle::Bundle;
+use crate::cli::BundleArgs;
+use crate::domain::record::{BundleOrigin, Record};
+use crate::domain::request::Source;
+use crate::domain::{Place, Result};
+use crate::doors::disk;
+use crate::release::session;
+
+use super::templates;
+
+/// The source that the flags name.
+pub(super) fn named(args: &BundleArgs) -> Source {
+    match (&args.source_dir, &args.bundle, args.embedded) {
+        (Some(dir), _, _) => Source::Directory(dir.clone()),
+        (_, Some(file), _) => Source::File(file.clone()),
+        (_, _, true) => Source::Embedded,
+        _ => Source::Newest,
+    }
+}
+
+/// Reads the bundle of a source, with the user's own presets laid over it.
+pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
+    let bundle = match source {
+        Source::Directory(dir) => session::directory(dir),
+        Source::File(file) => session::bundle_file(place, file),
+        Source::Newest => session::newest_bundle(place),
+        Source::Embedded => Bundle::embedded(),
+    }?;
+    if let Source::Directory(dir) = source {
+        templates::demand_sound(place, &bundle, &|file| Some(dir.join(file)))?;
+    }
+    let own = place.config_dir.join("presets");
+    let names = disk::list(&own)?;
+    if names.is_empty() {
+        return Ok(bundle);
+    }
+    // Unsigned like a source directory, and under the same rule of a managed machine.
+    session::permit_unsigned()?;
+    let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
+    let bundle = bundle.with_presets_of(&own)?;
+    templates::demand_sound(place, &bundle, &|file| {
+        let lies_in = |name: &String| Some(own.join(name).join(file)).filter(|path| disk::exists(path));
+        if shipped.contains(file) { None } else { names.iter().find_map(lies_in) }
+    })?;
+    Ok(bundle)
+}
+
+/// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.
+pub(super) fn of_record(record: Option<&Record>) -> Source {
+    let directory = record
+        .filter(|record| record.bundle.origin == BundleOrigin::Directory)
+        .and_then(|record| record.bundle.path.as_ref());
+    directory.map_or(Source::Newest, |dir| Source::Directory(dir.into()))
+}
+
+/// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
+pub(super) fn deployed(place: &Place, record: Option<&Record>) -> Result<Bundle> {
+    bundle(place, &of_record(record)).or_else(|error| {
+        let embedded = Bundle::embedded()?;
+        let unknown = record.is_some_and(|record| embedded.catalog.preset(&record.preset).is_none());
+        if unknown { Err(error) } else { Ok(embedded) }
+    })
+}

@@ -1,0 +1,108 @@
+//! What a command knows about a deployment before it decides. Reads only.
+//!
+//! Promise: each file is read at most once, when it is first asked for, so that every part of a command judges the same
+//! bytes. What another program writes meanwhile is noticed by the transaction, which compares with what was read here.
+
+use std::cell::OnceCell;
+
+use crate::domain::place::files;
+use crate::domain::record::Record;
+use crate::domain::{Error, Hint, Place, Result, Sha256};
+use crate::doors::disk;
+use crate::format::settings::Ledger;
+
+use super::settings::{self, SettingsFile};
+use super::{lost, store};
+
+/// A deployment as it was found.
+pub struct Context<'p> {
+    pub place: &'p Place,
+    /// The record; `None` where nothing is deployed, and where the record is lost.
+    pub record: Option<Record>,
+    settings: OnceCell<Result<SettingsFile>>,
+    ledger: OnceCell<Result<Ledger>>,
+    env: OnceCell<Result<EnvFile>>,
+}
+
+/// `.env`: a text, and what was on disk where the text comes from.
+#[derive(Debug, Clone, Default)]
+pub struct EnvFile {
+    pub text: String,
+    /// The bytes that were read; `None`: there was no file.
+    pub read: Option<Sha256>,
+}
+
+impl<'p> Context<'p> {
+    /// Reads the record. A damaged one is an error, because acting on half of the facts could lose an edit.
+    pub fn load(place: &'p Place) -> Result<Self> {
+        let record = store::record_as_found(place)?;
+        Ok(Self { place, record, settings: OnceCell::new(), ledger: OnceCell::new(), env: OnceCell::new() })
+    }
+
+    /// The record, for a command that needs a deployment.
+    pub fn deployed(&self) -> Result<&Record> {
+        self.recorded()?.ok_or_else(|| {
+            let next = if self.is_orphaned() { "uninstall" } else { "install" };
+            Error::usage("nothing is deployed yet").hint(Hint::run(&[next]))
+        })
+    }
+
+    /// The record where there is one. A lost record is an error: nothing tells what is deployed then.
+    pub fn recorded(&self) -> Result<Option<&Record>> {
+        if self.is_lost() { Err(lost::refusal(self.place)) } else { Ok(self.record.as_ref()) }
+    }
+
+    /// Whether a deployment is here whose record is gone.
+    pub fn is_lost(&self) -> bool {
+        self.record.is_none() && store::is_lost(self.place)
+    }
+
+    /// Claude Code's settings.
+    pub fn settings(&self) -> Result<&SettingsFile> {
+        borrowed(self.settings.get_or_init(|| SettingsFile::read(self.place)))
+    }
+
+    /// The values that gwinstall replaced in the settings; empty where it replaced none.
+    pub fn ledger(&self) -> Result<&Ledger> {
+        let read = || settings::ledger(self.place).map(Option::unwrap_or_default);
+        borrowed(self.ledger.get_or_init(read))
+    }
+
+    /// `.env` of the gateway; empty where there is none.
+    pub fn env(&self) -> Result<&EnvFile> {
+        borrowed(self.env.get_or_init(|| EnvFile::read(self.place)))
+    }
+
+    /// Whether Claude Code is still pointed at a gateway of this place that is gone together with its record and its
+    /// ledger: the user removed the directory.
+    pub fn is_orphaned(&self) -> bool {
+        self.record.is_none()
+            && !disk::exists(&self.place.file(files::SETTINGS_BEFORE))
+            && self.settings().is_ok_and(|settings| settings.names_our_helper(self.place))
+    }
+}
+
+fn borrowed<T>(read: &Result<T>) -> Result<&T> {
+    read.as_ref().map_err(Clone::clone)
+}
+
+impl EnvFile {
+    pub fn read(place: &Place) -> Result<Self> {
+        let path = place.file(files::ENV);
+        let Some(bytes) = disk::read_maybe(&path, disk::TEXT_CAP)? else { return Ok(Self::default()) };
+        let read = Some(Sha256::of(&bytes));
+        let text = String::from_utf8(bytes).map_err(|error| {
+            Error::failed(format!("cannot edit {}", path.display()))
+                .because(error.utf8_error())
+                .hint(Hint::shell(format!("less {}", place.paste(&path))).to("look at it"))
+        })?;
+        Ok(Self { text, read })
+    }
+
+    /// Whether the file is byte for byte what gwinstall left: only then its secrets are known to be unchanged.
+    pub fn is_untouched(&self, place: &Place) -> bool {
+        let sum = disk::read_maybe(&place.file(files::ENV_SUM), 1024).ok().flatten();
+        let sum = sum.and_then(|bytes| Sha256::parse(String::from_utf8(bytes).ok()?.trim()));
+        sum == Some(Sha256::of(self.text.as_bytes()))
+    }
+}

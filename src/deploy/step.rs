@@ -1,0 +1,50 @@
+//! How steps of a plan are made: each compares what is on disk with what is wanted. Reads only.
+
+use std::path::PathBuf;
+
+use crate::domain::plan::{Action, Step};
+use crate::domain::tree::{Class, Content, Found, Stamp};
+use crate::domain::{Error, Hint, Result, Sha256};
+use crate::doors::disk;
+
+/// A step that brings `path` to these bytes and this mode.
+pub(super) fn write(
+    name: &str,
+    path: PathBuf,
+    class: Class,
+    bytes: impl Into<Content>,
+    mode: u32,
+) -> Result<Step> {
+    let bytes = bytes.into();
+    let step = write_later(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode })?;
+    let bytes = (step.action != Action::Same).then_some(bytes);
+    Ok(Step { bytes, ..step })
+}
+
+/// A step whose bytes are known only when it is carried out.
+pub(super) fn write_later(name: &str, path: PathBuf, class: Class, post: Stamp) -> Result<Step> {
+    let found = disk::find(&path)?;
+    if let Found::Other(what) = found {
+        return Err(Error::failed(format!("cannot write {}", path.display()))
+            .because(format!("it is {what}"))
+            .hint(Hint::shell(format!("ls -ld {}", path.display())).to("look at it")));
+    }
+    let pre = found.stamp();
+    let action = match pre {
+        None => Action::Create,
+        Some(pre) if pre == post => Action::Same,
+        Some(pre) if pre.sha256 == post.sha256 => Action::Chmod,
+        Some(_) => Action::Replace,
+    };
+    let rule = if pre.is_none() { 1 } else { 4 };
+    let reason = "kept up to date";
+    Ok(Step { name: name.to_owned(), path, class, action, rule, reason, pre, post: Some(post), bytes: None })
+}
+
+/// A step after which nothing is at `path`.
+pub(super) fn remove(name: &str, path: PathBuf, class: Class) -> Result<Step> {
+    let pre = disk::find(&path)?.stamp();
+    let action = if pre.is_some() { Action::Remove } else { Action::Same };
+    let reason = "no longer needed";
+    Ok(Step { name: name.to_owned(), path, class, action, rule: 10, reason, pre, post: None, bytes: None })
+}

@@ -1,0 +1,130 @@
+//! What people type who know other programs or are tired: each line is answered with the command that was meant, and
+//! changes nothing. `wrong_inputs.tsv` holds the lines with what is right.
+
+use crate::home::{Run, TestHome};
+
+/// A line as a person types it, in a deployed home without a LiteLLM.
+struct Typed<'a> {
+    line: &'a str,
+    code: &'a str,
+    meant: &'a str,
+}
+
+fn table() -> Vec<Typed<'static>> {
+    let rows = include_str!("wrong_inputs.tsv").lines().filter(|line| !line.starts_with('#'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let [line, code, meant] = cells[..] else { panic!("not three cells: {row}") };
+        Typed { line, code, meant }
+    })
+    .collect()
+}
+
+fn world() -> TestHome {
+    let home = TestHome::new().with("GATEWAY_LITELLM_BIN", "/nonexistent/litellm");
+    home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
+    home
+}
+
+fn typed(home: &TestHome, line: &str) -> Run {
+    Run::of(&mut home.shell(&format!("\"$GW\" {line}")))
+}
+
+/// What stands behind the last `try:`, which is the one of the error.
+fn advice(run: &Run) -> Option<&str> {
+    run.stderr.lines().rev().find_map(|line| line.strip_prefix("  try: "))
+}
+
+#[test]
+fn every_wrong_line_is_answered_with_the_one_that_was_meant() {
+    let rows = table();
+    assert_eq!(rows.len(), 158);
+    let home = world();
+    let mut wrong = Vec::new();
+    for row in rows.iter().filter(|row| row.code != "=") {
+        // What is accepted and asks no question changes something: it gets a home of its own.
+        let own = (row.code == "0").then(world);
+        let home = own.as_ref().unwrap_or(&home);
+        let before = home.live();
+        let run = typed(home, row.line);
+        let said = advice(&run).unwrap_or("-");
+        let right = match row.meant.strip_prefix("~ ") {
+            Some(part) => run.all().contains(part),
+            None => row.meant == "-" || said == row.meant,
+        };
+        if run.code.to_string() != row.code || !right {
+            wrong.push(format!(
+                "{}: {} {said}\n    instead of {} {}",
+                row.line, run.code, row.code, row.meant
+            ));
+        }
+        if row.code != "0" {
+            let changes = before.changes(&home.live());
+            assert!(changes.is_empty(), "{} changed {changes:?}", row.line);
+        }
+        assert!(!run.stderr.contains("tip:") && !run.stderr.contains("Usage:"), "{}", run.stderr);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A word of another program that has one meaning here does what that command does.
+#[test]
+fn an_alias_does_what_its_command_does() {
+    let home = world();
+    let mut accepted = 0;
+    for row in table().iter().filter(|row| row.code == "=") {
+        let before = home.live();
+        let (alias, command) = (typed(&home, row.line), typed(&home, row.meant));
+        assert_eq!((alias.code, advice(&alias)), (command.code, advice(&command)), "{}", row.line);
+        assert_eq!(alias.stdout, command.stdout, "{}", row.line);
+        assert!(!alias.stderr.contains("there is no command"), "{}: {}", row.line, alias.stderr);
+        let changes = before.changes(&home.live());
+        assert!(changes.is_empty(), "{} changed {changes:?}", row.line);
+        accepted += 1;
+    }
+    assert_eq!(accepted, 26);
+}
+
+/// For programs the same, with the command as words.
+#[test]
+fn a_wrong_line_is_answered_in_json_too() {
+    let home = TestHome::new();
+    for (line, message, hint, argv) in [
+        ("edt", "there is no command \"edt\"", "gwinstall help", &["gwinstall", "help"][..]),
+        (
+            "install --presett basic",
+            "gwinstall install has no flag --presett",
+            "gwinstall --json install --preset basic",
+            &["gwinstall", "--json", "install", "--preset", "basic"],
+        ),
+        (
+            "models add",
+            "gwinstall models add needs MODEL",
+            "gwinstall models list",
+            &["gwinstall", "models", "list"],
+        ),
+    ] {
+        let document = home.run(&format!("--json {line}")).exits(2).json();
+        assert_eq!(document["message"], message);
+        assert_eq!(document["hint"], hint);
+        assert_eq!(document["argv"], serde_json::json!(argv));
+        assert_eq!(document["schema"], "gwinstall.usage/1");
+    }
+}
+
+/// The place of the run is part of the answer, wherever it was named.
+#[test]
+fn the_answer_works_on_the_same_deployment() {
+    let home = TestHome::new();
+    for (line, hint) in [
+        ("--home /srv/image instal -y", "gwinstall --home /srv/image install -y"),
+        ("remove glm-5.2 --home=/srv/image", "gwinstall --home /srv/image models remove glm-5.2"),
+        (
+            "edit --target-dir '/srv/a b'",
+            "${EDITOR:-vi} \"$(gwinstall --target-dir '/srv/a b' config path)\"; or",
+        ),
+    ] {
+        let run = typed(&home, line).exits(2);
+        assert!(advice(&run).unwrap().starts_with(hint), "{}", run.stderr);
+    }
+}

@@ -1,0 +1,23 @@
+//! Each command with the real program: what it lists, says, asks and changes, in a home of its own.
+//!
+//! `tests/cli` shows the promises that hold for every command; here is what each one does, and what becomes of a
+//! deployment that an older release made (`kept_release`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests touch the disk and the clock, stop where they fail, and say what they skip"
+)]
+
+mod backup;
+mod doctor;
+mod env;
+mod gateway;
+mod install;
+mod kept_release;
+mod models;
+mod own_presets;
+mod presets;
+mod resolve;
+mod world;

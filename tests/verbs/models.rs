@@ -1,0 +1,104 @@
+//! `models` and `presets`: the list is the catalog's, and another list of models is another installation.
+
+use crate::world::World;
+
+#[test]
+fn the_list_marks_what_is_deployed_and_what_is_past_its_date() {
+    let world = World::deployed(&["--models", "gpt-oss-20b"]);
+    let data = world.run(&["--json", "models", "list"]).exits(0).data();
+    let find =
+        |id: &str| data["models"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
+    assert_eq!(find("gpt-oss-20b")["deployed"], true);
+    assert_eq!(find("gpt-oss-20b")["past_retirement"], true);
+    assert_eq!(find("gpt-oss-120b")["deployed"], true, "the successor comes with it");
+    assert_eq!(find("claude-opus-5-5")["deployed"], false);
+    let _ =
+        world.run(&["models", "list"]).exits(0).says("2026-10-21 !").says("US dollars per million tokens");
+}
+
+/// Every fact of the catalog about a model reaches a person.
+#[test]
+fn the_verbose_list_says_what_each_model_is() {
+    let world = World::new();
+    let data = world.run(&["--json", "models", "list"]).exits(0).data();
+    let plain = world.run(&["models", "list"]).exits(0).never_says("Google Gemini 2.5 Flash");
+    let lines: Vec<String> =
+        world.run(&["-v", "models", "list"]).exits(0).out.lines().map(str::to_owned).collect();
+    assert!(plain.out.lines().all(|line| lines.iter().any(|one| one == line)), "nothing else is lost");
+    for model in data["models"].as_array().unwrap() {
+        let fact = |name: &str| model[name].as_str().unwrap();
+        let row = lines.iter().position(|line| line.split(' ').next() == Some(fact("id"))).unwrap();
+        let (name, publisher) = (fact("full_name"), fact("publisher"));
+        let words = format!("    {name} ({publisher}, {}): {}", fact("priority"), fact("description"));
+        assert_eq!(lines[row + 1], words);
+    }
+}
+
+#[test]
+fn adding_and_removing_is_an_installation_with_another_list() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let _ = world.run(&["models", "add", "glm-5.2"]).exits(2).says("gwinstall models add glm-5.2 --yes");
+    let before = world.snapshot();
+    let _ = world.run(&["models", "add", "glm-5.2", "--dry-run"]).exits(0).says("dry run");
+    assert_eq!(before, world.snapshot());
+    let _ = world.run(&["models", "add", "glm-5.2", "--yes"]).exits(0);
+    assert_eq!(world.record()["models"], serde_json::json!(["glm-5.2", "gpt-oss-120b"]));
+    assert!(world.read("config/litellm.yaml").contains("model_name: glm-5.2"));
+    let _ = world.run(&["models", "add", "glm-5.2", "--yes"]).exits(0).says("Nothing to do");
+    let _ = world.run(&["models", "remove", "gpt-oss-120b", "--yes"]).exits(0);
+    assert_eq!(world.record()["models"], serde_json::json!(["glm-5.2"]));
+    let _ = world.run(&["models", "remove", "glm-5.2", "--yes"]).exits(2).says("it needs one");
+}
+
+#[test]
+fn wrong_names_are_answered_with_the_closest() {
+    let world = World::deployed(&["--models", "gpt-oss-20b"]);
+    let before = world.snapshot();
+    let _ = world
+        .run(&["models", "add", "gpt-oss-12b", "--yes"])
+        .exits(2)
+        .says("the closest: gpt-oss-120b, gpt-oss-20b");
+    let _ = world
+        .run(&["models", "remove", "glm-5.2", "--yes"])
+        .exits(2)
+        .says("glm-5.2 is not deployed")
+        .says("deployed: gpt-oss-20b, gpt-oss-120b")
+        .never_says("there is no model");
+    let _ = world
+        .run(&["models", "remove", "gpt-oss-12b", "--yes"])
+        .exits(2)
+        .says("there is no model")
+        .says("the closest: gpt-oss-120b, gpt-oss-20b");
+    let _ = world
+        .run(&["models", "remove", "gpt-oss-120b", "--yes"])
+        .exits(2)
+        .says("gwinstall models remove gpt-oss-120b gpt-oss-20b");
+    assert_eq!(before, world.snapshot());
+}
+
+#[test]
+fn a_gateway_elsewhere_has_no_list_of_ours() {
+    let world = World::new();
+    std::fs::write(world.home().join("token"), "tok-canary-1\n").unwrap();
+    let enterprise =
+        ["install", "--yes", "--gateway-type", "custom", "--gateway-url", "https://gw.example.com"];
+    let arguments: Vec<&str> = enterprise.into_iter().chain(["--auth-token-file", "token"]).collect();
+    let _ = world.run(&arguments).exits(0);
+    let _ = world.run(&["models", "add", "glm-5.2", "--yes"]).exits(2).says("--models OPUS,SONNET,HAIKU");
+    let _ = world.run(&["start"]).exits(2).says("runs no gateway on this machine");
+    let _ = world.run(&["validate"]).exits(2).says("gwinstall validate FILE");
+}
+
+#[test]
+fn presets_are_listed_and_shown_with_what_they_deploy() {
+    let world = World::new();
+    let list = world.run(&["--json", "presets", "list"]).exits(0).data();
+    let names: Vec<_> =
+        list["presets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["basic", "enterprise", "multi-provider", "proxy"]);
+    let shown = world.run(&["--json", "presets", "show", "enterprise"]).exits(0).data();
+    assert_eq!(shown["runs_litellm"], false);
+    assert!(!shown["files"].as_array().unwrap().iter().any(|file| file["path"] == "config/litellm.yaml"));
+    let _ = world.run(&["presets", "show", "entreprise"]).exits(2).says("gwinstall presets show enterprise");
+    assert!(world.snapshot().is_empty());
+}

@@ -21,7 +21,6 @@ mod sections;
 mod tests;
 mod values;
 
-pub use closest::closest;
 pub use finding::{Context, Finding, Severity};
 
 use finding::Report;

@@ -181,7 +181,7 @@ fn a_killed_run_is_reported_and_taken_back() {
             run.exits(0).says(&["Repaired"]);
             assert_eq!(old.changes(&state(&home)), [""; 0]);
         } else {
-            run.says(&["An earlier install was interrupted; its changes were taken back."]);
+            run.says(&["gwinstall install was interrupted earlier; its changes were undone."]);
         }
         if next.starts_with("off") {
             home.run("on --yes").exits(0);

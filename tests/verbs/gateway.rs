@@ -198,7 +198,7 @@ fn a_running_gateway_is_stopped_before_its_script_goes() {
             .spawn()
             .unwrap();
         fs::write(world.gateway("litellm.pid"), format!("{}\n", gateway.id())).unwrap();
-        let said = world.run(away).exits(0).says("is stopped first");
+        let said = world.run(away).exits(0).says("stops the gateway");
         assert!(gateway.wait().unwrap().code().is_none(), "ended by a signal");
         assert!(!world.gateway("litellm.pid").exists(), "{}", said.err);
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use circles::{Circle, Graph};
+use circles::Graph;
 use imports::Imports;
 
 /// Lowest first: a module imports only from those before it and from itself.

@@ -25,7 +25,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     }
     let mut checks = Checks::default();
     examine(place, &mut checks)?;
-    let text: Vec<String> = checks.0.iter().map(report::check_line).collect();
+    let text = report::check_lines(&checks.0);
     let failed = checks.failed().len();
     let summary = if failed == 0 {
         "no problem found".to_owned()
@@ -83,7 +83,9 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
     let record = store::record_as_found(place)?;
     checks.run(CheckName::Deployed, || match &record {
-        Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
+        Some(record) => {
+            Finding::pass(format!("preset {} was deployed at {}", record.preset, record.timestamp))
+        }
         None if store::is_lost(place) => {
             let refusal = lost::refusal(place);
             let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));

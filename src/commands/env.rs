@@ -196,7 +196,7 @@ impl<'a> Scene<'a> {
             checks.run(CheckName::EnvFileReadable, || readable(self.file));
         }
         conflicts::examine(&mut checks, self.place, self.record)?;
-        let lines: Vec<String> = checks.0.iter().map(report::check_line).collect();
+        let lines = report::check_lines(&checks.0);
         let failed = checks.failed().len();
         let warned = checks.0.iter().filter(|check| check.status == Status::Warn).count();
         let summary = match (failed, warned) {

@@ -51,7 +51,7 @@ pub(super) fn health(place: &Place) -> Result<Answer> {
     let asked = Gateway::of(place, &record)?;
     let mut checks = Checks::default();
     health::examine(&mut checks, &asked, &record);
-    let text: Vec<String> = checks.0.iter().map(report::check_line).collect();
+    let text = report::check_lines(&checks.0);
     let failed = checks.failed().len();
     let data = json!({
         "gateway": asked.url,

@@ -113,7 +113,8 @@ fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestF
     }
     let gone = || {
         Error::usage("the deployed preset is not in this bundle")
-            .hint(format!("choose one with --preset: {}", name::list(&names)))
+            .because(format!("this bundle has {}", name::list(&names)))
+            .hint(Hint::again(&["--preset", names.first().copied().unwrap_or("basic")]))
     };
     match last {
         Some(_) => recorded.ok_or_else(gone),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Model;
+use crate::domain::Hint;
 use crate::domain::record::{EnvRecord, EnvValue, Origin, ValueSource};
 use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
@@ -196,7 +197,7 @@ fn settle(
         {
             return Err(Error::usage(format!("{name} already has another value in gateway/.env"))
                 .because(format!("a flag never overwrites it (it came as a {})", flag.source))
-                .hint(format!("to change it: gwinstall env set {name}")));
+                .hint(Hint::run(&["env", "set", name]).to("change it")));
         }
         outcome.record.insert(name.to_owned(), kept_record(input, name, &existing));
         return Ok(());

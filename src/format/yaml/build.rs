@@ -34,7 +34,7 @@ const PLAIN_WORDS: [(&str, &str); 12] = [
     ("multiline quoted scalar", "a quote above is not closed"),
     ("unexpected character", "a value cannot begin with this character: put it in quotes"),
     ("unknown escape", "a backslash sequence that YAML does not know: use single quotes"),
-    ("unknown anchor", "there is no anchor of this name above"),
+    ("unknown anchor", "no anchor of this name above"),
     ("simple key expected ':'", "a key without a :"),
 ];
 

@@ -15,7 +15,7 @@ use crate::domain::record::{SettingsRecord, SettingsValue};
 use crate::domain::tree::{Class, Stamp};
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
-use crate::format::settings::{Converged, KeyPath, Ledger, Problem, Settings, Wish};
+use crate::format::settings::{Converged, DesiredValue, KeyPath, Ledger, Problem, Settings};
 use crate::render::{DesiredKey, keys_beside_our_helper};
 
 use super::plan::Stance;
@@ -114,12 +114,12 @@ impl SettingsEdit {
         let settings = found.parsed.as_ref().map_err(|problem| untouched(refused(problem), place))?;
         let force = stance == Stance::Deploy { force: true };
         let always = |path: &KeyPath| desired.iter().any(|key| key.always && key.path == *path);
-        let key = |key: &DesiredKey| Wish {
+        let key = |key: &DesiredKey| DesiredValue {
             path: key.path.clone(),
             value: key.value.clone(),
             take_over: force || key.always,
         };
-        let ours: Vec<Wish> = desired.iter().map(key).collect();
+        let ours: Vec<DesiredValue> = desired.iter().map(key).collect();
         // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
         self.foreign = settings.foreign(&ours, &self.ledger);
         let known = |path: &KeyPath| self.ledger.paths().any(|ours| ours == path);

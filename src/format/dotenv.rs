@@ -1,26 +1,26 @@
 //! `.env`: KEY=VALUE lines read as text and edited by the line.
 //!
-//! Promises: nothing in the file is evaluated; a line that is not touched keeps its bytes; what is accepted means the
-//! same to bash and dash (`set -a; . ./.env`), to a `while read` loop that strips one pair of single quotes, and to
-//! docker compose (whose older versions cut `v#c` at the `#`; a value of ours with `#` is written in quotes). A form on
-//! which these disagree is not guessed at: it counts as absent and is reported with its line.
+//! Promises: nothing in the file is evaluated; an unchanged line keeps its bytes; an accepted value means the same to
+//! bash and dash (`set -a; . ./.env`), to a `while read` loop that strips one pair of single quotes, and to docker compose
+//! (whose older versions cut `v#c` at the `#`, so gwinstall writes a value with `#` in quotes). A form on which these
+//! disagree counts as absent and is reported with its line.
 //!
 //! | line | read as |
 //! |---|---|
 //! | `K=v` · `export K=v` · `  K=v  ` · `K=v # note` · `K=v#c` | `v` · `v` · `v` · `v` · `v#c` |
 //! | `K=` · `K='a $b # c'` · `K="a b"` | empty · `a $b # c` · `a b` |
-//! | `K=$A` · `K="$(x)"` · `` K=`x` `` | absent: a shell would expand it, others would not |
+//! | `K=$A` · `K="$(x)"` · `` K=`x` `` | absent: a shell would expand it, the others would not |
 //! | `K=a\b` · `K="a\n"` · `K=~/x` | absent: shells drop or expand it, compose does not |
 //! | `K=a b` · `K=a;b` · `K=a"b"` · `K='a'b` | absent: a shell runs or joins the rest |
-//! | `K = v` · `K` · `=v` · `K:` · `1K=v` · `K+=v` | absent: no assignment to a shell |
-//! | `K='a` up to the line of the next `'` · `K=a\` · `K=$(cat <<E` up to `E` | absent, with the lines they swallow |
-//! | the last of several `K=` | wins, the earlier ones are reported |
+//! | `K = v` · `K` · `=v` · `K:` · `1K=v` · `K+=v` | absent: not an assignment to a shell |
+//! | `K='a` up to the line of the next `'` · `K=a\` · `K=$(cat <<E` up to `E` | absent, with the lines that they swallow |
+//! | the last of several `K=` | counts, the earlier ones are reported |
 //!
 //! A CR before the line feed and a byte order mark are never part of a key or a value; both stay in the file and are
 //! reported, because a shell that sources the file would read them.
 //!
-//! What is written is bare (`K=v`) where every reader agrees, else in single quotes. `docker run --env-file` alone keeps
-//! those quotes: `needs_quotes` tells the values for which that matters.
+//! gwinstall writes a value bare (`K=v`) where every reader agrees, else in single quotes. Only `docker run --env-file`
+//! keeps those quotes: `needs_quotes` says for which values that matters.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ use line::Flaw;
 
 pub use line::{Quoting, is_name};
 
-/// A parsed file that remembers every byte of it.
+/// A parsed file that keeps every byte.
 #[derive(Clone)]
 pub struct DotEnv {
     bom: bool,
@@ -64,7 +64,7 @@ enum Kind {
         key: Option<String>,
         why: String,
     },
-    /// Comment, blank, or inside a value that began on an earlier line.
+    /// A comment, a blank line, or a part of a value that began on an earlier line.
     Other,
 }
 
@@ -84,11 +84,11 @@ impl fmt::Debug for Entry<'_> {
     }
 }
 
-/// Something in the file that is not used, or that other programs read differently.
+/// A line that is not used, or that other programs read differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub line: usize,
-    /// The variable it is about, where one can be named.
+    /// The variable in question, if the line names one.
     pub key: Option<String>,
     pub why: String,
 }
@@ -135,7 +135,7 @@ impl DotEnv {
         Self { bom, lines }
     }
 
-    /// The value of `key`: that of the last line that assigns it, or nothing if that line is not readable.
+    /// The value of `key` in the last line that assigns it; `None` if that line cannot be read.
     pub fn get(&self, key: &str) -> Option<&str> {
         match &self.lines[self.last_of(key)?].kind {
             Kind::Entry { value, .. } => Some(value),
@@ -153,7 +153,7 @@ impl DotEnv {
         })
     }
 
-    /// Lines `#NAME=CHANGE-ME-NAME`: variables that somebody still has to fill in.
+    /// Lines `#NAME=CHANGE-ME-NAME`: variables that the user still has to fill in.
     pub fn placeholders(&self) -> impl Iterator<Item = (&str, usize)> {
         self.lines.iter().enumerate().filter_map(|(at, line)| match &line.kind {
             Kind::Placeholder { key } => Some((key.as_str(), at + 1)),
@@ -181,7 +181,7 @@ impl DotEnv {
                     report(
                         at + 1,
                         Some(key),
-                        format!("{key} is set again on line {}: the last one holds", last[key.as_str()]),
+                        format!("{key} is set again on line {}: the last line counts", last[key.as_str()]),
                     );
                 }
                 _ => {}
@@ -190,9 +190,9 @@ impl DotEnv {
         problems
     }
 
-    /// Sets `key`: in the line that holds it today, else in its placeholder line, else in a new last line.
-    /// The rest of a replaced line (`export`, a comment after the value) stays. Refused where a line before leaves
-    /// something open and would take the new one for its own.
+    /// Sets `key` in the line that has it, else in its placeholder line, else in a new last line. The rest of a replaced
+    /// line (`export`, a comment after the value) stays. An error if an earlier line leaves something open and would
+    /// swallow the new line.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Unwritable> {
         if !line::is_name(key) {
             return Err(Unwritable("the name of a variable is a letter or _ and then letters, digits or _"));
@@ -229,8 +229,8 @@ impl DotEnv {
         }
     }
 
-    /// Makes a change and takes it back if the text would then be read as something else than what is in memory: a
-    /// quote that an earlier line leaves open ends at the next one, wherever that comes from.
+    /// Makes a change and reverts it if the text would then be read differently from the lines in memory: a quote that an
+    /// earlier line leaves open ends at the next quote, in whichever line.
     fn reads_back_after(&mut self, change: impl FnOnce(&mut Self)) -> bool {
         let before = self.lines.clone();
         change(self);
@@ -242,7 +242,7 @@ impl DotEnv {
         same
     }
 
-    /// Removes every accepted line of `key`; says whether there was one. Comments and unreadable lines stay.
+    /// Removes every accepted line of `key` and says whether there was one. Comments and lines that cannot be read stay.
     pub fn remove(&mut self, key: &str) -> bool {
         let before = self.lines.len();
         self.lines.retain(|line| !matches!(&line.kind, Kind::Entry { key: found, .. } if found == key));
@@ -254,8 +254,8 @@ impl DotEnv {
         self.lines.retain(|line| !matches!(&line.kind, Kind::Placeholder { key: found } if found == key));
     }
 
-    /// Adds `#NAME=CHANGE-ME-NAME` unless the file already has a line for `key`, filled in or not. Where a line before
-    /// would swallow it, nothing is added.
+    /// Adds `#NAME=CHANGE-ME-NAME` unless the file already has a line for `key`, filled in or not, or an earlier line
+    /// would swallow it.
     pub fn placeholder(&mut self, key: &str) {
         if !line::is_name(key) || self.last_of(key).is_some() || self.placeholder_after(key, None).is_some() {
             return;
@@ -282,7 +282,7 @@ impl DotEnv {
         std::iter::once(bom).chain(self.lines.iter().map(|line| line.text.as_str())).collect()
     }
 
-    /// The last line that assigns `key`, readable or not.
+    /// The last line that assigns `key`, even if it cannot be read.
     fn last_of(&self, key: &str) -> Option<usize> {
         self.lines.iter().rposition(|line| match &line.kind {
             Kind::Entry { key: found, .. } => found == key,
@@ -291,7 +291,7 @@ impl DotEnv {
         })
     }
 
-    /// The placeholder line of `key`, if a value put there would win over line `last`.
+    /// The placeholder line of `key`, if a value there would count more than line `last`.
     fn placeholder_after(&self, key: &str, last: Option<usize>) -> Option<usize> {
         let at = self
             .lines
@@ -300,7 +300,7 @@ impl DotEnv {
         last.is_none_or(|last| at > last).then_some(at)
     }
 
-    /// What the file ends its lines with; its first line decides.
+    /// The line end of the first line, for all new lines.
     fn line_end(&self) -> &'static str {
         self.lines.first().map_or("\n", |line| line_end_of(&line.text))
     }
@@ -318,7 +318,7 @@ fn line_end_of(text: &str) -> &'static str {
     if text.ends_with("\r\n") { "\r\n" } else { "\n" }
 }
 
-/// What line `number` is, and the number of the last line that belongs to it.
+/// The kind of line `number`, and the number of the last line that belongs to it.
 fn classify(text: &str, number: usize, following: &[&str]) -> (Kind, usize) {
     let body = line::without_end(text);
     if body.contains(|c: char| c.is_control() && c != '\t') {
@@ -389,7 +389,7 @@ pub fn needs_quotes(value: &str) -> bool {
 }
 
 /// Whether `value` stands for "not filled in yet": empty, `CHANGE-ME…` and its spellings, or the key that every
-/// LiteLLM guide prints. Such a value must never be treated as a secret that is there.
+/// LiteLLM guide prints. Such a value never counts as a secret.
 pub fn is_placeholder(value: &str) -> bool {
     let folded = value.trim().to_ascii_uppercase().replace('_', "-");
     let bare = folded.strip_prefix("SK-").unwrap_or(&folded);

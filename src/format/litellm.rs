@@ -1,8 +1,8 @@
-//! The strict reader of a LiteLLM configuration: what LiteLLM accepts without a word and then does not do.
+//! The strict reader of a LiteLLM configuration: it finds what LiteLLM accepts silently and then does not do.
 //!
 //! LiteLLM ignores most wrong keys, turns an unset `os.environ/NAME` into nothing, passes `${NAME}` on as text and drops
 //! a model whose provider it does not know. Promises: each of these is found, with file, line, column and the right word
-//! where there is a close one; a configuration that LiteLLM runs as its author meant it gives no error; no message holds
+//! if there is a close one; a configuration that LiteLLM runs as its author meant it gives no error; no message holds
 //! a secret. Several entries of one `model_name` are load balancing and legal.
 
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ pub fn check(text: &str, context: &Context<'_>) -> Vec<Finding> {
     report.sorted()
 }
 
-/// The lines of each model, with the name under which it is served.
+/// The lines of each model, with its model_name.
 pub fn model_lines(text: &str) -> Vec<(Range<usize>, String)> {
     let Ok(doc) = Doc::parse(text) else { return Vec::new() };
     let sections = doc.root().into_iter().flat_map(Node::entries);

@@ -1,7 +1,7 @@
-//! Three texts into one: what we shipped last (base), what the user made of it (ours), what we ship now (theirs).
+//! Three texts into one: what gwinstall shipped last (base), the user's file (local), what gwinstall ships now (new).
 //!
-//! Promises: a merge is clean only if nobody's change is lost. Text alone cannot promise that for YAML: when one side
-//! adds `drop_params: true` at the top of a block and the other `drop_params: false` at its end, the lines merge cleanly
+//! Promises: a merge is clean only if no change of either side is lost. Text alone cannot promise that for YAML: when one
+//! side adds `drop_params: true` at the top of a block and the other `drop_params: false` at its end, the lines merge cleanly
 //! into a file with a duplicate key. So a merged YAML text is accepted only if it parses, has no duplicate key and says
 //! exactly what merging the three *values* says; otherwise it is a conflict and the user's text stays as it is.
 
@@ -12,32 +12,32 @@ use similar::{MergeResolution, TextDiff, TextMerge};
 
 use super::yaml::{Doc, Value};
 
-/// What came of it.
+/// The result of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merged {
     Clean(String),
-    /// Why it needs a person, in a few words.
+    /// Why a person has to decide.
     Conflict(String),
 }
 
-/// Merges line by line. A user's file with CR LF takes our lines with CR LF.
-pub fn three_way(base: &str, ours: &str, theirs: &str) -> Merged {
-    if ours == theirs || base == theirs {
-        return Merged::Clean(ours.to_owned());
+/// Merges line by line. A local file with CR LF takes new lines with CR LF.
+pub fn three_way(base: &str, local: &str, new: &str) -> Merged {
+    if local == new || base == new {
+        return Merged::Clean(local.to_owned());
     }
-    let crlf = ours.contains("\r\n") && !base.contains("\r\n");
-    let (base, theirs) = (ended_like(base, crlf), ended_like(theirs, crlf));
-    if ours == theirs || base == theirs {
-        return Merged::Clean(ours.to_owned());
+    let crlf = local.contains("\r\n") && !base.contains("\r\n");
+    let (base, new) = (ended_like(base, crlf), ended_like(new, crlf));
+    if local == new || base == new {
+        return Merged::Clean(local.to_owned());
     }
-    if ours == base {
-        return Merged::Clean(theirs.into_owned());
+    if local == base {
+        return Merged::Clean(new.into_owned());
     }
-    // To some readers it ends a line, to a shell it does not.
-    if [&base, ours, &theirs].iter().any(|text| text.replace("\r\n", "").contains('\r')) {
-        return Merged::Conflict("a carriage return stands alone in it".to_owned());
+    // Some readers end a line at a lone CR, a shell does not.
+    if [&base, local, &new].iter().any(|text| text.replace("\r\n", "").contains('\r')) {
+        return Merged::Conflict("it has a carriage return without a line feed".to_owned());
     }
-    let merge = TextMerge::from_lines(&*base, ours, &*theirs);
+    let merge = TextMerge::from_lines(&*base, local, &*new);
     let clash = merge.regions().iter().find(|region| region.resolution() == MergeResolution::Conflict);
     match clash {
         None => Merged::Clean(merge.to_string()),
@@ -52,41 +52,43 @@ fn ended_like(text: &str, crlf: bool) -> Cow<'_, str> {
     if crlf { Cow::Owned(text.replace("\r\n", "\n").replace('\n', "\r\n")) } else { Cow::Borrowed(text) }
 }
 
-/// Merges LiteLLM configurations: by lines, proven by values.
-pub fn three_way_yaml(base: &str, ours: &str, theirs: &str) -> Merged {
-    let merged = match three_way(base, ours, theirs) {
+/// Merges LiteLLM configurations by lines and proves the result by its values.
+pub fn three_way_yaml(base: &str, local: &str, new: &str) -> Merged {
+    let merged = match three_way(base, local, new) {
         Merged::Clean(merged) => merged,
         conflict => return conflict,
     };
-    let [base, ours, theirs, result] = match [base, ours, theirs, &merged].map(Doc::parse) {
-        [Ok(base), Ok(ours), Ok(theirs), Ok(result)] => {
-            [base, ours, theirs, result].map(|doc| keyed(doc.to_value()))
+    let [base, local, new, result] = match [base, local, new, &merged].map(Doc::parse) {
+        [Ok(base), Ok(local), Ok(new), Ok(result)] => {
+            [base, local, new, result].map(|doc| keyed(doc.to_value()))
         }
         [_, Err(error), ..] => return Merged::Conflict(format!("the file cannot be read: {error}")),
         [.., Err(error)] => return Merged::Conflict(format!("the merged file cannot be read: {error}")),
-        _ => return Merged::Conflict("one of our own versions cannot be read".to_owned()),
+        _ => return Merged::Conflict("a version that gwinstall shipped cannot be read".to_owned()),
     };
-    match merge_values(Some(&base), Some(&ours), Some(&theirs), "") {
+    match merge_values(Some(&base), Some(&local), Some(&new), "") {
         Ok(Some(value)) if value == result => Merged::Clean(merged),
-        Ok(_) => Merged::Conflict("the lines merge, but not to what both meant".to_owned()),
+        Ok(_) => {
+            Merged::Conflict("the merged lines do not have the values that both changes meant".to_owned())
+        }
         Err(path) => Merged::Conflict(format!("both changed {path}")),
     }
 }
 
-/// The value-level merge; the error is the path of what both changed in different ways.
+/// Merges values; the error is the path of a value that both sides changed in different ways.
 fn merge_values(
     base: Option<&Value>,
-    ours: Option<&Value>,
-    theirs: Option<&Value>,
+    local: Option<&Value>,
+    new: Option<&Value>,
     path: &str,
 ) -> Result<Option<Value>, String> {
-    if ours == theirs || base == theirs {
-        return Ok(ours.cloned());
+    if local == new || base == new {
+        return Ok(local.cloned());
     }
-    if base == ours {
-        return Ok(theirs.cloned());
+    if base == local {
+        return Ok(new.cloned());
     }
-    let (Some(Value::Map(ours)), Some(Value::Map(theirs))) = (ours, theirs) else {
+    let (Some(Value::Map(local)), Some(Value::Map(new))) = (local, new) else {
         return Err(path.to_owned());
     };
     let none = BTreeMap::new();
@@ -96,18 +98,18 @@ fn merge_values(
         None => &none,
     };
     let mut merged = BTreeMap::new();
-    for key in base.keys().chain(ours.keys()).chain(theirs.keys()) {
+    for key in base.keys().chain(local.keys()).chain(new.keys()) {
         let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
         let path = if path.is_empty() { name } else { format!("{path}.{name}") };
-        if let Some(value) = merge_values(base.get(key), ours.get(key), theirs.get(key), &path)? {
+        if let Some(value) = merge_values(base.get(key), local.get(key), new.get(key), &path)? {
             merged.insert(key.clone(), value);
         }
     }
     Ok(Some(Value::Map(merged)))
 }
 
-/// The configuration with `model_list` as a mapping from what identifies a deployment to the deployment: its name, its
-/// route and its base URL. Equal ones are told apart by their order. The order of the list means nothing to LiteLLM.
+/// The configuration with `model_list` as a mapping. The key of a deployment is its name, its route and its base URL;
+/// equal keys get a suffix by their order. The order of the list means nothing to LiteLLM.
 fn keyed(config: Value) -> Value {
     let Value::Map(mut members) = config else { return config };
     let list = Value::text("model_list");
@@ -180,93 +182,93 @@ router_settings:
 
     #[test]
     fn changes_in_different_places_are_both_kept() {
-        let ours = BASE.replace("num_retries: 2", "num_retries: 5   # mine");
-        let theirs = BASE.replace("simple-shuffle", "least-busy");
-        let merged = clean(three_way_yaml(BASE, &ours, &theirs));
-        assert!(merged.contains("num_retries: 5   # mine") && merged.contains("least-busy"));
+        let local = BASE.replace("num_retries: 2", "num_retries: 5   # local");
+        let new = BASE.replace("simple-shuffle", "least-busy");
+        let merged = clean(three_way_yaml(BASE, &local, &new));
+        assert!(merged.contains("num_retries: 5   # local") && merged.contains("least-busy"));
     }
 
     /// The trap: clean as lines, a duplicate key as YAML.
     #[test]
     fn a_key_added_by_both_at_different_ends_is_a_conflict() {
-        let ours = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
-        let theirs = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: false\n");
+        let local = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
+        let new = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: false\n");
         assert!(
-            matches!(three_way(BASE, &ours, &theirs), Merged::Clean(_)),
+            matches!(three_way(BASE, &local, &new), Merged::Clean(_)),
             "the trap is gone: the lines conflict"
         );
-        let why = conflict(three_way_yaml(BASE, &ours, &theirs));
+        let why = conflict(three_way_yaml(BASE, &local, &new));
         assert!(why.contains("duplicate key \"drop_params\""), "{why}");
     }
 
-    /// The same value at both ends is no better: the file would hold the key twice.
+    /// Even with one value for both, the file would hold the key twice.
     #[test]
     fn even_the_same_key_with_the_same_value_must_not_stand_twice() {
-        let ours = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
-        let theirs = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: true\n");
-        conflict(three_way_yaml(BASE, &ours, &theirs));
+        let local = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
+        let new = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: true\n");
+        conflict(three_way_yaml(BASE, &local, &new));
     }
 
     #[test]
     fn models_are_told_apart_by_name_route_and_base_and_not_by_position() {
         let mine =
             "  - model_name: a\n    litellm_params:\n      model: vertex_ai/a\n      api_base: http://mine\n";
-        let ours = BASE.replace("# --- settings\n", &format!("{mine}# --- settings\n"));
-        let theirs = BASE.replace(
+        let local = BASE.replace("# --- settings\n", &format!("{mine}# --- settings\n"));
+        let new = BASE.replace(
             "model_list:\n",
             "model_list:\n  - model_name: c\n    litellm_params:\n      model: vertex_ai/c\n",
         );
-        let merged = clean(three_way_yaml(BASE, &ours, &theirs));
+        let merged = clean(three_way_yaml(BASE, &local, &new));
         let value = Doc::parse(&merged).unwrap().to_value();
         assert_eq!(value.at("model_list").and_then(Value::as_seq).map(<[Value]>::len), Some(4));
     }
 
     #[test]
     fn a_model_that_one_changed_and_the_other_removed_is_a_conflict() {
-        let ours = BASE.replace("      model: vertex_ai/b\n", "      model: vertex_ai/b\n      rpm: 3\n");
+        let local = BASE.replace("      model: vertex_ai/b\n", "      model: vertex_ai/b\n      rpm: 3\n");
         let block = "  - model_name: b\n    litellm_params:\n      model: vertex_ai/b\n";
-        conflict(three_way_yaml(BASE, &ours, &BASE.replace(block, "")));
+        conflict(three_way_yaml(BASE, &local, &BASE.replace(block, "")));
     }
 
     #[test]
     fn what_both_changed_is_named() {
-        let (ours, theirs) = (
+        let (local, new) = (
             BASE.replace("num_retries: 2", "num_retries: 5"),
             BASE.replace("num_retries: 2", "num_retries: 7"),
         );
-        assert_eq!(conflict(three_way_yaml(BASE, &ours, &theirs)), "both changed line 10");
-        let ours =
+        assert_eq!(conflict(three_way_yaml(BASE, &local, &new)), "both changed line 10");
+        let local =
             BASE.replace("router_settings:\n  routing_strategy: simple-shuffle\n", "router_settings: {}\n");
-        let theirs = BASE.replace(
+        let new = BASE.replace(
             "litellm_settings:\n  num_retries: 2\n  request_timeout: 600\n",
             "litellm_settings: {}\n",
         );
-        assert!(matches!(three_way_yaml(BASE, &ours, &theirs), Merged::Conflict(_) | Merged::Clean(_)));
+        assert_eq!(conflict(three_way_yaml(BASE, &local, &new)), "both changed line 9");
     }
 
     #[test]
     fn a_file_that_the_user_broke_is_kept() {
-        let ours = BASE.replace("num_retries: 2", "num_retries: [2");
-        let theirs = BASE.replace("simple-shuffle", "least-busy");
-        assert!(conflict(three_way_yaml(BASE, &ours, &theirs)).contains("cannot be read: line 11"));
+        let local = BASE.replace("num_retries: 2", "num_retries: [2");
+        let new = BASE.replace("simple-shuffle", "least-busy");
+        assert!(conflict(three_way_yaml(BASE, &local, &new)).contains("cannot be read: line 11"));
     }
 
     #[test]
     fn line_ends_of_the_user_stay() {
-        let ours = BASE.replace('\n', "\r\n").replace("num_retries: 2", "num_retries: 5");
-        let merged = clean(three_way_yaml(BASE, &ours, &BASE.replace("simple-shuffle", "least-busy")));
+        let local = BASE.replace('\n', "\r\n").replace("num_retries: 2", "num_retries: 5");
+        let merged = clean(three_way_yaml(BASE, &local, &BASE.replace("simple-shuffle", "least-busy")));
         assert!(merged.contains("least-busy\r\n") && merged.contains("num_retries: 5\r\n"));
         assert_eq!(merged.matches('\n').count(), merged.matches("\r\n").count());
     }
 
-    /// Line ends of both kinds in one file are not a change of anybody's.
+    /// Mixed line ends in one file do not count as a change.
     #[test]
-    fn who_changed_nothing_gets_the_other_text_whatever_its_line_ends() {
+    fn an_unchanged_side_takes_the_other_text_whatever_its_line_ends() {
         let mixed = "a: 1\r\nb: 2\n";
         assert_eq!(three_way("a: 1\nb: 1\n", mixed, mixed), Merged::Clean(mixed.to_owned()));
         assert_eq!(three_way("a: 1\nb: 1\n", mixed, "a: 1\nb: 1\n"), Merged::Clean(mixed.to_owned()));
         let lone = three_way("\r", "\r]", "a\r\r");
-        assert_eq!(lone, Merged::Conflict("a carriage return stands alone in it".to_owned()));
+        assert_eq!(lone, Merged::Conflict("it has a carriage return without a line feed".to_owned()));
         let crlf = "a: 1\r\nb: 1\r\n";
         assert_eq!(three_way("a: 1\nb: 1\n", crlf, mixed), Merged::Clean("a: 1\r\nb: 2\r\n".to_owned()));
     }

@@ -1,5 +1,5 @@
-//! Text formats that belong to others (`.env`, shell rc files, settings.json, YAML with positions): parsed
-//! from `&str`, edited by splices, never re-serialised. No I/O.
+//! Text formats of other programs (`.env`, shell rc files, settings.json, YAML with positions): parsed from `&str`, edited
+//! by splices, never re-serialised. No I/O.
 
 pub mod dotenv;
 pub mod litellm;

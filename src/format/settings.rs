@@ -1,24 +1,24 @@
-//! settings.json of Claude Code: our keys put in and taken out by the token, every other byte left alone.
+//! settings.json of Claude Code: gwinstall's keys are put in and taken out by the token, every other byte stays.
 //!
-//! We own single keys of a file that belongs to somebody else, who edits it too. Promises: a file that does not parse
-//! is never changed; a byte order mark, CR LF, comments, trailing commas, order, indentation, numbers and escapes of
-//! foreign members survive; a value that is not ours is not replaced unless told; and taking our keys out again gives
-//! the identical bytes if nobody else wrote the file in between, else touches our keys alone.
+//! gwinstall owns single keys of a file that the user and Claude Code edit too. Promises: a file that does not parse is
+//! never changed; a byte order mark, CR LF, comments, trailing commas, order, indentation, numbers and escapes of foreign
+//! members survive; a foreign value is replaced only on request; and taking gwinstall's keys out again gives the identical
+//! bytes if no other program wrote the file in between, else touches only these keys.
 //!
-//! There is one verb, `converge`: it brings the file from whatever it holds to holding exactly the wished keys of ours.
-//! Install, change of preset, `off`, `on`, rollback and uninstall differ only in the wishes; none is an empty list. What
-//! must be remembered between two calls is the `Ledger`, kept in a private file beside the deployment:
+//! There is one verb, `converge`: it changes the file until exactly the desired keys are gwinstall's. Install, change of
+//! preset, `off`, `on`, rollback and uninstall differ only in the desired values; for some the list is empty. The `Ledger`
+//! is what has to be remembered between two calls; it lies in a private file beside the deployment:
 //!
 //! ```ignore
 //! let settings = Settings::parse(&bytes)?;                       // or Settings::absent()
 //! let ledger = Ledger::parse(&text_of_settings_before_json)?;    // or Ledger::default()
-//! let foreign = settings.foreign(&wishes, &ledger);              // ask or stop if this is not empty
-//! let next = settings.converge(&wishes, &ledger)?;
+//! let foreign = settings.foreign(&desired, &ledger);             // ask or stop if this is not empty
+//! let next = settings.converge(&desired, &ledger)?;
 //! // write next.bytes (or remove the file if next.remove_file) and next.ledger in one transaction
 //! ```
 //!
-//! The secrets that we write are not in the ledger (it knows them by sha256); the values that we replaced are, because
-//! they exist nowhere else. Neither type shows a value in its `Debug` form.
+//! The ledger knows the secrets that gwinstall writes only by their sha256; it holds the values that gwinstall replaced,
+//! because no other copy exists. Neither type shows a value in its `Debug` form.
 
 use std::fmt;
 
@@ -32,10 +32,10 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
-pub use ledger::{Converged, Ledger, Wish};
+pub use ledger::{Converged, DesiredValue, Ledger};
 pub use problem::Problem;
 
-/// Where a key of ours can stand: at the top level, or in the object `env`. Its text form is `name` or `env.NAME`.
+/// The place of a key: the top level, or the object `env`. Its text form is `name` or `env.NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyPath {
     Top(String),
@@ -88,7 +88,7 @@ pub struct Settings {
     /// Without the byte order mark.
     text: String,
     root: json::Node,
-    /// There is no such file yet.
+    /// The file does not exist yet.
     absent: bool,
 }
 
@@ -106,13 +106,13 @@ impl Settings {
         Self::read(bom, text.to_owned())
     }
 
-    /// A file that does not exist: empty but for what `converge` puts into it.
+    /// A file that does not exist. It will hold only what `converge` puts into it.
     pub fn absent() -> Self {
         let root = json::Node { span: 0..2, members: Some(Vec::new()) };
         Self { bom: false, text: "{}\n".to_owned(), root, absent: true }
     }
 
-    /// The value at `path`. A number or string that no Rust type can hold comes as the string of its JSON text.
+    /// The value at `path`. A number or string that no Rust type can hold is given as the string of its JSON text.
     pub fn get(&self, path: &KeyPath) -> Option<Value> {
         self.raw(path).map(value_of)
     }
@@ -131,7 +131,7 @@ impl Settings {
             .map(|member| member.name.as_str())
     }
 
-    /// Whether the file says nothing: an object without members or comments.
+    /// Whether the file is an object without members and comments.
     pub fn says_nothing(&self) -> bool {
         let mut rest = self.text.clone();
         rest.retain(|c| !c.is_whitespace());
@@ -176,7 +176,7 @@ impl Settings {
     }
 }
 
-/// JavaScript takes the last of two equal keys, other readers the first: nobody can edit such a file safely.
+/// JavaScript takes the last of two equal keys, other readers take the first: no edit of such a file is safe.
 fn no_duplicates(text: &str, members: &[json::Member]) -> Result<(), Problem> {
     let mut seen = std::collections::HashMap::new();
     for member in members {
@@ -186,14 +186,14 @@ fn no_duplicates(text: &str, members: &[json::Member]) -> Result<(), Problem> {
             return Err(Problem::at(
                 text,
                 start,
-                format!("the key {:?} stands twice, first on line {first}", member.name),
+                format!("duplicate key {:?}, first on line {first}", member.name),
             ));
         }
     }
     Ok(())
 }
 
-/// The value of a JSON text out of a file that parsed, comments and trailing commas included.
+/// The value of a part of a file that parsed. The part may have comments and trailing commas.
 fn value_of(raw: &str) -> Value {
     serde_json::from_str(raw)
         .or_else(|_| serde_json::from_str(&json::without_extras(raw)))

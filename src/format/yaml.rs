@@ -1,7 +1,7 @@
-//! YAML with places: what a text means to PyYAML (which LiteLLM reads with), and where each part of it stands.
+//! YAML with places: what a text means to PyYAML, which LiteLLM uses, and the place of each part.
 //!
 //! Promises: total and bounded (depth, aliases and what they expand to are limited); every node knows its line, column
-//! and bytes; a key that stands twice is an error that names both lines; texts that PyYAML refuses or that two readers
+//! and bytes; a duplicate key is an error that names both lines; texts that PyYAML refuses or that two readers
 //! would read differently are refused. Never writes YAML: edits are made in the text and read again.
 
 use std::collections::BTreeMap;
@@ -34,23 +34,23 @@ impl Doc {
         }
     }
 
-    /// Reads one document and lists duplicate keys beside it, for a reader that reports everything at once.
+    /// Reads one document and lists its duplicate keys, for a caller that reports everything at once.
     pub fn read(text: &str) -> Result<(Self, Vec<Duplicate>), YamlError> {
         build::build(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 
-    /// The outermost node; none in an empty document.
+    /// The outermost node; `None` in an empty document.
     pub fn root(&self) -> Option<Node<'_>> {
         self.root.map(|id| Node { doc: self, id })
     }
 
-    /// The meaning of the document, aliases and merge keys applied.
+    /// The value of the document, with aliases and merge keys applied.
     pub fn to_value(&self) -> Value {
         self.root().map_or(Value::Scalar(Scalar::Null), Node::to_value)
     }
 }
 
-/// One node of a document. Aliases are followed by every question but `is_alias` and `place`.
+/// One node of a document. Every method except `is_alias` and `place` follows an alias.
 #[derive(Clone, Copy)]
 pub struct Node<'d> {
     doc: &'d Doc,
@@ -70,7 +70,7 @@ impl<'d> Node<'d> {
         Self { doc: self.doc, id }
     }
 
-    /// Where it stands; for an alias, where the alias stands.
+    /// The place of the node; of an alias, the place of the alias itself.
     pub fn place(self) -> Place {
         Place::of(&self.doc.text, self.doc.nodes[self.id].span.clone())
     }
@@ -94,7 +94,7 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// The text of any scalar, whatever it means: `no` for false.
+    /// The text of any scalar as it is written: `no` for false.
     pub fn written(self) -> Option<&'d str> {
         match &self.data().kind {
             Kind::Scalar { text, .. } => Some(text),
@@ -119,7 +119,8 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// Key and value of each member that the mapping itself writes down, in file order; nothing if it is no mapping.
+    /// Key and value of each member that is written in the mapping itself, in file order; nothing if the node is not a
+    /// mapping.
     pub fn entries(self) -> impl Iterator<Item = (Self, Self)> + use<'d> {
         let own: &[(usize, usize)] = match &self.data().kind {
             Kind::Map { own, .. } => own,
@@ -137,12 +138,12 @@ impl<'d> Node<'d> {
         merges.iter().map(move |id| self.child(*id))
     }
 
-    /// Like `entries`, after those that merge keys bring in; of equal keys the last one holds.
+    /// The members that merge keys bring in, then those of `entries`; of equal keys the last one counts.
     pub fn merged_entries(self) -> Vec<(Self, Self)> {
         let mut all = Vec::new();
         for merge in self.merges() {
             match merge.seq() {
-                // Of a list of mappings the first one wins.
+                // In a list of mappings the first one counts.
                 Some(items) => all.extend(items.rev().flat_map(Self::merged_entries)),
                 None => all.extend(merge.merged_entries()),
             }

@@ -74,12 +74,12 @@ impl Config {
 /// What both meant, key by key, or nothing where they meant different things.
 fn meant<V: Clone + PartialEq>(
     base: &BTreeMap<&'static str, V>,
-    ours: &BTreeMap<&'static str, V>,
-    theirs: &BTreeMap<&'static str, V>,
+    local: &BTreeMap<&'static str, V>,
+    new: &BTreeMap<&'static str, V>,
 ) -> Option<BTreeMap<&'static str, V>> {
     let mut all = BTreeMap::new();
-    for key in base.keys().chain(ours.keys()).chain(theirs.keys()) {
-        let (b, o, t) = (base.get(key), ours.get(key), theirs.get(key));
+    for key in base.keys().chain(local.keys()).chain(new.keys()) {
+        let (b, o, t) = (base.get(key), local.get(key), new.get(key));
         let value = match () {
             () if o == t || t == b => o,
             () if o == b => t,
@@ -122,12 +122,12 @@ proptest! {
 
     /// A clean merge says exactly what both sides meant; where they meant different things there is none.
     #[test]
-    fn a_clean_yaml_merge_loses_nothing(ours in edits(), theirs in edits(), turned in any::<bool>()) {
+    fn a_clean_yaml_merge_loses_nothing(local in edits(), new in edits(), turned in any::<bool>()) {
         let base = base();
-        let (ours, theirs) = (base.edited(&ours), base.edited(&theirs));
-        let merged = three_way_yaml(&base.text(false), &ours.text(turned), &theirs.text(false));
-        let settings = meant(&base.settings, &ours.settings, &theirs.settings);
-        let models = meant(&base.models, &ours.models, &theirs.models);
+        let (local, new) = (base.edited(&local), base.edited(&new));
+        let merged = three_way_yaml(&base.text(false), &local.text(turned), &new.text(false));
+        let settings = meant(&base.settings, &local.settings, &new.settings);
+        let models = meant(&base.models, &local.models, &new.models);
         match (merged, settings, models) {
             (Merged::Clean(text), Some(settings), Some(models)) => prop_assert_eq!(read(&text), Config { settings, models }),
             (Merged::Clean(text), ..) => prop_assert!(false, "clean although both meant different things:\n{}", text),
@@ -148,13 +148,13 @@ proptest! {
     /// Any three texts: an answer, and of a clean one every line came from somewhere.
     #[test]
     fn any_texts_are_merged_or_refused(texts in prop::array::uniform3("([a-d: \\[\\]-]{0,4}\r?\n?){0,8}")) {
-        let [base, ours, theirs] = &texts;
-        if let Merged::Clean(text) = three_way(base, ours, theirs) {
+        let [base, local, new] = &texts;
+        if let Merged::Clean(text) = three_way(base, local, new) {
             for line in text.lines() {
                 prop_assert!(texts.iter().any(|text| text.lines().any(|other| other.trim_end() == line.trim_end())), "{}", line);
             }
         }
-        let _ = three_way_yaml(base, ours, theirs);
+        let _ = three_way_yaml(base, local, new);
     }
 }
 
@@ -162,12 +162,11 @@ proptest! {
 #[test]
 fn edits_in_different_places_do_merge() {
     let base = base();
-    let ours = base.edited(&[Edit::Set("request_timeout", 2)]);
-    let theirs = base.edited(&[Edit::Model("a", Some(2)), Edit::Model("b", None)]);
-    let Merged::Clean(text) = three_way_yaml(&base.text(false), &ours.text(false), &theirs.text(false))
-    else {
+    let local = base.edited(&[Edit::Set("request_timeout", 2)]);
+    let new = base.edited(&[Edit::Model("a", Some(2)), Edit::Model("b", None)]);
+    let Merged::Clean(text) = three_way_yaml(&base.text(false), &local.text(false), &new.text(false)) else {
         panic!("a conflict");
     };
     assert_eq!(read(&text).settings["request_timeout"], 2);
-    assert_eq!(read(&text).models, theirs.models);
+    assert_eq!(read(&text).models, new.models);
 }

@@ -1,7 +1,7 @@
 //! settings.json over random layouts: what goes in comes out byte for byte, and nobody else's value moves.
 //! `PROPTEST_CASES=20000 cargo test --test format settings` is the long run.
 
-use gwinstall::format::settings::{KeyPath, Ledger, Settings, Wish};
+use gwinstall::format::settings::{DesiredValue, KeyPath, Ledger, Settings};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -88,21 +88,21 @@ fn text_layouts() -> impl Strategy<Value = String> {
     )
 }
 
-fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+fn desired() -> impl Strategy<Value = Vec<DesiredValue>> {
     let one = prop::sample::select(vec!["env.U", "env.V", "env.W", "helper", "other"]);
     let value = prop::option::weighted(
         0.9,
         prop::sample::select(vec![json!("v"), json!("w"), json!({"k": ["l", 1]})]),
     );
     prop::collection::vec((one, value), 0..5).prop_map(|pairs| {
-        let mut wishes: Vec<Wish> = Vec::new();
+        let mut desired: Vec<DesiredValue> = Vec::new();
         for (path, value) in pairs {
             let path = KeyPath::parse(path);
-            if wishes.iter().all(|wish| wish.path != path) {
-                wishes.push(Wish { path, value, take_over: true });
+            if desired.iter().all(|wanted| wanted.path != path) {
+                desired.push(DesiredValue { path, value, take_over: true });
             }
         }
-        wishes
+        desired
     })
 }
 
@@ -133,20 +133,20 @@ proptest! {
 
     /// J04, J12: any number of installs with any keys, then none: the identical file.
     #[test]
-    fn any_chain_of_installs_leads_back_to_the_identical_bytes(original in text_layouts(), rounds in prop::collection::vec(wishes(), 1..4)) {
+    fn any_chain_of_installs_leads_back_to_the_identical_bytes(original in text_layouts(), rounds in prop::collection::vec(desired(), 1..4)) {
         let first = Settings::parse(original.as_bytes()).unwrap();
         let before = contents(&first);
         let (mut today, mut ledger) = (original.clone().into_bytes(), Ledger::default());
-        for wishes in &rounds {
-            let next = Settings::parse(&today).unwrap().converge(wishes, &ledger).unwrap();
+        for desired in &rounds {
+            let next = Settings::parse(&today).unwrap().converge(desired, &ledger).unwrap();
             let after = Settings::parse(&next.bytes).unwrap();
-            for wish in wishes {
-                prop_assert_eq!(after.get(&wish.path), wish.value.clone(), "{}", wish.path);
+            for wanted in desired {
+                prop_assert_eq!(after.get(&wanted.path), wanted.value.clone(), "{}", wanted.path);
             }
-            for (path, raw) in before.iter().filter(|(path, _)| wishes.iter().all(|wish| wish.path.to_string() != *path)) {
+            for (path, raw) in before.iter().filter(|(path, _)| desired.iter().all(|wanted| wanted.path.to_string() != *path)) {
                 prop_assert_eq!(after.raw(&KeyPath::parse(path)), raw.as_deref(), "{}", path);
             }
-            let again = after.converge(wishes, &next.ledger).unwrap();
+            let again = after.converge(desired, &next.ledger).unwrap();
             prop_assert!(again.changed.is_empty() && again.bytes == next.bytes && again.ledger == next.ledger);
             prop_assert!(next.kept.is_empty());
             (today, ledger) = (next.bytes, Ledger::parse(&next.ledger.to_text().unwrap()).unwrap());
@@ -158,7 +158,7 @@ proptest! {
 
     /// After a rewrite by somebody else our keys go, theirs stay, and what we replaced comes back.
     #[test]
-    fn after_a_rewrite_every_value_is_as_it_was_before_us(original in text_layouts(), first in wishes(), second in wishes()) {
+    fn after_a_rewrite_every_value_is_as_it_was_before_us(original in text_layouts(), first in desired(), second in desired()) {
         let settings = Settings::parse(original.as_bytes()).unwrap();
         let installed = settings.converge(&first, &Ledger::default()).unwrap();
         let theirs = rewritten(&Settings::parse(&installed.bytes).unwrap());
@@ -174,9 +174,9 @@ proptest! {
 
     /// The same without a rewrite but with one foreign byte: single keys are taken out of the layout as it stands.
     #[test]
-    fn single_keys_come_out_of_any_layout(original in text_layouts(), wishes in wishes()) {
+    fn single_keys_come_out_of_any_layout(original in text_layouts(), desired in desired()) {
         let settings = Settings::parse(original.as_bytes()).unwrap();
-        let installed = settings.converge(&wishes, &Ledger::default()).unwrap();
+        let installed = settings.converge(&desired, &Ledger::default()).unwrap();
         let touched = [&installed.bytes[..], b" "].concat();
         let end = Settings::parse(&touched).unwrap().converge(&[], &installed.ledger).unwrap();
         prop_assert_eq!(contents(&Settings::parse(&end.bytes).unwrap()), contents(&settings));
@@ -189,8 +189,8 @@ proptest! {
         let cut = cut.index(seed.len());
         let spliced = [&seed[..cut], &bytes[..bytes.len().min(3)], &seed[cut..]].concat();
         if let Ok(settings) = Settings::parse(&spliced) {
-            let wish = Wish { path: KeyPath::env("U"), value: Some(json!("u")), take_over: true };
-            let next = settings.converge(&[wish], &Ledger::default()).unwrap();
+            let wanted = DesiredValue { path: KeyPath::env("U"), value: Some(json!("u")), take_over: true };
+            let next = settings.converge(&[wanted], &Ledger::default()).unwrap();
             let back = Settings::parse(&next.bytes).unwrap().converge(&[], &next.ledger).unwrap();
             prop_assert_eq!(back.bytes, spliced);
         }

@@ -4,7 +4,7 @@ use gwinstall::format::dotenv::{DotEnv, quote};
 use gwinstall::format::litellm::{self, Context};
 use gwinstall::format::merge::{Merged, three_way, three_way_yaml};
 use gwinstall::format::rc::{Dialect, scan};
-use gwinstall::format::settings::{KeyPath, Ledger, Settings, Wish};
+use gwinstall::format::settings::{DesiredValue, KeyPath, Ledger, Settings};
 use gwinstall::format::yaml::Doc;
 use serde_json::{Value, json};
 
@@ -124,20 +124,20 @@ pub fn shell_files() -> Vec<Vec<u8>> {
 pub fn settings(bytes: &[u8]) -> bool {
     let Some((choice, original)) = bytes.split_first() else { return false };
     let Ok(before) = Settings::parse(original) else { return false };
-    let wishes = wishes(*choice);
+    let desired = desired(*choice);
     let paths = paths(&before);
-    let next = before.converge(&wishes, &Ledger::default()).unwrap();
+    let next = before.converge(&desired, &Ledger::default()).unwrap();
     let after = Settings::parse(&next.bytes).unwrap();
-    for wish in &wishes {
-        assert_eq!(after.get(&wish.path), wish.value, "{}", wish.path);
+    for wanted in &desired {
+        assert_eq!(after.get(&wanted.path), wanted.value, "{}", wanted.path);
     }
-    for path in paths.iter().filter(|path| wishes.iter().all(|wish| wish.path != **path)) {
+    for path in paths.iter().filter(|path| desired.iter().all(|wanted| wanted.path != **path)) {
         assert_eq!(after.raw(path), before.raw(path), "{path}");
     }
-    if wishes.iter().all(|wish| wish.value.is_some() && before.raw(&wish.path).is_none()) {
+    if desired.iter().all(|wanted| wanted.value.is_some() && before.raw(&wanted.path).is_none()) {
         assert!(is_inside(original, &next.bytes), "bytes of the user's are gone");
     }
-    let same = after.converge(&wishes, &next.ledger).unwrap();
+    let same = after.converge(&desired, &next.ledger).unwrap();
     assert!(same.changed.is_empty() && same.bytes == next.bytes && same.ledger == next.ledger);
     let ledger = Ledger::parse(&next.ledger.to_text().unwrap()).unwrap();
     assert_eq!(ledger, next.ledger);
@@ -154,7 +154,7 @@ pub fn settings(bytes: &[u8]) -> bool {
 }
 
 /// A value for each of these keys, or for one bit its removal.
-fn wishes(choice: u8) -> Vec<Wish> {
+fn desired(choice: u8) -> Vec<DesiredValue> {
     let removal = (choice & 32 == 0).then(|| json!("v"));
     let all: [(&str, Option<Value>); 5] = [
         ("env.U", Some(json!("u \"\\\u{1}\u{e9}"))),
@@ -164,7 +164,9 @@ fn wishes(choice: u8) -> Vec<Wish> {
         ("env.W", Some(json!(""))),
     ];
     let chosen = all.into_iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1);
-    chosen.map(|(_, (path, value))| Wish { path: KeyPath::parse(path), value, take_over: true }).collect()
+    chosen
+        .map(|(_, (path, value))| DesiredValue { path: KeyPath::parse(path), value, take_over: true })
+        .collect()
 }
 
 fn paths(settings: &Settings) -> Vec<KeyPath> {
@@ -221,20 +223,20 @@ pub fn configurations() -> Vec<Vec<u8>> {
     files.iter().map(|file| file.as_bytes().to_vec()).collect()
 }
 
-/// Three texts, each begun by a line `==`. Who changed nothing gets the other's text; a clean merge holds nobody's
-/// invention: each of its lines is in one of the three; a clean merge of configurations can be read.
+/// Three texts, each begun by a line `==`. An unchanged side takes the other's text; each line of a clean merge is in one
+/// of the three; a clean merge of configurations can be read.
 pub fn merge(bytes: &[u8]) -> bool {
     let texts = std::str::from_utf8(bytes).map(|text| text.splitn(3, "==\n").collect::<Vec<_>>());
-    let Ok([base, ours, theirs]) = texts.as_deref() else { return false };
-    assert_eq!(three_way(base, ours, base), Merged::Clean((*ours).to_owned()));
-    assert_eq!(three_way(base, ours, ours), Merged::Clean((*ours).to_owned()));
-    if !ours.contains('\r')
-        && let Merged::Clean(merged) = three_way(base, ours, theirs)
+    let Ok([base, local, new]) = texts.as_deref() else { return false };
+    assert_eq!(three_way(base, local, base), Merged::Clean((*local).to_owned()));
+    assert_eq!(three_way(base, local, local), Merged::Clean((*local).to_owned()));
+    if !local.contains('\r')
+        && let Merged::Clean(merged) = three_way(base, local, new)
     {
-        let known = |line| [base, ours, theirs].iter().any(|text| text.lines().any(|known| known == line));
+        let known = |line| [base, local, new].iter().any(|text| text.lines().any(|known| known == line));
         assert!(merged.lines().all(known), "{merged:?}");
     }
-    match three_way_yaml(base, ours, theirs) {
+    match three_way_yaml(base, local, new) {
         Merged::Clean(merged) => Doc::parse(&merged).map(|_| true).unwrap(),
         Merged::Conflict(why) => {
             assert!(!why.is_empty());
@@ -253,6 +255,6 @@ pub fn merges() -> Vec<Vec<u8>> {
     ];
     triples
         .iter()
-        .map(|(base, ours, theirs)| [base, "==\n", ours, "==\n", theirs].concat().into_bytes())
+        .map(|(base, local, new)| [base, "==\n", local, "==\n", new].concat().into_bytes())
         .collect()
 }

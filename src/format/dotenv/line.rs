@@ -1,8 +1,8 @@
-//! One line of a `.env` file: which key, which value, or why neither. Knows nothing of the lines around it.
+//! One line of a `.env` file: its key and value, or the reason why it has none. Other lines are not considered.
 
 use std::ops::Range;
 
-/// How a value stands in its line.
+/// How a value is quoted in its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quoting {
     Bare,
@@ -13,29 +13,29 @@ pub enum Quoting {
 /// Why a line has no usable value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flaw<'a> {
-    /// The line itself is at fault.
+    /// The line itself is wrong.
     Here(&'static str),
-    /// This quote opens and does not close on the line.
+    /// This quote is not closed on the line.
     OpenQuote(char),
     /// A backslash at the end of the line.
     Continued,
-    /// `<<WORD`; the text is the word that ends it.
+    /// `<<WORD`, with the word that ends it.
     Heredoc(&'a str),
 }
 
-/// What `read` saw: the key where one can be named, and the value with its place (quotes included) in the line.
+/// The result of `read`: the key if there is one, and the value with its range (quotes included) in the line.
 pub(super) struct Assignment<'a> {
     pub(super) key: Option<&'a str>,
     pub(super) value: Result<(&'a str, Quoting, Range<usize>), Flaw<'a>>,
 }
 
-/// A line without its line end. A CR before the line feed belongs to the line end; so does one at the end of a file.
+/// A line without its line end. A CR before the line feed, or at the end of the file, belongs to the line end.
 pub(super) fn without_end(line: &str) -> &str {
     let line = line.strip_suffix('\n').unwrap_or(line);
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// A name that every shell takes: a letter or `_`, then letters, digits and `_`.
+/// A name that every shell accepts: a letter or `_`, then letters, digits and `_`.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -50,7 +50,7 @@ pub(super) fn placeholder_key(comment: &str) -> Option<&str> {
 /// Reads one line that is neither blank nor a comment and holds no control character but tabs.
 pub(super) fn read(line: &str) -> Assignment<'_> {
     let mut assignment = read_closed(line);
-    // What is wrong with a line matters less than that it swallows the next ones.
+    // That the line swallows the next ones matters more than what else is wrong with it.
     if assignment.value.is_err()
         && let Some(flaw) = left_open(line)
     {
@@ -74,7 +74,7 @@ fn read_closed(line: &str) -> Assignment<'_> {
         return nothing("no key before the =");
     }
     if !is_name(key) {
-        return nothing("what stands before the = is not the name of a variable");
+        return nothing("the text before the = is not the name of a variable");
     }
     if key.len() < name.len() {
         return Assignment {
@@ -113,7 +113,7 @@ fn read_value(raw: &str) -> Result<(&str, Quoting, Range<usize>), &'static str> 
     }
 }
 
-/// Whether nothing but blanks, or blanks and a comment, follows a value. `#` starts a comment only after a blank.
+/// Whether only blanks, or blanks and a comment, follow a value. `#` starts a comment only after a blank.
 fn ends_here(rest: &str) -> bool {
     let after = rest.trim_start_matches([' ', '\t']);
     after.is_empty() || (after.len() < rest.len() && after.starts_with('#'))
@@ -127,7 +127,7 @@ fn literal_in_double_quotes(value: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Refuses what a shell does not take literally outside quotes.
+/// Refuses characters that a shell does not read literally outside quotes.
 fn literal_bare(value: &str) -> Result<(), &'static str> {
     match value.chars().find(|c| "$`\\\"';&|<>(){}".contains(*c)) {
         Some('$' | '`') => Err("$ or ` outside single quotes: a shell would expand it"),
@@ -141,7 +141,7 @@ fn literal_bare(value: &str) -> Result<(), &'static str> {
     }
 }
 
-/// What `line` leaves open for the lines after it, by the rules of a shell: a quote, a continuation, a here-document.
+/// What `line` leaves open for the next lines, by the rules of a shell: a quote, a continuation, a here-document.
 fn left_open(line: &str) -> Option<Flaw<'_>> {
     let mut open = None;
     let mut after_blank = true;

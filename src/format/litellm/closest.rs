@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that is nearest to an unknown one.
 
-/// The candidate that `word` was most likely meant to be, or none that is near enough. Spelling differences in case
-/// and in `-` and `_` count nothing; a swap of two letters counts as one mistake.
+/// The candidate that `word` most likely means, if one is near enough. Differences in case and in `-` and `_` do not
+/// count; a swap of two letters is one mistake.
 pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest(word, candidates).map(|(_, candidate)| candidate)
 }
@@ -23,7 +23,7 @@ pub(super) fn nearest<'a>(
     scored.min()
 }
 
-/// The word as it is compared, and its length in characters.
+/// The form of a word that is compared, and its length in characters.
 fn plain(word: &str) -> (String, usize) {
     let letters =
         word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).take(80);

@@ -1,4 +1,4 @@
-//! The file as a whole: which sections there are, and the checks of each.
+//! The check of the whole file, section by section.
 
 use super::finding::{Report, Severity};
 use super::sections::{GENERAL_SETTINGS, LITELLM_SETTINGS, ROUTER_SETTINGS, TOP, typed, unknown_keys};

@@ -1,19 +1,19 @@
-//! One thing found in a configuration, and the report that collects them.
+//! A finding in a configuration, and the report that collects the findings.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::format::yaml::{Duplicate, Node, Place, Scalar, excerpt};
 
-/// Findings after which nobody reads on.
+/// The most findings that are of use to a reader.
 pub(super) const FINDING_LIMIT: usize = 500;
 
-/// How bad it is.
+/// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// LiteLLM would refuse it, or do something else than it says.
+    /// LiteLLM would refuse the line, or do something else than it says.
     Error,
-    /// It works, or may work, and is worth a look.
+    /// The line works, or may work, and is worth a look.
     Warning,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing found, and where: line and column from 1, the length in characters.
+/// A finding with its place: line and column from 1, the length in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub severity: Severity,
@@ -49,16 +49,16 @@ impl Finding {
     }
 }
 
-/// What is known around the file.
+/// What the caller knows beyond the file.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Context<'a> {
-    /// Names of the variables that LiteLLM will find; without it, references are not followed.
+    /// Names of the variables that LiteLLM will find; `None`: references are not followed.
     pub known_env: Option<&'a BTreeSet<String>>,
     /// A reference to a variable that is not set is an error; otherwise a warning, as at a first installation.
     pub unset_is_error: bool,
 }
 
-/// Text out of the file as a terminal may have it: escapes in quotes can spell control codes.
+/// Text from the file, made safe for a terminal: escapes in quotes can spell control codes.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
@@ -102,10 +102,8 @@ impl<'c> Report<'c> {
 
     pub(super) fn duplicate(&mut self, duplicate: &Duplicate) {
         let Duplicate { key, first, second } = duplicate;
-        let message = format!(
-            "duplicate key {key:?}: it stands on line {} too, and only the last one counts",
-            first.line
-        );
+        let message =
+            format!("duplicate key {key:?}: line {} has it too, and only the last one counts", first.line);
         self.add(Severity::Error, *second, "yaml.duplicate-key", message, None);
     }
 
@@ -121,7 +119,7 @@ impl<'c> Report<'c> {
         if self.findings.len() >= FINDING_LIMIT {
             return;
         }
-        // Two checks may come to the same thing; the first one said it with more knowledge of the place.
+        // Two checks may find one mistake; the first of them knows more about the place.
         if self.findings.iter().any(|known| (known.line, known.column, known.rule) == (line, column, rule)) {
             return;
         }
@@ -129,8 +127,7 @@ impl<'c> Report<'c> {
         self.findings.push(Finding { severity, line, column, len, rule, message, hint });
     }
 
-    /// The name that a scalar stands for, where only a string makes sense; one that YAML takes for something else is
-    /// reported.
+    /// The name that a scalar spells, where only a string makes sense. Reports a scalar that is not a string to YAML.
     pub(super) fn name<'d>(&mut self, node: Node<'d>) -> Option<&'d str> {
         if node.str().is_some() {
             return node.str();
@@ -140,13 +137,13 @@ impl<'c> Report<'c> {
                 let message = format!("{written} is not text to YAML but {}", meaning(node));
                 self.error(node, "yaml.not-text", message, Some(format!("put it in quotes: \"{written}\"")));
             }
-            None => self.error(node, "yaml.not-text", "a name must stand here", None),
+            None => self.error(node, "yaml.not-text", "a name is needed here", None),
         }
         None
     }
 }
 
-/// What a scalar that is no string means.
+/// The meaning of a scalar that is not a string.
 pub(super) fn meaning(node: Node<'_>) -> String {
     match node.scalar() {
         Some(Scalar::Bool(truth)) => format!("the truth value {truth}"),

@@ -1,7 +1,7 @@
-//! The names that LiteLLM 1.106 knows: data, read off the program itself, one list for each place of a configuration.
+//! The names that LiteLLM 1.106 knows, taken from its source: one list for each part of a configuration.
 //!
-//! A name that is missing here because a later LiteLLM brought it gives a warning, not an error, wherever LiteLLM takes
-//! open-ended names; the closed lists are those where it ignores everything else.
+//! A name that only a later LiteLLM knows gives a warning, not an error, where LiteLLM accepts any name. The closed lists
+//! are those where it ignores every other name.
 
 /// The names of a list.
 pub(super) fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
@@ -228,7 +228,7 @@ pub(super) const PARAMS: &str = "\
     vertex_location vertex_project voice wandb_api_key watsonx_region_name weave_project_id web_search_options \
     weight";
 
-/// What can stand before the first / of a model.
+/// The part of a model before its first /.
 pub(super) const PROVIDERS: &str = "\
     a2a a2a_agent ai21 ai21_chat aiml aiohttp_openai amazon_nova anthropic anthropic_text apertis assemblyai \
     auto_router aws_polly aws_textract azure azure_ai azure_speech azure_text baseten bedrock bedrock_mantle \
@@ -271,7 +271,7 @@ pub(super) const ALLOWED_FAILS: &str = "\
     ContentPolicyViolationErrorAllowedFails InternalServerErrorAllowedFails NotFoundErrorAllowedFails \
     RateLimitErrorAllowedFails ServiceUnavailableErrorAllowedFails TimeoutErrorAllowedFails";
 
-/// `callbacks` and their like.
+/// `callbacks`, `success_callback` and similar lists.
 pub(super) const CALLBACKS: &str = "\
     agentops anthropic_cache_control_hook aporia_prompt_injection argilla arize arize_phoenix athina aws_sqs \
     azure_content_safety azure_sentinel azure_storage batch_redis_requests bitbucket braintrust cache \

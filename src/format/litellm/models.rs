@@ -8,7 +8,7 @@ use super::keys::{FAMILIES, PROVIDERS, knows, names};
 use super::sections::{LITELLM_PARAMS, MODEL_ENTRY, typed, unknown_keys};
 use crate::format::yaml::{Node, Scalar};
 
-/// The names that can be called, and whether there may be others that this file does not tell.
+/// The names that can be called, and whether there may be others that are not in this file.
 pub(super) struct Served {
     pub(super) names: BTreeSet<String>,
     pub(super) open_ended: bool,
@@ -137,7 +137,12 @@ fn provider(at: Node<'_>, route: &str, params: Node<'_>, report: &mut Report<'_>
         report.error(at, "models.no-route", format!("{route:?} names a provider and no model"), None);
     } else if !knows(PROVIDERS, provider) {
         let hint = closest(provider, names(PROVIDERS)).map(|near| format!("did you mean {near}/{rest}?"));
-        report.error(at, "models.unknown-provider", format!("{provider:?} is no provider: {dropped}"), hint);
+        report.error(
+            at,
+            "models.unknown-provider",
+            format!("{provider:?} is not a provider: {dropped}"),
+            hint,
+        );
     }
 }
 

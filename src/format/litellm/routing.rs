@@ -1,4 +1,4 @@
-//! Aliases, fallbacks, strategies and callbacks: every name must lead somewhere.
+//! Aliases, fallbacks, strategies and callbacks: every name must exist.
 
 use super::closest::closest;
 use super::finding::Report;
@@ -36,7 +36,7 @@ pub(super) fn check(root: Node<'_>, served: &Served, report: &mut Report<'_>) {
     }
 }
 
-/// What a name can lead to.
+/// The models and aliases that a name can mean.
 struct Callable<'a, 'd> {
     served: &'a Served,
     aliases: Option<Node<'d>>,
@@ -70,7 +70,7 @@ impl Callable<'_, '_> {
                 report.error(
                     target,
                     "routing.alias-to-list",
-                    "an alias stands for one model, not for a list",
+                    "an alias names one model, not a list",
                     Some(hint),
                 );
                 continue;
@@ -81,7 +81,7 @@ impl Callable<'_, '_> {
             };
             match target {
                 Some(target) if key.str().is_some_and(|name| target.str() == Some(name)) => {
-                    report.error(target, "routing.alias", "an alias for itself leads nowhere", None);
+                    report.error(target, "routing.alias", "this alias names itself", None);
                 }
                 Some(target) => self.must_be_served(target, report),
                 None => report.error(
@@ -94,9 +94,9 @@ impl Callable<'_, '_> {
         }
     }
 
-    /// Aliases are looked up once: an alias of an alias is not found.
+    /// LiteLLM looks an alias up once: it does not find an alias of an alias.
     fn must_be_served(&self, target: Node<'_>, report: &mut Report<'_>) {
-        Callable { served: self.served, aliases: None }.must_have(target, "the alias leads to", report);
+        Callable { served: self.served, aliases: None }.must_have(target, "the alias names", report);
     }
 
     /// A list of mappings, each from one model to the list of its substitutes.
@@ -161,7 +161,7 @@ fn strategy(router: Node<'_>, report: &mut Report<'_>) {
         let near = closest(strategy, names(STRATEGIES)).map(|near| format!("did you mean {near}?"));
         let hint =
             near.or_else(|| Some(format!("one of: {}", names(STRATEGIES).collect::<Vec<_>>().join(", "))));
-        report.error(at, "routing.strategy", format!("{strategy:?} is no routing strategy"), hint);
+        report.error(at, "routing.strategy", format!("{strategy:?} is not a routing strategy"), hint);
     }
 }
 
@@ -203,12 +203,12 @@ fn callbacks(settings: Node<'_>, report: &mut Report<'_>) {
         let items: Vec<_> = list.seq().map_or_else(|| vec![list], Iterator::collect);
         for item in items {
             let Some(name) = item.str() else { continue };
-            // A dotted name is an object of the user's own module.
+            // A dotted name is an object in a module of the user.
             if name.contains('.') || name.starts_with("os.environ/") || knows(CALLBACKS, name) {
                 continue;
             }
             let hint = closest(name, names(CALLBACKS)).map(|near| format!("did you mean {near}?"));
-            report.error(item, "settings.callback", format!("{name:?} is no callback of LiteLLM"), hint);
+            report.error(item, "settings.callback", format!("{name:?} is not a callback of LiteLLM"), hint);
         }
     }
 }
@@ -221,7 +221,7 @@ fn cache(settings: Node<'_>, report: &mut Report<'_>) {
         && !knows(CACHES, kind)
     {
         let hint = Some(format!("one of: {}", names(CACHES).collect::<Vec<_>>().join(", ")));
-        report.error(at, "settings.cache", format!("{kind:?} is no kind of cache"), hint);
+        report.error(at, "settings.cache", format!("{kind:?} is not a kind of cache"), hint);
     }
     if settings.get("cache").is_none() {
         let hint = Some("cache: true".to_owned());

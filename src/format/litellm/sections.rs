@@ -5,12 +5,12 @@ use super::finding::Report;
 use super::keys::{GENERAL, MODEL, PARAMS, ROUTER, SETTINGS, TOP_LEVEL, knows, names};
 use crate::format::yaml::{Node, Scalar};
 
-/// A place of the configuration that has keys of its own.
+/// A part of the configuration that has keys of its own.
 pub(super) struct Section {
-    /// As a message names it.
+    /// Its name in messages.
     pub(super) name: &'static str,
     keys: &'static str,
-    /// LiteLLM looks at no other key, so an unknown one is always an error.
+    /// LiteLLM reads no other key, so an unknown one is always an error.
     closed: bool,
 }
 
@@ -23,23 +23,23 @@ pub(super) const ROUTER_SETTINGS: Section = Section { name: "router_settings", k
 pub(super) const MODEL_ENTRY: Section = Section { name: "an entry of model_list", keys: MODEL, closed: true };
 pub(super) const LITELLM_PARAMS: Section = Section { name: "litellm_params", keys: PARAMS, closed: false };
 
-/// Keys that people write although LiteLLM has nothing of the kind anywhere, and what does the job.
+/// Keys that people write although LiteLLM does not have them, and what does the job.
 const NOWHERE: [(&str, &str); 12] = [
     ("port", "the port is given on the command line: litellm --port 4000"),
     ("host", "the address is given on the command line: litellm --host 127.0.0.1"),
-    ("ui", "there is no such setting; the admin page needs a database and is then at /ui"),
+    ("ui", "LiteLLM has no such setting; the admin page needs a database and is then at /ui"),
     ("proxy", "a proxy is taken from the environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY in .env"),
     ("proxies", "a proxy is taken from the environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY in .env"),
     ("https_proxy", "a proxy is taken from the environment: HTTPS_PROXY in .env"),
     ("http_proxy", "a proxy is taken from the environment: HTTP_PROXY in .env"),
     ("no_proxy", "a proxy is taken from the environment: NO_PROXY in .env"),
     ("custom_headers", "headers for a model go into its litellm_params: extra_headers"),
-    ("telemetry", "there is no such setting any more"),
+    ("telemetry", "LiteLLM has removed this setting"),
     ("priority", "it has no effect; deployments are ordered with order or weight in litellm_params"),
     ("log_level", "the level is taken from the environment: LITELLM_LOG=INFO in .env"),
 ];
 
-/// Keys that hold a whole number, a number or a truth value wherever they stand in a section.
+/// Keys that hold a whole number, a number or a truth value in every section.
 const WHOLE: &str =
     "num_retries max_retries allowed_fails rpm tpm max_parallel_requests max_fallbacks max_tokens";
 const NUMBER: &str =
@@ -76,7 +76,7 @@ pub(super) fn unknown_keys(map: Node<'_>, section: &Section, report: &mut Report
         } else {
             let near = nearest(name, names(keys));
             let hint = near.map(|(_, near)| format!("did you mean {near}?"));
-            // Where LiteLLM takes open-ended names, only what is all but a known one is surely a slip.
+            // Where LiteLLM accepts any name, only one that is very close to a known name is certainly a slip.
             let slip = near.is_some_and(|(mistakes, _)| mistakes <= if name.len() < 6 { 1 } else { 2 });
             if *closed || slip {
                 let message = format!("{here} has no key {name:?}; LiteLLM would ignore it");
@@ -89,12 +89,12 @@ pub(super) fn unknown_keys(map: Node<'_>, section: &Section, report: &mut Report
     }
 }
 
-/// Prices have hundreds of names of one form.
+/// Whether the name has the form of LiteLLM's hundreds of prices.
 fn is_price(name: &str) -> bool {
     name.contains("cost_per_") || name.starts_with("cache_creation_") || name.starts_with("cache_read_")
 }
 
-/// Where a key of this name belongs; beside `litellm_params` that is most likely there.
+/// The sections that have a key of this name. For a key beside `litellm_params` that is most likely `litellm_params`.
 fn home_of(name: &str, here: &Section) -> Option<String> {
     if here.keys == MODEL && knows(PARAMS, name) {
         return Some(LITELLM_PARAMS.name.to_owned());

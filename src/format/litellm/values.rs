@@ -1,5 +1,5 @@
-//! Every scalar of the file: references that will not be followed, secrets that do not belong here, text that YAML takes
-//! for something else.
+//! Every scalar of the file: references that LiteLLM does not follow, secrets that do not belong here, text that YAML
+//! reads as something else.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use crate::domain::secret::looks_secret;
 use crate::format::dotenv::{is_name, is_placeholder};
 use crate::format::yaml::{Node, Scalar, names_a_secret};
 
-/// Keys whose value is text wherever they stand, and that people write without quotes.
+/// Keys whose value is text in every section, and that people write without quotes.
 const TEXT: &str = "model api_base api_version base_url organization vertex_project vertex_location vertex_credentials \
     aws_region_name region_name custom_llm_provider database_url base_model api_key master_key";
 
-/// Values of secret-looking keys that are no secret: what servers without authentication are given.
+/// Values of secret-looking keys that are not secrets: people write them for servers without authentication.
 const NO_SECRET: &str =
     "none null empty dummy not-needed not_needed na n/a anything fake fake-key no-key ollama";
 
@@ -45,8 +45,8 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) {
     });
 }
 
-/// Calls `visit` with every scalar value and the key it stands under (in a list, that of the list). What an alias names
-/// is visited once, where it stands.
+/// Calls `visit` with every scalar value and its key (in a list, the key of the list). The target of an alias is visited
+/// once, in its own place.
 pub(super) fn each_scalar<'d>(root: Option<Node<'d>>, visit: &mut dyn FnMut(Option<Node<'d>>, Node<'d>)) {
     let mut waiting: Vec<(Option<Node<'d>>, Node<'d>)> = root.map(|root| (None, root)).into_iter().collect();
     while let Some((key, node)) = waiting.pop() {
@@ -131,7 +131,7 @@ fn follow(at: Node<'_>, text: &str, own: &BTreeSet<&str>, report: &mut Report<'_
     );
 }
 
-/// Secrets belong in .env: this file is readable to others and is copied around.
+/// Secrets belong in .env: other users can read this file, and it is copied around.
 fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
     if text.starts_with("os.environ") || text.contains("${") {
         return;
@@ -146,7 +146,7 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
         || text.starts_with("CHANGE_ME")
         || (text.starts_with('<') && text.ends_with('>'));
     if unfilled {
-        return report.error(at, "value.placeholder", "a placeholder that nobody has filled in", None);
+        return report.error(at, "value.placeholder", "a placeholder that is not filled in", None);
     }
     if key == "vertex_credentials" && !text.starts_with('{') {
         if !text.contains(['/', '\\', '.']) {
@@ -161,9 +161,9 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
         return;
     }
     if is_secret(key, text) {
-        report.error(at, "secret.in-file", "a secret stands in this file", hint);
+        report.error(at, "secret.in-file", "this value is a secret", hint);
     } else if has_password(text) {
-        report.error(at, "secret.in-file", "a password stands in this URL", hint);
+        report.error(at, "secret.in-file", "this URL has a password", hint);
     }
 }
 
@@ -184,12 +184,12 @@ fn has_password(text: &str) -> bool {
         .is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// A plain scalar that YAML 1.1 takes for something else than it looks like.
+/// Reports a plain scalar that YAML 1.1 reads as something else than it looks like.
 fn inferred(value: Node<'_>, key: &str, report: &mut Report<'_>) {
     let Some(written) = value.written().filter(|_| value.is_plain()) else { return };
     let text_expected = knows(TEXT, key) && !matches!(value.scalar(), Some(Scalar::Null));
     let hint = Some(format!("put it in quotes: \"{written}\""));
-    // Names of models have told it already.
+    // For names of models this is reported already.
     if text_expected && key != "model" && key != "api_base" {
         return report.error(
             value,

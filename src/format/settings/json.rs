@@ -1,4 +1,4 @@
-//! JSON with comments and trailing commas, read for its places: where each member of the two outer levels stands.
+//! JSON with comments and trailing commas, read for the places of the members in its two outer levels.
 //!
 //! Promises: strict in everything else (no single quotes, no bare names, no raw control characters, no NaN); bounded
 //! depth, so no input exhausts the stack; numbers and strings are never converted, only their places are kept.
@@ -13,7 +13,7 @@ use super::problem::Problem;
 /// Deeper than any settings file, shallower than any stack.
 const DEPTH_LIMIT: usize = 200;
 
-/// A value by its place. `members` is filled in for the objects of the levels that were asked for.
+/// The place of a value. `members` is filled in for objects of the requested levels.
 pub(super) struct Node {
     pub(super) span: Range<usize>,
     pub(super) members: Option<Vec<Member>>,
@@ -49,7 +49,7 @@ pub(super) fn read(text: &str, levels: usize) -> Result<Node, Problem> {
     }
 }
 
-/// `raw`, a value that `read` accepted, without comments and trailing commas: what a plain JSON reader takes.
+/// `raw`, a value that `read` accepted, without comments and trailing commas, for a plain JSON reader.
 pub(super) fn without_extras(raw: &str) -> String {
     let mut plain = String::with_capacity(raw.len());
     let mut reader = Reader { text: raw, at: 0, depth: 0 };
@@ -125,7 +125,7 @@ impl Reader<'_> {
         let len = if rest.starts_with("//") {
             let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
             let line = line.strip_suffix('\r').unwrap_or(line);
-            // Readers differ on whether a lone CR ends the comment; so nobody can say what the file means.
+            // Readers differ on whether a lone CR ends the comment, and so on what the file means.
             if line.contains('\r') {
                 return Err(self.problem("a carriage return inside this comment"));
             }
@@ -169,7 +169,7 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// Stands after the `{`.
+    /// Reads on after the `{`.
     fn object(&mut self, levels: usize, keep: bool) -> Result<Vec<Member>, Problem> {
         let mut members = Vec::new();
         loop {
@@ -200,7 +200,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Stands after the `[`.
+    /// Reads on after the `[`.
     fn array(&mut self) -> Result<(), Problem> {
         loop {
             self.skip_blank()?;
@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes the comma after a value, which may be missing only before `close`.
+    /// Reads the comma after a value. It may be missing only before `close`.
     fn comma(&mut self, close: u8) -> Result<Option<usize>, Problem> {
         self.skip_blank()?;
         match self.peek() {
@@ -229,8 +229,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes a string and gives its text; where an escape names half of a surrogate pair, which JavaScript accepts and
-    /// no Rust string can hold, the JSON text itself.
+    /// Reads a string. If an escape names half of a surrogate pair, which JavaScript accepts and no Rust string can
+    /// hold, the result is the JSON text itself.
     fn string(&mut self) -> Result<String, Problem> {
         let start = self.at;
         self.at += 1;
@@ -255,7 +255,7 @@ impl Reader<'_> {
         let len = match rest.first() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u') if rest.len() > 4 && rest[1..5].iter().all(u8::is_ascii_hexdigit) => 6,
-            _ => return Err(self.problem("not an escape of JSON")),
+            _ => return Err(self.problem("not a JSON escape")),
         };
         self.at += len;
         Ok(())
@@ -278,7 +278,7 @@ impl Reader<'_> {
         }
         match good {
             true => Ok(()),
-            false => Err(Problem::at(self.text, start, "not a number of JSON")),
+            false => Err(Problem::at(self.text, start, "not a JSON number")),
         }
     }
 
@@ -294,11 +294,7 @@ impl Reader<'_> {
         let rest = &self.text[self.at..];
         let len = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
         if !matches!(&rest[..len], "true" | "false" | "null") {
-            let why = if rest.is_empty() {
-                "the file ends where a value should stand"
-            } else {
-                "not a value of JSON"
-            };
+            let why = if rest.is_empty() { "the file ends before the value" } else { "not a JSON value" };
             return Err(self.problem(why));
         }
         self.at += len;

@@ -1,8 +1,8 @@
-//! What of a settings file is ours, what stood there before, and how to bring the file to the next set of keys.
+//! Which keys of a settings file are gwinstall's, which values they had before, and the change to the next set of keys.
 //!
-//! Exactness without a stack of undo records: as long as the file holds the very bytes that we wrote, the next text is
-//! made from the original again, so the ledger always leads back to the original in one step, however many installs lay
-//! in between. Once somebody else has written the file, only single keys are compared and changed.
+//! Exact without a stack of undo records: while the file still has the bytes that gwinstall wrote, the next text is made
+//! from the original again, so the ledger always leads back to the original in one step, after any number of installs.
+//! Once another program has written the file, only single keys are compared and changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,30 +16,31 @@ use crate::domain::Sha256;
 
 const SCHEMA: u32 = 1;
 
-/// A key that should hold a value of ours.
+/// The value that a key is to have.
 #[derive(Clone, PartialEq)]
-pub struct Wish {
+pub struct DesiredValue {
     pub path: KeyPath,
-    /// `None`: the key must not be there.
+    /// `None`: the key must be absent.
     pub value: Option<Value>,
-    /// Replace a value that is not ours; without it that value stays and is reported.
+    /// Replace a foreign value. Without it that value stays and is reported.
     pub take_over: bool,
 }
 
-impl fmt::Debug for Wish {
+impl fmt::Debug for DesiredValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}=…", self.path)
     }
 }
 
-/// What we must remember between two changes of the file. Holds the values that we replaced: private, mode 0600.
+/// What gwinstall remembers between two changes of the file. It holds the values that gwinstall replaced, so the file of
+/// the ledger is private (mode 0600).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     schema: u32,
-    /// There was no settings file before ours.
+    /// gwinstall made the settings file.
     #[serde(default)]
     file_created: bool,
-    /// There was no `env` before ours.
+    /// gwinstall added `env`.
     #[serde(default)]
     env_created: bool,
     #[serde(default)]
@@ -48,16 +49,16 @@ pub struct Ledger {
     exact: Option<Exact>,
 }
 
-/// One key of ours.
+/// One of gwinstall's keys.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
-    /// The JSON text that stood there; absent if there was no such key.
+    /// The JSON text that gwinstall replaced; `None` if the key is new.
     before: Option<String>,
-    /// Of the value that we set, in canonical form; absent if we removed the key.
+    /// Of the value that gwinstall set, in canonical form; `None` if gwinstall removed the key.
     set: Option<Sha256>,
 }
 
-/// The way back from the bytes that we wrote last to those without us.
+/// The way back from the bytes that gwinstall wrote last to the original.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Exact {
     written: Sha256,
@@ -78,8 +79,8 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Reads what `to_text` wrote. A newer schema is refused: undoing by a record that we half understand would lose
-    /// somebody's settings.
+    /// Reads what `to_text` wrote. Refuses a newer schema: to undo by a half understood record would lose settings of the
+    /// user.
     pub fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Head {
@@ -96,7 +97,7 @@ impl Ledger {
         serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|error| describe(&error))
     }
 
-    /// For keys of ours whose ledger was lost: those of `paths` that are there, as they are, with nothing before them.
+    /// A substitute for a lost ledger: the keys of `paths` that are there, with their present values and none before.
     pub fn of_orphans(settings: &Settings, paths: &[KeyPath]) -> Self {
         let held = |path: &KeyPath| {
             let set = Some(fingerprint(&settings.get(path)?));
@@ -106,7 +107,7 @@ impl Ledger {
         Self { file_created: true, env_created: true, keys, ..Self::default() }
     }
 
-    /// Our keys, in the order of their names.
+    /// gwinstall's keys, in the order of their names.
     pub fn paths(&self) -> impl Iterator<Item = &KeyPath> {
         self.keys.keys()
     }
@@ -116,128 +117,135 @@ impl Ledger {
     }
 }
 
-/// Where it went wrong, without the text around it: that may be a secret.
+/// The place of the error, without the text around it, which may be a secret.
 fn describe(error: &serde_json::Error) -> String {
     format!("line {}, column {}: not a record of settings keys", error.line(), error.column())
 }
 
-/// What `converge` comes to. Nothing is written yet.
+/// The result of `converge`. Nothing is written yet.
 pub struct Converged {
-    /// The file to write, if `changed` is not empty.
+    /// The file to write if `changed` is not empty.
     pub bytes: Vec<u8>,
     pub ledger: Ledger,
-    /// Keys that differ from the file as it is.
+    /// Keys that differ from the present file.
     pub changed: Vec<KeyPath>,
-    /// Keys that stay as somebody else set them, against the wishes or in spite of the undoing.
+    /// Keys whose foreign value stays, although another was desired or gwinstall's is withdrawn.
     pub kept: Vec<KeyPath>,
-    /// The file was made by us and says nothing any more.
+    /// gwinstall made the file, and now it is empty.
     pub remove_file: bool,
 }
 
-/// How a key of the file relates to us.
+/// Who set the value of a key.
 #[derive(PartialEq)]
 enum Owner {
-    Ours,
-    Foreign,
-    Nobody,
+    Gwinstall,
+    Other,
+    /// The file does not have the key.
+    Absent,
 }
 
 impl Settings {
-    /// The wished keys that hold a value which is neither ours nor the wished one.
-    pub fn foreign(&self, wishes: &[Wish], ledger: &Ledger) -> Vec<KeyPath> {
-        let foreign = wishes
+    /// The desired keys that hold a foreign value other than the desired one.
+    pub fn foreign(&self, desired: &[DesiredValue], ledger: &Ledger) -> Vec<KeyPath> {
+        let foreign = desired
             .iter()
-            .filter(|wish| self.owner(&wish.path, ledger) == Owner::Foreign && !self.grants(wish));
-        foreign.map(|wish| wish.path.clone()).collect()
+            .filter(|key| self.owner(&key.path, ledger) == Owner::Other && !self.satisfies(key));
+        foreign.map(|key| key.path.clone()).collect()
     }
 
-    /// The text and ledger in which exactly the wished keys are ours. Keys of ours that are no longer wished go back
-    /// to what they were, unless somebody changed them since.
-    pub fn converge(&self, wishes: &[Wish], ledger: &Ledger) -> Result<Converged, Problem> {
+    /// The text and ledger in which exactly the desired keys are gwinstall's. A key that is no longer desired gets the
+    /// value that it had before gwinstall, unless another program changed it since.
+    pub fn converge(&self, desired: &[DesiredValue], ledger: &Ledger) -> Result<Converged, Problem> {
         let file_created = ledger.file_created || self.absent;
         let mut next = Ledger { exact: None, file_created, ..ledger.clone() };
-        let mut turn = Turn::default();
-        for wish in wishes {
-            self.weigh_wish(wish, ledger, &mut next, &mut turn);
+        let mut pending = PendingChanges::default();
+        for key in desired {
+            self.reconcile(key, ledger, &mut next, &mut pending);
         }
         for (path, held) in &ledger.keys {
-            if !wishes.iter().any(|wish| wish.path == *path) {
-                self.weigh_release(path, held, ledger, &mut next, &mut turn);
+            if !desired.iter().any(|key| key.path == *path) {
+                self.release(path, held, ledger, &mut next, &mut pending);
             }
         }
-        let changed: Vec<KeyPath> = turn.targets.iter().map(|(path, _)| path.clone()).collect();
+        let changed: Vec<KeyPath> = pending.targets.iter().map(|(path, _)| path.clone()).collect();
         if changed.is_empty() {
             let as_it_is = || Sha256::of(&self.bytes());
             let untouched = || Exact { written: as_it_is(), original: as_it_is(), splices: Vec::new() };
             next.exact = if ledger.is_empty() { Some(untouched()) } else { ledger.exact.clone() };
-            return Ok(self.outcome(self.bytes(), next, changed, turn.kept));
+            return Ok(self.outcome(self.bytes(), next, changed, pending.kept));
         }
         let draft = match self.original(ledger) {
-            Some(original) => self.rebuilt(original, wishes, &mut next)?,
-            None => self.patched(&turn, ledger, &mut next)?,
+            Some(original) => self.rebuilt(original, desired, &mut next)?,
+            None => self.patched(&pending, ledger, &mut next)?,
         };
-        self.prove(&draft.settings, &turn, |path| {
-            ledger.keys.contains_key(path) || wishes.iter().any(|wish| wish.path == *path)
+        self.prove(&draft.settings, &pending, |path| {
+            ledger.keys.contains_key(path) || desired.iter().any(|key| key.path == *path)
         })?;
         let bytes = draft.settings.bytes();
-        Ok(draft.settings.outcome(bytes, next, changed, turn.kept))
+        Ok(draft.settings.outcome(bytes, next, changed, pending.kept))
     }
 
-    /// Decides what one wish means for the file and the ledger.
-    fn weigh_wish(&self, wish: &Wish, ledger: &Ledger, next: &mut Ledger, turn: &mut Turn) {
-        let Wish { path, value, take_over } = wish;
+    /// Decides what one desired value changes in the file and the ledger.
+    fn reconcile(
+        &self,
+        key: &DesiredValue,
+        ledger: &Ledger,
+        next: &mut Ledger,
+        pending: &mut PendingChanges,
+    ) {
+        let DesiredValue { path, value, take_over } = key;
         let owner = self.owner(path, ledger);
-        let granted = self.grants(wish);
-        if owner == Owner::Foreign && !granted && !take_over {
-            turn.kept.push(path.clone());
+        let satisfied = self.satisfies(key);
+        if owner == Owner::Other && !satisfied && !take_over {
+            pending.kept.push(path.clone());
             return;
         }
-        // What somebody put over our value is what a later undo owes them.
-        let replaces = !ledger.keys.contains_key(path) || (owner == Owner::Foreign && !granted);
+        // A later undo has to give back what another program wrote over gwinstall's value.
+        let replaces = !ledger.keys.contains_key(path) || (owner == Owner::Other && !satisfied);
         let before = match (replaces, ledger.keys.get(path)) {
             (false, Some(held)) => held.before.clone(),
             _ => self.raw(path).map(str::to_owned),
         };
         next.keys.insert(path.clone(), Held { before, set: value.as_ref().map(fingerprint) });
-        if !granted {
-            turn.targets.push((path.clone(), value.as_ref().map(json_text)));
+        if !satisfied {
+            pending.targets.push((path.clone(), value.as_ref().map(json_text)));
         }
     }
 
-    /// Decides what happens to a key of ours that is no longer wished.
-    fn weigh_release(
+    /// Decides what happens to a key that is no longer desired.
+    fn release(
         &self,
         path: &KeyPath,
         held: &Held,
         ledger: &Ledger,
         next: &mut Ledger,
-        turn: &mut Turn,
+        pending: &mut PendingChanges,
     ) {
         next.keys.remove(path);
         match self.owner(path, ledger) {
-            Owner::Ours if self.raw(path) != held.before.as_deref() => {
-                turn.targets.push((path.clone(), held.before.clone()));
+            Owner::Gwinstall if self.raw(path) != held.before.as_deref() => {
+                pending.targets.push((path.clone(), held.before.clone()));
             }
-            Owner::Ours => {}
-            Owner::Foreign | Owner::Nobody => turn.kept.push(path.clone()),
+            Owner::Gwinstall => {}
+            Owner::Other | Owner::Absent => pending.kept.push(path.clone()),
         }
     }
 
     fn owner(&self, path: &KeyPath, ledger: &Ledger) -> Owner {
         let today = self.get(path).as_ref().map(fingerprint);
         match (ledger.keys.get(path), today) {
-            (Some(held), today) if held.set == today => Owner::Ours,
-            (_, None) => Owner::Nobody,
-            (_, Some(_)) => Owner::Foreign,
+            (Some(held), today) if held.set == today => Owner::Gwinstall,
+            (_, None) => Owner::Absent,
+            (_, Some(_)) => Owner::Other,
         }
     }
 
-    /// Whether the file already holds what is wished.
-    fn grants(&self, wish: &Wish) -> bool {
-        self.get(&wish.path).as_ref().map(fingerprint) == wish.value.as_ref().map(fingerprint)
+    /// Whether the file already has the desired value.
+    fn satisfies(&self, key: &DesiredValue) -> bool {
+        self.get(&key.path).as_ref().map(fingerprint) == key.value.as_ref().map(fingerprint)
     }
 
-    /// The file without us, if today's bytes are the ones we wrote, or if there is nothing of ours in it yet.
+    /// The file without gwinstall's keys, if gwinstall wrote its present bytes or has no key in it.
     fn original(&self, ledger: &Ledger) -> Option<Self> {
         let text = match &ledger.exact {
             _ if ledger.is_empty() => self.text.clone(),
@@ -252,18 +260,18 @@ impl Settings {
         proven.then_some(original)
     }
 
-    /// All our keys put into the original anew, with the way back.
-    fn rebuilt(&self, original: Self, wishes: &[Wish], next: &mut Ledger) -> Result<Draft, Problem> {
+    /// All of gwinstall's keys put into the original, with the way back.
+    fn rebuilt(&self, original: Self, desired: &[DesiredValue], next: &mut Ledger) -> Result<Draft, Problem> {
         let before = Sha256::of(&original.bytes());
         let mut draft = Draft::new(original);
-        for wish in wishes.iter().filter(|wish| next.keys.contains_key(&wish.path)) {
-            if draft.settings.grants(wish) {
+        for key in desired.iter().filter(|key| next.keys.contains_key(&key.path)) {
+            if draft.settings.satisfies(key) {
                 continue;
             }
-            match (&wish.value, self.raw(&wish.path).filter(|_| self.grants(wish))) {
-                (Some(_), Some(raw)) => draft.set(&wish.path, raw)?,
-                (Some(value), None) => draft.set(&wish.path, &json_text(value))?,
-                (None, _) => draft.remove(&wish.path, false)?,
+            match (&key.value, self.raw(&key.path).filter(|_| self.satisfies(key))) {
+                (Some(_), Some(raw)) => draft.set(&key.path, raw)?,
+                (Some(value), None) => draft.set(&key.path, &json_text(value))?,
+                (None, _) => draft.remove(&key.path, false)?,
             }
         }
         next.env_created = draft.env_created;
@@ -272,10 +280,15 @@ impl Settings {
         Ok(draft)
     }
 
-    /// Only what has to change, put into the file as somebody else left it.
-    fn patched(&self, turn: &Turn, ledger: &Ledger, next: &mut Ledger) -> Result<Draft, Problem> {
+    /// Only the pending changes, put into the present file.
+    fn patched(
+        &self,
+        pending: &PendingChanges,
+        ledger: &Ledger,
+        next: &mut Ledger,
+    ) -> Result<Draft, Problem> {
         let mut draft = Draft::new(Self::read(self.bom, self.text.clone())?);
-        for (path, target) in &turn.targets {
+        for (path, target) in &pending.targets {
             match target {
                 Some(raw) => draft.set(path, raw)?,
                 None => draft.remove(path, ledger.env_created)?,
@@ -285,26 +298,31 @@ impl Settings {
         Ok(draft)
     }
 
-    /// Refuses a result that is not the file of today with exactly the targets changed. No layout is known for which
-    /// this fails; it stands here because the file is not ours.
-    fn prove(&self, after: &Self, turn: &Turn, touched: impl Fn(&KeyPath) -> bool) -> Result<(), Problem> {
+    /// Refuses a result that differs from the present file in more than the pending changes. No layout is known for which
+    /// this fails; it is a safeguard, because the file is the user's.
+    fn prove(
+        &self,
+        after: &Self,
+        pending: &PendingChanges,
+        touched: impl Fn(&KeyPath) -> bool,
+    ) -> Result<(), Problem> {
         let others = |settings: &Self| -> Vec<(KeyPath, String)> {
             let paths = settings.paths().filter(|path| !touched(path));
             paths.map(|path| (path.clone(), settings.raw(&path).unwrap_or_default().to_owned())).collect()
         };
-        let meant = |path: &KeyPath| match turn.targets.iter().find(|(target, _)| target == path) {
+        let meant = |path: &KeyPath| match pending.targets.iter().find(|(target, _)| target == path) {
             Some((_, raw)) => raw.as_deref().map(value_of),
             None => self.get(path),
         };
-        let mut ours =
-            self.paths().chain(after.paths()).chain(turn.targets.iter().map(|(path, _)| path.clone()));
-        if others(self) == others(after) && ours.all(|path| after.get(&path) == meant(&path)) {
+        let mut paths =
+            self.paths().chain(after.paths()).chain(pending.targets.iter().map(|(path, _)| path.clone()));
+        if others(self) == others(after) && paths.all(|path| after.get(&path) == meant(&path)) {
             return Ok(());
         }
         Err(Problem { line: 1, column: 1, why: "this layout cannot be edited safely".to_owned() })
     }
 
-    /// Every member of the two levels except `env` itself.
+    /// Every member of the two levels, without `env` itself.
     fn paths(&self) -> impl Iterator<Item = KeyPath> {
         let top = self
             .members()
@@ -330,20 +348,20 @@ impl Settings {
     }
 }
 
-/// What one call of `converge` decided.
+/// What one call of `converge` has to change.
 #[derive(Default)]
-struct Turn {
-    /// Keys to change, each with its JSON text to be; without one it goes.
+struct PendingChanges {
+    /// Keys to change, each with its new JSON text, or none to remove it.
     targets: Vec<(KeyPath, Option<String>)>,
     kept: Vec<KeyPath>,
 }
 
-/// A value independent of how it is spelled. Of a secret only this is remembered.
+/// The hash of a value in canonical spelling. The ledger holds nothing else of a secret.
 fn fingerprint(value: &Value) -> Sha256 {
     Sha256::of(value.to_string().as_bytes())
 }
 
-/// A value of ours as JSON text on one line, spaced as people write it.
+/// A value as JSON text on one line, spaced as people write it.
 fn json_text(value: &Value) -> String {
     match value {
         Value::Object(members) => {

@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a settings file cannot be used, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Both counted from 1, the column in characters.
+    /// Line and column are counted from 1, the column in characters.
     pub line: usize,
     pub column: usize,
     pub why: String,

@@ -1,7 +1,7 @@
-//! Where the bytes go: one change of one key as replacements in the text, in the style that the file already has.
+//! One change of one key as replacements in the text, in the style that the file already has.
 //!
 //! Promises: a member that is not changed keeps its bytes and its comments; an object on one line stays on one line; new
-//! members take the indentation, line end and spacing of their neighbours; a text that would not parse never comes out.
+//! members take the indentation, line end and spacing of their neighbours; the result always parses.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{self, Member, Node};
 use super::{KeyPath, Problem, Settings};
 
-/// One replacement that was made: at byte `at` of the text as it then was, `ins` bytes took the place of `del`.
+/// A replacement that was made: at byte `at` of the text of that moment, `ins` bytes replaced `del`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Splice {
     at: usize,
@@ -18,7 +18,7 @@ pub(super) struct Splice {
     del: String,
 }
 
-/// Takes the replacements back, newest first. `None` if they do not fit the text.
+/// Reverts the replacements, newest first. `None` if they do not fit the text.
 pub(super) fn undo(text: &str, splices: &[Splice]) -> Option<String> {
     let mut text = text.to_owned();
     for splice in splices.iter().rev() {
@@ -29,14 +29,14 @@ pub(super) fn undo(text: &str, splices: &[Splice]) -> Option<String> {
     Some(text)
 }
 
-/// A replacement to make: this range by this text.
+/// A replacement to make: the text for a range.
 type Edit = (Range<usize>, String);
 
-/// A settings text in the course of being changed.
+/// A settings text between two changes.
 pub(super) struct Draft {
     pub(super) settings: Settings,
     pub(super) made: Vec<Splice>,
-    /// `env` did not exist and was added.
+    /// The change added `env`.
     pub(super) env_created: bool,
 }
 
@@ -62,7 +62,7 @@ impl Draft {
         self.apply(edits)
     }
 
-    /// Removes `path` if it is there; the whole of `env` if `with_env` and nothing else is in it.
+    /// Removes `path` if it is there. With `with_env`, removes `env` too if it holds nothing else.
     pub(super) fn remove(&mut self, path: &KeyPath, with_env: bool) -> Result<(), Problem> {
         let Settings { text, root, .. } = &self.settings;
         let Some(member) = self.settings.member(path) else { return Ok(()) };
@@ -76,7 +76,7 @@ impl Draft {
         self.apply(edits)
     }
 
-    /// Makes the replacements from the last to the first, so that no place moves, and reads the text again.
+    /// Makes the replacements from the last to the first, so that no range moves, and parses the text again.
     fn apply(&mut self, mut edits: Vec<Edit>) -> Result<(), Problem> {
         edits.sort_by_key(|(range, _)| range.start);
         let mut text = self.settings.text.clone();
@@ -92,14 +92,14 @@ impl Draft {
     }
 }
 
-/// How this file writes things.
+/// The style of the file.
 struct Style<'a> {
     text: &'a str,
     line_end: &'static str,
     /// One level of indentation.
     unit: &'a str,
     colon: &'static str,
-    /// Members of the outermost object stand on lines of their own.
+    /// Each member of the outermost object has its own line.
     spread: bool,
     /// Indentation of a new member of the outermost object.
     indent: &'a str,
@@ -182,7 +182,7 @@ impl<'a> Style<'a> {
     }
 }
 
-/// The blanks before `at`, with the line end before them if they begin the line.
+/// The blanks before `at`, and the line end before these if they begin the line.
 fn lead(text: &str, at: usize) -> &str {
     let before = text[..at].trim_end_matches([' ', '\t']);
     let before = before.strip_suffix('\n').unwrap_or(before);
@@ -203,7 +203,7 @@ fn line_indent(text: &str, at: usize) -> &str {
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// Past the comments that follow `after` on its line, if the line ends with them; else `after` itself.
+/// The end of the comments that follow `after`, if its line ends with them; else `after`.
 fn same_line_end(text: &str, after: usize) -> usize {
     let mut end = after;
     loop {
@@ -225,14 +225,14 @@ fn blanks(text: &str) -> usize {
     text.len() - text.trim_start_matches([' ', '\t']).len()
 }
 
-/// Whether `member` is all that `object` holds, comments included.
+/// Whether `object` holds only `member`, and no comment.
 fn is_all_of(text: &str, object: &Node, member: &Member) -> bool {
     let span = member.span();
     let rest = [&text[object.span.start + 1..span.start], &text[span.end..object.span.end - 1]].concat();
     matches!(rest.trim(), "" | ",")
 }
 
-/// Takes `member` out of `object`: its line if it has one to itself, else its text and the blanks beside it.
+/// Removes `member` from `object`: its line if it has its own, else its text and the blanks beside it.
 fn removal(text: &str, object: &Node, member: &Member) -> Vec<Edit> {
     let cut = |range: Range<usize>| (range, String::new());
     let Range { start, end } = member.span();
@@ -240,7 +240,7 @@ fn removal(text: &str, object: &Node, member: &Member) -> Vec<Edit> {
         return vec![cut(object.span.start + 1..object.span.end - 1)];
     }
     let follows = |at: usize| text[at + blanks(&text[at..])..].trim_start_matches('\r').starts_with('\n');
-    // The line end before the member may be what ends a comment: it goes only where another one follows.
+    // The line end before the member may end a comment, so it is removed only if another one follows.
     let from = |at: usize| if follows(at) { start - lead(text, start).len() } else { start };
     let Some(comma) = member.comma else {
         let members = object.members.as_deref().unwrap_or_default();
@@ -255,7 +255,7 @@ fn removal(text: &str, object: &Node, member: &Member) -> Vec<Edit> {
     let to = if follows(after) { after } else { after + blanks(&text[after..]) };
     match text[end..comma].trim().is_empty() {
         true => vec![cut(from(after)..to)],
-        // A comment between value and comma is not ours to remove.
+        // A comment between value and comma is the user's and stays.
         false => vec![cut(start..end), cut(comma..to)],
     }
 }

@@ -3,21 +3,21 @@
 use super::*;
 use serde_json::json;
 
-fn wish(path: &str, value: &str) -> Wish {
-    Wish { path: KeyPath::parse(path), value: Some(json!(value)), take_over: false }
+fn wanted(path: &str, value: &str) -> DesiredValue {
+    DesiredValue { path: KeyPath::parse(path), value: Some(json!(value)), take_over: false }
 }
 
-fn converge(text: &str, wishes: &[Wish], ledger: &Ledger) -> (String, Ledger, Converged) {
+fn converge(text: &str, desired: &[DesiredValue], ledger: &Ledger) -> (String, Ledger, Converged) {
     let settings = Settings::parse(text.as_bytes()).unwrap();
-    let next = settings.converge(wishes, ledger).unwrap();
+    let next = settings.converge(desired, ledger).unwrap();
     let again = Ledger::parse(&next.ledger.to_text().unwrap()).unwrap();
     assert!(again == next.ledger, "the ledger does not survive being written");
     (String::from_utf8(next.bytes.clone()).unwrap(), again, next)
 }
 
-/// Puts the wishes in and takes them out again; the text in between.
-fn through(text: &str, wishes: &[Wish]) -> String {
-    let (installed, ledger, _) = converge(text, wishes, &Ledger::default());
+/// Puts the desired in and takes them out again; the text in between.
+fn through(text: &str, desired: &[DesiredValue]) -> String {
+    let (installed, ledger, _) = converge(text, desired, &Ledger::default());
     let (back, ledger, _) = converge(&installed, &[], &ledger);
     assert_eq!(back, text, "{installed}");
     assert!(ledger.is_empty());
@@ -43,18 +43,18 @@ fn what_is_no_settings_object_is_refused_with_its_place() {
         (b"\"x\"", 1, 1, "must hold an object"),
         (b"42", 1, 1, "must hold an object"),
         (b"{\"a\": 1", 1, 8, "a } is missing"),
-        (b"{\"a\": NaN}", 1, 7, "not a value"),
+        (b"{\"a\": NaN}", 1, 7, "not a JSON value"),
         (b"{'a': 1}", 1, 2, "key in double quotes"),
         (b"{a: 1}", 1, 2, "key in double quotes"),
-        (b"{\"a\": 'x'}", 1, 7, "not a value"),
+        (b"{\"a\": 'x'}", 1, 7, "not a JSON value"),
         (b"{\"a\" 1}", 1, 6, "expected :"),
         (b"{\"a\": 1 \"b\": 2}", 1, 9, "expected , or }"),
         (b"{\"a\": 1,, \"b\": 2}", 1, 9, "key in double quotes"),
-        (b"{\"a\": 01}", 1, 7, "not a number"),
-        (b"{\"a\": +1}", 1, 7, "not a value"),
+        (b"{\"a\": 01}", 1, 7, "not a JSON number"),
+        (b"{\"a\": +1}", 1, 7, "not a JSON value"),
         (b"{\"a\": \"\x01\"}", 1, 8, "control character"),
         (b"{\"a\": \"x\n\"}", 1, 9, "control character"),
-        (b"{\"a\": \"\\x\"}", 1, 8, "not an escape"),
+        (b"{\"a\": \"\\x\"}", 1, 8, "not a JSON escape"),
         (b"{} {}", 1, 4, "text after the end"),
         (b"{\"a\": 1\0}", 1, 8, "expected , or }"),
         (b"{\n\"a\": 1, /*", 2, 9, "never closed"),
@@ -62,7 +62,7 @@ fn what_is_no_settings_object_is_refused_with_its_place() {
         (b"{\"a\": 1 /* \0 */}", 1, 9, "NUL"),
         (b"{\x0b\"a\": 1}", 1, 2, "key in double quotes"),
         ("{\u{a0}\"a\": 1}".as_bytes(), 1, 2, "key in double quotes"),
-        ("{\"a\":\u{2028}1}".as_bytes(), 1, 6, "not a value"),
+        ("{\"a\":\u{2028}1}".as_bytes(), 1, 6, "not a JSON value"),
         (b"{\n \"a\": 1,\n \"a\": 2}", 3, 2, "first on line 2"),
         (b"{\"env\": {\n\"A\": \"1\",\n\"\\u0041\": \"2\"}}", 3, 1, "first on line 2"),
         (b"{\"a\": \"caf\xe9\"}", 1, 11, "not UTF-8"),
@@ -92,7 +92,7 @@ fn deep_nesting_is_refused_and_not_a_crash() {
 /// J04, J12: one row per style; each goes in and out again byte for byte.
 #[test]
 fn new_members_take_the_style_of_the_file() {
-    let wishes = [wish("env.U", "u"), wish("env.K", ""), wish("helper", "h")];
+    let desired = [wanted("env.U", "u"), wanted("env.K", ""), wanted("helper", "h")];
     let rows = [
         ("{}", r#"{"env": {"U": "u", "K": ""}, "helper": "h"}"#),
         ("{}\n", "{\n  \"env\": {\n    \"U\": \"u\",\n    \"K\": \"\"\n  },\n  \"helper\": \"h\"\n}\n"),
@@ -119,7 +119,7 @@ fn new_members_take_the_style_of_the_file() {
         ),
     ];
     for (text, expected) in rows {
-        assert_eq!(through(text, &wishes), expected, "{text}");
+        assert_eq!(through(text, &desired), expected, "{text}");
     }
 }
 
@@ -127,7 +127,7 @@ fn new_members_take_the_style_of_the_file() {
 #[test]
 fn foreign_numbers_and_escapes_survive() {
     let text = r#"{"big": 9007199254740993, "huge": 1e400, "half": "\ud800", "\udc00": 1, "\udc01": "\u0000", "日本": "é\u00e9"}"#;
-    let installed = through(text, &[wish("env.U", "u")]);
+    let installed = through(text, &[wanted("env.U", "u")]);
     assert!(installed.starts_with(&text[..text.len() - 1]));
     let settings = Settings::parse(text.as_bytes()).unwrap();
     assert_eq!(settings.raw(&KeyPath::top("huge")), Some("1e400"));
@@ -150,28 +150,28 @@ fn values_are_read_past_comments_and_trailing_commas() {
 fn a_foreign_value_stays_unless_taken_over_and_comes_back() {
     let text = "{\n  \"env\": {\"U\": \"theirs\"}\n}\n";
     let settings = Settings::parse(text.as_bytes()).unwrap();
-    let ours = wish("env.U", "ours");
+    let ours = wanted("env.U", "ours");
     assert_eq!(settings.foreign(std::slice::from_ref(&ours), &Ledger::default()), [KeyPath::env("U")]);
-    assert_eq!(settings.foreign(&[wish("env.U", "theirs")], &Ledger::default()), []);
+    assert_eq!(settings.foreign(&[wanted("env.U", "theirs")], &Ledger::default()), []);
     let (kept, ledger, next) = converge(text, std::slice::from_ref(&ours), &Ledger::default());
     assert_eq!((kept.as_str(), next.kept, ledger.is_empty()), (text, vec![KeyPath::env("U")], true));
-    let taken = through(text, &[Wish { take_over: true, ..ours }]);
+    let taken = through(text, &[DesiredValue { take_over: true, ..ours }]);
     assert_eq!(taken, text.replace("theirs", "ours"));
 }
 
 #[test]
 fn several_installs_still_lead_back_to_the_first_file() {
     let text = "{\r\n\t\"a\": 1\r\n}";
-    let rounds: [&[Wish]; 4] = [
-        &[wish("env.A", "1"), wish("env.B", "2"), wish("helper", "x")],
-        &[wish("helper", "x"), wish("env.B", "3")],
+    let rounds: [&[DesiredValue]; 4] = [
+        &[wanted("env.A", "1"), wanted("env.B", "2"), wanted("helper", "x")],
+        &[wanted("helper", "x"), wanted("env.B", "3")],
         &[],
-        &[wish("env.C", "4")],
+        &[wanted("env.C", "4")],
     ];
     let (mut today, mut ledger) = (text.to_owned(), Ledger::default());
-    for wishes in rounds {
-        (today, ledger, _) = converge(&today, wishes, &ledger);
-        let (same, _, next) = converge(&today, wishes, &ledger);
+    for desired in rounds {
+        (today, ledger, _) = converge(&today, desired, &ledger);
+        let (same, _, next) = converge(&today, desired, &ledger);
         assert_eq!((same, next.changed), (today.clone(), vec![]), "a second time changes nothing");
     }
     assert_eq!(converge(&today, &[], &ledger).0, text);
@@ -181,11 +181,11 @@ fn several_installs_still_lead_back_to_the_first_file() {
 #[test]
 fn after_somebody_else_wrote_the_file_only_our_keys_go() {
     let (installed, ledger, _) =
-        converge("{\"a\": 1}", &[wish("env.U", "u"), wish("helper", "h")], &Ledger::default());
+        converge("{\"a\": 1}", &[wanted("env.U", "u"), wanted("helper", "h")], &Ledger::default());
     let mut value: Value = serde_json::from_str(&installed).unwrap();
     value["model"] = json!("opus");
     let theirs = serde_json::to_string_pretty(&value).unwrap();
-    let (same, again, _) = converge(&theirs, &[wish("helper", "h"), wish("env.U", "u")], &ledger);
+    let (same, again, _) = converge(&theirs, &[wanted("helper", "h"), wanted("env.U", "u")], &ledger);
     assert_eq!(same, theirs, "nothing to do, nothing written");
     let (back, ..) = converge(&theirs, &[], &again);
     assert_eq!(back, "{\n  \"a\": 1,\n  \"model\": \"opus\"\n}");
@@ -193,10 +193,10 @@ fn after_somebody_else_wrote_the_file_only_our_keys_go() {
 
 #[test]
 fn a_key_that_the_user_changed_since_stays_and_is_reported() {
-    let wishes = [wish("env.U", "u"), wish("env.V", "v"), wish("env.W", "w")];
-    let (installed, ledger, _) = converge("{}\n", &wishes, &Ledger::default());
+    let desired = [wanted("env.U", "u"), wanted("env.V", "v"), wanted("env.W", "w")];
+    let (installed, ledger, _) = converge("{}\n", &desired, &Ledger::default());
     let edited = installed.replace("\"u\"", "\"mine\"").replace("    \"W\": \"w\"\n", "    \"X\": \"x\"\n");
-    let (updated, _, next) = converge(&edited, &wishes, &ledger);
+    let (updated, _, next) = converge(&edited, &desired, &ledger);
     assert_eq!(next.kept, [KeyPath::env("U")]);
     assert_eq!(next.changed, [KeyPath::env("W")], "a deleted key comes back");
     assert!(updated.contains("\"U\": \"mine\""));
@@ -204,7 +204,7 @@ fn a_key_that_the_user_changed_since_stays_and_is_reported() {
     assert_eq!(back, "{\n  \"env\": {\n    \"U\": \"mine\",\n    \"X\": \"x\"\n  }\n}\n");
     assert_eq!(next.kept, [KeyPath::env("U"), KeyPath::env("W")]);
     assert!(ledger.is_empty());
-    let forced = wishes.map(|wish| Wish { take_over: true, ..wish });
+    let forced = desired.map(|wanted| DesiredValue { take_over: true, ..wanted });
     let (_, ledger, _) = converge(&edited, &forced, &Ledger::parse(&next.ledger.to_text().unwrap()).unwrap());
     let settings = Settings::parse(converge(&edited, &forced, &ledger).0.as_bytes()).unwrap();
     assert_eq!(settings.get(&KeyPath::env("U")), Some(json!("u")));
@@ -214,20 +214,20 @@ fn a_key_that_the_user_changed_since_stays_and_is_reported() {
 fn what_is_taken_over_later_comes_back_as_the_user_left_it_last() {
     let (installed, ledger, _) = converge(
         "{\"helper\": \"first\"}",
-        &[Wish { take_over: true, ..wish("helper", "ours") }],
+        &[DesiredValue { take_over: true, ..wanted("helper", "ours") }],
         &Ledger::default(),
     );
     let edited = installed.replace("ours", "second");
     let (forced, ledger, _) =
-        converge(&edited, &[Wish { take_over: true, ..wish("helper", "ours") }], &ledger);
+        converge(&edited, &[DesiredValue { take_over: true, ..wanted("helper", "ours") }], &ledger);
     assert!(forced.contains("ours"));
     assert_eq!(converge(&forced, &[], &ledger).0, edited);
 }
 
 #[test]
 fn a_file_of_ours_goes_when_it_says_nothing_any_more() {
-    let wishes = [wish("env.U", "u")];
-    let created = Settings::absent().converge(&wishes, &Ledger::default()).unwrap();
+    let desired = [wanted("env.U", "u")];
+    let created = Settings::absent().converge(&desired, &Ledger::default()).unwrap();
     assert_eq!(created.bytes, b"{\n  \"env\": {\n    \"U\": \"u\"\n  }\n}\n");
     let settings = Settings::parse(&created.bytes).unwrap();
     assert!(settings.converge(&[], &created.ledger).unwrap().remove_file);
@@ -242,7 +242,7 @@ fn a_file_of_ours_goes_when_it_says_nothing_any_more() {
 #[test]
 fn a_wish_for_absence_removes_and_gives_back() {
     let text = "{\n  \"env\": {\"A\": \"1\", \"B\": \"2\"}\n}\n";
-    let gone = Wish { path: KeyPath::env("A"), value: None, take_over: true };
+    let gone = DesiredValue { path: KeyPath::env("A"), value: None, take_over: true };
     assert_eq!(through(text, &[gone]), "{\n  \"env\": {\"B\": \"2\"}\n}\n");
 }
 
@@ -264,12 +264,12 @@ fn a_broken_or_newer_ledger_is_refused_without_showing_it() {
 fn debug_output_and_the_ledger_hold_no_value_of_ours() {
     let (installed, ledger, _) = converge(
         "{\"env\": {\"T\": \"old-secret\"}}",
-        &[Wish { take_over: true, ..wish("env.T", "hunter2") }],
+        &[DesiredValue { take_over: true, ..wanted("env.T", "hunter2") }],
         &Ledger::default(),
     );
     assert!(installed.contains("hunter2"));
     assert!(!ledger.to_text().unwrap().contains("hunter2"));
     assert!(ledger.to_text().unwrap().contains("old-secret"), "the only copy of what the user had");
-    assert!(!format!("{ledger:?} {:?}", wish("env.T", "hunter2")).contains("hunter2"));
+    assert!(!format!("{ledger:?} {:?}", wanted("env.T", "hunter2")).contains("hunter2"));
     assert!(!format!("{ledger:?}").contains("old-secret"));
 }

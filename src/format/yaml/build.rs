@@ -10,31 +10,31 @@ use super::resolve::Scalar;
 use super::resolve::{resolve, with_tag};
 use super::value::Value;
 
-/// Collections in collections; more than any configuration, less than any stack.
+/// Collections in collections: more than any configuration has, and less than a stack holds.
 const DEPTH_LIMIT: usize = 100;
 /// Aliases in one document.
 const ALIAS_LIMIT: usize = 128;
-/// Nodes after every alias is replaced by what it names.
+/// Nodes after every alias is replaced by its target.
 const EXPANDED_LIMIT: usize = 100_000;
 /// Prefix of YAML's own tags.
 const YAML_TAGS: &str = "tag:yaml.org,2002:";
 
-/// Words of the parser, and what they come down to for the person who wrote the file.
+/// Messages of the parser, and what they mean for the person who wrote the file.
 const PLAIN_WORDS: [(&str, &str); 12] = [
     (
         "mapping values are not allowed",
-        "a : that begins no value here: quote the value, or check the indentation",
+        "a : cannot begin a value here: quote the value, or check the indentation",
     ),
-    ("illegal placement of ':'", "a [ or { further up is not closed"),
-    ("expected ',' or '}'", "a { further up is not closed, or a comma is missing"),
-    ("expected ',' or ']'", "a [ further up is not closed, or a comma is missing"),
-    ("expected key", "this line is not indented like the ones it belongs to"),
-    ("expected '-' indicator", "this line is not indented like the list it ends"),
-    ("expected <document start>", "this line is not indented like the ones before it"),
-    ("multiline quoted scalar", "a quote further up is not closed"),
+    ("illegal placement of ':'", "a [ or { above is not closed"),
+    ("expected ',' or '}'", "a { above is not closed, or a comma is missing"),
+    ("expected ',' or ']'", "a [ above is not closed, or a comma is missing"),
+    ("expected key", "this line is not indented like the other lines of its block"),
+    ("expected '-' indicator", "this line is not indented like the list that it ends"),
+    ("expected <document start>", "this line is not indented like the lines before it"),
+    ("multiline quoted scalar", "a quote above is not closed"),
     ("unexpected character", "a value cannot begin with this character: put it in quotes"),
     ("unknown escape", "a backslash sequence that YAML does not know: use single quotes"),
-    ("unknown anchor", "no anchor of this name stands further up"),
+    ("unknown anchor", "no anchor of this name above"),
     ("simple key expected ':'", "a key without a :"),
 ];
 
@@ -82,7 +82,7 @@ fn error(text: &str, span: Range<usize>, why: impl Into<String>) -> YamlError {
     YamlError { line, column, len, why: why.into() }
 }
 
-/// Characters that PyYAML refuses, or that one reader takes for the end of a line and another does not.
+/// Refuses characters that PyYAML refuses, and those at which only some readers end a line.
 fn refuse_characters(text: &str) -> Result<(), YamlError> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -101,7 +101,7 @@ fn refuse_characters(text: &str) -> Result<(), YamlError> {
     Ok(())
 }
 
-/// How large a node is once its aliases are replaced.
+/// The size of a node after its aliases are replaced.
 #[derive(Clone, Copy)]
 struct Extent {
     nodes: usize,
@@ -112,7 +112,7 @@ struct Extent {
 struct Open {
     id: usize,
     anchor: usize,
-    /// Keys so far and where they stand.
+    /// The keys so far and their nodes.
     keys: BTreeMap<Value, usize>,
     /// The key that waits for its value.
     key: Option<Key>,
@@ -128,12 +128,12 @@ struct Builder<'t> {
     nodes: Vec<Data>,
     extents: Vec<Extent>,
     open: Vec<Open>,
-    /// Of each open collection, whether it is written with brackets.
+    /// For each open collection, whether it is written with brackets.
     flow: Vec<bool>,
     root: Option<usize>,
     documents: usize,
     aliases: usize,
-    /// Anchors by number; without a node while what they name is still open.
+    /// Anchors by number; without a node while their collection is still open.
     anchors: HashMap<usize, Option<usize>>,
     anchor_names: HashSet<String>,
     /// Quoted and block scalars, comments.
@@ -158,10 +158,10 @@ impl Builder<'_> {
         let tab = indent.find('\t').map(|tab| line_start + tab);
         let named = info.contains("tab").then(|| self.text[at..].find('\t').map(|tab| at + tab)).flatten();
         if let Some(tab) = tab.or(named) {
-            return self.error(tab..tab + 1, "a tab: YAML wants spaces");
+            return self.error(tab..tab + 1, "a tab: YAML needs spaces");
         }
-        let plain = PLAIN_WORDS.iter().find(|(theirs, _)| info.contains(theirs));
-        self.error(at..at, plain.map_or(info.as_str(), |(_, ours)| ours))
+        let plain = PLAIN_WORDS.iter().find(|(words, _)| info.contains(words));
+        self.error(at..at, plain.map_or(info.as_str(), |(_, plain)| plain))
     }
 
     fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), YamlError> {
@@ -180,7 +180,7 @@ impl Builder<'_> {
                 self.plain_name(&name, span.clone())?;
                 match self.anchor_names.insert(name.into_owned()) {
                     true => Ok(()),
-                    false => Err(self.error(span, "an anchor of this name stands further up")),
+                    false => Err(self.error(span, "there is another anchor of this name above")),
                 }
             }
             Event::Alias(anchor) => self.alias(anchor, span),
@@ -237,7 +237,7 @@ impl Builder<'_> {
             Some(tag) => match tag_name(tag) {
                 Some("") => resolve(&text),
                 Some(name) => with_tag(name, &text),
-                None => Err("a tag that LiteLLM's reader refuses"),
+                None => Err("a tag that LiteLLM refuses"),
             },
         };
         let scalar = scalar.map_err(|why| self.error(span.clone(), why))?;
@@ -247,7 +247,7 @@ impl Builder<'_> {
         self.place(id)
     }
 
-    /// YAML 1.2 allows more in the name of an anchor, and PyYAML then reads something else.
+    /// Refuses the names of anchors that YAML 1.2 allows and PyYAML reads as something else.
     fn plain_name(&self, name: &str, span: Range<usize>) -> Result<(), YamlError> {
         let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         let next = self.text[span.end..].chars().next();
@@ -259,7 +259,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What YAML 1.2 reads as this scalar and PyYAML as something else.
+    /// Why PyYAML reads something else than this scalar of YAML 1.2, if it does.
     fn misread(&self, text: &str, style: ScalarStyle, span: &Range<usize>) -> Option<&'static str> {
         let in_brackets = self.flow.contains(&true);
         match () {
@@ -268,10 +268,10 @@ impl Builder<'_> {
                 Some("a key over several lines")
             }
             () if self.expects_key() && in_brackets && colon_on_a_later_line(&self.text[span.end..]) => {
-                Some("the : of a key stands on a later line")
+                Some("the : of a key is on a later line")
             }
             () if self.open.is_empty() && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) => {
-                Some("a document that is nothing but a block of text")
+                Some("a document that is only a block of text")
             }
             () if style == ScalarStyle::Plain
                 && in_brackets
@@ -283,7 +283,7 @@ impl Builder<'_> {
         }
     }
 
-    /// PyYAML takes a tab only inside quotes, block scalars and comments.
+    /// PyYAML accepts a tab only inside quotes, block scalars and comments.
     fn refuse_tabs(&self) -> Result<(), YamlError> {
         let mut allowed = self.may_hold_tabs.clone();
         allowed.sort_by_key(|span| span.start);
@@ -291,7 +291,7 @@ impl Builder<'_> {
         for (at, _) in self.text.match_indices('\t') {
             while allowed.next_if(|span| span.end <= at).is_some() {}
             if allowed.peek().is_none_or(|span| at < span.start) {
-                return Err(self.error(at..at + 1, "a tab: YAML wants spaces"));
+                return Err(self.error(at..at + 1, "a tab: YAML needs spaces"));
             }
         }
         Ok(())
@@ -305,7 +305,7 @@ impl Builder<'_> {
             return Err(self.error(span, format!("more than {ALIAS_LIMIT} aliases")));
         }
         let Some(target) = self.anchors.get(&anchor).copied().flatten() else {
-            return Err(self.error(span, "an alias inside the very thing that it names"));
+            return Err(self.error(span, "an alias inside its own target"));
         };
         let extent = self.extents[target];
         let id = self.push(Kind::Alias(target), span, extent);
@@ -321,7 +321,7 @@ impl Builder<'_> {
         span: Range<usize>,
     ) -> Result<(), YamlError> {
         if tag.is_some_and(|tag| !matches!(tag_name(tag), Some(name) if name == own_tag || name.is_empty())) {
-            return Err(self.error(span, "a tag that LiteLLM's reader refuses"));
+            return Err(self.error(span, "a tag that LiteLLM refuses"));
         }
         if self.expects_key() {
             return Err(self.error(span, "a mapping or a list cannot be a key"));
@@ -355,7 +355,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Puts a finished node where it belongs.
+    /// Puts a finished node into its parent.
     fn place(&mut self, id: usize) -> Result<(), YamlError> {
         let Some(parent) = self.open.last().map(|open| open.id) else {
             self.root = Some(id);
@@ -389,9 +389,7 @@ impl Builder<'_> {
         extent.depth = extent.depth.max(child.depth + 1);
         let Extent { nodes, depth } = *extent;
         if nodes > EXPANDED_LIMIT || depth + self.open.len() > 2 * DEPTH_LIMIT {
-            return Err(
-                self.error(self.nodes[id].span.clone(), "the aliases expand to more than anyone could mean")
-            );
+            return Err(self.error(self.nodes[id].span.clone(), "the aliases expand to too many nodes"));
         }
         Ok(())
     }

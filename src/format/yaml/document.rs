@@ -1,4 +1,4 @@
-//! What a text of YAML consists of: nodes with their places, and why a text is refused. Pure values.
+//! The parts of a YAML text: nodes with their places, and the reason why a text is refused. Pure values.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::resolve::Scalar;
 pub struct Place {
     pub line: usize,
     pub column: usize,
-    /// At least 1, and never past the end of the line.
+    /// At least 1, and at most up to the end of the line.
     pub len: usize,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
-/// A key that stands twice in one mapping.
+/// A key that one mapping has twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duplicate {
     pub key: String,
@@ -54,7 +54,7 @@ pub struct Duplicate {
     pub second: Place,
 }
 
-/// A text that was understood.
+/// A text that was read without an error.
 pub struct Doc {
     /// Without a byte order mark.
     pub(super) text: String,

@@ -1,7 +1,7 @@
-//! A line of a file with a caret under the part that is meant.
+//! A line of a file with a caret under the part in question.
 //!
 //! Promises: at most 80 columns wide; nothing from the file reaches the terminal as a control code; a value that looks
-//! like a secret is starred out, whatever the message is about.
+//! like a secret is replaced by stars in every message.
 
 const WIDTH: usize = 80;
 /// Line number, blank, bar, blank.
@@ -22,7 +22,7 @@ pub fn excerpt(text: &str, line: usize, column: usize, len: usize) -> String {
     let mut from = 0;
     if widths(&shown) > room && widths(&shown[..end]) >= room {
         from = at;
-        // As much of what stands before as leaves the marked part whole, or a few columns where that is long.
+        // Keep as much of the text before as leaves the marked part whole, or a few columns if that part is long.
         while from > 0
             && (widths(&shown[from - 1..end]) <= room - 2 || widths(&shown[from - 1..at]) <= BEFORE)
         {
@@ -138,7 +138,7 @@ fn without_secrets(line: &str) -> String {
     chars.into_iter().collect()
 }
 
-/// Where passwords stand in URLs: `://user:password@`.
+/// The places of passwords in URLs: `://user:password@`.
 fn passwords(line: &[char]) -> Vec<std::ops::Range<usize>> {
     let starts =
         line.windows(3).enumerate().filter(|(_, window)| **window == [':', '/', '/']).map(|(at, _)| at + 3);

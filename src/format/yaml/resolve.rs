@@ -8,7 +8,7 @@ pub enum Scalar {
     Null,
     Bool(bool),
     Int(i128),
-    /// An integer that does not fit; its digits, in decimal where it was written so.
+    /// The digits of an integer that does not fit, in decimal if it was written so.
     Big(String),
     Float(f64),
     Str(String),
@@ -16,7 +16,7 @@ pub enum Scalar {
     Timestamp(String),
 }
 
-/// Why a plain scalar has no meaning although its form promises one.
+/// Why a plain scalar has the form of a value and is not one.
 pub(super) type Flaw = &'static str;
 
 /// Reads a plain scalar.
@@ -43,12 +43,12 @@ pub(super) fn resolve(text: &str) -> Result<Scalar, Flaw> {
     }
     match Stamp::read(text) {
         Some(stamp) if stamp.exists() => Ok(Scalar::Timestamp(text.to_owned())),
-        Some(_) => Err("this looks like a date but is none: put it in quotes"),
+        Some(_) => Err("this looks like a date and is not one: put it in quotes"),
         None => Ok(Scalar::Str(text.to_owned())),
     }
 }
 
-/// Reads a scalar that carries one of YAML's own tags.
+/// Reads a scalar that has one of YAML's own tags.
 pub(super) fn with_tag(tag: &str, text: &str) -> Result<Scalar, Flaw> {
     match tag {
         "str" => Ok(Scalar::Str(text.to_owned())),
@@ -67,7 +67,7 @@ pub(super) fn with_tag(tag: &str, text: &str) -> Result<Scalar, Flaw> {
             Some(stamp) if stamp.exists() => Ok(Scalar::Timestamp(text.to_owned())),
             _ => Err("not a date"),
         },
-        _ => Err("a tag that LiteLLM's reader refuses"),
+        _ => Err("a tag that LiteLLM refuses"),
     }
 }
 
@@ -230,7 +230,7 @@ impl Stamp {
         (at.0.is_empty() && !blank_at_end).then_some(stamp)
     }
 
-    /// Whether the calendar has such a day and the clock such a time.
+    /// Whether the calendar has this day and the clock this time.
     fn exists(&self) -> bool {
         let leap =
             self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
@@ -247,7 +247,7 @@ impl Stamp {
     }
 }
 
-/// What is left to read.
+/// The text that is left to read.
 struct Cursor<'a>(&'a str);
 
 impl Cursor<'_> {

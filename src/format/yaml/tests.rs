@@ -49,8 +49,8 @@ fn aliases_cannot_explode_or_turn_in_a_circle() {
         bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![before; 9].join(", ")));
     }
     assert!(refused(&bomb).why.contains("aliases expand"), "{}", refused(&bomb));
-    assert!(refused("a: &a [*a]\n").why.contains("inside the very thing"));
-    assert!(refused("a: &a {b: {c: *a}}\n").why.contains("inside the very thing"));
+    assert!(refused("a: &a [*a]\n").why.contains("inside its own target"));
+    assert!(refused("a: &a {b: {c: *a}}\n").why.contains("inside its own target"));
     let many = format!("a: &a 1\nb: [{}]\n", vec!["*a"; 129].join(", "));
     assert!(refused(&many).why.contains("more than 128 aliases"));
     assert!(Doc::parse(&many.replacen("*a, ", "", 1)).is_ok());
@@ -111,9 +111,9 @@ fn syntax_errors_speak_of_the_file_and_not_of_the_parser() {
     let rows = [
         ("a: b: c\n", 1, "quote the value"),
         ("a: 1\n  b: 2\n", 2, "check the indentation"),
-        ("a: 'x\nb: 1\n", 2, "a quote further up"),
-        ("a: [1, 2\nb: 1\n", 2, "a [ or { further up"),
-        ("a: {b: 1\nc: 2\n", 2, "a { further up"),
+        ("a: 'x\nb: 1\n", 2, "a quote above"),
+        ("a: [1, 2\nb: 1\n", 2, "a [ or { above"),
+        ("a: {b: 1\nc: 2\n", 2, "a { above"),
         ("a:\n  - x\n - y\n", 3, "not indented like"),
         ("- a\nb: 1\n", 2, "not indented like the list"),
         ("  a: 1\nb: 2\n", 2, "not indented like"),

@@ -1,4 +1,4 @@
-//! What a document means, without places: the thing to compare when two texts should say the same.
+//! The value of a document, without places, for comparing what two texts mean.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::Scalar;
 
-/// A YAML value. The order of a mapping's keys means nothing, so two mappings are equal whatever it is.
+/// A YAML value. The order of a mapping's keys means nothing, so two mappings are equal in any order.
 #[derive(Debug, Clone)]
 pub enum Value {
     Scalar(Scalar),
@@ -15,7 +15,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value of `key`, in a mapping that has it.
+    /// The value of `key`, if this is a mapping that has it.
     pub fn at(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Map(members) => members.get(&Self::text(key)),

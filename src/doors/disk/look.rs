@@ -233,11 +233,11 @@ pub fn real_file(path: &Path) -> Result<PathBuf> {
             Ok(_) => return resolve_parent(&here),
             Err(error) if absent(&error) && here == path => return Ok(here),
             Err(error) if absent(&error) => {
+                let remove = Hint::shell(format!("rm {}", shell_word(&path.to_string_lossy())));
                 return Err(Error::failed(format!("cannot follow {}", path.display()))
                     .because(format!("it links to {}, which does not exist", here.display()))
                     .hint(
-                        Hint::shell(format!("ls -l {}", shell_word(&path.to_string_lossy())))
-                            .to("look at the link, then create what it points to, or remove it"),
+                        Hint::step(format!("create {}", here.display())).or(remove.to("remove the link")),
                     ));
             }
             Err(error) => return Err(failure("follow", &here, &error)),

@@ -1,16 +1,35 @@
-//! gwinstall as a library: the pure modules and the doors, so that tests, benches and fuzz targets reach
-//! them. The command line in `main.rs` is the only product; nothing here is a stable API.
+//! gwinstall as a library: `run` is the program, and everything else is for the project's own tests, its release builder
+//! and its fuzz targets, which reach the modules through the feature `internals`. Nothing here is a stable API.
 //!
 //! Layers, lowest first; a module imports only from those before it (`tests/layers.rs` holds the list):
-//! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `commands`.
+//! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `cli` → `commands`.
 
-pub mod bundle;
-pub mod cli;
-pub mod commands;
-pub mod deploy;
-pub mod domain;
-pub mod doors;
-pub mod format;
-pub mod gateway;
-pub mod release;
-pub mod render;
+// Without `internals` the compiler sees what the program itself never uses.
+#![cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
+
+macro_rules! modules {
+    ($($name:ident),+) => {
+        $(
+            #[cfg(feature = "internals")]
+            pub mod $name;
+            #[cfg(not(feature = "internals"))]
+            mod $name;
+        )+
+    };
+}
+
+modules!(bundle, cli, commands, deploy, domain, doors, format, gateway, release, render);
+
+/// Parses the command line, runs the command and prints its answer. Returns the exit code.
+pub fn run() -> u8 {
+    doors::system::harden();
+    doors::signals::listen();
+    let cli = match commands::usage::parse(doors::system::arguments()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    commands::set_manner(&cli.common);
+    let verb = commands::verb(&cli);
+    let result = commands::run(&cli);
+    commands::answer::print(verb, cli.common.json, result)
+}

@@ -1,9 +1,6 @@
-//! Parses the command line, runs the command, prints its answer, ends with its exit code: nothing else.
+//! The program: ends with the exit code of `gwinstall::run`, and chooses the allocator.
 
 use std::process::ExitCode;
-
-use gwinstall::commands::{self, answer, usage};
-use gwinstall::doors::{signals, system};
 
 /// musl's own allocator gives every file buffer back to the kernel at once: some 460 mappings for a run that changes
 /// nothing, and a third of its time.
@@ -12,14 +9,5 @@ use gwinstall::doors::{signals, system};
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    system::harden();
-    signals::listen();
-    let cli = match usage::parse(system::arguments()) {
-        Ok(cli) => cli,
-        Err(code) => return ExitCode::from(code),
-    };
-    commands::set_manner(&cli.common);
-    let verb = commands::verb(&cli);
-    let result = commands::run(&cli);
-    ExitCode::from(answer::print(verb, cli.common.json, result))
+    ExitCode::from(gwinstall::run())
 }

@@ -35,10 +35,6 @@ impl Checks {
         self.0.iter().filter(|check| check.status == Status::Fail).collect()
     }
 
-    pub fn warnings(&self) -> impl Iterator<Item = &Check> {
-        self.0.iter().filter(|check| check.status == Status::Warn)
-    }
-
     /// What failed is worth knowing, but not the matter of this operation.
     pub fn only_warn(&mut self, names: &[CheckName]) {
         let failed = |check: &&mut Check| check.status == Status::Fail && names.contains(&check.check_name);

@@ -73,7 +73,6 @@ pub enum Source {
 #[derive(Debug, Clone)]
 pub struct Proxy {
     pub url: Secret,
-    pub holds_password: bool,
 }
 
 /// Parses `--models a,b`: names, no empty one, none twice.
@@ -116,7 +115,7 @@ pub fn known(flag: &str, typed: &str, names: &[&str]) -> Result<String> {
 pub fn proxy(url: &str, auth: Option<&Secret>) -> Result<Proxy> {
     let url = HttpUrl::parse("--proxy-url", url)?;
     let Some(auth) = auth else {
-        return Ok(Proxy { url: Secret::new(url.as_str()), holds_password: false });
+        return Ok(Proxy { url: Secret::new(url.as_str()) });
     };
     let (user, password) =
         auth.expose().split_once(':').filter(|(user, _)| !user.is_empty()).ok_or_else(|| {
@@ -125,7 +124,7 @@ pub fn proxy(url: &str, auth: Option<&Secret>) -> Result<Proxy> {
         })?;
     let (scheme, rest) = url.as_str().split_once("://").unwrap_or(("http", url.as_str()));
     let userinfo = format!("{}:{}", encode_userinfo(user), encode_userinfo(password));
-    Ok(Proxy { url: Secret::new(format!("{scheme}://{userinfo}@{rest}")), holds_password: true })
+    Ok(Proxy { url: Secret::new(format!("{scheme}://{userinfo}@{rest}")) })
 }
 
 /// Checks a token: printable ASCII without spaces or quotes, at most 4096 characters, so that it survives headers,

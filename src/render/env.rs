@@ -75,7 +75,7 @@ fn is_used(choice: &Choice<'_>, name: &str) -> bool {
 }
 
 /// A value as `.env` holds it: header lines become one line with `\n` between them, as JSON writes them.
-pub fn one_line(name: &str, value: &str) -> String {
+fn one_line(name: &str, value: &str) -> String {
     if name == HEADERS { value.lines().collect::<Vec<_>>().join("\\n") } else { value.to_owned() }
 }
 

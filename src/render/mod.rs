@@ -14,7 +14,7 @@ use crate::domain::place::files;
 use crate::domain::tree::{Class, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
-pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, one_line, render_env};
+pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
 pub use litellm::assemble;
 pub use settings::{DesiredKey, Helper, desired_keys, keys_beside_our_helper};
 pub use variables::{AUTH_TOKEN, BASE_URL, HEADERS, MASTER_KEY};

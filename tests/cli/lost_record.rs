@@ -13,12 +13,13 @@ fn lost() -> TestHome {
     home
 }
 
-/// The command that a hint names, up to the words about it, ready to run.
-fn named(run: &Run, program: &str) -> String {
-    let hint = run.json()["hint"].as_str().unwrap().to_owned();
-    let from = hint.find(program).unwrap_or_else(|| panic!("{hint} does not name {program}"));
-    let words = hint[from..].split(" (").next().unwrap().strip_prefix("gwinstall ").unwrap();
-    format!("{} --yes", words.split(", or").next().unwrap())
+/// The command that the hint of a JSON document names, without the program's name, and with the answer to its question.
+fn named(status: &Run, command: &str) -> String {
+    let document = status.json();
+    let hint = document["hint"].as_str().unwrap();
+    let way = hint.split("; or ").find_map(|way| way.find(command).map(|at| way[at..].to_owned()));
+    let way = way.unwrap_or_else(|| panic!("{hint} names no {command}"));
+    format!("{} --yes", way.strip_prefix("gwinstall ").unwrap())
 }
 
 /// D-025. Neither "nothing is deployed" nor "interrupted": both would be wrong, and the second would be mended by

@@ -71,6 +71,7 @@ impl Authorities {
     }
 
     /// How many certificates are trusted; one that is in two sources counts twice.
+    #[cfg(feature = "internals")]
     pub fn count(&self) -> usize {
         self.certificates.len()
     }

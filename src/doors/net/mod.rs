@@ -15,9 +15,12 @@ mod proxy;
 mod timeouts;
 
 pub use address::Address;
+#[cfg(feature = "internals")]
 pub use authorities::Authorities;
 pub use client::{Answer, Client};
 pub use diagnose::Diagnosis;
 pub use fault::in_words;
+#[cfg(feature = "internals")]
 pub use proxy::{Bypass, ProxyRule};
+#[cfg(feature = "internals")]
 pub use timeouts::Timeouts;

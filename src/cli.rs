@@ -61,7 +61,7 @@ pub enum Command {
     /// Deploy a preset, or change what is deployed
     Install(InstallArgs),
     /// Deploy the newest configuration with the choices of the installation
-    #[command(visible_alias = "upgrade")]
+    #[command(alias = "upgrade")]
     Update(UpdateArgs),
     /// Restore the state that a backup holds
     Rollback(RollbackArgs),
@@ -101,10 +101,10 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Start the gateway
-    #[command(visible_alias = "up", aliases = ["run", "serve"])]
+    #[command(aliases = ["up", "run", "serve"])]
     Start,
     /// Stop the gateway
-    #[command(visible_alias = "down")]
+    #[command(alias = "down")]
     Stop,
     /// Stop and start the gateway; needed after a change of .env
     Restart,
@@ -533,8 +533,20 @@ pub enum BundleCommand {
 
 #[derive(Debug, Clone, Args)]
 pub struct CompletionsArgs {
-    /// bash, zsh, fish, elvish or powershell
-    pub shell: clap_complete::Shell,
+    /// The shell [default: the one that you log in with]
+    pub shell: Option<Shell>,
+    /// Write a file that bash, zsh or fish reads by itself
+    #[arg(long)]
+    pub install: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+    Powershell,
 }
 
 #[derive(Debug, Clone, Args)]

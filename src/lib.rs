@@ -20,11 +20,16 @@ macro_rules! modules {
 
 modules!(bundle, cli, commands, deploy, domain, doors, format, gateway, release, render);
 
-/// Parses the command line, runs the command and prints its answer. Returns the exit code.
+/// Parses the command line, runs the command and prints its answer; a shell that asks for completions gets them instead.
+/// Returns the exit code.
 pub fn run() -> u8 {
     doors::system::harden();
     doors::signals::listen();
-    let cli = match commands::usage::parse(doors::system::arguments()) {
+    let arguments = doors::system::arguments();
+    if let Some(code) = commands::completions::asked(&arguments) {
+        return code;
+    }
+    let cli = match commands::usage::parse(arguments) {
         Ok(cli) => cli,
         Err(code) => return code,
     };

@@ -242,7 +242,10 @@ pub const EXAMPLES: [(&str, [Example; 2]); 53] = [
     ),
     (
         "completions",
-        [("completions bash", "print the script for bash"), ("completions zsh", "print the script for zsh")],
+        [
+            ("completions bash", "print the script for bash"),
+            ("completions zsh --install", "write it where zsh looks for it"),
+        ],
     ),
     ("man", [("man", "show the manual page"), ("man >gwinstall.1", "write it to a file")]),
     (

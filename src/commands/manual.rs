@@ -1,15 +1,13 @@
-//! `completions`, `help` and `version`, made from the command line's own definition. They are written to memory first: a reader that
+//! `help` and `version`, made from the command line's own definition. They are written to memory first: a reader that
 //! goes away early is no reason to fail.
 
-use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
-use crate::bundle::{Bundle, Catalog, build};
+use crate::bundle::build;
 use crate::cli::pages::{self, GROUPS};
-use crate::cli::{Cli, CompletionsArgs, HelpArgs, WIDEST};
+use crate::cli::{Cli, HelpArgs, WIDEST};
 use crate::domain::name::printable;
-use crate::domain::request::GatewayType;
 use crate::domain::secret::masked;
 use crate::domain::{Error, Hint, Result, exit};
 use crate::doors::term;
@@ -49,7 +47,9 @@ fn overview() -> String {
     let width = term::page_width(WIDEST);
     let about = |name: &str| {
         let command = program.find_subcommand(name)?;
-        let aliases: Vec<&str> = command.get_visible_aliases().collect();
+        // That `model` is `models` needs no mention.
+        let other = |alias: &&str| name.get(..3).is_none_or(|start| !alias.starts_with(start));
+        let aliases: Vec<&str> = command.get_all_aliases().filter(other).collect();
         let aliases =
             if aliases.is_empty() { String::new() } else { format!(" [also: {}]", aliases.join(", ")) };
         Some(format!("{}{aliases}", command.get_about()?))
@@ -138,47 +138,6 @@ pub(super) fn version() -> Answer {
         "commit": build::COMMIT,
     });
     Answer::new(format!("gwinstall {}", build::VERSION)).data(data)
-}
-
-pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
-    let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut offered(&Cli::command(), &Bundle::embedded()?.catalog),
-        "gwinstall",
-        &mut script,
-    );
-    let script = text(script)?;
-    Ok(Answer::new(format!("completions for {}", args.shell))
-        .data(json!({ "shell": args.shell.to_string(), "script": script }))
-        .text(script))
-}
-
-/// The command line as it is offered for completion: nothing hidden, and with the names that the embedded bundle knows.
-/// Others are accepted all the same.
-fn offered(command: &Command, catalog: &Catalog) -> Command {
-    let args = command.get_arguments().filter(|arg| !arg.is_hide_set()).cloned().map(|arg| {
-        let names: Vec<&str> = match arg.get_id().as_str() {
-            "preset" => catalog.presets.iter().map(|preset| preset.name.as_str()).collect(),
-            "models" => catalog.models.iter().map(|model| model.id.as_str()).collect(),
-            "gateway_type" => GatewayType::ALL.map(GatewayType::word).to_vec(),
-            _ => return arg,
-        };
-        arg.value_parser(PossibleValuesParser::new(names.into_iter().map(lasting)))
-    });
-    let below = command.get_subcommands().filter(|below| !below.is_hide_set());
-    Command::new(lasting(command.get_name()))
-        .about(command.get_about().cloned().unwrap_or_default())
-        .version(build::VERSION)
-        .disable_version_flag(command.get_version().is_none())
-        .disable_help_subcommand(true)
-        .args(args)
-        .subcommands(below.map(|below| offered(below, catalog)))
-}
-
-/// Names are asked to live as long as the program, which ends when they are printed.
-fn lasting(name: &str) -> &'static str {
-    name.to_owned().leak()
 }
 
 pub(super) fn text(bytes: Vec<u8>) -> Result<String> {

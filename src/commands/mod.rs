@@ -4,6 +4,7 @@ pub mod answer;
 mod backup;
 mod backup_diff;
 mod change;
+pub mod completions;
 mod config;
 mod conflicts;
 mod diff;
@@ -167,7 +168,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Reload) => gateway::run(&place()?, Verb::Reload),
         Some(Command::Logs(args)) => gateway::logs(&place()?, args),
         Some(Command::Health) => gateway::health(&place()?),
-        Some(Command::Completions(args)) => manual::completions(args),
+        Some(Command::Completions(args)) => completions::run(common, args),
         Some(Command::Man) => manual_page::man(),
         Some(Command::Version) => Ok(manual::version()),
         Some(Command::Help(args)) => manual::help(args),

@@ -15,6 +15,7 @@ mod backups;
 mod broken_edits;
 mod bundle;
 mod canary;
+mod completions;
 mod conflicts;
 mod exits;
 mod foreign;

@@ -2,7 +2,8 @@
 //! them. The command line in `main.rs` is the only product; nothing here is a stable API.
 //!
 //! Layers, lowest first; a module imports only from those before it (`tests/layers.rs` holds the list):
-//! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `commands`.
+//! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `inspect` → `cli` → `ui` →
+//! `commands`.
 
 pub mod bundle;
 pub mod cli;
@@ -12,5 +13,7 @@ pub mod domain;
 pub mod doors;
 pub mod format;
 pub mod gateway;
+pub mod inspect;
 pub mod release;
 pub mod render;
+pub mod ui;

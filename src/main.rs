@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use gwinstall::commands::{self, answer, usage};
+use gwinstall::commands::{self, usage};
 use gwinstall::doors::{signals, system};
+use gwinstall::ui::{answer, manner, verb};
 
 /// musl's own allocator gives every file buffer back to the kernel at once: some 460 mappings for a run that changes
 /// nothing, and a third of its time.
@@ -18,8 +19,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return ExitCode::from(code),
     };
-    commands::set_manner(&cli.common);
-    let verb = commands::verb(&cli);
+    manner::set(&cli.common);
+    let verb = verb::name(&cli);
     let result = commands::run(&cli);
     ExitCode::from(answer::print(verb, cli.common.json, result))
 }

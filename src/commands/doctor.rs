@@ -11,10 +11,13 @@ use crate::domain::Operation;
 use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::{Hint, Kind, Place, Result};
 use crate::doors::disk;
+use crate::inspect::conflicts;
+use crate::inspect::prerequisites;
 use crate::release::session;
+use crate::ui::report;
 
-use super::answer::Answer;
-use super::{change, conflicts, prerequisites, report, status};
+use super::{change, status};
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
     if args.topic == Some(DoctorTopic::Net) {

@@ -20,11 +20,13 @@ use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, mask, mask_userinfo};
 use crate::domain::{Kind, Place, Result};
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::inspect::conflicts;
 use crate::render::MASTER_KEY;
 use crate::render::{self, Choice, Need};
+use crate::ui::report;
 
-use super::answer::Answer;
-use super::{conflicts, env_set, report};
+use super::env_set;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
     if let EnvCommand::Set { name, from, confirm } = command {

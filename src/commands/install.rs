@@ -16,14 +16,16 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
 use crate::gateway;
+use crate::inspect::prerequisites;
 use crate::release::session;
 use crate::render::{self, Choice};
+use crate::ui::report;
 
-use super::answer::Answer;
 use super::change::Change;
-use super::install_report::Report;
-use super::starting::Starting;
-use super::{install_flags, interactive, prerequisites, report, sources};
+use super::{install_flags, interactive, sources};
+use crate::gateway::starting::Starting;
+use crate::ui::answer::Answer;
+use crate::ui::install_report::Report;
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -141,7 +143,7 @@ fn pre_checks(
     if choice.runs_litellm() && !place.staged {
         let must_be_free = request.start || request.strict;
         checks.run(CheckName::NoLitellmRunning, || {
-            checks::no_litellm_running(place, choice.port, must_be_free)
+            prerequisites::no_litellm_running(place, choice.port, must_be_free)
         });
         if request.start {
             prerequisites::before_a_start(&mut checks, place);

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::cli::Cli;
 use crate::domain::{Error, Result};
 
-use super::answer::Answer;
 use super::manual::text;
+use crate::ui::answer::Answer;
 
 /// The rows of the table in the README.
 const EXIT_STATUS: [(&str, &str); 12] = [

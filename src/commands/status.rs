@@ -1,26 +1,23 @@
 //! `status`: what is deployed and whether it is as deployed. Reads only; a stopped gateway, warnings and retired
 //! models never change its exit code.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::json;
 
 use crate::bundle::{Bundle, build};
-use crate::deploy::checks::{self, Running};
 use crate::deploy::context::Context;
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::{lost, settings, store};
 use crate::domain::name::{count, list};
-use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Kind, Place, Result};
-use crate::doors::{disk, loopback, system, term};
-use crate::format::settings::{KeyPath, Settings};
+use crate::doors::{disk, system, term};
 
-use super::answer::Answer;
-use super::drift::{self, Drift};
-use super::pointed::Pointed;
-use super::report;
+use crate::gateway::process::{self, Running};
+use crate::inspect::drift::{self, Drift};
+use crate::inspect::overrides;
+use crate::inspect::pointed::Pointed;
+use crate::ui::answer::Answer;
+use crate::ui::report;
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
@@ -55,7 +52,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         .map(|(path, _)| path)
         .collect();
     let running = running(place, &record);
-    let overrides = overrides(place, &record);
+    let overrides = overrides::of(place, &record);
     let pointed = Pointed::of(place, &record);
     let mut lines = headline(place, &record, running, &pointed);
     lines.extend(
@@ -85,7 +82,7 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         "yours": yours,
         "conflicts": offers,
         "interrupted": interrupted.is_some(),
-        "running": matches!(running, Some(Running::Ours(_))),
+        "running": running.is_some_and(Running::is_ours),
         "points_here": pointed == Pointed::Here,
         "overrides": overrides,
         "version": build::VERSION,
@@ -146,11 +143,11 @@ fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &
     }
     let gateway = match running {
         None => record.gateway_url.clone(),
-        Some(Running::Ours(pid)) if !listens(record) => format!(
+        Some(Running::Ours { pid, listens: false }) => format!(
             "{}, running (pid {pid}), but it does not listen there (yet): gwinstall restart",
             record.gateway_url
         ),
-        Some(Running::Ours(pid)) => format!("{}, running (pid {pid})", record.gateway_url),
+        Some(Running::Ours { pid, .. }) => format!("{}, running (pid {pid})", record.gateway_url),
         Some(Running::No) => format!("{}, not running: gwinstall start", record.gateway_url),
         Some(Running::Foreign { .. }) => {
             format!("{}, but another program listens there: gwinstall doctor", record.gateway_url)
@@ -168,62 +165,7 @@ fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &
 }
 
 fn running(place: &Place, record: &Record) -> Option<Running> {
-    if !record.files.contains_key(files::CONFIG) || place.staged {
-        return None;
-    }
-    Some(checks::running(place, port(record)?))
-}
-
-fn port(record: &Record) -> Option<u16> {
-    record.gateway_url.rsplit(':').next()?.parse().ok()
-}
-
-fn listens(record: &Record) -> bool {
-    port(record).is_some_and(loopback::is_listening)
-}
-
-/// Settings that win over ours: managed ones, and those of the project in the current directory.
-pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
-    if place.staged {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    let mut files = managed();
-    if let Ok(dir) = system::current_dir() {
-        files.extend(["settings.local.json", "settings.json"].map(|name| dir.join(".claude").join(name)));
-    }
-    let ours = place.settings();
-    for path in files.iter().filter(|path| **path != ours) {
-        let Ok(Some(bytes)) = disk::read_maybe(path, disk::TEXT_CAP) else { continue };
-        let Ok(settings) = Settings::parse(&bytes) else { continue };
-        for key in [
-            "env.ANTHROPIC_BASE_URL",
-            "env.ANTHROPIC_AUTH_TOKEN",
-            "env.ANTHROPIC_API_KEY",
-            "env.ANTHROPIC_MODEL",
-            "apiKeyHelper",
-            "env.CLAUDE_CODE_USE_BEDROCK",
-            "env.CLAUDE_CODE_USE_VERTEX",
-        ] {
-            let path_of_key = KeyPath::parse(key);
-            if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(key, &value)) {
-                found.push(format!("{} sets {key}, which wins over ours", place.show(path)));
-            }
-        }
-    }
-    found
-}
-
-/// Settings that an administrator manages, with their drop-in files.
-fn managed() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for dir in ["/etc/claude-code", "/Library/Application Support/ClaudeCode"].map(Path::new) {
-        files.push(dir.join("managed-settings.json"));
-        let drop_ins = dir.join("managed-settings.d");
-        let names = disk::list(&drop_ins).unwrap_or_default();
-        files.extend(names.iter().filter(|name| name.ends_with(".json")).map(|name| drop_ins.join(name)));
-    }
-    files
+    record.port().filter(|_| !place.staged).map(|port| process::look(place, port))
 }
 
 fn retired(place: &Place, record: &Record) -> Vec<String> {

@@ -17,7 +17,7 @@ use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::litellm::{Context, Finding, Severity, check, model_lines, references};
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
     let (path, shown) = which(place, args.file.as_deref())?;

@@ -4,7 +4,6 @@
 //! changed; after it, exit 5 and everything undone.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, loopback, system, term};
+use crate::doors::{disk, system, term};
 
 /// Bytes that must be free, at least; twice that is recommended.
 const SPACE_NEEDED: u64 = 50 << 20;
@@ -120,61 +119,6 @@ pub fn disk_space(place: &Place) -> Finding {
         Finding::pass(format!("{megabytes} MB are free"))
     };
     found.details(details)
-}
-
-/// What is known about a gateway on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Running {
-    No,
-    /// Ours: its pid.
-    Ours(i32),
-    /// Something on the port; whether it answers like LiteLLM.
-    Foreign {
-        litellm: bool,
-    },
-}
-
-/// Looks at the pid file, the port and the answer of `/health/liveliness`.
-pub fn running(place: &Place, port: u16) -> Running {
-    let pid = disk::read_maybe(&place.file(files::PID), 64).ok().flatten();
-    let pid =
-        pid.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.trim().parse::<i32>().ok());
-    let ours = pid.filter(|pid| system::is_running(*pid)).filter(|pid| {
-        let config = place.file(files::CONFIG);
-        system::was_started_with(*pid, &config)
-    });
-    if let Some(pid) = ours {
-        return Running::Ours(pid);
-    }
-    if !loopback::is_listening(port) {
-        return Running::No;
-    }
-    let url = format!("http://127.0.0.1:{port}/health/liveliness");
-    let litellm = loopback::get(&url, None, Duration::from_secs(2))
-        .is_ok_and(|reply| reply.status == 200 && reply.body.contains("alive"));
-    Running::Foreign { litellm }
-}
-
-pub fn no_litellm_running(place: &Place, port: u16, must_be_free: bool) -> Finding {
-    match running(place, port) {
-        Running::No => Finding::pass(format!("port {port} is free")),
-        // It is about to be started, and knows how to give way to itself.
-        Running::Ours(pid) if must_be_free => Finding::pass(format!("the gateway is running (pid {pid})")),
-        Running::Ours(pid) => Finding::warn(format!(
-            "the gateway is running (pid {pid}); it keeps its old configuration until it reloads"
-        ))
-        .details(json!({ "pid": pid, "port": port }))
-        .hint("gwinstall reload"),
-        Running::Foreign { litellm } => {
-            let who = if litellm { "another LiteLLM" } else { "another program" };
-            let message = format!("{who} listens on port {port}");
-            let finding = if must_be_free { Finding::fail(message) } else { Finding::warn(message) };
-            finding.details(json!({ "port": port, "litellm": litellm })).hint(format!(
-                "stop it, or take another port: gwinstall install --gateway-url http://127.0.0.1:{}",
-                if port < 65_535 { port + 1 } else { port - 1 }
-            ))
-        }
-    }
 }
 
 pub fn required_env_vars(missing: &[String], strict: bool) -> Finding {

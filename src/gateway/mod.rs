@@ -3,6 +3,8 @@
 
 pub mod ask;
 pub mod health;
+pub mod process;
+pub mod starting;
 
 use std::path::Path;
 

@@ -4,21 +4,24 @@
 mod ends;
 mod litellm;
 
-use crate::deploy::checks::{self, Checks};
+use serde_json::json;
+
+use crate::deploy::checks::Checks;
 use crate::deploy::context::EnvFile;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::request::DEFAULT_PORT;
-use crate::domain::{Place, Result};
+use crate::domain::{Hint, Place, Result};
 use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::gateway::process::{self, Running};
 use crate::render::MASTER_KEY;
 
 use litellm::{Judge, Tools};
 
 /// Runs every check. Without a deployment those of the default preset, and nothing that is missing is a failure yet.
-pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
+pub fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
     // A staged home is for another machine.
     if place.staged {
         return Ok(());
@@ -45,7 +48,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
     let port =
         record.and_then(|record| record.gateway_url.rsplit(':').next()?.parse().ok()).unwrap_or(DEFAULT_PORT);
     checks.run(CheckName::NoLitellmRunning, || {
-        let finding = checks::no_litellm_running(place, port, record.is_some());
+        let finding = no_litellm_running(place, port, record.is_some());
         match finding.details["pid"].as_i64() {
             // Here, other than before a change, that is as it should be.
             Some(pid) => Finding::pass(format!("the gateway is running (pid {pid}) on port {port}")),
@@ -63,7 +66,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
 }
 
 /// What `install --start` would fail on after all files are deployed, asked before.
-pub(super) fn before_a_start(checks: &mut Checks, place: &Place) {
+pub fn before_a_start(checks: &mut Checks, place: &Place) {
     let tools = Tools::look(place);
     let judge = Judge { place, tools: &tools, deployed: true };
     checks.run(CheckName::LitellmInstalled, || judge.litellm());
@@ -92,5 +95,31 @@ fn master_key(env: &DotEnv) -> Finding {
             Finding::fail(format!("{MASTER_KEY} is a placeholder that everybody knows")).hint(hint)
         }
         _ => Finding::fail(format!("{MASTER_KEY} has no value")).hint(hint),
+    }
+}
+
+/// Who listens on the port of the gateway. `must_be_free`: the gateway is about to start there.
+pub fn no_litellm_running(place: &Place, port: u16, must_be_free: bool) -> Finding {
+    match process::look(place, port) {
+        Running::No => Finding::pass(format!("port {port} is free")),
+        // It is about to be started, and knows how to give way to itself.
+        Running::Ours { pid, .. } if must_be_free => {
+            Finding::pass(format!("the gateway is running (pid {pid})"))
+        }
+        Running::Ours { pid, .. } => Finding::warn(format!(
+            "the gateway is running (pid {pid}); it keeps its old configuration until it reloads"
+        ))
+        .details(json!({ "pid": pid, "port": port }))
+        .hint(Hint::run(&["reload"])),
+        Running::Foreign { litellm } => {
+            let who = if litellm { "another LiteLLM" } else { "another program" };
+            let message = format!("{who} listens on port {port}");
+            let finding = if must_be_free { Finding::fail(message) } else { Finding::warn(message) };
+            let other = format!("http://127.0.0.1:{}", if port < 65_535 { port + 1 } else { port - 1 });
+            finding.details(json!({ "port": port, "litellm": litellm })).hint(
+                Hint::step("stop it")
+                    .or(Hint::run(&["install", "--gateway-url", &other]).to("take another port")),
+            )
+        }
     }
 }

@@ -15,15 +15,15 @@ use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::settings::{KeyPath, Settings};
 
+use super::overrides;
 use super::pointed::Pointed;
-use super::status;
 
 /// They make Claude Code talk to a provider directly, whatever its base URL says.
 const OTHER_WAYS: [&str; 3] =
     ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
 
 /// Every conflict as a check. `record` is `None` where nothing is deployed: then only the shell can be looked at.
-pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
+pub fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
     let settings = our_settings(place);
     if !place.staged {
         checks.run(CheckName::NoOtherProviderSwitch, || other_ways(settings.as_ref()));
@@ -45,7 +45,7 @@ pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record
             checks.run(CheckName::SettingsPointHere, || Pointed::of(place, record).finding(place));
         }
         checks.run(CheckName::SettingsEffective, || {
-            let overrides = status::overrides(place, record);
+            let overrides = overrides::of(place, record);
             match overrides.first() {
                 None => Finding::pass("no other settings file wins over ours"),
                 Some(first) => Finding::warn(first.clone()).details(json!({ "overrides": overrides })).hint(

@@ -9,7 +9,7 @@ use crate::doors::disk;
 use crate::format::settings::{KeyPath, Settings};
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pointed {
+pub enum Pointed {
     /// At the gateway.
     Here,
     /// Nowhere of ours, as `off` left it.
@@ -23,7 +23,7 @@ pub(super) enum Pointed {
 }
 
 impl Pointed {
-    pub(super) fn of(place: &Place, record: &Record) -> Self {
+    pub fn of(place: &Place, record: &Record) -> Self {
         match address(place) {
             Err(why) => Self::Unreadable(why),
             Ok(Some(address)) if address == record.gateway_url => Self::Here,
@@ -34,11 +34,11 @@ impl Pointed {
     }
 
     /// Whether it is what the record says.
-    pub(super) fn as_recorded(&self, record: &Record) -> bool {
+    pub fn as_recorded(&self, record: &Record) -> bool {
         *self == if record.request.off { Self::Off } else { Self::Here }
     }
 
-    pub(super) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         match self {
             Self::Here => "uses it".to_owned(),
             Self::Off => "does not use it: gwinstall on".to_owned(),
@@ -50,7 +50,7 @@ impl Pointed {
         }
     }
 
-    pub(super) fn finding(&self, place: &Place) -> Finding {
+    pub fn finding(&self, place: &Place) -> Finding {
         let settings = place.show(&place.settings());
         match self {
             Self::Here => Finding::pass(format!("{settings} points Claude Code at the gateway")),

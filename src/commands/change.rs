@@ -17,6 +17,7 @@ use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
 use crate::gateway::{self, Verb, process};
+use crate::inspect::state;
 
 use crate::gateway::starting::Starting;
 use crate::ui::answer::Answer;
@@ -235,11 +236,11 @@ fn tell_times(outcome: &Outcome) {
 pub(super) fn not_interrupted(place: &Place) -> Result<()> {
     match recover::look(place)? {
         Some(found @ (Interrupted::InFlight(_) | Interrupted::Unreadable)) => {
-            Err(Error::new(Kind::Pending, report::interruption(&found))
+            Err(Error::new(Kind::Pending, state::interruption(&found))
                 .because("gwinstall cannot tell what would change before that is undone")
-                .hint(Hint::run(&["doctor", "--repair", "--yes"])))
+                .hint(state::repair()))
         }
-        Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, report::interruption(&found))
+        Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, state::interruption(&found))
             .hint(Hint::again(&["--lock-wait", "30"]).to("wait for it"))),
         Some(Interrupted::Rubbish) | None => Ok(()),
     }

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::Place;
+use serde_json::json;
+
+use crate::domain::check::Finding;
 use crate::domain::record::Record;
+use crate::domain::{Hint, Place};
 use crate::doors::{disk, system};
 use crate::format::settings::{KeyPath, Settings};
 
-/// Settings that win over ours: managed ones, and those of the project in the current directory.
+/// One sentence for each key that another file sets, with the file that sets it.
 pub fn of(place: &Place, record: &Record) -> Vec<String> {
     if place.staged {
         return Vec::new();
@@ -17,8 +20,8 @@ pub fn of(place: &Place, record: &Record) -> Vec<String> {
     if let Ok(dir) = system::current_dir() {
         files.extend(["settings.local.json", "settings.json"].map(|name| dir.join(".claude").join(name)));
     }
-    let ours = place.settings();
-    for path in files.iter().filter(|path| **path != ours) {
+    let own = place.settings();
+    for path in files.iter().filter(|path| **path != own) {
         let Ok(Some(bytes)) = disk::read_maybe(path, disk::TEXT_CAP) else { continue };
         let Ok(settings) = Settings::parse(&bytes) else { continue };
         for key in [
@@ -32,7 +35,8 @@ pub fn of(place: &Place, record: &Record) -> Vec<String> {
         ] {
             let path_of_key = KeyPath::parse(key);
             if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(key, &value)) {
-                found.push(format!("{} sets {key}, which wins over ours", place.show(path)));
+                found
+                    .push(format!("{} sets {key}, which wins over the value of gwinstall", place.show(path)));
             }
         }
     }
@@ -49,4 +53,17 @@ fn managed() -> Vec<PathBuf> {
         files.extend(names.iter().filter(|name| name.ends_with(".json")).map(|name| drop_ins.join(name)));
     }
     files
+}
+
+pub fn finding(place: &Place, record: &Record) -> Finding {
+    let overrides = of(place, record);
+    let Some(first) = overrides.first() else {
+        return Finding::pass("no other settings file wins over the values of gwinstall");
+    };
+    let way = if first.contains("managed-settings") {
+        "ask your administrator to take the key out of that file"
+    } else {
+        "take the key out of that file, or work in another directory"
+    };
+    Finding::warn(first.clone()).details(json!({ "overrides": overrides })).hint(Hint::step(way))
 }

@@ -1,18 +1,25 @@
-//! Where Claude Code is pointed, by its settings as they are now and not as we left them.
+//! Where Claude Code is pointed: by its settings as they are now, not as gwinstall left them.
 
 use crate::domain::check::Finding;
 use crate::domain::name::printable;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, SettingsValue};
 use crate::domain::secret::mask_userinfo;
-use crate::domain::{Place, Result};
-use crate::doors::disk;
-use crate::format::settings::{KeyPath, Settings};
+use crate::domain::{Hint, Place};
+use crate::doors::term;
+use crate::format::settings::KeyPath;
+use crate::render::BASE_URL;
+
+use super::facts::Facts;
+
+const HELPER: &str = "apiKeyHelper";
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pointed {
     /// At the gateway.
     Here,
-    /// Nowhere of ours, as `off` left it.
+    /// At the gateway, with a key that another program prints.
+    OtherKey,
+    /// Away from the gateway, as `off` left it.
     Off,
     /// No address is set, although one was.
     Nowhere,
@@ -23,28 +30,52 @@ pub enum Pointed {
 }
 
 impl Pointed {
-    pub fn of(place: &Place, record: &Record) -> Self {
-        match address(place) {
-            Err(why) => Self::Unreadable(why),
-            Ok(Some(address)) if address == record.gateway_url => Self::Here,
-            Ok(_) if record.request.off => Self::Off,
-            Ok(None) => Self::Nowhere,
-            Ok(Some(address)) => Self::Elsewhere(printable(&mask_userinfo(&address))),
+    pub fn of(facts: &Facts<'_>, record: &Record) -> Self {
+        let settings = match facts.context.settings() {
+            Ok(settings) => settings,
+            Err(error) => return Self::Unreadable(error.causes().join(", ")),
+        };
+        if let Some(problem) = settings.problem() {
+            return Self::Unreadable(problem.to_string());
         }
+        let address = settings.get(&KeyPath::env(BASE_URL));
+        match address.as_ref().and_then(|value| value.as_str()) {
+            Some(address) if address == record.gateway_url => {
+                let helper = settings.get(&KeyPath::top(HELPER));
+                let other = matches!(
+                    (record.settings.keys.get(HELPER), &helper),
+                    (Some(SettingsValue::Value(ours)), found) if found.as_ref() != Some(ours)
+                );
+                if other && !record.request.off { Self::OtherKey } else { Self::Here }
+            }
+            _ if record.request.off => Self::Off,
+            None => Self::Nowhere,
+            Some(address) => Self::Elsewhere(printable(&mask_userinfo(address))),
+        }
+    }
+
+    /// Whether Claude Code sends its requests to the gateway.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Here | Self::OtherKey)
     }
 
     /// Whether it is what the record says.
     pub fn as_recorded(&self, record: &Record) -> bool {
-        *self == if record.request.off { Self::Off } else { Self::Here }
+        if record.request.off { *self == Self::Off } else { self.is_here() }
     }
 
     pub fn words(&self) -> String {
+        let on = || term::command(&["on"]);
+        let forced = || term::command(&["install", "--force"]);
         match self {
             Self::Here => "uses it".to_owned(),
-            Self::Off => "does not use it: gwinstall on".to_owned(),
-            Self::Nowhere => "does not use it, its settings name no address: gwinstall on".to_owned(),
+            Self::OtherKey => {
+                format!("uses it, with a key of another program ({HELPER}): {}", forced())
+            }
+            Self::Off => format!("does not use it: {}", on()),
+            Self::Nowhere => format!("does not use it, its settings name no address: {}", on()),
             Self::Elsewhere(address) => {
-                format!("uses {address}, as somebody else set it: gwinstall install --force")
+                format!("uses {address}, which gwinstall did not set: {}", forced())
             }
             Self::Unreadable(why) => format!("cannot read its settings: {why}"),
         }
@@ -54,30 +85,39 @@ impl Pointed {
         let settings = place.show(&place.settings());
         match self {
             Self::Here => Finding::pass(format!("{settings} points Claude Code at the gateway")),
-            Self::Off => {
-                Finding::pass("Claude Code is not pointed at the gateway, as you asked with gwinstall off")
-            }
+            Self::OtherKey => Finding::warn(format!(
+                "{settings} takes the key from another program ({HELPER}); the gateway accepts only its own key"
+            ))
+            .hint(Hint::run(&["install", "--force"]).to("use the key of the gateway")),
+            Self::Off => Finding::pass(format!(
+                "Claude Code is not pointed at the gateway: you ran {}",
+                term::command(&["off"])
+            )),
             Self::Nowhere => Finding::fail(format!(
                 "{settings} has no address of a gateway, so Claude Code does not use it"
             ))
-            .hint("gwinstall on"),
-            Self::Elsewhere(address) => {
-                Finding::fail(format!("{settings} points Claude Code at {address}, as somebody else set it"))
-                    .hint("gwinstall install --force")
-            }
+            .hint(Hint::run(&["on"])),
+            Self::Elsewhere(address) => Finding::fail(format!(
+                "{settings} points Claude Code at {address}, which gwinstall did not set"
+            ))
+            .hint(Hint::run(&["install", "--force"])),
             Self::Unreadable(why) => Finding::fail(format!("{settings} cannot be read: {why}"))
-                .hint(format!("look at it: less {}", place.paste(&place.settings()))),
+                .hint(Hint::shell(format!("less {}", place.paste(&place.settings()))).to("look at it")),
         }
     }
 }
 
-/// The value of `env.ANTHROPIC_BASE_URL`; absent where there is none.
-fn address(place: &Place) -> std::result::Result<Option<String>, String> {
-    let read = || -> Result<Option<Vec<u8>>> {
-        disk::read_maybe(&disk::real_file(&place.settings())?, disk::TEXT_CAP)
-    };
-    let Some(bytes) = read().map_err(|error| error.causes().join(", "))? else { return Ok(None) };
-    let settings = Settings::parse(&bytes).map_err(|problem| problem.to_string())?;
-    let value = settings.get(&KeyPath::env("ANTHROPIC_BASE_URL"));
-    Ok(value.and_then(|value| value.as_str().map(str::to_owned)))
+/// Where Claude Code is pointed; `None` where nothing is deployed and nothing points at what was.
+pub fn finding(facts: &Facts<'_>) -> Option<Finding> {
+    let place = facts.place();
+    if let Some(record) = facts.record() {
+        return (!place.staged).then(|| Pointed::of(facts, record).finding(place));
+    }
+    facts.context.is_orphaned().then(|| {
+        Finding::fail(format!(
+            "{} points Claude Code at a gateway that is gone",
+            place.show(&place.settings())
+        ))
+        .hint(Hint::run(&["uninstall", "--yes"]))
+    })
 }

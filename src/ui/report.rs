@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::deploy::draft::Draft;
-use crate::deploy::recover::Interrupted;
 use crate::deploy::times::Took;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
@@ -114,18 +113,4 @@ pub fn times(times: &[Took]) -> Option<String> {
     let phases: Vec<String> =
         times.iter().map(|took| format!("{} {} ms", took.phase, took.duration_ms)).collect();
     (!phases.is_empty()).then(|| format!("time: {}", phases.join(", ")))
-}
-
-/// What an earlier run left, in one sentence.
-pub fn interruption(found: &Interrupted) -> String {
-    match found {
-        Interrupted::Running(holder) => {
-            format!("gwinstall {} (pid {}) is at work right now", holder.command, holder.pid)
-        }
-        Interrupted::InFlight(journal) => {
-            format!("{} of {} was interrupted before it was complete", journal.operation, journal.started)
-        }
-        Interrupted::Rubbish => "an interrupted run left temporary files".to_owned(),
-        Interrupted::Unreadable => "an interrupted run left a journal that cannot be read".to_owned(),
-    }
 }

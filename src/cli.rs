@@ -1,16 +1,18 @@
 //! Every command and flag, on one page. No meaning is attached here: see `commands`.
 
+pub mod pages;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Help is never wider, however wide the window is.
+pub const WIDEST: usize = 100;
+
 /// Installs, updates, backs up and rolls back an LLM gateway (LiteLLM) for Claude Code.
 #[derive(Debug, Parser)]
-#[command(name = "gwinstall", version = crate::bundle::build::VERSION, about, disable_help_subcommand = true, max_term_width = 100)]
-#[command(
-    after_help = "Without a command: what is deployed, and the next step.\nExit codes: 0 done · 1 failed, nothing changed · 2 wrong usage · 3 something to do · 4 conflict kept · 5 rolled back · 6 busy · 7 left for you · 8 not verified · 9 refused by policy · 10 network · 130/143 stopped"
-)]
+#[command(name = "gwinstall", version = crate::bundle::build::VERSION, about, disable_help_subcommand = true, max_term_width = WIDEST)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -21,28 +23,28 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Common {
-    /// Stage for this home directory, for example of an image: nothing of this machine is used, no key is made
+    /// Prepare another home directory, for example in an image; uses nothing from this machine and generates no key
     #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// Where the gateway is deployed [default: ~/.claude/gateway]
+    /// Directory of the gateway [default: ~/.claude/gateway]
     #[arg(long, global = true, value_name = "DIR")]
     pub target_dir: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say nothing but errors
+    /// Print only errors and what was asked for
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say more: every file, every check, the time of each step
+    /// Print every file, every check and the time of each step
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Ask line by line, for screen readers and simple terminals
+    /// Ask questions line by line, for screen readers and simple terminals
     #[arg(long, global = true)]
     pub plain: bool,
     /// When to use color
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Wait this long for another run to finish
+    /// Wait this many seconds for another gwinstall to finish
     #[arg(long, global = true, value_name = "SECS", default_value_t = 0)]
     pub lock_wait: u64,
 }
@@ -58,44 +60,44 @@ pub enum Color {
 pub enum Command {
     /// Deploy a preset, or change what is deployed
     Install(InstallArgs),
-    /// Deploy the newest bundle with what was chosen at installation
+    /// Deploy the newest configuration with the choices of the installation
     #[command(visible_alias = "upgrade")]
     Update(UpdateArgs),
-    /// Go back to a backup
+    /// Restore the state that a backup holds
     Rollback(RollbackArgs),
-    /// Take everything out again; your edits, .env and the backups stay
+    /// Remove what gwinstall deployed; your edits, .env and the backups stay
     Uninstall(UninstallArgs),
-    /// Point Claude Code away from the gateway, and nothing else
+    /// Make Claude Code use its normal login again; everything stays installed
     Off(ConfirmArgs),
-    /// Point Claude Code at the gateway again
+    /// Make Claude Code use the gateway again
     On(ConfirmArgs),
-    /// What is deployed, and whether it is as deployed
+    /// Show what is deployed and what changed since
     Status,
-    /// What an update would change, line by line
+    /// Show what an update would change, line by line
     Diff(DiffArgs),
-    /// What was done here, newest first
+    /// Show the last operations, newest first
     History(HistoryArgs),
-    /// Look for problems, and recover an interrupted run with --repair
+    /// Look for problems; --repair recovers an interrupted run
     Doctor(DoctorArgs),
-    /// Check a configuration more strictly than LiteLLM does
+    /// Check a LiteLLM configuration more strictly than LiteLLM does
     Validate(ValidateArgs),
-    /// Compare every deployed file with the record
+    /// Compare every deployed file with the record of the deployment
     Verify(VerifyArgs),
-    /// List, make, check, pin and remove backups
+    /// List, create, check, pin and remove backups
     #[command(subcommand, alias = "backups")]
     Backup(BackupCommand),
     /// Decide about a file that both you and an update changed
     Resolve(ResolveArgs),
-    /// Models of the gateway
+    /// List, add, remove and check models
     #[command(subcommand, alias = "model")]
     Models(ModelsCommand),
-    /// Presets
+    /// List the presets, and show what one deploys
     #[command(subcommand, alias = "preset")]
     Presets(PresetsCommand),
-    /// Values of the gateway's variables
+    /// List, check and set the values that the gateway needs
     #[command(subcommand)]
     Env(EnvCommand),
-    /// Where the files of the deployment are
+    /// Print the paths of the files that you may edit
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Start the gateway
@@ -106,25 +108,25 @@ pub enum Command {
     Stop,
     /// Stop and start the gateway; needed after a change of .env
     Restart,
-    /// Let the running gateway take over its configuration without losing a request
+    /// Apply the configuration to the running gateway without losing a request
     Reload,
     /// Show the gateway's log
     #[command(alias = "log")]
     Logs(LogsArgs),
-    /// Ask the running gateway how it is, without asking a model
+    /// Check the running gateway, without a request to a model
     Health,
-    /// Take a newer gwinstall and its configuration, together
+    /// Update gwinstall and its configuration together
     SelfUpdate(SelfUpdateArgs),
-    /// Look into a signed bundle, or verify it
+    /// Inspect or verify a signed bundle
     #[command(subcommand)]
     Bundle(BundleCommand),
-    /// Whether this executable is complete; run by self-update before it is put in place
+    /// Check that this executable is complete; self-update runs it before it installs a new one
     #[command(hide = true)]
     SelfCheck,
-    /// Print a completion script
+    /// Print or install a completion script
     #[command(alias = "completion")]
     Completions(CompletionsArgs),
-    /// Print the manual page
+    /// Show the manual page
     Man,
     /// Print the version
     Version,
@@ -145,33 +147,33 @@ pub struct ConfirmArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct BundleArgs {
-    /// Take the files from this directory instead of the bundle inside gwinstall
+    /// Deploy the files of this directory instead of the built-in bundle
     #[arg(long, value_name = "DIR", conflicts_with_all = ["bundle", "embedded"])]
     pub source_dir: Option<PathBuf>,
-    /// Take the files from a signed bundle archive
+    /// Deploy the files of a signed bundle archive
     #[arg(long, value_name = "FILE", conflicts_with = "embedded")]
     pub bundle: Option<PathBuf>,
-    /// Take the files inside gwinstall, even if a newer bundle was fetched
+    /// Deploy the built-in bundle, even if self-update fetched a newer one
     #[arg(long)]
     pub embedded: bool,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct KeepArgs {
-    /// How many backups are kept
+    /// How many backups to keep
     #[arg(long, value_name = "N", default_value_t = crate::deploy::backup::KEEP)]
     pub keep: usize,
-    /// Remove backups older than this
+    /// Remove backups older than this many days
     #[arg(long, value_name = "DAYS")]
     pub max_age: Option<u32>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct InstallArgs {
-    /// basic, enterprise, multi-provider or proxy [default: what is deployed, else basic]
+    /// basic, enterprise, multi-provider or proxy [default: the deployed one, else basic]
     #[arg(value_name = "PRESET", conflicts_with = "preset")]
     pub preset_word: Option<String>,
-    /// The preset, as a flag
+    /// The same as PRESET
     #[arg(long)]
     pub preset: Option<String>,
     /// Models, separated by commas [default: those of the preset]
@@ -180,7 +182,7 @@ pub struct InstallArgs {
     /// local, truefoundry, zuplo or custom
     #[arg(long, value_name = "TYPE")]
     pub gateway_type: Option<String>,
-    /// Where the gateway listens: a URL, or a port of this machine [default: http://127.0.0.1:4000]
+    /// Address of the gateway: a URL, or a port of this machine [default: http://127.0.0.1:4000]
     #[arg(long, visible_alias = "port", value_name = "URL", value_parser = address)]
     pub gateway_url: Option<String>,
     /// Token of the gateway; visible to every process, so prefer --auth-token-file
@@ -189,7 +191,7 @@ pub struct InstallArgs {
     /// File that holds the token, or - for standard input
     #[arg(long, value_name = "PATH")]
     pub auth_token_file: Option<PathBuf>,
-    /// Corporate proxy for the gateway's way out
+    /// Corporate proxy that the gateway connects through
     #[arg(long, visible_alias = "proxy", value_name = "URL")]
     pub proxy_url: Option<String>,
     /// Login at the proxy; visible to every process, so prefer HTTPS_PROXY in the environment
@@ -199,10 +201,10 @@ pub struct InstallArgs {
     pub bundle: BundleArgs,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
-    /// Take over settings and files that are not ours; the old ones are kept
+    /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
-    /// Start the gateway, and roll back if it does not come up
+    /// Start the gateway afterwards, and roll back if it does not come up
     #[arg(long)]
     pub start: bool,
     /// Stop if a required variable has no value
@@ -211,7 +213,7 @@ pub struct InstallArgs {
     /// Keep secret values in the backup
     #[arg(long)]
     pub include_secrets: bool,
-    /// A backup is always made; accepted for scripts that ask for it
+    /// Accepted for scripts that ask for a backup; one is always made
     #[arg(long, hide = true)]
     pub backup: bool,
     #[command(flatten)]
@@ -224,7 +226,7 @@ pub struct UpdateArgs {
     pub bundle: BundleArgs,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
-    /// Take over settings and files that are not ours; the old ones are kept
+    /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
     /// Keep secret values in the backup
@@ -247,7 +249,7 @@ pub struct RollbackArgs {
 pub struct UninstallArgs {
     #[command(flatten)]
     pub confirm: ConfirmArgs,
-    /// Also remove .env, your edited files, backups, logs and our state
+    /// Also remove .env, your edited files, backups, logs and gwinstall's own state
     #[arg(long)]
     pub purge: bool,
 }
@@ -260,14 +262,14 @@ pub struct DiffArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
-    /// How many operations
+    /// How many operations to show
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub limit: usize,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// net: what lies between this machine and the releases [default: the deployment]
+    /// net: check the way from this machine to the releases [default: check the deployment]
     #[arg(conflicts_with = "repair")]
     pub topic: Option<DoctorTopic>,
     /// Recover an interrupted run
@@ -285,7 +287,7 @@ pub enum DoctorTopic {
 
 #[derive(Debug, Clone, Args)]
 pub struct ValidateArgs {
-    /// The file [default: the deployed config/litellm.yaml]
+    /// The file to check [default: the deployed config/litellm.yaml]
     pub file: Option<PathBuf>,
 }
 
@@ -298,66 +300,66 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
-    /// All backups, newest first
+    /// List all backups, newest first
     #[command(visible_alias = "ls")]
     List,
-    /// Make one now
+    /// Create a backup now
     Create {
         /// Keep secret values in it
         #[arg(long)]
         include_secrets: bool,
     },
-    /// Read one whole and check every file in it
+    /// Check every file in a backup
     Verify {
         /// File name or number [default: all]
         #[arg(value_parser = backup)]
         backup: Option<String>,
     },
-    /// Never remove this one
+    /// Protect a backup from removal
     Pin {
         /// File name or number
         #[arg(value_parser = backup)]
         backup: String,
     },
-    /// Let it be removed again
+    /// Allow a backup to be removed again
     Unpin {
         /// File name or number
         #[arg(value_parser = backup)]
         backup: String,
     },
-    /// Remove old ones
+    /// Remove old backups
     Prune {
         #[command(flatten)]
         keep: KeepArgs,
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
-    /// What differs between a backup and what is deployed
+    /// Compare a backup with what is deployed
     Diff {
         /// File name, or 1 for the newest, 2 for the one before …
         #[arg(value_parser = backup)]
         backup: String,
     },
-    /// Copy one out
+    /// Copy a backup to a file or a directory
     Export {
         /// File name or number
         #[arg(value_parser = backup)]
         backup: String,
-        /// Where to: a file that does not exist yet, or a directory
+        /// A file that does not exist yet, or a directory
         to: PathBuf,
     },
-    /// Copy one in, after checking it
+    /// Check a backup from elsewhere, and add it
     Import {
         /// The archive that was exported
         from: PathBuf,
     },
-    /// Go back to a backup, as `gwinstall rollback` does
+    /// Restore the state that a backup holds, as rollback does
     Restore(RollbackArgs),
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct ResolveArgs {
-    /// File with an unresolved conflict [default: list them]
+    /// File with an open conflict [default: list them]
     pub file: Option<String>,
     /// Use the new version from gwinstall; yours is kept in the backup
     #[arg(long, conflicts_with = "keep_mine")]
@@ -371,29 +373,29 @@ pub struct ResolveArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Prices, limits, retirement and what is deployed
+    /// List models with their prices, limits and retirement dates
     #[command(visible_alias = "ls")]
     List,
-    /// Deploy further models
+    /// Add models to the deployment
     Add {
-        /// Names as in `gwinstall models list`
+        /// Names as in gwinstall models list
         #[arg(required = true, value_name = "MODEL")]
         models: Vec<String>,
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
-    /// Take models out
+    /// Remove models from the deployment
     #[command(visible_alias = "rm")]
     Remove {
-        /// Names as in `gwinstall status`
+        /// Names as in gwinstall status
         #[arg(required = true, value_name = "MODEL")]
         models: Vec<String>,
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
-    /// Ask the running gateway for its models; with --call, send each a short request
+    /// Ask the running gateway for its models
     Check {
-        /// Send a request to each model; providers charge for it
+        /// Send each model a short request; its provider charges for it
         #[arg(long)]
         call: bool,
     },
@@ -401,26 +403,26 @@ pub enum ModelsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum PresetsCommand {
-    /// The presets of the bundle
+    /// List the presets
     #[command(visible_alias = "ls")]
     List,
-    /// What one preset deploys
+    /// Show what a preset deploys
     Show {
-        /// Its name, as in `gwinstall presets list`
+        /// Name as in gwinstall presets list
         preset: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum EnvCommand {
-    /// Every variable, where its value comes from and how to set it
+    /// List every variable, where its value comes from and how to set it
     #[command(visible_alias = "ls")]
     List,
-    /// Whether every required variable has a value, and what may get in the way
+    /// Check that every required variable has a value
     Check,
-    /// Give a variable a value, from a prompt, a file or standard input
+    /// Set a variable from a prompt, a file or standard input
     Set {
-        /// The variable, for example ANTHROPIC_API_KEY; its value never on the command line
+        /// The variable, for example ANTHROPIC_API_KEY; gwinstall asks for its value
         name: String,
         /// File that holds the value, or - for standard input
         #[arg(long, value_name = "PATH")]
@@ -432,7 +434,7 @@ pub enum EnvCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print the path of a file that is yours to edit
+    /// Print the path of a file that you may edit
     Path {
         /// litellm: the gateway's configuration; env: its values; settings: Claude Code's settings
         #[arg(value_enum, default_value = "litellm")]
@@ -449,32 +451,32 @@ pub enum ConfigFile {
 
 #[derive(Debug, Clone, Args)]
 pub struct LogsArgs {
-    /// Last lines
+    /// How many lines to show, counted from the end
     #[arg(long, short = 'n', visible_alias = "tail", value_name = "N", default_value_t = 50)]
     pub lines: usize,
-    /// Go on as the log grows
+    /// Keep printing as the log grows
     #[arg(long, short)]
     pub follow: bool,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct SelfUpdateArgs {
-    /// Only tell whether there is something newer: exit 3 if so
+    /// Only check whether something newer exists: exit 3 if so
     #[arg(long, conflicts_with_all = ["rollback", "list"])]
     pub check: bool,
-    /// Take this version
+    /// Install this version
     #[arg(long, value_name = "X")]
     pub version: Option<String>,
     /// Follow this channel [default: stable]
     #[arg(long, value_name = "NAME")]
     pub channel: Option<String>,
-    /// Take them from here: an https URL, a directory, an offline archive, an executable beside its manifest
+    /// Where the release comes from: an https URL, a directory, an offline archive, or an executable beside its manifest
     #[arg(long, value_name = "FILE|DIR|URL")]
     pub from: Option<String>,
     /// Leave the deployed configuration as it is
     #[arg(long, conflicts_with = "bundle_only")]
     pub binary_only: bool,
-    /// Take only the configuration
+    /// Update only the configuration
     #[arg(long)]
     pub bundle_only: bool,
     /// Allow going back to exactly this version
@@ -483,10 +485,10 @@ pub struct SelfUpdateArgs {
     /// Allow exactly this release, although it is too old to be safe
     #[arg(long, value_name = "SEQ")]
     pub accept_below_floor: Option<u64>,
-    /// Keep what arrived and was not what was signed, as <name>.rejected
+    /// Keep a download that does not verify, as <name>.rejected
     #[arg(long)]
     pub keep_rejected: bool,
-    /// Go back to the gwinstall and the configuration before the last self-update
+    /// Restore gwinstall and the configuration from before the last self-update
     #[arg(long, conflicts_with_all = ["version", "from", "list", "bundle_only", "binary_only"])]
     pub rollback: bool,
     /// Stay at this version, or at sha256:<its manifest>, until --unpin
@@ -495,14 +497,14 @@ pub struct SelfUpdateArgs {
     /// Follow the channel again
     #[arg(long, conflicts_with_all = NO_UPDATE, conflicts_with = "pin")]
     pub unpin: bool,
-    /// List the releases of a forge; --from names owner/name or a URL of a GitHub Enterprise or Gitea
+    /// List the releases of a forge; --from names owner/name, or a URL of GitHub Enterprise or Gitea
     #[arg(long)]
     pub list: bool,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
 }
 
-/// What pinning has nothing to do with: it takes no release.
+/// What cannot be combined with a pin, because a pin installs nothing.
 const NO_UPDATE: [&str; 9] = [
     "check",
     "version",
@@ -517,12 +519,12 @@ const NO_UPDATE: [&str; 9] = [
 
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
-    /// What a bundle holds and who signed it
+    /// Show what a bundle holds and who signed it
     Inspect {
         /// An offline archive, or a bundle beside its manifest and signature
         file: PathBuf,
     },
-    /// Check signature, lengths and hashes of everything in it
+    /// Check the signature, lengths and hashes of a bundle
     Verify {
         /// An offline archive, or a bundle beside its manifest and signature
         file: PathBuf,

@@ -22,7 +22,7 @@ impl Slot {
     const ALL: [(Self, &str); 3] =
         [(Self::Models, "models"), (Self::Aliases, "aliases"), (Self::Fallbacks, "fallbacks")];
 
-    /// What this line stands for; `Err` is the name of a place that is none.
+    /// What this line stands for; `Err` is a name that no place has.
     pub fn of(line: &str) -> Option<Result<Self, &str>> {
         let (_, name) = line.trim_end().split_once("# gwinstall:")?;
         Some(Self::ALL.iter().find(|(_, known)| *known == name).map(|(slot, _)| *slot).ok_or(name))
@@ -76,8 +76,8 @@ mod tests {
             ),
             (format!("{GOOD}# gwinstall:models\n"), "t.yaml, line 5: # gwinstall:models again, after line 1"),
         ] {
-            let told = check("t.yaml", &text).unwrap_err();
-            assert!(told.starts_with(why), "{told}");
+            let error = check("t.yaml", &text).unwrap_err();
+            assert!(error.starts_with(why), "{error}");
         }
     }
 }

@@ -26,15 +26,10 @@ pub struct Catalog {
     /// What Claude Code asks for when no model is configured: its own id for each tier, to be aliased.
     pub client_models: BTreeMap<Tier, String>,
     pub files: Vec<FileEntry>,
-    /// Of `files`, those that are for presets that run LiteLLM, whatever these are called: one's own have a name that no
-    /// bundle can list. Absent in catalogs of 1.0.0. Beside the entries and not in them: clients of 1.0.0 refuse an
-    /// entry with a field they do not know, and take a bundle with a section they do not know.
+    /// Of `files`, those that go with LiteLLM: a preset deploys them if it has a `base`, whatever its name.
     #[serde(default)]
-    pub litellm_files: Option<Vec<String>>,
+    pub litellm_files: Vec<String>,
 }
-
-/// How a catalog without `litellm_files` named its presets that run LiteLLM.
-const RUN_LITELLM: [&str; 3] = ["basic", "multi-provider", "proxy"];
 
 impl Catalog {
     /// Parses `catalog.yaml`.
@@ -66,13 +61,9 @@ impl Catalog {
         self.variable(name).is_none_or(|variable| variable.secret)
     }
 
-    /// Whether a preset deploys a file: those that need LiteLLM follow its `base`, the others their own list.
+    /// Whether a preset deploys a file: those of LiteLLM follow its `base`, the others their own list.
     pub fn is_for(&self, file: &FileEntry, preset: &Preset) -> bool {
-        let needs_litellm = match &self.litellm_files {
-            Some(paths) => paths.contains(&file.path),
-            None => file.presets.as_ref().is_some_and(|presets| *presets == RUN_LITELLM),
-        };
-        if needs_litellm {
+        if self.litellm_files.contains(&file.path) {
             return preset.base.is_some();
         }
         file.presets.as_ref().is_none_or(|presets| presets.contains(&preset.name))
@@ -96,8 +87,7 @@ impl Catalog {
         if let Some(path) = files.keys().find(|path| !listed.contains(path.as_str())) {
             return Err(format!("file {path} is not listed under files"));
         }
-        let mut needed = self.litellm_files.iter().flatten();
-        if let Some(path) = needed.find(|path| !listed.contains(path.as_str())) {
+        if let Some(path) = self.litellm_files.iter().find(|path| !listed.contains(path.as_str())) {
             return Err(format!("litellm_files: {path} is not listed under files"));
         }
         for file in &self.files {
@@ -283,7 +273,7 @@ pub struct FileEntry {
     /// `0755` for what is run, else absent (0644).
     #[serde(default)]
     pub executable: bool,
-    /// Presets that deploy it; absent = all of them. Clients of 1.0.0 go by this list for `litellm_files` too.
+    /// Presets that deploy it; absent = all of them. Those of `litellm_files` have no such list.
     #[serde(default)]
     pub presets: Option<Vec<String>>,
 }

@@ -1,4 +1,6 @@
-//! The bundle inside the executable: works without network, without any other file.
+//! The bundle inside the executable.
+//!
+//! Promise: it works without a network and without any other file.
 
 use rust_embed::RustEmbed;
 
@@ -11,18 +13,20 @@ use crate::domain::{Error, Result};
 #[folder = "$OUT_DIR/bundle"]
 struct Payload;
 
-/// Unpacks the bundle that this executable carries.
-pub fn embedded() -> Result<Bundle> {
-    let archive =
-        Payload::get("bundle.tar.gz").ok_or_else(|| Error::failed("this executable carries no bundle"))?;
-    let files = ustar::unpack(archive.data.as_ref(), &ustar::Limits::BUNDLE)?;
-    Bundle::new(
-        files,
-        &Provenance {
-            version: build::VERSION,
-            seq: build::seq(),
-            origin: BundleOrigin::Embedded,
-            path: None,
-        },
-    )
+impl Bundle {
+    /// Unpacks the bundle that this executable carries.
+    pub fn embedded() -> Result<Self> {
+        let archive = Payload::get("bundle.tar.gz")
+            .ok_or_else(|| Error::failed("this executable carries no bundle"))?;
+        let files = ustar::unpack(archive.data.as_ref(), &ustar::Limits::BUNDLE)?;
+        Self::new(
+            files,
+            &Provenance {
+                version: build::VERSION,
+                seq: build::seq(),
+                origin: BundleOrigin::Embedded,
+                path: None,
+            },
+        )
+    }
 }

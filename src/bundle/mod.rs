@@ -15,8 +15,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
-pub use catalog::{Catalog, Model, Preset};
-pub use embedded::embedded;
+pub use catalog::{Catalog, Model};
 
 use crate::domain::hash::Hasher;
 use crate::domain::record::{BundleId, BundleOrigin};
@@ -57,7 +56,8 @@ impl Bundle {
         };
         let sha256 = digest(&files);
         let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
-        let text = std::str::from_utf8(&text).map_err(|_| broken(format!("{CATALOG} is not UTF-8")))?;
+        let text =
+            std::str::from_utf8(&text).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
         let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         catalog.check(&files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         let id = BundleId {
@@ -120,7 +120,7 @@ impl Bundle {
 fn digest(files: &BTreeMap<String, Content>) -> crate::domain::Sha256 {
     let mut hasher = Hasher::default();
     for (path, bytes) in files {
-        // A Hasher never fails to write.
+        // Writing to a Hasher cannot fail.
         let _ = write!(hasher, "{path}\0{}\0", bytes.len());
         let _ = hasher.write_all(bytes);
     }

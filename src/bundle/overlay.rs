@@ -18,7 +18,8 @@ use serde::Deserialize;
 
 use super::catalog::{EnvVar, FileEntry, Model, Preset};
 use super::{Bundle, CATALOG, pack, ustar};
-use crate::domain::{Error, Result};
+use crate::domain::name::shell_word;
+use crate::domain::{Error, Hint, Result};
 use crate::doors::disk;
 
 const FILE: &str = "preset.yaml";
@@ -51,13 +52,13 @@ impl Bundle {
     fn lay(&mut self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
         let wrong = |why: String| {
-            Error::failed(format!("the preset {} cannot be used", path.display())).because(why).hint(format!(
-                "mend it, or move it away: mv {0} {0}.off",
-                crate::domain::name::shell_word(&dir.display().to_string())
-            ))
+            let word = shell_word(&dir.display().to_string());
+            Error::failed(format!("the preset {} cannot be used", path.display()))
+                .because(why)
+                .hint(Hint::step("fix it").or(Hint::shell(format!("mv {word} {word}.off")).to("disable it")))
         };
         let text = String::from_utf8(disk::read(&path, disk::TEXT_CAP)?)
-            .map_err(|_| wrong("it is not UTF-8".into()))?;
+            .map_err(|error| wrong(format!("it is not UTF-8: {}", error.utf8_error())))?;
         let overlay: Overlay = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         if overlay.schema != 1 {
             return Err(wrong(format!(
@@ -76,7 +77,7 @@ impl Bundle {
         }
         self.catalog.presets.push(overlay.preset);
         self.catalog.models.extend(overlay.models);
-        // A bundle may come to describe what a preset of one's own had to: its description counts from then on.
+        // Once a bundle describes a variable itself, its description replaces that of the user's preset.
         for variable in overlay.environment {
             if self.catalog.variable(&variable.name).is_none() {
                 self.catalog.environment.push(variable);

@@ -1,5 +1,5 @@
-//! Writes our archives: deterministic, plain ustar, gzipped. The build script includes this file by path, so it
-//! knows only std, tar and flate2.
+//! Writes archives: deterministic, plain ustar, gzipped. The build script includes this file by path, so it uses only
+//! std, tar and flate2.
 //!
 //! Promise: the same entries in the same order give the same tar bytes on every machine, equal to what
 //! `tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0` writes, and every archive
@@ -23,7 +23,7 @@ const PREFIX_LEN: usize = 155;
 /// Largest size that eleven octal digits hold.
 const MAX_SIZE: u64 = 0o77_777_777_777;
 
-/// What an entry is. The dialect knows nothing else.
+/// What an entry is. The dialect allows nothing else. A written archive has files only: directories follow from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     File,
@@ -36,7 +36,7 @@ pub struct Packer<W: Write> {
     written: u64,
 }
 
-/// An archive as we ship and keep it: ustar inside one gzip member without name or time. `level` is flate2's
+/// An archive as gwinstall ships and keeps it: ustar inside one gzip member without name or time. `level` is flate2's
 /// 0–9; backups take 1, releases 9. End with `finish()?.finish()?`.
 pub fn tar_gz<W: Write>(out: W, level: u32) -> Packer<GzEncoder<W>> {
     Packer::new(GzBuilder::new().mtime(0).operating_system(255).write(out, Compression::new(level)))
@@ -52,8 +52,8 @@ impl<W: Write> Packer<W> {
         self.stream(path, mode, bytes.len() as u64, &mut &bytes[..])
     }
 
-    /// Adds a file of exactly `size` bytes from a reader. A source that is shorter or longer is an error: it
-    /// changed while it was read, and the archive is then of no use.
+    /// Adds a file of exactly `size` bytes from a reader. A source that is shorter or longer is an error: it changed
+    /// while it was read, and the archive must be discarded.
     pub fn stream(&mut self, path: &str, mode: u32, size: u64, body: &mut dyn Read) -> io::Result<()> {
         self.put(&header(path, EntryKind::File, mode, size)?)?;
         let copied = io::copy(&mut Read::take(&mut *body, size), &mut self.out)?;
@@ -62,11 +62,6 @@ impl<W: Write> Packer<W> {
         }
         self.written += size;
         self.pad(BLOCK as u64)
-    }
-
-    /// Adds a directory. Our own archives have none: directories follow from the files.
-    pub fn directory(&mut self, path: &str, mode: u32) -> io::Result<()> {
-        self.put(&header(path, EntryKind::Directory, mode, 0)?)
     }
 
     /// Ends the archive: two zero blocks, zeros up to a full record.

@@ -1,8 +1,8 @@
 //! The strict archive reader, for bundles, backups and offline archives alike.
 //!
 //! Tar readers disagree about odd archives, and every disagreement is a place to hide a file. So this accepts one
-//! tiny dialect: one gzip member up to the end of the input, plain ustar headers that equal byte for byte what our
-//! writer would have written for the same facts, two zero blocks, then only zeros. Everything else is refused with
+//! tiny dialect: one gzip member up to the end of the input, plain ustar headers that equal byte for byte what gwinstall's
+//! own writer would have written for the same facts, two zero blocks, then only zeros. Everything else is refused with
 //! `Kind::Unverified` and the name escaped.
 //!
 //! Promise: memory is bounded whatever the input; a name is checked before anyone sees it; the bytes handed out are
@@ -35,7 +35,7 @@ impl Limits {
     /// A configuration bundle.
     pub const BUNDLE: Self = Self { unpacked: 64 << 20, files: 10_000, ratio: 200 };
     /// A backup: the user's files may compress as well as they like, deflate itself ends at 1032:1. A backup
-    /// that we wrote and then refuse to read would be the worse failure.
+    /// that gwinstall wrote and then refuses to read would be the worse failure.
     pub const BACKUP: Self = Self { unpacked: 64 << 20, files: 10_000, ratio: 1_100 };
     /// An offline archive with the executables of every target.
     pub const OFFLINE: Self = Self { unpacked: 256 << 20, files: 1_000, ratio: 200 };
@@ -44,7 +44,7 @@ impl Limits {
 /// A ratio means nothing before this much is unpacked: the padding of a tiny archive alone is 200:1.
 const RATIO_FROM: u64 = 64 << 10;
 
-/// One checked header. The mode is what the header says; whoever writes files takes modes from elsewhere.
+/// One checked header. The mode is what the header says; the mode of a written file comes from a manifest or a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub path: String,
@@ -262,7 +262,7 @@ impl Names {
     }
 }
 
-/// Reads one header. Each check has its own words; the last one, equality with the header that our writer makes
+/// Reads one header. Each check has its own words; the last one, equality with the header that the writer makes
 /// for the same facts, leaves no byte unexplained.
 fn entry_of(block: &[u8; BLOCK]) -> Result<Entry> {
     let shown = || field(&block[..100]).unwrap_or(&block[..100]).escape_ascii().to_string();
@@ -297,14 +297,14 @@ fn entry_of(block: &[u8; BLOCK]) -> Result<Entry> {
         _ => return Err(bad("only the name of a directory ends with a slash")),
     };
     pack::check_path(path).map_err(|why| refuse(format!("{why}: {}", path.escape_ascii())))?;
-    let path = String::from_utf8(path.to_vec()).map_err(|_| bad("its name is not text"))?;
+    let Ok(path) = String::from_utf8(path.to_vec()) else { return Err(bad("its name is not text")) };
     let size = octal(&block[124..136]).ok_or_else(|| bad("its size is not plain octal"))?;
     let mode = octal(&block[100..108]).and_then(|mode| u32::try_from(mode).ok());
     let mode = mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| bad("its mode is not plain octal"))?;
     if kind == EntryKind::Directory && size != 0 {
         return Err(bad("a directory has no size"));
     }
-    if !pack::header(&path, kind, mode, size).is_ok_and(|ours| ours == *block) {
+    if !pack::header(&path, kind, mode, size).is_ok_and(|canonical| canonical == *block) {
         return Err(bad("its header carries more than path, mode and size (owner, time, spare bytes)"));
     }
     Ok(Entry { path, kind, mode, size })

@@ -9,6 +9,7 @@ use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::{self, Entry, Making};
 use crate::deploy::lost;
 use crate::deploy::{converge, recover, store};
+use crate::domain::Hint;
 use crate::domain::Operation;
 use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
@@ -74,7 +75,10 @@ fn list(place: &Place) -> Result<Answer> {
     let entries = backup::list_verified(place)?;
     if entries.is_empty() {
         return Ok(Answer::new("there is no backup")
-            .text("There is no backup yet. One is made before every change; now: gwinstall backup create")
+            .text(format!(
+                "There is no backup yet. gwinstall makes one before every change. To make one now: {}",
+                term::command(&["backup", "create"])
+            ))
             .data(json!({ "backups": [] })));
     }
     let numbers = numbers(&entries);
@@ -92,7 +96,7 @@ fn list(place: &Place) -> Result<Answer> {
         ]);
     }
     let mut text = columns(&rows, &[0, 2]);
-    text.push_str("\nTo go back to one: gwinstall rollback N, or its file name.");
+    text.push_str(&format!("\nTo return to one: {}, or its file name.", term::command(&["rollback", "N"])));
     let data: Vec<Value> = entries
         .iter()
         .zip(&numbers)
@@ -129,7 +133,7 @@ fn traits(entry: &Entry) -> String {
 fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     let deployed = || {
         lost::record(place)?.ok_or_else(|| {
-            Error::usage("nothing is deployed, so there is nothing to back up").hint("gwinstall install")
+            Error::usage("nothing is deployed, so there is nothing to back up").hint(Hint::run(&["install"]))
         })
     };
     // Asked before the lock too, which would have to make its directories first.
@@ -147,7 +151,10 @@ fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     if entry.secrets {
         text.push_str("\n  It holds secret values: keep it private.");
     }
-    text.push_str(&format!("\n  To keep it for good: gwinstall backup pin {}", entry.filename));
+    text.push_str(&format!(
+        "\n  To keep it for good: {}",
+        term::command(&["backup", "pin", &entry.filename])
+    ));
     Ok(Answer::new(format!("made {}", entry.filename)).text(text).data(json!({ "backup": entry })))
 }
 
@@ -201,8 +208,10 @@ fn verify(place: &Place, which: Option<&str>) -> Result<Answer> {
     if damaged == 0 {
         return Ok(Answer::new("every backup is whole").text(lines.join("\n")).data(data));
     }
-    lines
-        .push("A damaged backup cannot be gone back to. To see the others: gwinstall backup list".to_owned());
+    lines.push(format!(
+        "You cannot roll back to a damaged backup. To see the others: {}",
+        term::command(&["backup", "list"])
+    ));
     let message = format!("{} damaged", count(damaged, "backup"));
     Ok(Answer::new(message).text(lines.join("\n")).data(data).exit(Kind::Unverified))
 }
@@ -238,7 +247,7 @@ fn own(place: &Place, which: &str) -> Result<String> {
     match backup::choose(place, Some(which), None)? {
         (_, Some(entry)) => Ok(entry.filename),
         (path, None) => Err(Error::usage(format!("{} is not among the backups here", path.display()))
-            .hint(format!("gwinstall backup import {}", place.paste(&path)))),
+            .hint(Hint::run(&["backup", "import", &*path.to_string_lossy()]))),
     }
 }
 
@@ -329,8 +338,9 @@ fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
         text.push_str("\n  It holds secret values.");
     }
     text.push_str(&format!(
-        "\n  To go back to it: gwinstall rollback {0}\n  To keep it for good: gwinstall backup pin {0}",
-        entry.filename
+        "\n  To return to it: {}\n  To keep it for good: {}",
+        term::command(&["rollback", &entry.filename]),
+        term::command(&["backup", "pin", &entry.filename])
     ));
     Ok(Answer::new(format!("imported as {}", entry.filename)).text(text).data(json!({ "backup": entry })))
 }

@@ -95,7 +95,10 @@ impl<'a> Change<'a> {
 
     /// Without a terminal a change needs `--yes`. A command that asks for a secret calls this before it asks.
     pub(super) fn require_consent(&self) -> Result<()> {
-        if self.is_dry() { Ok(()) } else { can_ask(self.confirm.yes) }
+        if self.is_dry() || self.confirm.yes || term::is_interactive() {
+            return Ok(());
+        }
+        Err(without_a_terminal().hint(yes().or(Hint::again(&["--dry-run"]).to("see what would change"))))
     }
 
     /// Shows `summary`, asks, applies the draft and answers with what `done` makes of the outcome.
@@ -133,6 +136,7 @@ impl<'a> Change<'a> {
             shown if asks => term::error(shown),
             shown => term::talk(shown),
         }
+        self.require_consent()?;
         consent(self.confirm.yes, "Go ahead?", !self.irreversible)
     }
 
@@ -201,21 +205,23 @@ impl<'a> Change<'a> {
 }
 
 /// Asks whether a change may go ahead, unless the user said `--yes`; `default` is what an empty answer means.
-pub(super) fn consent(yes: bool, question: &str, default: bool) -> Result<()> {
-    can_ask(yes)?;
-    if yes || prompt::confirm(question, default)? {
+pub(super) fn consent(said_yes: bool, question: &str, default: bool) -> Result<()> {
+    if !said_yes && !term::is_interactive() {
+        return Err(without_a_terminal().hint(yes()));
+    }
+    if said_yes || prompt::confirm(question, default)? {
         return Ok(());
     }
     signals::check()?;
     Err(prompt::stopped())
 }
 
-fn can_ask(yes: bool) -> Result<()> {
-    if yes || term::is_interactive() {
-        return Ok(());
-    }
-    Err(Error::usage("this changes files, and there is no terminal to ask on")
-        .hint(Hint::again(&["--yes"]).or(Hint::again(&["--dry-run"]).to("see what would change"))))
+fn without_a_terminal() -> Error {
+    Error::usage("this changes files, and there is no terminal to ask on")
+}
+
+fn yes() -> Hint {
+    Hint::again(&["--yes"])
 }
 
 /// The fields of `more` added to those of `data`.

@@ -16,6 +16,7 @@ use crate::render;
 
 use super::{change, sources};
 use crate::ui::answer::Answer;
+use crate::ui::report;
 
 pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     change::not_interrupted(place)?;
@@ -42,7 +43,7 @@ fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {
     for step in &drafted.plan.steps {
         match step.action {
             Action::Keep | Action::Conflict | Action::StayDeleted => {
-                text.push_str(&format!("= {} — {} (rule {})\n", step.name, step.reason, step.rule));
+                text.push_str(&format!("= {} — {}\n", step.name, report::reason(step)));
                 if let Some(ours) = bundle.file(&step.name).filter(|_| step.pre.is_some()) {
                     text.push_str(&between(&step.name, ours, &disk::read(&step.path, disk::TEXT_CAP)?));
                 }

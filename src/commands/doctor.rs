@@ -29,7 +29,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     }
     let mut checks = Checks::default();
     examine(place, &mut checks)?;
-    let text: Vec<String> = checks.0.iter().map(report::check_line).collect();
+    let text = report::check_lines(&checks.0);
     let failed = checks.failed().len();
     let summary = if failed == 0 {
         "no problem found".to_owned()

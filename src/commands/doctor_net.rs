@@ -1,5 +1,5 @@
 //! `doctor net`: proxy, authorities, name, certificate, answer and clock on the way to the releases. It asks for one
-//! small file, and says so.
+//! small file, and announces that.
 
 use std::path::Path;
 
@@ -24,7 +24,10 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         return local(&base);
     }
     let Some(url) = context.first_url()? else {
-        let text = "Releases do not come from the network here: no repository is compiled in and no base URL is set.\nTo look at one: GWINSTALL_BASE_URL=https://HOST/PATH gwinstall doctor net";
+        let command = term::command(&["doctor", "net"]);
+        let text = format!(
+            "Releases do not come from the network here: no repository is compiled in and no base URL is set.\nTo check one: GWINSTALL_BASE_URL=https://HOST/PATH {command}"
+        );
         return Ok(Answer::new("no network origin").text(text).data(json!({ "url": null })));
     };
     term::talk(&format!("Asking {}", mask_url(&url)));
@@ -35,13 +38,13 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
     Ok(if reached { answer } else { answer.exit(Kind::Network) })
 }
 
-/// Releases that are not on the web: there is no way to them to look at, but they should be there.
+/// Releases that are not on the web: the network does not matter, but the directory should exist.
 fn local(base: &str) -> Result<Answer> {
     let shown = mask_url(&printable(base));
     let path = Path::new(base.strip_prefix("file://").unwrap_or(base));
     if !disk::exists(path) {
-        return Err(Error::usage(format!("the base URL is {shown:?}, which is no URL and no directory"))
-            .hint("GWINSTALL_BASE_URL=https://HOST/PATH gwinstall doctor net"));
+        return Err(Error::usage(format!("the base URL \"{shown}\" is neither a URL nor a directory"))
+            .hint("set GWINSTALL_BASE_URL to https://HOST/PATH, or to a directory that exists"));
     }
     let text = format!("Releases do not come from the network here, but from {shown}.");
     Ok(Answer::new("no network origin").text(text).data(json!({ "url": null, "base": shown })))

@@ -166,7 +166,7 @@ impl<'a> Scene<'a> {
         let mut checks = Checks::default();
         examine::environment(&mut checks, self.facts, Ok(&self.missing));
         examine::claude_code(&mut checks, self.facts);
-        let lines: Vec<String> = checks.0.iter().map(report::check_line).collect();
+        let lines = report::check_lines(&checks.0);
         let failed = checks.failed().len();
         let warned = checks.warnings().count();
         let summary = match (failed, warned) {

@@ -5,9 +5,11 @@
 use std::path::Path;
 
 use crate::bundle::catalog::EnvVar;
+use crate::domain::Hint;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Result};
 use crate::doors::disk;
+use crate::doors::term;
 use crate::format::dotenv::is_placeholder;
 
 /// A value, and what a person should know of it.
@@ -56,17 +58,23 @@ fn cleaned(name: &str, given: &str) -> Given {
     Given { text: text.to_owned(), notes }
 }
 
+/// The command that takes a path from a shell, which expands it.
+fn from_a_path(name: &str, path: &str) -> Hint {
+    let set = term::command(&["env", "set", name, "--from", "-", "--yes"]);
+    Hint::shell(format!("echo {path} | {set}"))
+}
+
 /// Programs take a path as it stands: without a shell `~` is a name like any other.
 fn path(name: &str, mut given: Given) -> Result<Given> {
     if given.text.starts_with('{') || given.text.contains('\n') {
-        return Err(Error::usage(format!("{name} takes the path of a file, not what is in it")).hint(format!(
-            "save it as a file (chmod 600), then: echo /path/of/the/file | gwinstall env set {name} --from - --yes"
-        )));
+        return Err(Error::usage(format!("{name} takes the path of a file, not what is in it")).hint(
+            from_a_path(name, "/path/of/the/file").to("give the path once you have saved it (chmod 600)"),
+        ));
     }
     if !given.text.starts_with('/') {
         return Err(Error::usage(format!("{name} takes an absolute path"))
             .because("nothing makes one of a relative path, of ~ or of $HOME: .env is not read by a shell")
-            .hint(format!("echo \"$HOME/the/file\" | gwinstall env set {name} --from - --yes")));
+            .hint(from_a_path(name, "\"$HOME/the/file\"")));
     }
     if !disk::exists(Path::new(&given.text)) {
         given.notes.push("there is no such file on this machine yet");

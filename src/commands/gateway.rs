@@ -10,7 +10,7 @@ use crate::deploy::lost;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::name::count;
 use crate::domain::place::files;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 use crate::gateway::ask::Gateway;
 use crate::gateway::{self, Verb, health, process};
@@ -20,17 +20,15 @@ use crate::ui::report;
 
 pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
     if place.staged {
-        return Err(Error::usage(format!(
-            "{} is for the machine that runs it, not with --home",
-            verb.word()
-        ))
-        .hint("on that machine: gwinstall start"));
+        return Err(Error::usage(format!("`{}` cannot be combined with --home", verb.word()))
+            .because("a gateway runs on the machine that the home belongs to")
+            .hint(Hint::shell(format!("gwinstall {}", verb.word())).to("do it on that machine")));
     }
     if let Some(Interrupted::InFlight(_) | Interrupted::Unreadable) = recover::look(place)?
         && verb != Verb::Stop
     {
         return Err(Error::failed("an earlier run was interrupted, and its files may be of two versions")
-            .hint("gwinstall doctor --repair --yes"));
+            .hint(Hint::run(&["doctor", "--repair", "--yes"])));
     }
     let url = lost::record(place)?.map(|record| record.gateway_url);
     let idle = verb == Verb::Stop && process::pid(place).is_none();
@@ -42,23 +40,23 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
         Verb::Restart => "restarted",
         Verb::Reload => "reloaded",
     };
-    // The script has said it to a person.
+    // The script has printed the outcome for a person.
     Ok(Answer::new(done).text("").data(json!({ "verb": verb.word(), "gateway": url })))
 }
 
 pub(super) fn health(place: &Place) -> Result<Answer> {
     let record = lost::record(place)?
-        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
+        .ok_or_else(|| Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])))?;
     let asked = Gateway::of(place, &record)?;
     let mut checks = Checks::default();
     health::examine(&mut checks, &asked, &record);
-    let text: Vec<String> = checks.0.iter().map(report::check_line).collect();
+    let text = report::check_lines(&checks.0);
     let failed = checks.failed().len();
     let data = json!({
         "gateway": asked.url,
         "status": health::word(&checks),
-        "database": health::told(&checks, "database"),
-        "version": health::told(&checks, "version"),
+        "database": health::fact(&checks, "database"),
+        "version": health::fact(&checks, "version"),
         "uptime_seconds": uptime(place),
         "checks": checks.json(),
     });
@@ -71,10 +69,10 @@ pub(super) fn health(place: &Place) -> Result<Answer> {
     Ok(Answer::new(message).text(text.join("\n")).data(data).exit(Kind::Failed))
 }
 
-/// More of a log at once helps nobody, and memory stays bounded.
+/// No reader needs more of a log at once, and memory stays bounded.
 const LOG_CAP: u64 = 8 << 20;
 
-/// How long the process of ours runs: the start script writes the pid file once it has one.
+/// How long the deployed gateway runs: the start script writes the pid file when the process starts.
 fn uptime(place: &Place) -> Option<i64> {
     process::pid(place)?;
     let (_, started) = disk::facts(&place.file(files::PID))?;
@@ -85,12 +83,12 @@ pub(super) fn logs(place: &Place, args: &LogsArgs) -> Result<Answer> {
     let path = place.file(files::GATEWAY_LOG);
     if args.follow && term::manner().json {
         return Err(Error::usage("--follow never ends, so it cannot be one JSON document")
-            .hint("leave --json or --follow out"));
+            .hint("omit --json or --follow"));
     }
     if !disk::exists(&path) && !args.follow {
-        return Err(Error::failed(format!("there is no {}", place.show(&path)))
+        return Err(Error::failed(format!("{} does not exist", place.show(&path)))
             .because("the gateway was never started, or its preset runs none on this machine")
-            .hint("gwinstall start"));
+            .hint(Hint::run(&["start"])));
     }
     let end = disk::facts(&path).map_or(0, |(len, _)| len);
     let lines = last_lines(&path, args.lines)?;
@@ -117,7 +115,7 @@ fn last_lines(path: &std::path::Path, n: usize) -> Result<String> {
     }
 }
 
-/// Passes on what is appended, until a signal or until nobody reads. A log that was rotated begins anew.
+/// Passes on what is appended, until a signal or until the output is closed. A rotated log is read from its start.
 fn follow(path: &std::path::Path, lines: &str, mut at: u64) -> Result<Answer> {
     let first = if lines.is_empty() { String::new() } else { format!("{lines}\n") };
     let mut open = term::raw_while_read(first.as_bytes());
@@ -127,12 +125,12 @@ fn follow(path: &std::path::Path, lines: &str, mut at: u64) -> Result<Answer> {
         if len < at {
             at = 0;
         }
-        let news = if len > at { disk::read_from(path, at, 1 << 16)? } else { Vec::new() };
-        at += news.len() as u64;
-        open = term::raw_while_read(&news);
-        if news.is_empty() {
+        let appended = if len > at { disk::read_from(path, at, 1 << 16)? } else { Vec::new() };
+        at += appended.len() as u64;
+        open = term::raw_while_read(&appended);
+        if appended.is_empty() {
             system::sleep(Duration::from_millis(200));
         }
     }
-    Ok(Answer::new("nobody reads any more").text(""))
+    Ok(Answer::new("output closed").text(""))
 }

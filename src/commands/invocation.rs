@@ -16,6 +16,9 @@ pub(super) const PLACE: [&str; 2] = ["--home", "--target-dir"];
 const SECRET: [(&str, &[&str]); 2] =
     [("--auth-token", &["--auth-token-file", "-"]), ("--proxy-auth", &["--proxy-auth", "-"])];
 
+/// Flags of `env set` whose value is no value of a variable.
+const WITH_VALUE: [&str; 5] = ["--from", "--home", "--target-dir", "--lock-wait", "--color"];
+
 /// Flags whose URL may hold a login.
 const PROXY: [&str; 2] = ["--proxy-url", "--proxy"];
 
@@ -109,7 +112,7 @@ fn values_of_env_dropped(words: Vec<String>) -> Vec<String> {
     let mut named = false;
     let mut rest = given.iter();
     while let Some(word) = rest.next() {
-        if word == "--from" || PLACE.contains(&word.as_str()) {
+        if WITH_VALUE.contains(&word.as_str()) {
             kept.extend([Some(word), rest.next()].into_iter().flatten().cloned());
         } else if word.starts_with('-') {
             kept.push(word.clone());

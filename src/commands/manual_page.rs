@@ -1,36 +1,19 @@
-//! `man`: one page, made from the command line's own definition and from the three tables below.
+//! `man`: one page, made from the command line's own definition and from tables. A terminal sees it in a pager, a pipe
+//! gets it as roff.
+
+use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, pages};
+use crate::domain::exit::EXITS;
 use crate::domain::{Error, Result};
+use crate::doors::{system, term};
 
-use super::manual::text;
+use super::manual::{self, text};
 use crate::ui::answer::Answer;
-
-/// The rows of the table in the README.
-const EXIT_STATUS: [(&str, &str); 12] = [
-    ("0", "Done, or nothing to do."),
-    ("1", "Failed; nothing changed."),
-    (
-        "2",
-        "Wrong usage: a flag, a name, a URL, a path, a missing --yes, a foreign value without --force, nothing deployed.",
-    ),
-    (
-        "3",
-        "Something to do: status, diff, verify, backup diff, resolve FILE or self-update --check found a difference or an update.",
-    ),
-    ("4", "Deployed, but a conflict kept your file."),
-    ("5", "The new deployment did not pass its checks; rolled back."),
-    ("6", "Another run is at work, or a file changed meanwhile; nothing changed."),
-    ("7", "Recovered from an interrupted run, and something is left for you."),
-    ("8", "A signature, checksum or archive did not verify; nothing changed."),
-    ("9", "Refused by policy: pin, downgrade, deny list, managed machine."),
-    ("10", "The network failed; worth a retry."),
-    ("130, 143", "Stopped by Ctrl-C or SIGTERM; as before, or recovered by the next run."),
-];
 
 const ENVIRONMENT: [(&str, &str); 13] = [
     ("HOME", "The home directory; without it the password database is asked."),
@@ -66,8 +49,34 @@ const FILES: [(&str, &str); 9] = [
     ("/etc/gwinstall/policy.yaml", "The rules of a managed machine."),
 ];
 
-/// One page: the program, then a section for every command.
 pub(super) fn man() -> Result<Answer> {
+    let page = page()?;
+    let answer = Answer::new("the manual page").data(json!({ "roff": page }));
+    if term::manner().json || !term::stdout_is_terminal() {
+        return Ok(answer.quoting(page));
+    }
+    // It asks MANPAGER and PAGER itself. `-` is standard input to man-db, and no such file to others.
+    let input = if cfg!(target_os = "macos") { "/dev/stdin" } else { "-" };
+    if system::program("man").is_some_and(|man| term::shown_by(&man, &["-l", input], &page)) {
+        return Ok(answer.text(""));
+    }
+    // Where there is no `man`, roff is of no use: the help of all commands is.
+    let text = manual::all();
+    Ok(if in_a_pager(&text) { answer.text("") } else { answer.quoting(text) })
+}
+
+/// Shows the text in the pager that the user chose, else in `less`; `false` if there is none.
+fn in_a_pager(text: &str) -> bool {
+    let chosen =
+        ["MANPAGER", "PAGER"].into_iter().find_map(system::variable).filter(|pager| !pager.is_empty());
+    match chosen {
+        Some(pager) => term::shown_by(Path::new("/bin/sh"), &["-c", &pager], text),
+        None => system::program("less").is_some_and(|less| term::shown_by(&less, &[], text)),
+    }
+}
+
+/// One page: the program, then a section for every command.
+fn page() -> Result<String> {
     let mut program = Cli::command().disable_help_flag(true);
     program.build();
     let mut page = Vec::new();
@@ -83,10 +92,10 @@ pub(super) fn man() -> Result<Answer> {
     for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
         push_sections(&mut page, command, "gwinstall").map_err(failed)?;
     }
-    push_table(&mut page, "EXIT STATUS", &EXIT_STATUS);
+    push_table(&mut page, "EXIT STATUS", &EXITS.map(|row| (row.codes, row.meaning)));
     push_table(&mut page, "ENVIRONMENT", &ENVIRONMENT);
     push_table(&mut page, "FILES", &FILES);
-    Ok(Answer::new("the manual page").data(json!({ "roff": page })).text(page))
+    Ok(page)
 }
 
 fn top(man: &Man, page: &mut Vec<u8>) -> std::io::Result<()> {
@@ -98,9 +107,19 @@ fn top(man: &Man, page: &mut Vec<u8>) -> std::io::Result<()> {
     man.render_subcommands_section(page)
 }
 
+fn push_examples(page: &mut String, path: &str) {
+    page.push_str(".SS EXAMPLES\n");
+    for (line, what) in pages::examples(path) {
+        page.push_str(&format!(".TP\n\\fBgwinstall {}\\fR\n{}.\n", typed(line), typed(what)));
+    }
+}
+
+/// A dash is a minus sign there, which can be copied.
+fn typed(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-")
+}
+
 fn push_table(page: &mut String, title: &str, rows: &[(&str, &str)]) {
-    // A dash is a minus sign there, which can be copied.
-    let typed = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
     page.push_str(&format!(".SH \"{title}\"\n"));
     for (term, text) in rows {
         page.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", typed(term), typed(text)));
@@ -125,6 +144,7 @@ fn push_sections(page: &mut String, command: &Command, parent: &str) -> std::io:
         let part = String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ");
         let part = part.strip_prefix(".SH ").map_or(part.clone(), |rest| format!(".SS {rest}"));
         page.push_str(&format!(".SH \"{}\"\n{part}", name.to_uppercase()));
+        push_examples(page, name.strip_prefix("gwinstall ").unwrap_or_default());
     }
     below.iter().try_for_each(|command| push_sections(page, command, &name))
 }

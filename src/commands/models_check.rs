@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::deploy::lost;
 use crate::domain::name::{count, list};
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{signals, term};
 use crate::gateway::ask::Gateway;
 
@@ -13,7 +13,7 @@ use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
     let last = lost::record(place)?
-        .ok_or_else(|| Error::usage("nothing is deployed yet").hint("gwinstall install"))?;
+        .ok_or_else(|| Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])))?;
     let gateway = Gateway::of(place, &last)?;
     let served = gateway.models()?;
     let (missing, more) = compare(&last.models, &served);
@@ -21,9 +21,10 @@ pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
     if !missing.is_empty() {
         lines.push(format!("  Deployed, but not served: {}", list(&missing)));
         lines.push(if gateway.local {
-            "  The gateway runs with another configuration: gwinstall reload".to_owned()
+            format!("  The gateway runs with another configuration: {}", term::command(&["reload"]))
         } else {
-            "  Ask whoever runs the gateway, or name others: gwinstall install --models A,B,C".to_owned()
+            let command = term::command(&["install", "--models", "A,B,C"]);
+            format!("  Ask its operator to serve them, or use others: {command}")
         });
     }
     if !more.is_empty() && gateway.local {
@@ -43,14 +44,14 @@ pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
             "warning: {} get a short request now, and their providers charge for it",
             count(present.len(), "model")
         ));
-        let (told, results, bad) = call_each(&gateway, &present)?;
-        lines.extend(told);
-        data["called"] = json!(results);
-        failed += bad;
+        let answers = call_each(&gateway, &present)?;
+        lines.extend(answers.lines);
+        data["called"] = json!(answers.results);
+        failed += answers.failed;
     }
     if failed == 0 {
-        let told = if call { "Every deployed model answers." } else { "Every deployed model is served." };
-        lines.push(told.to_owned());
+        let text = if call { "Every deployed model answers." } else { "Every deployed model is served." };
+        lines.push(text.to_owned());
         return Ok(Answer::new("every deployed model is there").text(lines.join("\n")).data(data));
     }
     let message = format!("{failed} of {} not there", count(last.models.len(), "model"));
@@ -65,23 +66,33 @@ fn compare(deployed: &[String], served: &[String]) -> (Vec<String>, Vec<String>)
     (without(deployed, served), without(served, deployed))
 }
 
-fn call_each(gateway: &Gateway, models: &[&String]) -> Result<(Vec<String>, Vec<Value>, usize)> {
-    let (mut lines, mut results, mut bad) = (Vec::new(), Vec::new(), 0);
+/// What the models answered.
+#[derive(Default)]
+struct Answers {
+    lines: Vec<String>,
+    results: Vec<Value>,
+    failed: usize,
+}
+
+fn call_each(gateway: &Gateway, models: &[&String]) -> Result<Answers> {
+    let mut answers = Answers::default();
     for model in models {
         signals::check()?;
         match gateway.call(model) {
             Ok(()) => {
-                lines.push(format!("  {} {model} answers", term::paint("PASS", term::Style::Green)));
-                results.push(json!({ "model": model, "ok": true }));
+                let pass = term::paint("PASS", term::Style::Green);
+                answers.lines.push(format!("  {pass} {model} answers"));
+                answers.results.push(json!({ "model": model, "ok": true }));
             }
             Err(why) => {
-                bad += 1;
-                lines.push(format!("  {} {model}: {why}", term::paint("FAIL", term::Style::Red)));
-                results.push(json!({ "model": model, "ok": false, "why": why }));
+                let fail = term::paint("FAIL", term::Style::Red);
+                answers.failed += 1;
+                answers.lines.push(format!("  {fail} {model}: {why}"));
+                answers.results.push(json!({ "model": model, "ok": false, "why": why }));
             }
         }
     }
-    Ok((lines, results, bad))
+    Ok(answers)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn new_version(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
     let sum = sum
         .ok_or_else(|| Error::usage(format!("{path} has no open conflict")).hint(Hint::run(&["resolve"])))?;
     // The configuration is assembled, not shipped; its kept copy is the only other source.
-    let bundle = crate::bundle::embedded()?;
+    let bundle = crate::bundle::Bundle::embedded()?;
     resolve::offered(place, path, sum, &|path| bundle.file(path).cloned())
 }
 

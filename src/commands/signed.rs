@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::bundle::{self, build};
+use crate::bundle::{Bundle, build};
 use crate::cli::{BundleCommand, VerifyArgs};
 use crate::deploy::lost;
 use crate::domain::name::count;
@@ -24,7 +24,7 @@ use crate::ui::answer::Answer;
 
 /// `self-check`: the embedded bundle and keys are whole. Needs no home, no environment, nothing of the machine.
 pub(super) fn self_check() -> Result<Answer> {
-    let bundle = bundle::embedded()?;
+    let bundle = Bundle::embedded()?;
     if !build::KEYS.is_empty() {
         TrustedKeys::embedded(build::KEYS)?;
     }
@@ -198,7 +198,7 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
     let drifts = drift::of(place, record)?;
     verdict.drifted = drifts.iter().map(|drift| drift.path.clone()).collect();
     verdict.drifted.dedup();
-    let known = [bundle::embedded().ok(), session::newest_bundle(place).ok()];
+    let known = [Bundle::embedded().ok(), session::newest_bundle(place).ok()];
     let named = known
         .iter()
         .flatten()
@@ -206,9 +206,9 @@ fn the_deployment(verdict: &mut Verdict, place: &Place, record: &Record) -> Resu
     let source = match (record.bundle.origin, named) {
         (BundleOrigin::Directory, _) => "unsigned, from a directory",
         (_, Some(bundle)) if bundle.id.sha256 == record.bundle.sha256 => {
-            "that bundle is at hand and is the same"
+            "the bundle of that number is at hand and has the same files"
         }
-        (_, Some(_)) => "another bundle of that number is at hand",
+        (_, Some(_)) => "the bundle of that number at hand has other files",
         (_, None) => "that bundle is not at hand any more",
     };
     verdict.lines.push(format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::{self, Bundle};
+use crate::bundle::Bundle;
 use crate::cli::BundleArgs;
 use crate::domain::record::{BundleOrigin, Record};
 use crate::domain::request::Source;
@@ -28,7 +28,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         Source::Directory(dir) => session::directory(dir),
         Source::File(file) => session::bundle_file(place, file),
         Source::Newest => session::newest_bundle(place),
-        Source::Embedded => bundle::embedded(),
+        Source::Embedded => Bundle::embedded(),
     }?;
     if let Source::Directory(dir) = source {
         templates::demand_sound(place, &bundle, &|file| Some(dir.join(file)))?;
@@ -60,7 +60,7 @@ pub(super) fn of_record(record: Option<&Record>) -> Source {
 /// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
 pub(super) fn deployed(place: &Place, record: Option<&Record>) -> Result<Bundle> {
     bundle(place, &of_record(record)).or_else(|error| {
-        let embedded = bundle::embedded()?;
+        let embedded = Bundle::embedded()?;
         let unknown = record.is_some_and(|record| embedded.catalog.preset(&record.preset).is_none());
         if unknown { Err(error) } else { Ok(embedded) }
     })

@@ -86,7 +86,7 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         let resolve = term::command(&["resolve", path]);
         format!("  ! {path}  has a new version beside it: {resolve}")
     }));
-    lines.extend(checks.0.iter().flat_map(problem));
+    lines.extend(problems(&checks));
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
     lines.extend(bundle.iter().flat_map(|bundle| retired(bundle, record)));
     let news = session::news(place);
@@ -131,11 +131,19 @@ fn checks(facts: &Facts<'_>, bundle: &Result<Bundle>) -> Checks {
     checks
 }
 
-/// A check that failed or warns, with what to do about it.
+/// Checks that failed or warn, each with what to do about it. A configuration whose only fault is a variable without a value
+/// is not reported beside that variable.
+fn problems(checks: &Checks) -> Vec<String> {
+    let lacks = checks.failed().iter().any(|check| check.check_name == CheckName::RequiredEnvVarsPresent);
+    let counts = |check: &&Check| {
+        matches!(check.status, Status::Fail | Status::Warn)
+            && !SAID.contains(&check.check_name)
+            && !(lacks && check.details["only_unset_variables"] == json!(true))
+    };
+    checks.0.iter().filter(counts).flat_map(problem).collect()
+}
+
 fn problem(check: &Check) -> Vec<String> {
-    if SAID.contains(&check.check_name) || matches!(check.status, Status::Pass | Status::Skip) {
-        return Vec::new();
-    }
     let ways = check.hint.as_ref().map(term::hint_lines).unwrap_or_default();
     let message = format!("  note: {}", check.message);
     std::iter::once(message).chain(ways.iter().map(|way| format!("    {way}"))).collect()

@@ -5,9 +5,8 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use serde_json::json;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, InstallArgs};
 use crate::domain::name::printable;
@@ -16,7 +15,7 @@ use crate::domain::{Error, Hint, Result};
 use crate::doors::term;
 use crate::ui::answer;
 
-use super::{invocation, wrong_input};
+use super::{invocation, manual, wrong_input};
 
 /// Parses the command line. Help and version go to stdout and end with 0, mistakes to stderr with 2.
 pub fn parse(arguments: Vec<OsString>) -> std::result::Result<Cli, u8> {
@@ -24,20 +23,15 @@ pub fn parse(arguments: Vec<OsString>) -> std::result::Result<Cli, u8> {
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     term::set_invocation(invocation::of(&words));
     let json = words.iter().any(|word| word == "--json");
-    let parsed = Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp if json => {
-            let help = error.render().to_string();
-            term::data(&answer::envelope("help", 0, "how to use it", None, json!({ "help": help })));
-            answer::exit_when_written("help", 0)
-        }
-        ErrorKind::DisplayVersion if json => answer::print("version", true, Ok(super::manual::version())),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            term::raw(error.render().to_string().as_bytes());
-            answer::exit_when_written("help", 0)
-        }
-        _ => {
-            let words = invocation::without_place(&term::invocation().words);
-            answer::print("usage", json, Err(wrong_input::explain(&error, &words)))
+    let parsed = Cli::try_parse_from(arguments).map_err(|error| {
+        let words = invocation::without_place(&term::invocation().words);
+        match error.kind() {
+            ErrorKind::DisplayHelp => {
+                let (_, path) = wrong_input::reached(&Cli::command(), &words);
+                answer::print("help", json, Ok(manual::asked(&path)))
+            }
+            ErrorKind::DisplayVersion => answer::print("version", json, Ok(manual::version())),
+            _ => answer::print("usage", json, Err(wrong_input::explain(&error, &words))),
         }
     })?;
     settled(parsed).map_err(|error| answer::print("usage", json, Err(error)))
@@ -62,7 +56,8 @@ fn take_preset(args: &mut InstallArgs) -> Result<()> {
         return Err(Error::usage("litellm is not a preset: gwinstall installs the gateway's configuration")
             .hint(Hint::run(&["doctor"]).to("see how to install LiteLLM itself")));
     }
-    let is_model = || crate::bundle::embedded().is_ok_and(|bundle| bundle.catalog.model(&word).is_some());
+    let is_model =
+        || crate::bundle::Bundle::embedded().is_ok_and(|bundle| bundle.catalog.model(&word).is_some());
     if !wrong_input::is_preset(&word) && is_model() {
         return Err(Error::usage(format!("{:?} is a model, not a preset", printable(&word)))
             .hint(Hint::run(&["install", "--models", &word])));

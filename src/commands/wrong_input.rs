@@ -71,22 +71,11 @@ struct Wrong<'a> {
 
 impl<'a> Wrong<'a> {
     fn of(error: &'a clap::Error, words: &'a [String]) -> Self {
-        let mut command = Cli::command();
+        let mut program = Cli::command();
         // The flags of every command are arguments of each from here on.
-        command.build();
-        let mut path = Vec::new();
-        let mut rest = words.iter();
-        while let Some(word) = rest.next() {
-            if let Some(below) = command.find_subcommand(word).cloned() {
-                path.push(below.get_name().to_owned());
-                command = below;
-            } else if takes_a_value(&command, word) {
-                rest.next();
-            } else if !word.starts_with('-') {
-                break;
-            }
-        }
-        Self { error, words, command, path }
+        program.build();
+        let (command, path) = reached(&program, words);
+        Self { error, words, command: command.clone(), path }
     }
 
     /// The command as it is typed.
@@ -389,6 +378,24 @@ impl<'a> Wrong<'a> {
     }
 }
 
+/// The deepest command that the words name, and its names from the top.
+pub(super) fn reached<'p>(program: &'p Command, words: &[String]) -> (&'p Command, Vec<String>) {
+    let mut command = program;
+    let mut path = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        if let Some(below) = command.find_subcommand(word) {
+            path.push(below.get_name().to_owned());
+            command = below;
+        } else if takes_a_value(command, word) || takes_a_value(program, word) {
+            rest.next();
+        } else if !word.starts_with('-') {
+            break;
+        }
+    }
+    (command, path)
+}
+
 /// Whether the word behind this one is the value of a flag.
 fn takes_a_value(command: &Command, word: &str) -> bool {
     let name = word.trim_start_matches('-');
@@ -421,7 +428,7 @@ fn is_variable(word: &str) -> bool {
 }
 
 pub(super) fn is_preset(word: &str) -> bool {
-    crate::bundle::embedded().is_ok_and(|bundle| bundle.catalog.preset(word).is_some())
+    crate::bundle::Bundle::embedded().is_ok_and(|bundle| bundle.catalog.preset(word).is_some())
 }
 
 /// The name that a slip of the fingers was meant for: one edit in three letters, or a name that was not finished.

@@ -135,7 +135,11 @@ pub fn yaml_finding(shown: &str, findings: &[litellm::Finding], models: usize) -
         None => Finding::pass(format!("{shown} is valid, {}", count(models, "model")))
             .details(json!({ "config_file": shown, "models_found": models, "syntax_errors": 0 })),
         Some(first) => Finding::fail(format!("{shown}:{}:{}: {}", first.line, first.column, first.message))
-            .details(json!({ "config_file": shown, "syntax_errors": errors.len() }))
+            .details(json!({
+                "config_file": shown,
+                "syntax_errors": errors.len(),
+                "only_unset_variables": errors.iter().all(|error| error.rule == "env.unset"),
+            }))
             .hint(Hint::run(&["validate"])),
     }
 }

@@ -6,11 +6,11 @@
 
 use serde_json::Value;
 
-use crate::domain::name::{list, shell_word};
+use crate::domain::name::list;
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::request::DEFAULT_PORT;
-use crate::domain::{Error, Place, Result};
+use crate::domain::{Error, Hint, Operation, Place, Result};
 use crate::doors::disk;
 use crate::format::settings::{KeyPath, Settings};
 
@@ -38,18 +38,16 @@ pub fn refusal(place: &Place) -> Error {
             list(&seen),
             if seen.len() == 1 { "is" } else { "are" }
         ))
-        .because("without it nobody can tell what to update or to take out")
-        .hint(mending(place))
+        .because("without it gwinstall cannot know what to update or remove")
+        .hint(ways_back(place))
 }
 
 /// The commands that end with a record.
-fn mending(place: &Place) -> String {
-    let install = install_again(place);
+fn ways_back(place: &Place) -> Hint {
+    let install = Hint::run(&install_again(place)).to("write a new record and keep what is deployed");
     match newest_backup(place) {
-        Some(name) => {
-            format!("gwinstall rollback (goes back to {name}), or to keep what is deployed now: {install}")
-        }
-        None => format!("{install} (writes it anew and changes no file of yours)"),
+        Some(name) => Hint::run(&["rollback"]).to(format!("return to {name}")).or(install),
+        None => install,
     }
 }
 
@@ -61,18 +59,19 @@ fn newest_backup(place: &Place) -> Option<String> {
 }
 
 /// The installation of what was deployed last, as far as the log and the settings tell.
-fn install_again(place: &Place) -> String {
-    let mut command = "gwinstall install".to_owned();
+fn install_again(place: &Place) -> Vec<String> {
+    let mut command = vec!["install".to_owned()];
+    let mut add = |flag: &str, value: String| command.extend([flag.to_owned(), value]);
     let tail = disk::tail(&place.log(), LOG_TAIL).unwrap_or_default();
     let last = String::from_utf8_lossy(&tail).lines().rev().find_map(deployed_by);
     if let Some((preset, models)) = last {
-        command.push_str(&format!(" --preset {}", shell_word(&preset)));
+        add("--preset", preset);
         if !models.is_empty() {
-            command.push_str(&format!(" --models {}", shell_word(&models.join(","))));
+            add("--models", models.join(","));
         }
     }
     if let Some(url) = local_url(place) {
-        command.push_str(&format!(" --gateway-url {}", shell_word(&url)));
+        add("--gateway-url", url);
     }
     command
 }
@@ -81,7 +80,7 @@ fn install_again(place: &Place) -> String {
 fn deployed_by(line: &str) -> Option<(String, Vec<String>)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let word = |key: &str| line.get(key).and_then(Value::as_str);
-    if word("status") != Some("success") || word("operation") == Some("uninstall") {
+    if word("status") != Some("success") || word("operation") == Some(Operation::Uninstall.word()) {
         return None;
     }
     let models = line.get("models_deployed")?.as_array()?;

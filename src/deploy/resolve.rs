@@ -55,11 +55,11 @@ fn edited(place: &Place, path: &str) -> Error {
     let (live, beside) = (place.file(path), place.file(&format!("{path}{OFFER}")));
     Error::failed(format!("{} was changed after we wrote it", place.show(&beside)))
         .because("it may hold a merge of yours, so it is neither taken nor removed")
-        .hint(format!(
-            "if it is what you want: mv {1} {0}, then resolve it with --keep-mine",
-            place.paste(&live),
-            place.paste(&beside)
-        ))
+        .hint(
+            Hint::shell(format!("mv {1} {0}", place.paste(&live), place.paste(&beside)))
+                .to("take it as it is")
+                .or(Hint::run(&["resolve", path, "--keep-mine"]).to("end the conflict after that")),
+        )
 }
 
 /// The draft that decides one conflict. `ours` is our version, as `offered` gave it.
@@ -98,7 +98,7 @@ fn take_ours(place: &Place, path: &str, class: Class, mode: u32, ours: &[u8]) ->
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot replace {}", place.show(&target)))
             .because(format!("it is {what}"))
-            .hint(format!("look at it: ls -ld {}", place.paste(&target))));
+            .hint(Hint::shell(format!("ls -ld {}", place.paste(&target))).to("look at it")));
     }
     let pre = found.stamp();
     let post = Stamp { sha256: Sha256::of(ours), mode: pre.map_or(mode, |pre| pre.mode) };

@@ -13,30 +13,20 @@ use super::Hint;
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Kinds of failure. Each is a row of the exit code table in the README.
+/// Kinds of failure. What each means to the user is a row of `exit::EXITS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Failed; nothing changed. Also a failed pre-check and an invalid configuration.
     Failed,
-    /// Wrong usage: flag, name, URL, path, missing `--yes`, foreign value without `--force`.
     Usage,
-    /// Something to do: a difference or an update was found.
     Pending,
-    /// Deployed, but a conflict kept the user's file.
     Conflict,
-    /// Validation or health failed after the change; rolled back.
     RolledBack,
-    /// Busy or raced; nothing changed.
     Busy,
-    /// Recovered from an interrupted run with something left for the user, or the undo could not finish.
     Leftovers,
-    /// A signature, checksum or archive did not verify; nothing changed.
     Unverified,
-    /// Refused by policy: pin, downgrade, deny list, managed machine.
     Refused,
-    /// The network failed; worth a retry.
     Network,
-    /// Stopped by a signal (its number); state as before, or recoverable by the next run.
+    /// By this signal.
     Interrupted(i32),
 }
 
@@ -166,6 +156,7 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::exit::{EXITS, Exit};
 
     #[test]
     fn every_kind_has_its_row_of_the_exit_code_table() {
@@ -185,6 +176,8 @@ mod tests {
         ];
         for (kind, code) in rows {
             assert_eq!(kind.exit_code(), code, "{kind:?}");
+            let row = |row: &Exit| row.codes.split(", ").any(|known| known == code.to_string());
+            assert_eq!(EXITS.iter().filter(|one| row(one)).count(), 1, "{kind:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod error;
+pub mod exit;
 pub mod hash;
 pub mod hint;
 pub mod instant;

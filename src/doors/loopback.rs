@@ -1,9 +1,12 @@
-//! HTTP to the gateway: health and models. Leaves the machine, and uses a proxy, only for a gateway elsewhere and only
-//! when the caller says so; never follows a redirect.
+//! HTTP to the gateway: health and models.
+//!
+//! Promise: a request leaves this machine, or uses a proxy, only if the caller asks a remote gateway. Never: follows a
+//! redirect.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::errno;
 use super::net::{Address, Client};
 use crate::domain::Secret;
 
@@ -30,13 +33,12 @@ pub struct Question<'a> {
     pub key: Option<&'a Secret>,
     /// JSON to POST; absent is a GET.
     pub body: Option<&'a str>,
-    /// The gateway is not on this machine: proxy and authorities are those of the environment. Only when the user asked
-    /// for it.
+    /// The gateway is not on this machine: proxy and authorities are those of the environment. Only at the user's request.
     pub elsewhere: bool,
     pub timeout: Duration,
 }
 
-/// Asks, and gives what came back whatever its status. An error says why there was no answer; it holds no key.
+/// Asks, and returns the answer whatever its status. An error says why there was no answer; it holds no key.
 pub fn ask(question: &Question<'_>) -> std::result::Result<Reply, String> {
     if !question.elsewhere {
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
@@ -71,11 +73,15 @@ fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Res
             request.send(body)
         }
     };
-    let mut response = answer.map_err(|error| match error {
-        ureq::Error::Io(error) => super::errno::reason(&error),
-        error => error.to_string(),
-    })?;
+    let mut response = answer.map_err(in_words)?;
     let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
-    Ok(Reply { status, body })
+    let body = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string();
+    Ok(Reply { status, body: body.map_err(in_words)? })
+}
+
+fn in_words(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => errno::reason(&error),
+        error => error.to_string(),
+    }
 }

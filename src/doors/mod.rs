@@ -1,11 +1,13 @@
 //! The doors: the only modules with effects. Everything else computes.
 //!
 //! - `disk`: files and directories, and the few system calls a transaction stands on
-//! - `exe`: executables of ours: trying one, running one, becoming one
+//! - `errno`: what an error of the operating system means
+//! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
 //! - `prompt`: questions, drawn or line by line
+//! - `window`: the size of the terminal window
 //! - `wrap`: lines broken between words
 //! - `signals`: Ctrl-C and friends, as a flag
 //! - `loopback`: plain HTTP to this machine

@@ -1,4 +1,6 @@
-//! A progress bar for downloads: on a terminal's stderr only, never in CI, never with `--quiet` or `--json`.
+//! A progress bar for downloads.
+//!
+//! Promise: it draws on a terminal's stderr only. Never: draws in CI, or with `--quiet` or `--json`.
 
 use std::io::IsTerminal as _;
 
@@ -6,17 +8,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{system, term};
 
-/// A bar of `len` bytes with a name; where it does not belong it draws nothing.
+/// A bar of `len` bytes with a name; invisible where it must not draw.
 pub struct Bar(ProgressBar);
 
 impl Bar {
     pub fn new(name: &str, len: u64) -> Self {
         let manner = term::manner();
-        let wanted = std::io::stderr().is_terminal()
+        let visible = std::io::stderr().is_terminal()
             && system::variable("CI").is_none()
             && !manner.quiet
             && !manner.json;
-        let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(len), target).with_prefix(name.to_owned());
         if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes}") {
             bar.set_style(style);
@@ -24,7 +26,7 @@ impl Bar {
         Self(bar)
     }
 
-    /// How much has arrived in all.
+    /// Shows that so many bytes have arrived in all.
     pub fn at(&self, bytes: u64) {
         self.0.set_position(bytes);
     }

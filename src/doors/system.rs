@@ -119,7 +119,7 @@ pub fn random_hex(count: usize) -> Result<String> {
 pub fn harden() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    // Lowering a limit of one's own cannot fail, and a core file is no reason to refuse to run.
+    // A process may always lower its own limits; should it fail, a core file is not a reason to refuse to run.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
@@ -128,7 +128,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     which::which(name).ok()
 }
 
-/// Whether a process with this pid runs (and may be signalled by us).
+/// Whether a process with this pid runs, and this user may signal it.
 pub fn is_running(pid: i32) -> bool {
     rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::{Mutex, OnceLock};
 
+use super::wrap;
 pub use super::wrap::columns;
-use super::wrap::fit;
 use crate::domain::{Error, Hint, Invocation, Result};
 
 /// How to talk; decided once from the command line and the environment.
@@ -130,7 +130,35 @@ fn fitted(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let whole = WHOLE.lock().map(|whole| whole.clone()).unwrap_or_default();
-    Cow::Owned(text.split('\n').flat_map(|line| fit(line, width, &whole)).collect::<Vec<_>>().join("\n"))
+    Cow::Owned(
+        text.split('\n').flat_map(|line| wrap::fit(line, width, &whole)).collect::<Vec<_>>().join("\n"),
+    )
+}
+
+/// A line in lines of at most this width, broken between words and below the value where it is a name and a value.
+pub fn fit(line: &str, width: usize) -> Vec<String> {
+    wrap::fit(line, width, &[])
+}
+
+/// Columns for a page of text: those of the window, else COLUMNS, else as many as are good to read.
+pub fn page_width(widest: usize) -> usize {
+    let window = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    let given = || super::system::variable("COLUMNS").and_then(|columns| columns.parse().ok());
+    let width = if window > 0 { window } else { given().unwrap_or(widest) };
+    width.clamp(20, widest)
+}
+
+/// Gives the text to a program that shows it on the terminal, and waits for that; `false` if it was not shown.
+pub fn shown_by(program: &std::path::Path, arguments: &[&str], text: &str) -> bool {
+    let mut command = std::process::Command::new(program);
+    let Ok(mut child) = command.args(arguments).stdin(std::process::Stdio::piped()).spawn() else {
+        return false;
+    };
+    if let Some(mut input) = child.stdin.take() {
+        // A reader that has seen enough goes before the end.
+        let _ = input.write_all(text.as_bytes());
+    }
+    child.wait().is_ok_and(|status| status.success())
 }
 
 /// A line of detail, for `--verbose`.

@@ -35,8 +35,9 @@ fn broken(text: &str, width: usize, column: usize, whole: &[String]) -> Vec<Stri
     let mut line = " ".repeat(indent(text));
     let mut empty = true;
     for word in words(text.trim_start_matches(' '), whole) {
-        let fits_below = column + columns(word) <= width;
-        if !empty && fits_below && columns(&line) + 1 + columns(word) > width {
+        // A command gets a line of its own even where it is longer than the line: then it can be copied as one.
+        let breaks = column + columns(word) <= width || word.contains(' ');
+        if !empty && breaks && columns(&line) + 1 + columns(word) > width {
             lines.push(line.trim_end().to_owned());
             line = " ".repeat(column);
             empty = true;

@@ -69,7 +69,7 @@ impl fmt::Display for Skipped {
 /// What the file says last about `name`.
 pub fn scan(text: &str, dialect: Dialect, name: &str) -> Option<Found> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let at_top = lines::at_top(text, dialect);
+    let at_top = lines::at_top(text, dialect == Dialect::Fish);
     let mut variable =
         Variable { name, dialect, exported: false, stopped: false, assigned: None, last: None };
     for (at, line) in text.split('\n').enumerate() {

@@ -1,5 +1,7 @@
-//! Asks a gateway over HTTP: is it there, is it ready, which models does it serve. A model is called only by `call`, and
-//! only when the user asked for it, because providers charge for that.
+//! Asks a gateway over HTTP: does it answer, is it ready, which models does it serve.
+//!
+//! Promise: no message holds the key, also where the gateway repeats it. Never: calls a model, but in `call`, which runs
+//! only at the user's request, because providers charge for it.
 
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::render::{AUTH_TOKEN, MASTER_KEY};
 
 const SHORT: Duration = Duration::from_secs(5);
-/// A model may think before it answers.
+/// A model may take its time before it answers.
 const LONG: Duration = Duration::from_secs(60);
 
 /// A deployed gateway, where it answers and the key it takes.
@@ -25,7 +27,7 @@ pub struct Gateway {
     pub key: Option<Secret>,
     /// Name of the variable that holds the key.
     pub key_name: &'static str,
-    /// Whether LiteLLM runs on this machine; else the gateway is somebody else's.
+    /// Whether LiteLLM runs on this machine; else another party runs the gateway.
     pub local: bool,
 }
 
@@ -60,21 +62,24 @@ impl Gateway {
     /// The names that `/v1/models` lists.
     pub fn models(&self) -> Result<Vec<String>> {
         let failed = |why: String| {
-            let error = Error::failed(format!("{} does not tell its models", self.url)).because(why);
+            let error = Error::failed(format!("cannot list the models of {}", self.url)).because(why);
             if self.local { error.hint(Hint::run(&["health"])) } else { error }
         };
         if self.key.is_none() {
-            return Err(failed(format!("{} has no value", self.key_name))
-                .hint(format!("gwinstall env set {}", self.key_name)));
+            return Err(failed(format!("{} has no value", self.key_name)).hint(Hint::run(&[
+                "env",
+                "set",
+                self.key_name,
+            ])));
         }
         let reply = self.get("/v1/models", true).map_err(failed)?;
         if reply.status != 200 {
-            return Err(failed(format!("it answers /v1/models with {}", self.said(&reply))));
+            return Err(failed(format!("it answers /v1/models with {}", self.reason(&reply))));
         }
-        model_names(&reply.body).ok_or_else(|| failed("its answer is no list of models".to_owned()))
+        model_names(&reply.body).ok_or_else(|| failed("its answer is not a list of models".to_owned()))
     }
 
-    /// Sends one model a request of a few tokens; an error says in words what came back.
+    /// Sends one model a request of a few tokens; an error says what came back.
     pub fn call(&self, model: &str) -> std::result::Result<(), String> {
         let body = json!({
             "model": model,
@@ -82,11 +87,11 @@ impl Gateway {
             "messages": [{ "role": "user", "content": "Say ok." }],
         });
         let reply = self.ask("/v1/messages", Some(&body.to_string()), true, LONG)?;
-        if reply.status == 200 { Ok(()) } else { Err(self.said(&reply)) }
+        if reply.status == 200 { Ok(()) } else { Err(self.reason(&reply)) }
     }
 
-    /// Status and reason of a reply that is not the wanted one, safe to print.
-    pub fn said(&self, reply: &Reply) -> String {
+    /// Status and reason of an unexpected reply, safe to print.
+    pub fn reason(&self, reply: &Reply) -> String {
         let message = serde_json::from_str::<Value>(&reply.body).ok().and_then(|body| {
             let error = body.get("error").unwrap_or(&body);
             error.get("message").or(body.get("detail")).and_then(Value::as_str).map(str::to_owned)
@@ -98,7 +103,7 @@ impl Gateway {
         }
     }
 
-    /// A gateway may repeat the key that it was shown; nothing of it is printed.
+    /// A gateway may repeat the key that it received; the key is never printed.
     fn without_key(&self, text: &str) -> String {
         match &self.key {
             Some(key) => text.replace(key.expose(), "****"),
@@ -124,10 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_told_without_the_key_that_it_repeats() {
+    fn a_reply_is_shown_without_the_key_that_it_repeats() {
         let body = r#"{"error": {"message": "bad key sk-canary\nstack", "code": "401"}}"#.to_owned();
-        assert_eq!(gateway().said(&Reply { status: 401, body }), "401 (bad key ****)");
-        assert_eq!(gateway().said(&Reply { status: 502, body: "<html>".to_owned() }), "502");
+        assert_eq!(gateway().reason(&Reply { status: 401, body }), "401 (bad key ****)");
+        assert_eq!(gateway().reason(&Reply { status: 502, body: "<html>".to_owned() }), "502");
     }
 
     #[test]

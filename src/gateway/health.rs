@@ -1,5 +1,6 @@
-//! The runtime checks: does the gateway answer, is it ready, does it serve what is deployed, does it ask for the key.
-//! Never calls a model: LiteLLM's own `/health` would call every one of them, for money.
+//! The runtime checks: does the gateway answer, is it ready, does it serve what is deployed, does it require the key.
+//!
+//! Never: calls a model. LiteLLM's own `/health` would call every one of them, and providers charge for that.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::domain::record::Record;
 
 use super::ask::Gateway;
 
-/// All checks in one word, which is that of the worst.
+/// The result of the worst check in one word.
 pub fn word(checks: &Checks) -> &'static str {
     let any = |status: Status| checks.0.iter().any(|check| check.status == status);
     match (any(Status::Fail), any(Status::Warn)) {
@@ -21,8 +22,8 @@ pub fn word(checks: &Checks) -> &'static str {
     }
 }
 
-/// What readiness told (`database`, `version`), where it told it.
-pub fn told(checks: &Checks, name: &str) -> Value {
+/// A fact that readiness reported (`database`, `version`), where it did.
+pub fn fact(checks: &Checks, name: &str) -> Value {
     let ready = checks.0.iter().find(|check| check.check_name == CheckName::GatewayHealthCheck);
     ready.and_then(|check| check.details.get(name)).cloned().unwrap_or_default()
 }
@@ -53,16 +54,16 @@ fn reach(gateway: &Gateway) -> (Finding, bool) {
             let finding =
                 Finding::fail(format!("{url} does not answer: {why}")).details(json!({ "url": url }));
             let hint = if gateway.local {
-                "gwinstall start"
+                Hint::run(&["start"])
             } else {
-                "check the address and the proxy: gwinstall env check"
+                Hint::run(&["env", "check"]).to("check the address and the proxy")
             };
             (finding.hint(hint), false)
         }
         Ok(reply) if gateway.local && (reply.status != 200 || !reply.body.contains("alive")) => {
             let finding = Finding::fail(format!("{url} answers, but not as LiteLLM does ({})", reply.status))
                 .details(json!({ "url": url, "status": reply.status }))
-                .hint("another program listens there: gwinstall doctor");
+                .hint(Hint::run(&["doctor"]).to("find the program that listens there"));
             (finding, false)
         }
         Ok(reply) => (
@@ -74,15 +75,17 @@ fn reach(gateway: &Gateway) -> (Finding, bool) {
 
 fn ready(gateway: &Gateway) -> Finding {
     if !gateway.local {
-        return Finding::skip("how a gateway elsewhere tells its health is its own affair");
+        return Finding::skip("remote gateways have no common health endpoint");
     }
     match gateway.get("/health/readiness", false) {
-        Err(why) => Finding::fail(format!("/health/readiness does not answer: {why}")).hint("gwinstall logs"),
+        Err(why) => {
+            Finding::fail(format!("/health/readiness does not answer: {why}")).hint(Hint::run(&["logs"]))
+        }
         Ok(reply) => {
             let body: Value = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
-            let told = |name: &str| body.get(name).and_then(Value::as_str).map(printable);
-            let word = told("status").unwrap_or_else(|| "unknown".to_owned());
-            let (database, version) = (told("db"), told("litellm_version").or_else(|| version(gateway)));
+            let field = |name: &str| body.get(name).and_then(Value::as_str).map(printable);
+            let word = field("status").unwrap_or_else(|| "unknown".to_owned());
+            let (database, version) = (field("db"), field("litellm_version").or_else(|| version(gateway)));
             let details = json!({
                 "status": reply.status,
                 "health": word,
@@ -95,15 +98,15 @@ fn ready(gateway: &Gateway) -> Finding {
                 let database = database.map(|word| format!("; database: {word}")).unwrap_or_default();
                 Finding::pass(format!("LiteLLM{version} is ready ({word}{database})")).details(details)
             } else {
-                Finding::fail(format!("LiteLLM is not ready: {}", gateway.said(&reply)))
+                Finding::fail(format!("LiteLLM is not ready: {}", gateway.reason(&reply)))
                     .details(details)
-                    .hint("gwinstall logs")
+                    .hint(Hint::run(&["logs"]))
             }
         }
     }
 }
 
-/// What it is a version of is told to who shows the key only.
+/// LiteLLM reports its version only to a request with the key.
 fn version(gateway: &Gateway) -> Option<String> {
     gateway.key.as_ref()?;
     let reply = gateway.get("/health/readiness/details", true).ok()?;
@@ -132,35 +135,35 @@ fn models(gateway: &Gateway, record: &Record) -> Finding {
         ))
         .details(details);
     }
-    let hint = if gateway.local { "gwinstall reload" } else { "gwinstall models check" };
+    let hint = if gateway.local { Hint::run(&["reload"]) } else { Hint::run(&["models", "check"]) };
     Finding::fail(format!("not served: {}", list(&missing))).details(details).hint(hint)
 }
 
-/// With the key it must answer, without one it must refuse: an open gateway spends somebody's money.
+/// With the key it must answer, without one it must refuse: an open gateway spends its owner's money.
 fn authentication(gateway: &Gateway) -> Finding {
     let name = gateway.key_name;
     if gateway.key.is_none() {
-        return Finding::fail(format!("{name} has no value")).hint(format!("gwinstall env set {name}"));
+        return Finding::fail(format!("{name} has no value")).hint(Hint::run(&["env", "set", name]));
     }
     let with = match gateway.get("/v1/models", true) {
         Ok(reply) => reply,
         Err(why) => return Finding::fail(why),
     };
     if with.status != 200 {
-        let finding = Finding::fail(format!("the key of {name} is refused: {}", gateway.said(&with)));
+        let finding = Finding::fail(format!("the key of {name} is refused: {}", gateway.reason(&with)));
         let hint = if gateway.local {
-            "the running gateway may still have an older key: gwinstall restart".to_owned()
+            Hint::run(&["restart"]).to("replace an older key in the running gateway")
         } else {
-            format!("gwinstall env set {name}")
+            Hint::run(&["env", "set", name])
         };
         return finding.details(json!({ "with_key": with.status })).hint(hint);
     }
     // Without a database LiteLLM refuses with 400 or 500, not only with 401.
     match gateway.get("/v1/models", false).map(|reply| reply.status) {
         Ok(200) if gateway.local => {
-            Finding::fail("the gateway answers without a key: anybody on this machine can use it")
+            Finding::fail("the gateway answers without a key, so every user of this machine can use it")
                 .details(json!({ "with_key": 200, "without_key": 200 }))
-                .hint("general_settings needs master_key: gwinstall validate")
+                .hint(Hint::run(&["validate"]).to("see where general_settings needs its master_key"))
         }
         Ok(without) => Finding::pass("the key is accepted, and no key is refused")
             .details(json!({ "with_key": 200, "without_key": without })),

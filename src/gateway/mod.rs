@@ -1,5 +1,6 @@
-//! The running gateway: started and stopped through the deployed script, which is what a person without us would use
-//! too, and asked over HTTP.
+//! The running gateway: started and stopped by the deployed script, and asked over HTTP.
+//!
+//! Promise: gwinstall runs the same script that a person without gwinstall would use. Never: signals a process itself.
 
 pub mod ask;
 pub mod health;
@@ -11,7 +12,7 @@ use std::path::Path;
 use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::plan::Plan;
-use crate::domain::{Error, Kind, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 
 /// What the script is asked to do.
@@ -43,43 +44,43 @@ impl Verb {
     }
 }
 
-/// Runs `start-gateway.sh VERB` and passes its words on. It is the script that knows what is safe to signal.
+/// Runs `start-gateway.sh VERB` and passes its output on. The script knows which process is safe to signal.
 pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
-        return Err(Error::usage(format!("there is no {}", place.show(&script)))
+        return Err(Error::usage(format!("{} does not exist", place.show(&script)))
             .because("nothing is deployed, or its preset runs no gateway on this machine")
-            .hint("gwinstall status"));
+            .hint(Hint::run(&["status"])));
     }
-    let (code, said) = asked(&script, verb, &[])?;
-    // A Ctrl-C reaches the script too; its end then is ours.
+    let (code, output) = run_verb(&script, verb, &[])?;
+    // A Ctrl-C reaches the script too, and then it is the reason for its exit code.
     signals::check()?;
     if code == 0 {
         return Ok(());
     }
-    let ended = format!("{} ended with {code}, and said why above", place.show(&script));
-    let error = because(Error::failed(verb.failure()), &said, ended);
-    Err(error.hint("gwinstall logs; gwinstall doctor"))
+    let ended = format!("{} ended with {code}; its reasons are above", place.show(&script));
+    let error = because(Error::failed(verb.failure()), &output, ended);
+    Err(error.hint(Hint::run(&["logs"]).or(Hint::run(&["doctor"]))))
 }
 
-/// Its exit code, and what it said where nobody reads that otherwise: who reads JSON reads no stderr.
-fn asked(script: &Path, verb: Verb, variables: &[(&str, &str)]) -> Result<(u8, String)> {
+/// The script's exit code and, with `--json`, its output: a reader of JSON does not read stderr.
+fn run_verb(script: &Path, verb: Verb, variables: &[(&str, &str)]) -> Result<(u8, String)> {
     if term::manner().json {
         return system::run_and_hear(script, &[verb.word()], variables);
     }
     Ok((system::run(script, &[verb.word()], variables)?, String::new()))
 }
 
-/// The script's own reasons; `above` where it told them itself.
-fn because(error: Error, said: &str, above: String) -> Error {
-    if said.is_empty() {
+/// Adds the script's own reasons, or `above` where it printed them itself.
+fn because(error: Error, output: &str, above: String) -> Error {
+    if output.is_empty() {
         return error.because(above);
     }
-    said.lines().filter(|line| !line.trim().is_empty()).map(printable).fold(error, Error::because)
+    output.lines().filter(|line| !line.trim().is_empty()).map(printable).fold(error, Error::because)
 }
 
-/// What makes a running gateway take over the changes of a plan: only a new process reads its port and `.env`. `None`: it
-/// goes on as it should.
+/// What makes a running gateway use the changes of a plan: only a new process reads its port and `.env`. `None`: nothing
+/// that it uses changes.
 pub fn takes_over(plan: &Plan) -> Option<Verb> {
     let changes = |name: &str| plan.changes().any(|step| step.name == name);
     if changes(files::START) || changes(files::ENV) {
@@ -89,16 +90,17 @@ pub fn takes_over(plan: &Plan) -> Option<Verb> {
     }
 }
 
-/// After a change that failed: the gateway that ran before it runs again, and `error` says what became of it.
+/// After a failed change, starts the gateway that ran before it, and adds the outcome to `error`.
 pub fn up_again(place: &Place, verb: Verb, error: Error) -> Error {
     match run_script(place, verb) {
         Ok(()) => error.because("the gateway runs again as before"),
-        Err(_) => error.because("the gateway does not run any more: gwinstall start"),
+        // The error has its own hint, which is about the change.
+        Err(_) => error.because(format!("the gateway does not run any more: {}", term::command(&["start"]))),
     }
 }
 
 /// Starts, reloads or restarts the gateway while the transaction that deployed it is still open. Only for a preset that
-/// runs one: it cannot be without its script.
+/// runs a gateway, which cannot run without its script.
 pub fn run_in_transaction(place: &Place, verb: Verb) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
@@ -106,23 +108,23 @@ pub fn run_in_transaction(place: &Place, verb: Verb) -> Result<()> {
             Kind::RolledBack,
             format!("there is no {} to start the gateway with", place.show(&script)),
         )
-        .because(format!("the preset deploys {}, and its bundle no script for it", files::CONFIG))
+        .because(format!("the preset deploys {}, but its bundle has no script for it", files::CONFIG))
         .hint(format!("list {} under litellm_files in the catalog.yaml of the bundle", files::START)));
     }
     let log = place.file(files::GATEWAY_LOG);
     let before = disk::facts(&log);
-    // The script refuses to run beside an open journal; this one is ours.
+    // The script refuses to run beside an open journal, except for the run that opened it.
     let open = [("GWINSTALL_TRANSACTION", "open")];
-    let (code, said) = asked(&script, verb, &open)?;
+    let (code, output) = run_verb(&script, verb, &open)?;
     if code == 0 {
         return Ok(());
     }
     let error = Error::new(Kind::RolledBack, format!("{} ended with {code}", place.show(&script)));
-    let error = because(error, &said, "it said why above".to_owned());
-    // It opens the log when it starts LiteLLM, and not for what it refuses before that.
+    let error = because(error, &output, "its reasons are above".to_owned());
+    // The script opens the log when it starts LiteLLM, after every check of its own.
     Err(if disk::facts(&log) == before {
-        error.hint("gwinstall doctor")
+        error.hint(Hint::run(&["doctor"]))
     } else {
-        error.hint(format!("look at its log: tail -n 30 {}", place.paste(&log)))
+        error.hint(Hint::shell(format!("tail -n 30 {}", place.paste(&log))).to("read its log"))
     })
 }

@@ -1,12 +1,12 @@
-//! `install --start`: brings the gateway to what is being deployed while the change can still be taken back, and, where
-//! it is taken back, to what was there before.
+//! `install --start`: starts the gateway with the new files while the change can still be reverted; if it is reverted, a
+//! gateway that ran before runs again.
 
 use crate::deploy::draft::Draft;
 use crate::domain::{Error, Place, Result};
 
 use super::{Verb, process};
 
-/// How the gateway comes up.
+/// How the gateway is started.
 pub struct Starting<'a> {
     place: &'a Place,
     verb: Verb,
@@ -20,12 +20,12 @@ impl<'a> Starting<'a> {
         Self { place, verb, was_running }
     }
 
-    /// A change counts only once the gateway answers with it.
+    /// A change succeeds only if the gateway answers with it.
     pub fn go(&self) -> Result<()> {
         super::run_in_transaction(self.place, self.verb)
     }
 
-    /// After the change was taken back: a gateway that ran before runs again.
+    /// After the change was reverted: a gateway that ran before runs again.
     pub fn back(&self, error: Error) -> Error {
         if !self.was_running || self.verb == Verb::Start {
             return error;

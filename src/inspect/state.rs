@@ -46,7 +46,9 @@ pub fn interrupted(facts: &Facts<'_>) -> Finding {
 pub fn deployed(facts: &Facts<'_>) -> Finding {
     let place = facts.place();
     match facts.record() {
-        Some(record) => Finding::pass(format!("preset {} of {}", record.preset, record.timestamp)),
+        Some(record) => {
+            Finding::pass(format!("preset {} was deployed at {}", record.preset, record.timestamp))
+        }
         None if facts.context.is_lost() => {
             let refusal = lost::refusal(place);
             let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));

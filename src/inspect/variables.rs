@@ -67,7 +67,7 @@ pub fn required(place: &Place, deployed: bool, missing: &[String], lack: Lack) -
         return Finding::pass("every required variable has a value");
     };
     let message = format!("no value yet for {}", list(missing));
-    let set = |name: &String| Hint::run(&["env", "set", name]).to(format!("set {name}"));
+    let set = |name: &String| Hint::run(&["env", "set", name]);
     let hint = match lack {
         _ if deployed => missing[1..].iter().map(set).fold(set(first), Hint::or),
         Lack::Fails => Hint::step(format!(

@@ -1,8 +1,8 @@
 //! The signed documents: keys, channel, manifest. What they say and what must hold inside each of them.
 //!
 //! The same types are written by the publisher and read by the client. Signed bytes are file bytes: nothing is ever
-//! re-serialised before a check. Promise: a document that parses is consistent in itself; who signed it, and
-//! whether it is wanted, is decided elsewhere (`trust`, `order`).
+//! re-serialised before a check. Promise: a document that parses is consistent in itself. Never: decides who may sign
+//! (`trust`), or what may be taken (`rules`).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::strict;
 use crate::bundle::pack;
 use crate::domain::{Error, Instant, Kind, Result, Sha256};
 
-/// The `product` of every document of ours.
+/// The `product` of every document of gwinstall.
 pub const PRODUCT: &str = "gwinstall";
 /// The format of all three documents.
 pub const SCHEMA: u64 = 1;
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Name {
 pub trait Document: de::DeserializeOwned {
     /// `keys`, `channel` or `manifest`: the domain that a signature is made for.
     const KIND: &'static str;
-    /// How a person is told of it.
+    /// Its name in messages.
     const CALLED: &'static str;
     /// No document has more bytes.
     const CAP: usize;
@@ -76,8 +76,8 @@ pub trait Document: de::DeserializeOwned {
     /// The trusted comment that a signature over `bytes` must carry, byte for byte.
     fn statement(&self, bytes: &[u8]) -> String;
 
-    /// Reads a document. Only to be called with bytes whose signature has been verified. A newer format, or a field that
-    /// its author calls critical and that we do not know, is no forgery: it asks for a newer gwinstall.
+    /// Reads a document. Only to be called with bytes whose signature has been verified. A newer format, or an unknown
+    /// field that its author calls critical, is not a forgery: it needs a newer gwinstall.
     fn parse(bytes: &[u8]) -> Result<Self> {
         let newer = |why: String| {
             Error::new(Kind::Refused, format!("{} needs a newer gwinstall", Self::CALLED)).because(why).hint(
@@ -211,7 +211,7 @@ pub struct Channel {
     pub at: Instant,
     pub expires: Instant,
     pub severity: Severity,
-    /// Whoever has less should update now, whatever `severity` says of the newest release itself.
+    /// A machine with a lower seq should update now, whatever `severity` says of the newest release itself.
     pub min_seq: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub critical: Vec<String>,

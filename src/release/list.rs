@@ -1,12 +1,12 @@
-//! `self-update --list`: the releases that a forge knows, through its API by way of the `self_update` crate.
+//! `self-update --list`: the releases that a forge lists, through its API, by the `self_update` crate.
 //!
-//! Information only: nothing is installed from here, and nothing in it is signed. The default path of an update
-//! never touches an API, whose limits a company behind one address would share.
+//! Information only: nothing in it is signed. Never: installs anything from here. An update does not use an API, because
+//! a company behind one address shares its limits.
 
 use self_update::errors::Error as ApiError;
 
 use crate::domain::name::printable;
-use crate::domain::{Error, Kind, Result};
+use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::net::{self, Address, Client};
 
 /// A release as a forge lists it.
@@ -42,8 +42,8 @@ impl Forge {
     /// host says so, Gitea elsewhere.
     pub fn parse(text: &str) -> Result<Self> {
         let refuse = || {
-            Error::usage(format!("{} is no repository", printable(text)))
-                .hint("give owner/name, or https://HOST/owner/name of a GitHub Enterprise or Gitea")
+            Error::usage(format!("{} is not a repository", printable(text)))
+                .hint("write OWNER/NAME, or https://HOST/OWNER/NAME of a GitHub Enterprise or a Gitea")
         };
         let word = |word: &str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -66,16 +66,6 @@ impl Forge {
         })
     }
 
-    /// The same on plain http, for a server on this machine.
-    pub fn on_this_machine(self, base: &str) -> Self {
-        match self {
-            Self::Gitea { owner, name, .. } => Self::Gitea { host: base.to_owned(), owner, name },
-            Self::GitHub { owner, name } | Self::GitHubEnterprise { owner, name, .. } => {
-                Self::GitHubEnterprise { api: base.to_owned(), owner, name }
-            }
-        }
-    }
-
     fn api(&self) -> &str {
         match self {
             Self::GitHub { .. } => "https://api.github.com",
@@ -89,7 +79,7 @@ impl Forge {
 pub fn releases(forge: &Forge, client: &Client) -> Result<Vec<Listed>> {
     let address = Address::parse(forge.api())?;
     let agent = client.agent_for(&address).clone();
-    // The token is GitHub's; a Gitea or an Enterprise host has no business with it.
+    // The token belongs to GitHub, so no other host may see it.
     let token = client.token().filter(|_| matches!(forge, Forge::GitHub { .. }));
     let fetched = match forge {
         Forge::GitHub { owner, name } | Forge::GitHubEnterprise { owner, name, .. } => {
@@ -118,19 +108,20 @@ pub fn releases(forge: &Forge, client: &Client) -> Result<Vec<Listed>> {
     Ok(found.all().iter().map(listed).collect())
 }
 
-/// The API's own words for what it says; ours for the way to it.
+/// A failure of the network in the words of `net`, anything else in those of the API.
 fn reason(error: &ApiError) -> String {
     let below = std::error::Error::source(error).and_then(net::in_words);
     below.unwrap_or_else(|| printable(&error.to_string()))
 }
 
 fn failure(address: &Address, error: &ApiError) -> Error {
-    let said = Error::new(Kind::Network, format!("cannot list the releases of {}", address.host))
-        .because(reason(error));
-    match error {
+    let hint = match error {
         ApiError::RateLimited { .. } => {
-            said.hint("set GITHUB_TOKEN, or wait; gwinstall self-update itself does not need this API")
+            Hint::step("set GITHUB_TOKEN, or wait; an update does not need this API")
         }
-        _ => said.hint("to see what is in the way: gwinstall doctor net"),
-    }
+        _ => Hint::run(&["doctor", "net"]).to("see what is in the way"),
+    };
+    Error::new(Kind::Network, format!("cannot list the releases of {}", address.host))
+        .because(reason(error))
+        .hint(hint)
 }

@@ -19,8 +19,8 @@ use crate::domain::{Error, Result};
 pub const MAX_FILE: usize = 1024;
 const MAX_COMMENT: usize = 512;
 
-/// The eight bytes that minisign calls a key id: a label chosen by whoever made the key, not a fingerprint. Its
-/// text form is what `minisign` prints, in lower case.
+/// The eight bytes that minisign calls a key id: a label that the maker of the key chose, not a fingerprint. Its text form
+/// is what `minisign` prints, in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; 8]);
 
@@ -69,7 +69,7 @@ impl PublicKey {
     /// Parses the one line of base64 that `minisign` prints (`RW…`).
     pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
         let bytes = base64(text).ok_or("a public key is canonical base64")?;
-        let bytes: [u8; 42] = bytes.try_into().map_err(|_| "a public key has 42 bytes")?;
+        let bytes: [u8; 42] = bytes.try_into().ok().ok_or("a public key has 42 bytes")?;
         if &bytes[..2] != b"Ed" {
             return Err("a public key is of type Ed");
         }
@@ -103,12 +103,12 @@ impl PublicKey {
         };
         if signature.id != self.id {
             return Err(Error::unverified("the signature does not verify")
-                .because(format!("it names key {}, wanted is key {}", signature.id, self.id)));
+                .because(format!("it names key {}, expected is key {}", signature.id, self.id)));
         }
-        let key = minisign_verify::PublicKey::from_base64(&self.text).map_err(|_| refuse())?;
-        let parsed = minisign_verify::Signature::decode(&signature.canonical).map_err(|_| refuse())?;
+        let key = minisign_verify::PublicKey::from_base64(&self.text).ok().ok_or_else(refuse)?;
+        let parsed = minisign_verify::Signature::decode(&signature.canonical).ok().ok_or_else(refuse)?;
         let allow_legacy = false;
-        key.verify(bytes, &parsed, allow_legacy).map_err(|_| refuse())?;
+        key.verify(bytes, &parsed, allow_legacy).ok().ok_or_else(refuse)?;
         Ok(Statement(parsed.trusted_comment().to_owned()))
     }
 }
@@ -147,7 +147,7 @@ impl Signature {
         if bytes.len() > MAX_FILE {
             return Err(refuse("it is longer than 1024 bytes"));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8"))?;
+        let text = std::str::from_utf8(bytes).ok().ok_or_else(|| refuse("it is not UTF-8"))?;
         let body =
             text.strip_suffix('\n').ok_or_else(|| refuse("its last line does not end with a newline"))?;
         let lines: Vec<&str> = body.split('\n').collect();
@@ -205,7 +205,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 /// form. With a part of small order in it, implementations differ on which signatures hold.
 fn weakness(bytes: [u8; 32]) -> Option<&'static str> {
     let Some(point) = CompressedEdwardsY(bytes).decompress() else {
-        return Some("a public key is no point of the curve");
+        return Some("a public key is not a point of the curve");
     };
     if point.compress().to_bytes() != bytes {
         return Some("a public key is not written in its one canonical form");

@@ -121,8 +121,8 @@ impl Origin {
         let (file, _) = disk::reader(path)?;
         let mut documents = BTreeMap::new();
         ustar::read_tar(std::io::BufReader::new(file), &Limits::OFFLINE, &mut |entry, body| {
-            let wanted = entry.path.ends_with(".json") || entry.path.ends_with(".minisig");
-            if wanted && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
+            let document = entry.path.ends_with(".json") || entry.path.ends_with(".minisig");
+            if document && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
                 documents.insert(entry.path.clone(), ustar::whole(entry, body)?);
             }
             Ok(())

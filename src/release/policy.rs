@@ -2,7 +2,7 @@
 //!
 //! A policy only ever forbids; nothing in it weakens a check. Promise: whatever it forbids answers exit 9 and names
 //! who manages the machine. An unknown key is an error: a misspelt prohibition would otherwise permit. Never: reads
-//! the file (`commands` do, after checking that root owns it and nobody else may write it).
+//! the file; `session` does, after checking that only root may write it.
 
 use serde::Deserialize;
 
@@ -65,7 +65,7 @@ impl Policy {
             urls.iter().map(|url| HttpUrl::parse("allow_gateway_urls", url)).collect::<Result<Vec<_>>>()
         });
         let channel =
-            text.channel.map(|name| Name::parse(&name).ok_or_else(|| refuse("channel is no name".into())));
+            text.channel.map(|name| Name::parse(&name).ok_or_else(|| refuse("channel is not a name".into())));
         Ok(Self {
             pin: text
                 .pin
@@ -138,8 +138,7 @@ impl Policy {
         }
     }
 
-    /// A gateway URL is allowed when one of the listed URLs is it, or is a parent of its path on the same scheme,
-    /// host and port.
+    /// A gateway URL is allowed when the list has it, or has a parent of its path on the same scheme, host and port.
     pub fn permit_gateway_url(&self, url: &HttpUrl) -> Result<()> {
         let below = |parent: &HttpUrl| {
             let same_host =
@@ -198,7 +197,7 @@ impl Pin {
                 .map(Self::Version),
         };
         pin.ok_or_else(|| {
-            Error::usage(format!("{:?} is not a pin", printable(text)))
+            Error::usage(format!("\"{}\" is not a pin", printable(text)))
                 .hint("pin a version, such as 1.4.2, or a manifest, as sha256:<64 hex digits>")
         })
     }

@@ -13,7 +13,7 @@ use super::trust_state::{Seen, TrustState};
 use crate::domain::name::printable;
 use crate::domain::{Error, Hint, Instant, Kind, Sha256};
 
-/// The largest jump in `seq` that is accepted: whoever steals a release key must not be able to use up the numbers.
+/// The largest jump in `seq` that is accepted: a stolen release key must not be able to use up the numbers.
 const MAX_JUMP: u64 = 1_000;
 
 /// The executable that runs.
@@ -186,7 +186,7 @@ fn understood(facts: &Manifest, running: &Running) -> Result<(), Refusal> {
     })
 }
 
-/// Only the exact manifest leads past this, because a version can be claimed by whoever has a key.
+/// Only the exact manifest leads past this, because the holder of a key can claim any version.
 fn within_reach(manifest: &Verified<Manifest>, input: &PolicyInput<'_>) -> Result<(), Refusal> {
     let seq = manifest.facts().seq;
     let last = input.trust.max_seq_seen.max(input.running.seq).max(input.in_use.seq);

@@ -18,7 +18,7 @@ use super::state::State;
 use super::trust::TrustedKeys;
 use super::trust_state::TrustState;
 use super::update::{self, LastCheck};
-use crate::bundle::{self, Bundle, build};
+use crate::bundle::{Bundle, build};
 use crate::deploy::{backup, store};
 use crate::domain::Operation;
 use crate::domain::name::printable;
@@ -131,24 +131,36 @@ impl<'a> UpdateContext<'a> {
     }
 }
 
-/// Reads the policy. A file that another user than root owns or may write allows nothing.
+/// Reads the policy. A file or a directory that another user than root owns or may write allows nothing.
 fn policy_at(path: &Path) -> Result<Policy> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    if !disk::exists(dir) {
+        return Ok(Policy::default());
+    }
+    // Also without a policy in it: another user may have removed it.
+    only_root_writes(dir)?;
     let Some(text) = disk::read_maybe(path, disk::TEXT_CAP)? else { return Ok(Policy::default()) };
-    let refuse = |why: &str| {
-        Error::new(Kind::Refused, format!("{} cannot be trusted, so nothing is allowed", path.display()))
-            .because(why)
-    };
-    let shell = |command: &str| Hint::shell(format!("{command} {}", path.display())).to("fix it as root");
-    if disk::owner(path).is_none_or(|(user, _)| user != 0) {
-        return Err(refuse("it does not belong to root").hint(shell("chown root:root")));
-    }
-    if disk::mode(path).is_none_or(|mode| mode & 0o022 != 0) {
-        return Err(refuse("others than root may write it").hint(shell("chmod 644")));
-    }
+    only_root_writes(path)?;
     match std::str::from_utf8(&text) {
         Ok(text) => Policy::parse(text),
-        Err(error) => Err(refuse(&format!("it is not text: {error}"))),
+        Err(error) => Err(untrusted(path, &format!("it is not text: {error}"))),
     }
+}
+
+fn only_root_writes(path: &Path) -> Result<()> {
+    let fix = |command: &str| Hint::shell(format!("{command} {}", path.display())).to("fix it as root");
+    if disk::owner(path).is_none_or(|(user, _)| user != 0) {
+        return Err(untrusted(path, "it does not belong to root").hint(fix("chown root:root")));
+    }
+    if disk::mode(path).is_none_or(|mode| mode & 0o022 != 0) {
+        return Err(untrusted(path, "others than root may write it").hint(fix("chmod go-w")));
+    }
+    Ok(())
+}
+
+fn untrusted(path: &Path, why: &str) -> Error {
+    Error::new(Kind::Refused, format!("{} cannot be trusted, so nothing is allowed", path.display()))
+        .because(why)
 }
 
 /// Whether the policy of this machine allows this deployment.
@@ -171,7 +183,7 @@ pub fn directory(path: &Path) -> Result<Bundle> {
 
 /// The bundle to deploy where the user names none: the embedded one, or a newer one that was fetched.
 pub fn newest_bundle(place: &Place) -> Result<Bundle> {
-    let embedded = bundle::embedded()?;
+    let embedded = Bundle::embedded()?;
     // A build without keys can verify nothing, and so has fetched nothing.
     if place.staged || build::KEYS.is_empty() || !disk::is_dir(&place.state_dir.join("bundles")) {
         return Ok(embedded);
@@ -348,15 +360,27 @@ mod tests {
 
     #[test]
     fn a_policy_that_another_user_could_have_written_allows_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("policy.yaml");
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("gwinstall");
+        let path = dir.join("policy.yaml");
         assert!(policy_at(&path).unwrap().permit_update().is_ok());
+        disk::create_dirs(&dir).unwrap();
         disk::create(&path, b"updates: off\n", 0o644).unwrap();
         if !system::is_root() {
             assert_eq!(policy_at(&path).unwrap_err().kind(), Kind::Refused);
             return;
         }
         assert_eq!(policy_at(&path).unwrap().permit_update().unwrap_err().kind(), Kind::Refused);
+        // Who may write the directory can remove the policy.
+        disk::set_mode(&dir, 0o777).unwrap();
+        for there in [true, false] {
+            let text = policy_at(&path).unwrap_err().to_string();
+            assert!(text.contains("others than root may write it"), "{there}: {text}");
+            disk::remove(&path).unwrap();
+        }
+        disk::set_mode(&dir, 0o755).unwrap();
+        assert!(policy_at(&path).unwrap().permit_update().is_ok());
+        disk::create(&path, b"updates: off\n", 0o644).unwrap();
         for mode in [0o664, 0o646, 0o666] {
             disk::set_mode(&path, mode).unwrap();
             assert!(policy_at(&path).unwrap_err().to_string().contains("others than root"), "{mode:o}");

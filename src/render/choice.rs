@@ -9,6 +9,8 @@ use crate::domain::request::{DEFAULT_PORT, GatewayType, Request, known};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Result};
 
+use super::variables::{AUTH_TOKEN, MASTER_KEY};
+
 /// What is going to be deployed.
 #[derive(Debug, Clone)]
 pub struct Choice<'a> {
@@ -111,7 +113,8 @@ fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestF
     }
     let gone = || {
         Error::usage("the deployed preset is not in this bundle")
-            .hint(format!("choose one with --preset: {}", name::list(&names)))
+            .because(format!("this bundle has {}", name::list(&names)))
+            .hint(Hint::again(&["--preset", names.first().copied().unwrap_or("basic")]))
     };
     match last {
         Some(_) => recorded.ok_or_else(gone),
@@ -216,7 +219,7 @@ impl<'a> Choice<'a> {
 
     /// The variable of `.env` that holds the key which Claude Code sends.
     pub fn key_name(&self) -> &'static str {
-        if self.runs_litellm() { super::MASTER_KEY } else { super::AUTH_TOKEN }
+        if self.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN }
     }
 
     /// Names of the deployed models.

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Model;
+use crate::domain::Hint;
 use crate::domain::record::{EnvRecord, EnvValue, Origin, ValueSource};
 use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
-use super::Choice;
+use super::choice::Choice;
+use super::variables::{HEADERS, MASTER_KEY};
 
 /// A value and where it came from.
 #[derive(Debug, Clone)]
@@ -19,13 +21,6 @@ pub struct Value {
     pub text: Secret,
     pub source: ValueSource,
 }
-
-/// Name of the key that a local gateway checks.
-pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
-/// Name of the token that a gateway elsewhere wants.
-pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-/// Name of the address that Claude Code asks.
-pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
 
 /// Google's libraries find a login without it, too; no model's configuration refers to it.
 const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -78,9 +73,6 @@ fn is_used(choice: &Choice<'_>, name: &str) -> bool {
     let needs_it = |model: &Model| model.env.iter().any(|needed| needed == name);
     !choice.catalog.models.iter().any(needs_it) || choice.models.iter().any(|model| needs_it(model))
 }
-
-/// Header lines that Claude Code adds to every request.
-pub const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 
 /// A value as `.env` holds it: header lines become one line with `\n` between them, as JSON writes them.
 pub fn one_line(name: &str, value: &str) -> String {
@@ -205,7 +197,7 @@ fn settle(
         {
             return Err(Error::usage(format!("{name} already has another value in gateway/.env"))
                 .because(format!("a flag never overwrites it (it came as a {})", flag.source))
-                .hint(format!("to change it: gwinstall env set {name}")));
+                .hint(Hint::run(&["env", "set", name]).to("change it")));
         }
         outcome.record.insert(name.to_owned(), kept_record(input, name, &existing));
         return Ok(());

@@ -7,7 +7,7 @@ use crate::bundle::base::Slot;
 use crate::bundle::catalog::{Model, Tier};
 use crate::domain::Result;
 
-use super::Choice;
+use super::choice::Choice;
 
 /// Assembles the configuration from the template `base` of the bundle.
 pub fn assemble(bundle: &Bundle, base: &str, choice: &Choice<'_>) -> Result<String> {

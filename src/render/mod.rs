@@ -5,6 +5,7 @@ mod choice;
 mod env;
 mod litellm;
 mod settings;
+mod variables;
 
 use crate::bundle::Bundle;
 use crate::bundle::catalog::FileEntry;
@@ -13,12 +14,10 @@ use crate::domain::place::files;
 use crate::domain::tree::{Class, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
-pub use env::{
-    AUTH_TOKEN, BASE_URL, EnvInput, EnvOutcome, HEADERS, MASTER_KEY, Need, Value, as_setting, needs,
-    one_line, render_env,
-};
+pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, one_line, render_env};
 pub use litellm::assemble;
 pub use settings::{DesiredKey, Helper, desired_keys, keys_beside_our_helper};
+pub use variables::{AUTH_TOKEN, BASE_URL, HEADERS, MASTER_KEY};
 
 /// Every file that the bundle deploys for this choice, and the assembled configuration. `.env`, settings and the
 /// record are edits of what is on disk and come from elsewhere.

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::bundle::catalog::{Model, Tier};
 use crate::format::settings::KeyPath;
 
-use super::{Choice, HEADERS, as_setting};
+use super::choice::Choice;
+use super::env::as_setting;
+use super::variables::HEADERS;
 
 /// One key of settings.json as it is to be.
 #[derive(Debug, Clone, PartialEq)]

@@ -67,7 +67,13 @@ pub fn plan(draft: &Draft, verbose: bool) -> String {
 
 fn line(step: &Step) -> String {
     let (sign, style) = sign(step.action);
-    format!("  {} {} — {} (rule {})", paint(sign, style), step.name, step.reason, step.rule)
+    format!("  {} {} — {}", paint(sign, style), step.name, reason(step))
+}
+
+/// Why the step is taken; with `--verbose` by which rule.
+pub fn reason(step: &Step) -> String {
+    let rule = if term::manner().verbose { format!(" (rule {})", step.rule) } else { String::new() };
+    format!("{}{rule}", step.reason)
 }
 
 /// `+ docs/ 10 files`, for changes of the same kind in the same directory.
@@ -91,7 +97,7 @@ fn grouped(changes: &[&&Step]) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-/// `PASS name: message`.
+/// `PASS message`; with `--verbose` also the check's name, which programs read, and its time.
 pub fn check_line(check: &Check) -> String {
     let style = match check.status {
         Status::Pass => Style::Green,
@@ -99,13 +105,24 @@ pub fn check_line(check: &Check) -> String {
         Status::Warn => Style::Yellow,
         Status::Skip => Style::Dim,
     };
-    let timing = if term::manner().verbose { format!(" ({} ms)", check.duration_ms) } else { String::new() };
-    let mut text =
-        format!("{} {}: {}{timing}", paint(check.status.word(), style), check.check_name, check.message);
+    let (name, timing) = if term::manner().verbose {
+        (format!("{}: ", check.check_name), format!(" ({} ms)", check.duration_ms))
+    } else {
+        Default::default()
+    };
+    let mut text = format!("{} {name}{}{timing}", paint(check.status.word(), style), check.message);
     if let Some(hint) = check.hint.as_ref().filter(|_| matches!(check.status, Status::Fail | Status::Warn)) {
         term::hint_lines(hint).iter().for_each(|line| text.push_str(&format!("\n     {line}")));
     }
     text
+}
+
+/// Several checks. Without their names some say the same, and it is said once.
+pub fn check_lines(checks: &[Check]) -> Vec<String> {
+    let is_new = |(at, check): &(usize, &Check)| {
+        term::manner().verbose || checks[..*at].iter().all(|earlier| earlier.message != check.message)
+    };
+    checks.iter().enumerate().filter(is_new).map(|(_, check)| check_line(check)).collect()
 }
 
 /// How long each phase took, in one line; nothing where no phase began.

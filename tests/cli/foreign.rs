@@ -79,8 +79,8 @@ fn a_foreign_helper_stays_and_the_token_goes_to_private_settings() {
     home.chmod(".claude/settings.json", 0o644);
     home.run("install --yes").exits(0).says(&[
         "apiKeyHelper",
-        "not ours",
-        "token is written to settings.json",
+        "of another program",
+        "writes the token to settings.json",
     ]);
     let key = home.env_value("LITELLM_MASTER_KEY").unwrap();
     let settings = home.json(".claude/settings.json");

@@ -51,10 +51,10 @@ fn twenty_of_twenty_first_attempts_succeed_in_time() {
 fn files_are_in_place_within_a_second() {
     let took = (0..5).map(|_| {
         let answer = TestHome::new().run("install --yes --json").exits(0).json();
-        let stations = answer["data"]["times"].as_array().unwrap();
+        let phases = answer["data"]["times"].as_array().unwrap();
         let milliseconds = |name: &str| {
-            let station = stations.iter().find(|one| one["station"] == name).unwrap();
-            station["duration_ms"].as_u64().unwrap()
+            let phase = phases.iter().find(|one| one["phase"] == name).unwrap();
+            phase["duration_ms"].as_u64().unwrap()
         };
         milliseconds("staging") + milliseconds("exchange")
     });

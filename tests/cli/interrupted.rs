@@ -172,7 +172,7 @@ fn a_killed_run_is_reported_and_taken_back() {
         home.touches_nothing("status").exits(3).says(&["interrupted", "gwinstall doctor --repair --yes"]);
         home.touches_nothing("doctor")
             .exits(3)
-            .says(&["no_interrupted_run", "gwinstall doctor --repair --yes"]);
+            .says(&["was interrupted before it was complete", "gwinstall doctor --repair --yes"]);
         assert_ne!(home.touches_nothing("install --dry-run").code, 7);
         home.touches_nothing("").exits(0).says(&["interrupted"]);
         home.refused(&mut home.command("doctor --repair"), 2).says(&["gwinstall doctor --repair --yes"]);
@@ -181,7 +181,7 @@ fn a_killed_run_is_reported_and_taken_back() {
             run.exits(0).says(&["Repaired"]);
             assert_eq!(old.changes(&state(&home)), [""; 0]);
         } else {
-            run.says(&["An earlier install was interrupted; its changes were taken back."]);
+            run.says(&["gwinstall install was interrupted earlier; its changes were undone."]);
         }
         if next.starts_with("off") {
             home.run("on --yes").exits(0);

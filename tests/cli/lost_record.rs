@@ -66,7 +66,7 @@ fn the_named_installation_writes_the_record_anew_and_keeps_edits() {
     fs::remove_file(home.path(RECORD)).unwrap();
     let before = home.deployment();
     let install = named(&home.run("status --json").exits(3), "gwinstall install");
-    home.run(&install).exits(0).says(&["deployment-manifest.json was missing and is written anew"]);
+    home.run(&install).exits(0).says(&["deployment-manifest.json was missing; gwinstall writes a new one"]);
     assert_eq!(before.changes(&home.deployment()), [""; 0]);
     let anew = home.record();
     for fact in ["preset", "models", "gateway_url", "settings"] {

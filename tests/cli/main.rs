@@ -19,6 +19,7 @@ mod conflicts;
 mod exits;
 mod foreign;
 mod goals;
+mod hints;
 mod home;
 mod homes;
 mod interactive;

@@ -3,7 +3,7 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 46] = [
+const COMMANDS: [&str; 53] = [
     "",
     "install",
     "update",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 46] = [
     "backup diff",
     "backup export",
     "backup import",
+    "backup restore",
     "resolve",
     "models",
     "models list",
@@ -40,15 +41,21 @@ const COMMANDS: [&str; 46] = [
     "env list",
     "env check",
     "env set",
+    "config",
+    "config path",
     "start",
     "stop",
+    "restart",
+    "reload",
     "logs",
     "health",
     "self-update",
+    "bundle",
     "bundle inspect",
     "bundle verify",
     "completions",
     "man",
+    "version",
     "help",
 ];
 
@@ -72,7 +79,59 @@ fn help_fits_the_window_and_explains_every_value() {
         let (own, every) = help.split_once("Options of every command:").unwrap();
         assert!(every.contains("--lock-wait") && every.contains("--json"), "{command}");
         assert!(!own.contains("--lock-wait") && own.contains("--help"), "{command}");
+        let (_, examples) = every.split_once("Examples:\n").unwrap();
+        assert_eq!(
+            examples.lines().take_while(|line| line.starts_with("  gwinstall ")).count(),
+            2,
+            "{command}"
+        );
     }
+}
+
+/// The overview has every command under a heading, and the exit codes of the README.
+#[test]
+fn the_overview_is_grouped() {
+    let help = TestHome::new().run("--help").exits(0).stdout;
+    let headings: Vec<&str> =
+        help.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
+    let groups = ["Deploy:", "Gateway:", "Models and values:", "Backups:", "Program:"];
+    assert_eq!(headings, [&groups[..], &["Options:", "Options of every command:", "Examples:"]].concat());
+    let backups = help.split("Backups:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    assert_eq!(backups.lines().count(), 2);
+    assert!(help.contains("Start the gateway [also: up]"));
+    let readme = include_str!("../../README.md");
+    let codes = readme.lines().skip_while(|line| *line != "| code | meaning |").skip(2);
+    let codes = codes.map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told = help.split("Exit codes: ").nth(1).unwrap().replace('\n', " ");
+    for code in codes {
+        let code = code.replace(", ", "/");
+        assert!(format!("· {told}").contains(&format!("· {code} ")), "{code}: {told}");
+    }
+}
+
+/// A pipe gets roff; a person sees a page, with `man` or without it.
+#[test]
+fn the_manual_is_shown_on_a_terminal() {
+    let home = TestHome::new().with("PATH", "/nonexistent").with("PAGER", "cat -n; exit 0");
+    let bin = home.path("bin");
+    let home = home.with("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let shown = |home: &TestHome| {
+        let terminal = crate::terminal::Terminal::open(home, "man", (400, 100));
+        String::from_utf8(terminal.ends().bytes).unwrap()
+    };
+    home.write("bin/man", "#!/bin/sh\necho \"$@\"; head -n 1\n");
+    home.chmod("bin/man", 0o755);
+    let page = shown(&home);
+    assert!(page.starts_with("-l -\r\n.ie") || page.starts_with("-l /dev/stdin\r\n.ie"), "{page}");
+    // It fails: the help of all commands, in the pager.
+    home.write("bin/man", "#!/bin/sh\nexit 1\n");
+    let page = shown(&home);
+    assert!(page.contains("1\tInstalls, updates"), "{page}");
+    assert!(page.contains("gwinstall backup restore 1"), "{page}");
+    home.write("bin/less", "#!/bin/sh\nexit 1\n");
+    home.chmod("bin/less", 0o755);
+    let page = shown(&home.with("PAGER", ""));
+    assert!(page.starts_with("Installs, updates") && page.contains("gwinstall backup restore 1"), "{page}");
 }
 
 /// The README and the manual page have the same table.

@@ -39,9 +39,7 @@ fn a_rollback_can_be_rolled_back() {
     let home = TestHome::deployed();
     home.run("install --yes --models glm-5.2").exits(0);
     let after = home.deployment();
-    home.run("rollback --yes")
-        .exits(0)
-        .says(&["What was here before is kept: gwinstall rollback gateway-backup-"]);
+    home.run("rollback --yes").exits(0).says(&["To undo this rollback: gwinstall rollback gateway-backup-"]);
     assert_eq!(models(&home), ["gemini-3.5-flash", "glm-5.2"]);
     let safety = home.backups().pop().unwrap();
     let index = home.json(".claude/gateway/backups/metadata.json");

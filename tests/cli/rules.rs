@@ -138,7 +138,7 @@ fn rule_5_a_file_that_only_the_user_changed_is_kept_and_listed() {
         home.touches_nothing("install --yes").exits(0).says(&[path]);
         home.run("install --yes").exits(0).says(&[path, "gwinstall diff"]);
         // Another change in the same run leaves it alone and lists it again.
-        let run = home.run("install --yes --preset proxy --models glm-5.2").exits(0);
+        let run = home.run("install --yes --preset proxy --models glm-5.2 --verbose").exits(0);
         if path == CONFIG {
             // Both sides changed it now, in places that do not touch.
             assert!(home.read(&in_gateway(path)).contains("# mine"));

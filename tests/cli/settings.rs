@@ -248,7 +248,7 @@ fn status_reads_the_settings_of_today() {
         edit(&home);
         let status = home.touches_nothing("status").exits(3).says(&[words]).never_says("canary");
         assert!(!status.all().contains("Claude Code: uses it"));
-        home.touches_nothing("doctor").exits(1).says(&["FAIL settings_point_here"]).never_says("canary");
+        home.touches_nothing("doctor -v").exits(1).says(&["FAIL settings_point_here"]).never_says("canary");
         assert_eq!(home.run("status --json").exits(3).json()["data"]["points_here"], false, "{words}");
     }
     let home = TestHome::deployed();
@@ -277,7 +277,7 @@ fn a_removed_directory_leaves_nothing_behind_for_good() {
         };
         let home = gone();
         home.touches_nothing("status").exits(3).says(&["gwinstall uninstall", "gwinstall install"]);
-        home.touches_nothing("doctor").exits(1).says(&["FAIL settings_point_here", "gwinstall uninstall"]);
+        home.touches_nothing("doctor -v").exits(1).says(&["FAIL settings_point_here", "gwinstall uninstall"]);
         home.refused(&mut home.command("off --yes"), 2).says(&["gwinstall uninstall"]);
         home.run("uninstall --yes").exits(0).says(&["settings.json"]);
         cleaned(&home);

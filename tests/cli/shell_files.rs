@@ -28,7 +28,7 @@ fn marked_lines_go_with_a_purge_and_only_then() {
     let home = home.with("ZDOTDIR", zsh);
     home.run("uninstall --yes").exits(0);
     assert!(home.read(".bashrc").contains(MARKED), "without --purge all stays");
-    home.run("uninstall --purge --dry-run").exits(0).says(&["our line in ~/.bashrc"]);
+    home.run("uninstall --purge --dry-run").exits(0).says(&["the line of gwinstall in ~/.bashrc"]);
     assert!(home.read(".bashrc").contains(MARKED), "a dry run changes nothing");
     home.run("uninstall --purge --yes").exits(0).says(&["To remove it: rm "]);
     let left = "alias a=b\n# added by gwinstall install.sh: not at the end of the line? yes\n";

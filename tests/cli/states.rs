@@ -1,4 +1,4 @@
-//! The stations of an operation that fails, as the log tells them: only those that it came to, and what became of what it
+//! The phases of an operation that fails, as the log tells them: only those that it came to, and what became of what it
 //! had changed.
 
 use serde_json::{Value, json};
@@ -135,21 +135,21 @@ fn a_refusal_by_a_check_before_the_change_is_logged() {
     assert_eq!(run.json()["data"]["states"], json!(["CREATED", "VALIDATING", "FAILED"]));
 }
 
-/// The stations of the one line about times, on stderr.
+/// The phases of the one line about times, on stderr.
 fn timed(run: &Run) -> Vec<String> {
     let line = run.stderr.lines().find_map(|line| line.strip_prefix("time: "));
     let line = line.unwrap_or_else(|| panic!("{} tells no times:\n{}", run.what, run.all()));
-    let station = |one: &str| {
-        let (station, milliseconds) = one.strip_suffix(" ms").unwrap().rsplit_once(' ').unwrap();
+    let phase = |one: &str| {
+        let (phase, milliseconds) = one.strip_suffix(" ms").unwrap().rsplit_once(' ').unwrap();
         milliseconds.parse::<u64>().unwrap();
-        station.to_owned()
+        phase.to_owned()
     };
-    line.split(", ").map(station).collect()
+    line.split(", ").map(phase).collect()
 }
 
 /// `--verbose` promises the time of each step: of those that were come to, also where it failed.
 #[test]
-fn verbose_tells_the_time_of_each_station() {
+fn verbose_tells_the_time_of_each_phase() {
     let home = TestHome::new();
     let all = ["backup", "staging", "validation", "exchange", "checks"];
     let first = home.run("install --yes --verbose --models gemini-3.5-flash,glm-5.2").exits(0);
@@ -158,9 +158,9 @@ fn verbose_tells_the_time_of_each_station() {
     let quiet = home.run("on --yes").exits(0);
     assert!(!quiet.all().contains("time: "), "{}", quiet.all());
     let json = home.run("off --yes --json").exits(0).json();
-    let stations: Vec<_> =
-        json["data"]["times"].as_array().unwrap().iter().map(|one| one["station"].clone()).collect();
-    assert_eq!(stations, all);
+    let phases: Vec<_> =
+        json["data"]["times"].as_array().unwrap().iter().map(|one| one["phase"].clone()).collect();
+    assert_eq!(phases, all);
     let home = with_a_closed_config();
     assert_eq!(timed(&home.run("models remove glm-5.2 --yes --verbose").exits(1)), all[..4]);
 }

@@ -144,5 +144,5 @@ fn printed_commands_carry_the_flags_of_the_run() {
 fn a_refused_target_is_not_carried() {
     let home = TestHome::deployed();
     let run = home.refused(home.command("status --target-dir").arg(home.path("other")), 2);
-    run.says(&["existing one: gwinstall status; or to remove it first: gwinstall uninstall\n"]);
+    run.says(&["existing one: gwinstall status\n  to remove it first: gwinstall uninstall\n"]);
 }

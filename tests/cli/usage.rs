@@ -135,7 +135,7 @@ fn a_missing_yes_is_exit_2() {
         ("uninstall --purge", "uninstall"),
         ("off", "off"),
     ] {
-        home.refused(&mut home.command(arguments), 2).says(&[&format!("gwinstall {verb} --yes")]);
+        home.refused(&mut home.command(arguments), 2).says(&[&format!("gwinstall {arguments} --yes")]);
         // Force is no answer to the question.
         if verb == "install" {
             home.refused(&mut home.command(&format!("{arguments} --force")), 2);
@@ -322,7 +322,7 @@ fn hints_keep_what_was_given() {
     let home = TestHome::new();
     home.run("install --yes --gateway-type zuplo")
         .exits(2)
-        .says(&["--gateway-type zuplo --gateway-url https://…"]);
+        .says(&["--gateway-type zuplo --gateway-url https://HOST"]);
     home.run("models remove glm-5.2 --yes").exits(2).says(&["gwinstall install"]).never_says("--models");
     home.run("models add glm-5.2 --yes").exits(2).says(&["gwinstall install --models glm-5.2"]);
     home.run("install --yes --proxy-url proxy:3128").exits(2).says(&["--proxy-url http://proxy:3128"]);
@@ -360,7 +360,7 @@ fn what_cannot_be_meant_is_refused() {
     home.refused(&mut home.command("history --limit 0"), 2)
         .says(&["--limit must be at least 1", "gwinstall history --limit 1"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", "foo")).exits(2);
-    run.says(&["\"foo\", which is no URL and no directory"]);
+    run.says(&["\"foo\" is neither a URL nor a directory"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", home.home())).exits(0);
     run.says(&["not come from the network here, but from"]);
     let asked = "https://127.0.0.1:1/x?key=hush";

@@ -142,3 +142,16 @@ fn the_comparison_is_live() {
     let taken = |line: &&str| scan(line, Dialect::Posix, "A").is_some_and(|found| found.value.is_ok());
     assert!(POSIX.iter().filter(|line| taken(line)).count() >= 3);
 }
+
+/// No recursion, no step back: brackets cost what letters do.
+#[test]
+fn hostile_text_ends_in_one_pass() {
+    for text in ["$(", "(\"", "<<E\n", "export A='", "if ", "{\n", "${", "\"$(", "\"\"a", "a=b", "[[", "\\"] {
+        let hostile = format!("export A=b\n{}", text.repeat(60_000));
+        for dialect in [Dialect::Posix, Dialect::Fish] {
+            let started = std::time::Instant::now();
+            drop(scan(&hostile, dialect, "A"));
+            assert!(started.elapsed() < std::time::Duration::from_secs(5), "{text}");
+        }
+    }
+}

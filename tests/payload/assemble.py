@@ -106,7 +106,7 @@ def lay_out(place, name="basic", models=None, port=4000, env=None):
     chosen = preset(cat, name)
     for entry in cat["files"]:
         source = EMBEDDED / entry["path"]
-        if name not in entry.get("presets", [name]) or not source.exists():
+        if entry["path"] in cat["litellm_files"] and "base" not in chosen or not source.exists():
             continue
         target = place / entry["path"]
         target.parent.mkdir(parents=True, exist_ok=True)

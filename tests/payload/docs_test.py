@@ -162,8 +162,10 @@ def guides():
 
 # --- the checks: each gives a list of what is wrong -----------------------------------------------------------------------
 
-def deployed(preset):
-    return {entry["path"] for entry in CATALOG["files"] if preset in (entry.get("presets") or [preset])}
+def deployed(name):
+    preset = next(preset for preset in CATALOG["presets"] if preset["name"] == name)
+    left_out = set() if "base" in preset else set(CATALOG["litellm_files"])
+    return {entry["path"] for entry in CATALOG["files"]} - left_out
 
 
 def link_problems(guide, all_guides, presets):

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use flate2::{Compression, GzBuilder};
-use gwinstall::bundle::pack::{self, BLOCK, EntryKind, Packer, RECORD};
+use gwinstall::bundle::pack::{self, BLOCK, EntryKind, RECORD};
 use gwinstall::bundle::ustar::{self, Entry, Limits};
 use gwinstall::domain::{Kind, Result};
 
@@ -25,8 +25,7 @@ pub fn tape(bytes: &[u8]) -> bool {
         seal(&mut tar);
     }
     if form & ENDED != 0 {
-        let end = tar.len().next_multiple_of(BLOCK) + 2 * BLOCK;
-        tar.resize(end.next_multiple_of(usize::try_from(RECORD).unwrap()), 0);
+        end(&mut tar);
     }
     let (outcome, entries) = read(&tar, |tar, keep| ustar::read_tar(tar, &Limits::BUNDLE, keep));
     if !accepted(&outcome) {
@@ -68,14 +67,20 @@ fn accepted(outcome: &Result<()>) -> bool {
 }
 
 fn written(entries: &Entries) -> Vec<u8> {
-    let mut packer = Packer::new(Vec::new());
+    let mut tar = Vec::new();
     for (entry, body) in entries {
-        match entry.kind {
-            EntryKind::File => packer.file(&entry.path, entry.mode, body).unwrap(),
-            EntryKind::Directory => packer.directory(&entry.path, entry.mode).unwrap(),
-        }
+        tar.extend(pack::header(&entry.path, entry.kind, entry.mode, entry.size).unwrap());
+        tar.extend(body);
+        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
     }
-    packer.finish().unwrap()
+    end(&mut tar);
+    tar
+}
+
+/// Two empty blocks, and zeros up to a whole record.
+fn end(tar: &mut Vec<u8>) {
+    let end = tar.len().next_multiple_of(BLOCK) + 2 * BLOCK;
+    tar.resize(end.next_multiple_of(usize::try_from(RECORD).unwrap()), 0);
 }
 
 /// Puts the checksum of each header right, as far as sizes lead from one to the next.
@@ -100,12 +105,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn tapes() -> Vec<Vec<u8>> {
-    let mut packer = Packer::new(Vec::new());
-    packer.file("a", 0o644, b"first").unwrap();
-    packer.directory("d", 0o755).unwrap();
-    packer.file("d/b", 0o755, &[1; 700]).unwrap();
-    packer.file(&format!("{}/{}", "p".repeat(90), "n".repeat(60)), 0o600, b"").unwrap();
-    let whole = packer.finish().unwrap();
+    let entry = |path: &str, kind, mode, body: &[u8]| {
+        (Entry { path: path.to_owned(), kind, mode, size: body.len() as u64 }, body.to_vec())
+    };
+    let whole = written(&vec![
+        entry("a", EntryKind::File, 0o644, b"first"),
+        entry("d", EntryKind::Directory, 0o755, b""),
+        entry("d/b", EntryKind::File, 0o755, &[1; 700]),
+        entry(&format!("{}/{}", "p".repeat(90), "n".repeat(60)), EntryKind::File, 0o600, b""),
+    ]);
     let entries = &whole[..whole.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(BLOCK)];
     vec![
         [&[0], &whole[..]].concat(),

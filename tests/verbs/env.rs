@@ -104,7 +104,7 @@ fn values_are_cleaned_or_refused_and_never_shown() {
     };
     let _ = set("ANTHROPIC_API_KEY", "export ANTHROPIC_API_KEY=\"sk-ant-canary\" \n")
         .says("quotes")
-        .says("the preset basic makes no use of ANTHROPIC_API_KEY");
+        .says("the preset basic does not use ANTHROPIC_API_KEY");
     assert!(world.read(".env").contains("ANTHROPIC_API_KEY=sk-ant-canary\n"));
     // A key in the wrong variable is still a key.
     let _ = set("VERTEXAI_PROJECT", "sk-canary-0123456789");

@@ -139,7 +139,7 @@ fn each_way_to_be_unhealthy_fails_its_own_check() {
     let (port, _seen) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
     let other_key = world(port, "gpt-oss-120b");
     let _ = other_key.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], "sk-another").exits(0);
-    let said = other_key.run(&["health"]).exits(1).says("gwinstall restart").never_says("sk-another");
+    let said = other_key.run(&["health", "-v"]).exits(1).says("gwinstall restart").never_says("sk-another");
     let _ = said.says("FAIL authentication_successful");
 
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -198,7 +198,7 @@ fn a_running_gateway_is_stopped_before_its_script_goes() {
             .spawn()
             .unwrap();
         fs::write(world.gateway("litellm.pid"), format!("{}\n", gateway.id())).unwrap();
-        let said = world.run(away).exits(0).says("is stopped first");
+        let said = world.run(away).exits(0).says("stops the gateway");
         assert!(gateway.wait().unwrap().code().is_none(), "ended by a signal");
         assert!(!world.gateway("litellm.pid").exists(), "{}", said.err);
     }

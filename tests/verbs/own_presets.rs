@@ -38,12 +38,6 @@ fn in_a_directory(world: &World, edit: impl Fn(String) -> String) {
     fs::write(source.join("catalog.yaml"), edit(catalog)).unwrap();
 }
 
-/// A catalog as 1.0.0 wrote it.
-fn before_the_section(catalog: String) -> String {
-    let (before, _) = catalog.split_once("litellm_files:\n").unwrap();
-    before.to_owned()
-}
-
 /// Paths that a deployment of a preset that runs LiteLLM has, below scripts/, tests/ and beside them.
 fn deployed_files(world: &World) -> Vec<String> {
     let record = world.record();
@@ -66,14 +60,11 @@ fn the_documented_preset_has_all_that_the_presets_of_the_bundle_have() {
     let _ = own.run(&["install", "--preset", "company", "--yes"]).exits(0);
     assert_eq!(deployed_files(&own), wanted);
 
-    let edits: [fn(String) -> String; 2] = [|catalog| catalog, before_the_section];
-    for edit in edits {
-        let world = World::new();
-        in_a_directory(&world, edit);
-        let install = ["install", "--source-dir", "company-bundle", "--preset", "company", "--yes"];
-        let _ = world.run(&install).exits(0);
-        assert_eq!(deployed_files(&world), wanted);
-    }
+    let world = World::new();
+    in_a_directory(&world, |catalog| catalog);
+    let _ =
+        world.run(&["install", "--source-dir", "company-bundle", "--preset", "company", "--yes"]).exits(0);
+    assert_eq!(deployed_files(&world), wanted);
     let elsewhere = World::new();
     let said = elsewhere.run(&["--json", "presets", "show", "enterprise"]).exits(0).data();
     assert!(!said["files"].to_string().contains("start-gateway.sh"));
@@ -162,7 +153,11 @@ fn a_start_without_its_script_is_a_failure() {
     program(&litellm, crate::world::LITELLM);
     let world =
         world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap()).with("VERTEXAI_PROJECT", "my-project");
-    in_a_directory(&world, |catalog| catalog.replace("\n  - start-gateway.sh\n", "\n"));
+    let entry = "{path: start-gateway.sh, class: script, executable: true";
+    in_a_directory(&world, |catalog| {
+        let of_basic = catalog.replace(entry, &format!("{entry}, presets: [basic]"));
+        of_basic.replace("\n  - start-gateway.sh\n", "\n")
+    });
     let said =
         world.run(&["install", "--source-dir", "company-bundle", "--preset", "company", "--start", "--yes"]);
     let _ = said.exits(5).says("there is no ~/.claude/gateway/start-gateway.sh").says("litellm_files");
@@ -172,20 +167,4 @@ fn a_start_without_its_script_is_a_failure() {
         .run(&["install", "--source-dir", "company-bundle", "--preset", "company", "--yes"])
         .exits(1)
         .says("litellm_files: start-gatway.sh is not listed under files");
-}
-
-/// gwinstall 1.0.0 reads this catalog too, and goes by the list of presets of each file: both say the same.
-#[test]
-fn the_section_says_what_clients_of_1_0_0_read() {
-    let catalog = fs::read_to_string(Path::new(EMBEDDED).join("catalog.yaml")).unwrap();
-    let catalog = gwinstall::bundle::Catalog::parse(&catalog).unwrap();
-    let older = gwinstall::bundle::Catalog { litellm_files: None, ..catalog.clone() };
-    assert!(catalog.litellm_files.is_some());
-    for file in &catalog.files {
-        for preset in &catalog.presets {
-            let by_name = file.presets.as_ref().is_none_or(|presets| presets.contains(&preset.name));
-            let both = (catalog.is_for(file, preset), older.is_for(file, preset));
-            assert_eq!(both, (by_name, by_name), "{} in {}", file.path, preset.name);
-        }
-    }
 }

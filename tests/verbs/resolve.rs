@@ -23,7 +23,7 @@ fn world() -> World {
 fn a_conflict_is_listed_and_shown_before_it_is_decided() {
     let world = world();
     let before = world.snapshot();
-    let _ = world.run(&["resolve"]).exits(0).says("docs/faq.md.gwinstall-new").says("--theirs");
+    let _ = world.run(&["resolve"]).exits(0).says("docs/faq.md.gwinstall-new").says("--take-new");
     let _ = world.run(&["resolve", "docs/faq.md"]).exits(3).says("-mine").says("+ours");
     let _ = world
         .run(&["resolve", "docs/fax.md", "--keep-mine", "--yes"])
@@ -31,7 +31,7 @@ fn a_conflict_is_listed_and_shown_before_it_is_decided() {
         .says("gwinstall resolve docs/faq.md");
     let _ = world.run(&["resolve", "docs/faq.md", "--keep-mine", "--take-new"]).exits(2);
     let _ = world.run(&["resolve", "--keep-mine"]).exits(2);
-    let _ = world.run(&["resolve", "docs/faq.md", "--keep-mine"]).exits(2).says("mine --yes");
+    let _ = world.run(&["resolve", "docs/faq.md", "--keep-mine"]).exits(2).says("--keep-mine --yes");
     let _ = world.run(&["resolve", "docs/faq.md", "--take-new", "--dry-run"]).exits(0).says("dry run");
     assert_eq!(before, world.snapshot());
 }

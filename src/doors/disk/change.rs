@@ -27,7 +27,7 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
 }
 
 /// Makes the data of all `files` durable. Write-out of all is started first, then each is waited for: about half the
-/// time of one fsync after another (measured), and the cost stays bounded by our own data.
+/// time of one fsync after another (measured), and the cost depends on these files alone.
 pub fn flush(files: &[File]) -> io::Result<()> {
     if cfg!(feature = "fault-no-sync") {
         return Ok(());
@@ -35,7 +35,7 @@ pub fn flush(files: &[File]) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     for file in files {
         use std::os::fd::AsRawFd;
-        // SAFETY: the descriptor is open for the whole call and the kernel touches no memory of ours. The result is
+        // SAFETY: the descriptor is open for the whole call and the kernel touches no memory of this process. The result is
         // ignored on purpose: this only starts the write-out early, the fsync below is what counts.
         unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
     }
@@ -123,7 +123,7 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// Gives a file to somebody else; only tests of what we refuse need that.
+/// Gives a file to another user; only tests of refusals need that.
 #[cfg(test)]
 pub fn set_owner(path: &Path, user: u32, group: u32) -> io::Result<()> {
     std::os::unix::fs::chown(path, Some(user), Some(group))
@@ -140,8 +140,8 @@ pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
     file.write_all(format!("{line}\n").as_bytes())
 }
 
-/// Writes a file by way of `<path>.tmp`: the old content or the new, never a mixture, durable on return. For our own
-/// bookkeeping only; files of the user go through the transaction.
+/// Writes a file by way of `<path>.tmp`: the old content or the new, never a mixture, durable on return. For the
+/// bookkeeping of gwinstall only; files of the user go through the transaction.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -151,6 +151,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
         .and_then(|file| flush(&[file]))
         .and_then(|()| rename(&temporary, path));
     if let Err(error) = written {
+        // The reason of the failure counts; the next write removes a temporary file that is left.
         let _ = remove(&temporary);
         return Err(error);
     }

@@ -1,7 +1,7 @@
 //! Reading what a person names as input: `--from FILE`, `<(pass show …)`, `/dev/stdin`.
 //!
-//! Unlike at paths of ours, links are followed and a pipe is read to its end. Promise: at most `cap` bytes are taken,
-//! and a signal ends the wait for a pipe that nobody writes to.
+//! Unlike at gwinstall's own paths, links are followed and a pipe is read to its end. Promise: at most `cap` bytes are
+//! taken, and a signal ends the wait for a pipe without a writer.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -48,10 +48,10 @@ fn drain(source: &mut (impl Read + AsFd), cap: u64, cannot: &dyn Fn(io::Error) -
     let mut chunk = [0; 8192];
     while bytes.len() as u64 <= cap {
         signals::check()?;
-        // The patience is for a signal that comes between the look and the wait.
-        let patience = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+        // The timeout covers a signal that arrives between `check` and `poll`.
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         if matches!(
-            poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&patience)),
+            poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&timeout)),
             Ok(0) | Err(rustix::io::Errno::INTR)
         ) {
             continue;

@@ -4,7 +4,7 @@
 //! holder, therefore a lock counts only if the path still leads to the very file that is locked.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub struct Holder {
     pub since: Instant,
 }
 
-/// Tries to take the lock at `path`, whose directory must exist. `Ok(Err(holder))`: somebody else has it.
+/// Tries to take the lock at `path`, whose directory must exist. `Ok(Err(holder))`: another process has it.
 pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>> {
     for _ in 0..100 {
         let mut file = fs::OpenOptions::new()
@@ -41,12 +41,11 @@ pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
-                return Ok(Err(serde_json::from_str(&text).ok()));
+                // The holder may be writing this very moment; a lock without a name is a lock as well.
+                return Ok(Err(serde_json::from_reader(file).ok()));
             }
-            // A file system without locks (some NFS mounts): a second run is then kept out by nothing, and saying
-            // so would not help anybody to install.
+            // A file system without locks (some NFS mounts): nothing keeps a second run out then, and refusing to run
+            // would help no user.
             Err(rustix::io::Errno::NOLCK | rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
             Err(error) => return Err(error.into()),
         }
@@ -56,8 +55,7 @@ pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>
         if same {
             file.set_len(0)?;
             file.rewind()?;
-            let text = serde_json::to_string(me).unwrap_or_default();
-            file.write_all(text.as_bytes())?;
+            file.write_all(&serde_json::to_vec(me)?)?;
             return Ok(Ok(Lock { _file: file }));
         }
     }

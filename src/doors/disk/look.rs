@@ -11,7 +11,7 @@ use super::failure::failure;
 use crate::domain::hash::Hasher;
 use crate::domain::name::shell_word;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Kind, Result};
+use crate::domain::{Error, Hint, Kind, Result};
 
 /// The largest text file that is read whole: settings, `.env`, rc files, configurations.
 pub const TEXT_CAP: u64 = 1 << 20;
@@ -62,7 +62,7 @@ pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>> {
     })
 }
 
-/// The same; absent is `None`.
+/// The whole file, which must be regular and at most `cap` bytes; `None` where it does not exist.
 pub fn read_maybe(path: &Path, cap: u64) -> Result<Option<Vec<u8>>> {
     let file = match open(path) {
         Ok(file) => file,
@@ -131,7 +131,7 @@ pub fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Names in a directory, sorted; absent is empty. Names that are not UTF-8 are none of ours and left out.
+/// Names in a directory, sorted; absent is empty. Names that are not UTF-8 are left out: gwinstall makes none.
 pub fn list(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -235,10 +235,10 @@ pub fn real_file(path: &Path) -> Result<PathBuf> {
             Err(error) if absent(&error) => {
                 return Err(Error::failed(format!("cannot follow {}", path.display()))
                     .because(format!("it links to {}, which does not exist", here.display()))
-                    .hint(format!(
-                        "create what it points at, or remove the link: ls -l {}",
-                        shell_word(&path.to_string_lossy())
-                    )));
+                    .hint(
+                        Hint::shell(format!("ls -l {}", shell_word(&path.to_string_lossy())))
+                            .to("look at the link, then create what it points to, or remove it"),
+                    ));
             }
             Err(error) => return Err(failure("follow", &here, &error)),
         }

@@ -1,7 +1,7 @@
-//! The only door to the disk.
+//! The door to files and directories.
 //!
-//! Promise: every new file is made with O_EXCL and 0600 before it gets its mode, no link is followed at a path of
-//! ours, and no call is retried after a failed fsync. Never: a recursive delete, a blind overwrite.
+//! Promise: every new file is made with O_EXCL and 0600 before it gets its mode, no link is followed at gwinstall's own
+//! paths, and no call is retried after a failed fsync. Never: a recursive delete, a blind overwrite.
 
 mod change;
 mod failure;

@@ -15,7 +15,7 @@ mod proxy;
 mod timeouts;
 
 pub use address::Address;
-pub use authorities::{Authorities, CaSource};
+pub use authorities::Authorities;
 pub use client::{Answer, Client};
 pub use diagnose::Diagnosis;
 pub use fault::in_words;

@@ -1,7 +1,7 @@
 //! The proxy of the environment: which one, and for which hosts not.
 //!
-//! Promise: a value that cannot be understood is an error, never "no proxy"; a password in it reaches no message; a
-//! loopback address is never asked of a proxy.
+//! Promise: a value that cannot be parsed is an error, never "no proxy"; a password in it reaches no message; a loopback
+//! address is never reached through a proxy.
 
 use std::net::IpAddr;
 
@@ -41,11 +41,12 @@ impl ProxyRule {
     pub fn parse(variable: &str, value: &str, bypass: Bypass) -> Result<Self> {
         let masked = printable(&without_userinfo(value.trim()));
         let refuse = |why: &str| {
-            Error::usage(format!("{variable} is no usable proxy: {masked}")).because(why).hint(format!(
+            Error::usage(format!("{variable} does not name a usable proxy: {masked}")).because(why).hint(format!(
                 "set {variable}=http://HOST:PORT, with USER:PASSWORD@ before the host if it needs them, or unset it"
             ))
         };
-        let proxy = ureq::Proxy::new(value.trim()).map_err(|_| refuse("it does not parse"))?;
+        // The parser's own words may repeat the password.
+        let Ok(proxy) = ureq::Proxy::new(value.trim()) else { return Err(refuse("it does not parse")) };
         match proxy.protocol() {
             ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https => {}
             _ => return Err(refuse("only http and https proxies are supported")),
@@ -91,7 +92,7 @@ impl Bypass {
             return Ok(());
         }
         if let Some((address, bits)) = entry.split_once('/') {
-            let address: IpAddr = address.parse().map_err(|_| "it is no network")?;
+            let address: IpAddr = address.parse().ok().ok_or("it is not a network")?;
             let most = if address.is_ipv4() { 32 } else { 128 };
             let bits =
                 bits.parse().ok().filter(|bits| *bits <= most).ok_or("its prefix length is impossible")?;
@@ -104,13 +105,13 @@ impl Bypass {
             return Ok(());
         }
         let (name, port) = match entry.rsplit_once(':') {
-            Some((name, port)) => (name, Some(port.parse().map_err(|_| "its port is no number")?)),
+            Some((name, port)) => (name, Some(port.parse().ok().ok_or("its port is not a number")?)),
             None => (entry, None),
         };
         let name = name.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if name.is_empty() || !name.chars().all(plain) {
-            return Err("it is no host name");
+            return Err("it is not a host name");
         }
         self.names.push((name, port));
         Ok(())
@@ -134,7 +135,7 @@ impl Bypass {
     }
 }
 
-/// Everything before the last `@` is hidden, also where the value is no URL.
+/// Everything before the last `@` is hidden, also where the value is not a URL.
 fn without_userinfo(value: &str) -> String {
     let Some((secret, host)) = value.rsplit_once('@') else { return value.to_owned() };
     let scheme = secret.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::yaml::{Node, Scalar};
+use super::closest::closest;
+use super::finding::Report;
 use super::keys::{FAMILIES, PROVIDERS, knows, names};
 use super::sections::{LITELLM_PARAMS, MODEL_ENTRY, typed, unknown_keys};
-use super::{Report, closest};
+use crate::format::yaml::{Node, Scalar};
 
 /// The names that can be called, and whether there may be others that this file does not tell.
 pub(super) struct Served {

@@ -1,9 +1,10 @@
 //! Aliases, fallbacks, strategies and callbacks: every name must lead somewhere.
 
-use super::super::yaml::{Node, Scalar};
+use super::closest::closest;
+use super::finding::Report;
 use super::keys::{ALLOWED_FAILS, CACHES, CALLBACKS, RETRIES, STRATEGIES, knows, names};
 use super::models::Served;
-use super::{Report, closest};
+use crate::format::yaml::{Node, Scalar};
 
 const FALLBACKS: [&str; 3] = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"];
 

@@ -1,23 +1,25 @@
-//! The file as a whole: which sections there are, which keys belong in which, and of what type they are.
+//! Which keys belong in which section, and of what type their values are.
 
-use super::super::yaml::{Node, Scalar};
 use super::closest::nearest;
+use super::finding::Report;
 use super::keys::{GENERAL, MODEL, PARAMS, ROUTER, SETTINGS, TOP_LEVEL, knows, names};
-use super::{Report, models, routing, values};
+use crate::format::yaml::{Node, Scalar};
 
 /// A place of the configuration that has keys of its own.
 pub(super) struct Section {
     /// As a message names it.
-    name: &'static str,
+    pub(super) name: &'static str,
     keys: &'static str,
     /// LiteLLM looks at no other key, so an unknown one is always an error.
     closed: bool,
 }
 
 pub(super) const TOP: Section = Section { name: "the top level", keys: TOP_LEVEL, closed: true };
-const LITELLM_SETTINGS: Section = Section { name: "litellm_settings", keys: SETTINGS, closed: false };
-const GENERAL_SETTINGS: Section = Section { name: "general_settings", keys: GENERAL, closed: false };
-const ROUTER_SETTINGS: Section = Section { name: "router_settings", keys: ROUTER, closed: true };
+pub(super) const LITELLM_SETTINGS: Section =
+    Section { name: "litellm_settings", keys: SETTINGS, closed: false };
+pub(super) const GENERAL_SETTINGS: Section =
+    Section { name: "general_settings", keys: GENERAL, closed: false };
+pub(super) const ROUTER_SETTINGS: Section = Section { name: "router_settings", keys: ROUTER, closed: true };
 pub(super) const MODEL_ENTRY: Section = Section { name: "an entry of model_list", keys: MODEL, closed: true };
 pub(super) const LITELLM_PARAMS: Section = Section { name: "litellm_params", keys: PARAMS, closed: false };
 
@@ -44,50 +46,6 @@ const NUMBER: &str =
     "request_timeout timeout stream_timeout cooldown_time retry_after max_budget temperature";
 const TRUTH: &str = "drop_params modify_params cache json_logs set_verbose enable_pre_call_checks store_model_in_db \
     background_health_checks disable_spend_logs turn_off_message_logging use_in_pass_through";
-
-pub(super) fn check(root: Option<Node<'_>>, report: &mut Report<'_>) {
-    let Some(root) = root.filter(|root| root.is_map()) else {
-        match root {
-            Some(root) => report.error(
-                root,
-                "file.not-a-mapping",
-                "the file must hold sections such as model_list:",
-                None,
-            ),
-            None => {
-                let start = super::Place { line: 1, column: 1, len: 1 };
-                report.add(
-                    super::Severity::Error,
-                    start,
-                    "file.empty",
-                    "the file is empty: model_list is missing",
-                    None,
-                );
-            }
-        }
-        return;
-    };
-    unknown_keys(root, &TOP, report);
-    let served = models::check(root, report);
-    for section in [LITELLM_SETTINGS, GENERAL_SETTINGS, ROUTER_SETTINGS] {
-        let Some((key, node)) = root.entry(section.name) else { continue };
-        match node.is_map() {
-            true => {
-                unknown_keys(node, &section, report);
-                typed(node, report);
-            }
-            false if node.scalar() == Some(&Scalar::Null) => {}
-            false => report.error(
-                key,
-                "section.not-a-mapping",
-                format!("{} must be a mapping", section.name),
-                None,
-            ),
-        }
-    }
-    routing::check(root, &served, report);
-    values::check(root, report);
-}
 
 /// Reports the keys of `map` that `section` does not have.
 pub(super) fn unknown_keys(map: Node<'_>, section: &Section, report: &mut Report<'_>) {

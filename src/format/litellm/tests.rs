@@ -1,5 +1,6 @@
 //! One rule for each mistake, and silence where nothing is wrong. The files under `tests/fixtures` have the rest.
 
+use super::finding::FINDING_LIMIT;
 use super::*;
 
 const MODEL: &str = "model_list:\n  - {model_name: a, litellm_params: {model: vertex_ai/a}}\n";

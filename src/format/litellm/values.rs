@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::dotenv::{is_name, is_placeholder};
-use super::super::yaml::{Node, Scalar, names_a_secret};
+use super::finding::{Report, Severity, meaning};
 use super::keys::knows;
-use super::{Report, Severity};
 use crate::domain::secret::looks_secret;
+use crate::format::dotenv::{is_name, is_placeholder};
+use crate::format::yaml::{Node, Scalar, names_a_secret};
 
 /// Keys whose value is text wherever they stand, and that people write without quotes.
 const TEXT: &str = "model api_base api_version base_url organization vertex_project vertex_location vertex_credentials \
@@ -83,19 +83,6 @@ fn keys_of(root: Node<'_>) -> Vec<Node<'_>> {
 /// The variable of a value that is exactly `os.environ/NAME`.
 pub(super) fn reference(text: &str) -> Option<&str> {
     text.strip_prefix("os.environ/").filter(|name| is_name(name))
-}
-
-/// What a scalar that is no string means.
-pub(super) fn meaning(node: Node<'_>) -> String {
-    match node.scalar() {
-        Some(Scalar::Bool(truth)) => format!("the truth value {truth}"),
-        Some(Scalar::Int(number)) => format!("the number {number}"),
-        Some(Scalar::Big(digits)) => format!("the number {digits}"),
-        Some(Scalar::Float(number)) => format!("the number {number}"),
-        Some(Scalar::Timestamp(_)) => "a date".to_owned(),
-        Some(Scalar::Null) => "nothing".to_owned(),
-        _ => "a mapping or a list".to_owned(),
-    }
 }
 
 /// LiteLLM replaces a value that is `os.environ/NAME` and nothing else; all other spellings stay as they are.

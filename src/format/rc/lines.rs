@@ -6,8 +6,6 @@
 
 use std::collections::VecDeque;
 
-use super::Dialect;
-
 /// Keywords that open a block, each with the one that closes it in bash, zsh and dash, and in fish.
 const BLOCKS: [(&str, Option<&str>, Option<&str>); 10] = [
     ("if", Some("fi"), Some("end")),
@@ -35,8 +33,8 @@ enum Open {
 }
 
 /// Whether each line of `text` begins and ends outside of everything. An error is the line from which that is unknown.
-pub(super) fn at_top(text: &str, dialect: Dialect) -> Result<Vec<bool>, usize> {
-    let mut reader = Reader { fish: dialect == Dialect::Fish, ..Reader::default() };
+pub(super) fn at_top(text: &str, fish: bool) -> Result<Vec<bool>, usize> {
+    let mut reader = Reader { fish, ..Reader::default() };
     let mut lines = Vec::new();
     for line in text.split('\n') {
         lines.push(reader.line(line.strip_suffix('\r').unwrap_or(line)).ok_or(reader.number)?);

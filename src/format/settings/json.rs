@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// Deeper than any settings file, shallower than any stack.
 const DEPTH_LIMIT: usize = 200;

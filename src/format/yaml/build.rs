@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 
+use super::document::{Data, Doc, Duplicate, Kind, Place, YamlError};
+use super::resolve::Scalar;
 use super::resolve::{resolve, with_tag};
-use super::{Data, Doc, Duplicate, Kind, Place, Scalar, Value, YamlError};
+use super::value::Value;
 
 /// Collections in collections; more than any configuration, less than any stack.
 const DEPTH_LIMIT: usize = 100;

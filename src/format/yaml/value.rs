@@ -98,7 +98,7 @@ impl fmt::Display for Value {
             Self::Scalar(Scalar::Bool(truth)) => write!(f, "{truth}"),
             Self::Scalar(Scalar::Int(number)) => write!(f, "{number}"),
             Self::Scalar(Scalar::Big(digits)) => f.write_str(digits),
-            Self::Scalar(Scalar::Float(number)) => write!(f, "!float {number:?}"),
+            Self::Scalar(Scalar::Float(number)) => write!(f, "!float {number}"),
             Self::Scalar(Scalar::Str(text)) => write!(f, "{}", serde_json::Value::from(text.as_str())),
             Self::Scalar(Scalar::Timestamp(text)) => write!(f, "!timestamp {text}"),
             Self::Seq(items) => {

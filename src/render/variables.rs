@@ -1,0 +1,11 @@
+//! Names of the variables that the code itself knows; all others are data of the catalog.
+
+/// Name of the key that a local gateway checks.
+pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
+/// Name of the token that a gateway elsewhere wants.
+pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+/// Name of the address that Claude Code asks.
+pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+
+/// Header lines that Claude Code adds to every request.
+pub const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";

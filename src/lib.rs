@@ -2,7 +2,8 @@
 //! and its fuzz targets, which reach the modules through the feature `internals`. Nothing here is a stable API.
 //!
 //! Layers, lowest first; a module imports only from those before it (`tests/layers.rs` holds the list):
-//! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `cli` → `commands`.
+//! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `inspect` → `cli` → `ui` →
+//! `commands`.
 
 // Without `internals` the compiler sees what the program itself never uses.
 #![cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
@@ -18,7 +19,7 @@ macro_rules! modules {
     };
 }
 
-modules!(bundle, cli, commands, deploy, domain, doors, format, gateway, release, render);
+modules!(bundle, cli, commands, deploy, domain, doors, format, gateway, inspect, release, render, ui);
 
 /// Parses the command line, runs the command and prints its answer; a shell that asks for completions gets them instead.
 /// Returns the exit code.
@@ -33,8 +34,8 @@ pub fn run() -> u8 {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    commands::set_manner(&cli.common);
-    let verb = commands::verb(&cli);
+    ui::manner::set(&cli.common);
+    let verb = ui::verb::name(&cli);
     let result = commands::run(&cli);
-    commands::answer::print(verb, cli.common.json, result)
+    ui::answer::print(verb, cli.common.json, result)
 }

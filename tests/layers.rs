@@ -20,8 +20,10 @@ use circles::Graph;
 use imports::Imports;
 
 /// Lowest first: a module imports only from those before it and from itself.
-const LAYERS: [&str; 10] =
-    ["domain", "format", "doors", "bundle", "render", "deploy", "gateway", "release", "cli", "commands"];
+const LAYERS: [&str; 12] = [
+    "domain", "format", "doors", "bundle", "render", "deploy", "gateway", "release", "inspect", "cli", "ui",
+    "commands",
+];
 
 /// Files that stand outside the layers: the two roots of the crate see everything, the build script sees nothing.
 const ROOTS: [&str; 3] = ["lib.rs", "main.rs", "build.rs"];
@@ -233,7 +235,7 @@ fn product_part(text: &str) -> &str {
 }
 
 fn opened_doors(source: &Source) -> Vec<String> {
-    let free = source.module() == "doors" || source.path == "build.rs";
+    let free = source.module() == "doors" || source.path == "build.rs" || source.path.ends_with("/tests.rs");
     let opens = product_part(&source.text)
         .lines()
         .any(|l| l.contains("disallowed_methods") && (l.contains("allow(") || l.contains("expect(")));

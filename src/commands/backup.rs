@@ -15,9 +15,9 @@ use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::{disk, signals, system, term};
 
-use super::answer::Answer;
-use super::table::columns;
 use super::{backup_diff, change};
+use crate::ui::answer::Answer;
+use crate::ui::table::columns;
 
 pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Result<Answer> {
     let wait = common.lock_wait;

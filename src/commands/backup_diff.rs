@@ -15,7 +15,7 @@ use crate::doors::disk;
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::merge::unified_diff;
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, which: &str) -> Result<Answer> {
     let (path, entry) = backup::choose(place, Some(which), None)?;

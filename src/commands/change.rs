@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::KEEP;
-use crate::deploy::checks::{self, Running};
+use crate::deploy::checks;
 use crate::deploy::context::Context;
 use crate::deploy::converge::{self, Failed, Outcome};
 use crate::deploy::draft::{self, Draft};
@@ -16,11 +16,12 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
-use crate::gateway::{self, Verb};
+use crate::gateway::{self, Verb, process};
+use crate::inspect::state;
 
-use super::answer::Answer;
-use super::report;
-use super::starting::Starting;
+use crate::gateway::starting::Starting;
+use crate::ui::answer::Answer;
+use crate::ui::report;
 
 /// One change that a command makes.
 pub(super) struct Change<'a> {
@@ -191,7 +192,7 @@ impl<'a> Change<'a> {
         if !taken || place.staged {
             return Ok(false);
         }
-        let Running::Ours(pid) = checks::running(place, 0) else { return Ok(false) };
+        let Some(pid) = process::pid(place) else { return Ok(false) };
         term::talk(&format!("gwinstall stops the gateway (pid {pid}) first: the script that stops it goes."));
         gateway::run_script(place, Verb::Stop)?;
         Ok(true)
@@ -241,11 +242,11 @@ fn tell_times(outcome: &Outcome) {
 pub(super) fn not_interrupted(place: &Place) -> Result<()> {
     match recover::look(place)? {
         Some(found @ (Interrupted::InFlight(_) | Interrupted::Unreadable)) => {
-            Err(Error::new(Kind::Pending, report::interruption(&found))
+            Err(Error::new(Kind::Pending, state::interruption(&found))
                 .because("gwinstall cannot tell what would change before that is undone")
-                .hint(Hint::run(&["doctor", "--repair", "--yes"])))
+                .hint(state::repair()))
         }
-        Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, report::interruption(&found))
+        Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, state::interruption(&found))
             .hint(Hint::again(&["--lock-wait", "30"]).to("wait for it"))),
         Some(Interrupted::Rubbish) | None => Ok(()),
     }
@@ -262,7 +263,7 @@ pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> R
         }
         None => term::detail("What an earlier, interrupted run left was removed."),
     }
-    if recovered.config_changed && matches!(checks::running(place, 0), Running::Ours(_)) {
+    if recovered.config_changed && process::pid(place).is_some() {
         // The gateway may have loaded the configuration that was just undone.
         let _ = gateway::run_script(place, Verb::Reload);
     }

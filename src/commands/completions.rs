@@ -22,7 +22,7 @@ use crate::domain::request::GatewayType;
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{system, term};
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 use super::invocation;
 use super::shell_files;
 

@@ -7,7 +7,7 @@ use crate::domain::place::files;
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::disk;
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, command: &ConfigCommand) -> Result<Answer> {
     let ConfigCommand::Path { file } = command;

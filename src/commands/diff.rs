@@ -14,8 +14,9 @@ use crate::doors::disk;
 use crate::format::merge::unified_diff;
 use crate::render;
 
-use super::answer::Answer;
-use super::{change, report, sources};
+use super::{change, sources};
+use crate::ui::answer::Answer;
+use crate::ui::report;
 
 pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     change::not_interrupted(place)?;

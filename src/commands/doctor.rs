@@ -1,20 +1,24 @@
-//! `doctor`: looks for problems and names the command that mends each. `--repair` recovers an interrupted run and
+//! `doctor`: looks for problems and names the command that fixes each. `--repair` recovers an interrupted run and
 //! does nothing else.
 
 use serde_json::json;
 
 use crate::cli::{Common, DoctorArgs, DoctorTopic};
-use crate::deploy::checks::{self, Checks};
-use crate::deploy::recover::{self, Interrupted};
+use crate::deploy::checks::Checks;
+use crate::deploy::context::Context;
+use crate::deploy::recover;
 use crate::deploy::{lost, store};
 use crate::domain::Operation;
-use crate::domain::check::{CheckName, Finding, Status};
-use crate::domain::{Hint, Kind, Place, Result};
-use crate::doors::disk;
+use crate::domain::check::{CheckName, Status};
+use crate::domain::name::count;
+use crate::domain::{Kind, Place, Result};
+use crate::inspect::facts::Facts;
+use crate::inspect::{examine, prerequisites};
 use crate::release::session;
+use crate::ui::report;
 
-use super::answer::Answer;
-use super::{change, conflicts, prerequisites, report, status};
+use super::{change, sources};
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
     if args.topic == Some(DoctorTopic::Net) {
@@ -30,7 +34,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     let summary = if failed == 0 {
         "no problem found".to_owned()
     } else {
-        format!("{} found", crate::domain::name::count(failed, "problem"))
+        format!("{} found", count(failed, "problem"))
     };
     let interrupted = checks
         .0
@@ -47,7 +51,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     let interrupted = recover::look(place)?.is_some();
     if !interrupted && store::is_lost(place) {
-        return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to take back"));
+        return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to undo"));
     }
     if !interrupted && !session::unfinished(place)? {
         return Ok(Answer::new("nothing to repair").text("Nothing to repair: no run was interrupted."));
@@ -62,59 +66,21 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     Ok(Answer::new("repaired").text(if interrupted {
         "Repaired: everything is as it was before the interrupted run."
     } else {
-        "Repaired: nothing of a self-update is half done any more."
+        "Repaired: no self-update is half done any more."
     }))
 }
 
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
-    let interrupted = recover::look(place)?;
-    checks.run(CheckName::NoInterruptedRun, || match &interrupted {
-        None if session::unfinished(place).unwrap_or(true) => {
-            Finding::fail("a self-update was interrupted").hint("gwinstall doctor --repair --yes")
-        }
-        None => Finding::pass("no run was interrupted"),
-        Some(found @ Interrupted::Running(_)) => Finding::warn(report::interruption(found)),
-        Some(found @ Interrupted::Unreadable) => {
-            Finding::fail(format!("{}: {}", report::interruption(found), place.show(&place.journal())))
-        }
-        Some(found) => Finding::fail(report::interruption(found)).hint("gwinstall doctor --repair --yes"),
-    });
-    checks.run(CheckName::TargetDirectoryWritable, || checks::target_writable(place));
-    checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
-    let record = store::record_as_found(place)?;
-    checks.run(CheckName::Deployed, || match &record {
-        Some(record) => {
-            Finding::pass(format!("preset {} was deployed at {}", record.preset, record.timestamp))
-        }
-        None if store::is_lost(place) => {
-            let refusal = lost::refusal(place);
-            let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));
-            Finding::fail(format!("{}{why}", refusal.message()))
-                .hint(refusal.advice().cloned().unwrap_or_else(|| Hint::run(&["doctor"])))
-        }
-        None => Finding::warn("nothing is deployed").hint("gwinstall install"),
-    });
-    checks.run(CheckName::SettingsLedgerReadable, || {
-        if status::ledger_is_sound(place) {
-            Finding::pass("what settings.json held before us is known")
-        } else {
-            Finding::fail("the record of earlier settings cannot be read").hint("gwinstall rollback")
-        }
-    });
-    prerequisites::examine(checks, place, record.as_ref())?;
-    conflicts::examine(checks, place, record.as_ref())?;
-    let Some(record) = record else { return Ok(()) };
-    checks::live(checks, place, &record);
-    checks.run(CheckName::DirectoryPrivate, || match disk::mode(&place.target) {
-        Some(mode) if mode & 0o077 == 0 => {
-            Finding::pass(format!("{} has mode {mode:04o}", place.show(&place.target)))
-        }
-        Some(mode) => Finding::warn(format!(
-            "{} has mode {mode:04o}: others can look into it",
-            place.show(&place.target)
-        ))
-        .hint(format!("chmod 700 {}", place.paste(&place.target))),
-        None => Finding::skip("it is not there"),
-    });
+    let context = Context::load(place)?;
+    let facts = Facts::gather(&context)?;
+    let bundle = sources::deployed(place, facts.record());
+    examine::room(checks, place);
+    examine::state(checks, &facts);
+    prerequisites::examine(checks, &facts);
+    if facts.record().is_some() {
+        examine::environment_of(checks, &facts, &bundle);
+    }
+    examine::claude_code(checks, &facts);
+    examine::files(checks, &facts);
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::doors::net::{Client, Diagnosis};
 use crate::doors::term;
 use crate::release::session::UpdateContext;
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 /// A clock that is further off than this breaks certificates and proofs of freshness.
 const TOLERABLE_SKEW: i64 = 300;

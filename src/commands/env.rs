@@ -7,24 +7,24 @@ use serde_json::{Value as Json, json};
 
 use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::cli::{Common, EnvCommand};
-use crate::deploy::checks::{self, Checks};
+use crate::deploy::checks::Checks;
 use crate::deploy::context::Context;
-use crate::deploy::values;
-use crate::deploy::values::Values;
-use crate::domain::check::{CheckName, Finding, Status};
+use crate::deploy::values::{self, Values};
 use crate::domain::name::{count, printable};
 use crate::domain::place::files;
-use crate::domain::record::Record;
-use crate::domain::record::ValueSource;
+use crate::domain::record::{Record, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, mask, mask_userinfo};
 use crate::domain::{Kind, Place, Result};
+use crate::doors::term;
 use crate::format::dotenv::{DotEnv, is_placeholder};
-use crate::render::MASTER_KEY;
-use crate::render::{self, Choice, Need};
+use crate::inspect::facts::Facts;
+use crate::inspect::{examine, variables};
+use crate::render::{self, Choice, MASTER_KEY, Need};
+use crate::ui::report;
 
-use super::answer::Answer;
-use super::{conflicts, env_set, report};
+use super::env_set;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
     if let EnvCommand::Set { name, from, confirm } = command {
@@ -36,23 +36,28 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, record.map(|record| &record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let file = DotEnv::parse(&context.env()?.text);
-    let scene = Scene { place, record, choice: &choice, values: &values, file: &file };
-    match command {
+    let facts = Facts::gather(&context)?;
+    let missing = variables::missing(&facts, &choice, &values)?;
+    let file = facts.env()?;
+    let scene = Scene { place, record, facts: &facts, choice: &choice, values: &values, file, missing };
+    Ok(match command {
         EnvCommand::Check => scene.check(),
-        _ => Ok(scene.list()),
-    }
+        _ => scene.list(),
+    })
 }
 
 /// Everything that decides about a variable.
 struct Scene<'a> {
     place: &'a Place,
-    /// `None`: nothing is deployed, and the default preset speaks.
+    /// `None`: nothing is deployed, and the default preset counts.
     record: Option<&'a Record>,
+    facts: &'a Facts<'a>,
     choice: &'a Choice<'a>,
     /// Found outside of `.env`.
     values: &'a Values,
     file: &'a DotEnv,
+    /// Required variables without a value.
+    missing: Vec<String>,
 }
 
 /// One variable as it stands.
@@ -106,7 +111,7 @@ impl<'a> Scene<'a> {
             Some(value) => {
                 let text = value.text.expose();
                 let next = if self.record.is_some() {
-                    "not in .env yet: gwinstall install takes it"
+                    "not in .env yet; installing again takes it"
                 } else {
                     "taken at installation"
                 };
@@ -115,28 +120,11 @@ impl<'a> Scene<'a> {
             None if name == MASTER_KEY && self.record.is_none() && need.is_some() => {
                 (None, "generated at installation".to_owned())
             }
-            None if self.found_by_google(name) => {
+            None if variables::found_by_google(self.values, name) => {
                 (None, "Google's libraries find the login by themselves".to_owned())
             }
             None => (None, "no value".to_owned()),
         }
-    }
-
-    fn found_by_google(&self, name: &str) -> bool {
-        name == "GOOGLE_APPLICATION_CREDENTIALS" && self.values.google_login
-    }
-
-    /// Required variables without a value. Once deployed only `.env` counts: it is what the gateway reads.
-    fn missing(&self) -> Vec<String> {
-        let has = |name: &str| {
-            let in_file = self.file.get(name).is_some_and(|value| !is_placeholder(value));
-            let found = self.record.is_none() && self.values.found.contains_key(name);
-            // An image has no key: each machine makes its own at the first start.
-            let later = name == MASTER_KEY && self.place.staged;
-            in_file || found || later || self.found_by_google(name)
-        };
-        let required = render::needs(self.choice).into_iter().filter(|(_, need)| need.is_required());
-        required.map(|(name, _)| name).filter(|name| !has(name)).collect()
     }
 
     fn headline(&self) -> String {
@@ -162,53 +150,37 @@ impl<'a> Scene<'a> {
             lines.push("Not used by this preset:".to_owned());
             lines.extend(unused.iter().map(|one| format!("  {}  {}", one.name, one.what())));
         }
-        lines.push("To give one a value: gwinstall env set NAME".to_owned());
+        lines.push(format!("To give one a value: {}", term::command(&["env", "set", "NAME"])));
         lines.extend(self.values.notes.iter().map(|note| format!("note: {note}")));
         let data: Vec<Json> = standings.iter().map(Standing::json).collect();
         Answer::new(count(standings.len(), "variable")).text(lines.join("\n")).data(json!({
             "preset": self.choice.preset.name,
             "deployed": self.record.is_some(),
             "variables": data,
-            "missing": self.missing(),
+            "missing": self.missing,
             "notes": self.values.notes,
         }))
     }
 
-    /// Before a deployment there is no .env to write to: the next installation looks around.
-    fn required(&self, missing: &[String]) -> Finding {
-        let finding = checks::required_env_vars(missing, true);
-        let Some(first) = missing.first() else { return finding };
-        let hint = match self.record {
-            Some(_) => {
-                missing.iter().map(|name| format!("gwinstall env set {name}")).collect::<Vec<_>>().join("; ")
-            }
-            None => format!("export {first}=…, or write it to ~/.claude/.env; then: gwinstall install"),
-        };
-        Finding { hint: Some(hint.into()), ..finding }
-    }
-
-    fn check(&self) -> Result<Answer> {
-        let missing = self.missing();
+    fn check(&self) -> Answer {
         let mut checks = Checks::default();
-        checks.run(CheckName::RequiredEnvVarsPresent, || self.required(&missing));
-        if self.record.is_some() {
-            checks.run(CheckName::EnvFilePermissions, || checks::private(self.place, files::ENV));
-            checks.run(CheckName::EnvFileReadable, || readable(self.file));
-        }
-        conflicts::examine(&mut checks, self.place, self.record)?;
+        examine::environment(&mut checks, self.facts, Ok(&self.missing));
+        examine::claude_code(&mut checks, self.facts);
         let lines = report::check_lines(&checks.0);
         let failed = checks.failed().len();
-        let warned = checks.0.iter().filter(|check| check.status == Status::Warn).count();
+        let warned = checks.warnings().count();
         let summary = match (failed, warned) {
             (0, 0) => "the environment is complete".to_owned(),
             (0, _) => format!("the environment is complete, with {}", count(warned, "warning")),
-            _ if missing.is_empty() => format!("{} failed", count(failed, "check")),
-            _ => format!("{} without a value", count(missing.len(), "required variable")),
+            _ if self.missing.is_empty() => format!("{} failed", count(failed, "check")),
+            _ => format!("{} without a value", count(self.missing.len(), "required variable")),
         };
-        let answer = Answer::new(summary)
-            .text(lines.join("\n"))
-            .data(json!({ "checks": checks.json(), "missing": missing, "preset": self.choice.preset.name }));
-        Ok(if failed == 0 { answer } else { answer.exit(Kind::Failed) })
+        let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
+            "checks": checks.json(),
+            "missing": self.missing,
+            "preset": self.choice.preset.name,
+        }));
+        if failed == 0 { answer } else { answer.exit(Kind::Failed) }
     }
 }
 
@@ -247,7 +219,7 @@ impl Standing<'_> {
             "aliases": self.variable.map_or(&[][..], |variable| &variable.aliases),
             "description": self.what(),
             "how": self.variable.map(|variable| &variable.how),
-            "set": format!("gwinstall env set {}", self.name),
+            "set": term::command(&["env", "set", &self.name]),
         })
     }
 }
@@ -269,17 +241,4 @@ pub(super) fn words(source: ValueSource) -> &'static str {
         ValueSource::Prompt => "set with env set",
         ValueSource::Placeholder => "in .env",
     }
-}
-
-/// Lines of `.env` that its readers do not agree on; no message holds a value.
-fn readable(file: &DotEnv) -> Finding {
-    let problems = file.problems();
-    let Some(first) = problems.first() else {
-        return Finding::pass("every line of .env means one thing to every reader");
-    };
-    let told: Vec<Json> =
-        problems.iter().map(|one| json!({ "line": one.line, "name": one.key, "why": one.why })).collect();
-    let about = first.key.as_ref().map_or_else(String::new, |key| format!(" ({key})"));
-    Finding::warn(format!(".env line {}{about}: {}", first.line, first.why))
-        .details(json!({ "problems": told }))
 }

@@ -8,19 +8,21 @@ use serde_json::json;
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs};
 use crate::deploy::draft::Draft;
-use crate::deploy::{checks, goals, values};
+use crate::deploy::{goals, values};
 use crate::domain::name::{closest, printable};
 use crate::domain::record::{Record, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::secret::masked;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
+use crate::gateway::process;
 use crate::render::{self, Value};
+use crate::ui::report;
 
-use super::answer::Answer;
 use super::change::Change;
 use super::env_value::{Given, given};
-use super::{report, sources};
+use super::sources;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(
     place: &Place,
@@ -70,8 +72,8 @@ fn done(place: &Place, name: &str, draft: &Draft) -> String {
     if !draft.changed_keys.is_empty() {
         text.push_str(&format!("\n  Claude Code's settings follow. {}", report::OPEN_SESSIONS));
     }
-    let port = draft.record.as_ref().and_then(Record::port).filter(|_| !place.staged);
-    if port.is_some_and(|port| matches!(checks::running(place, port), checks::Running::Ours(_))) {
+    let local = draft.record.as_ref().is_some_and(Record::runs_litellm) && !place.staged;
+    if local && process::pid(place).is_some() {
         let restart = term::command(&["restart"]);
         text.push_str(&format!("\n  The running gateway still has the old value: {restart}"));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::LogsArgs;
-use crate::deploy::checks::{self, Checks, Running};
+use crate::deploy::checks::Checks;
 use crate::deploy::lost;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::name::count;
@@ -13,10 +13,10 @@ use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 use crate::gateway::ask::Gateway;
-use crate::gateway::{self, Verb, health};
+use crate::gateway::{self, Verb, health, process};
 
-use super::answer::Answer;
-use super::report;
+use crate::ui::answer::Answer;
+use crate::ui::report;
 
 pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
     if place.staged {
@@ -31,8 +31,7 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
             .hint(Hint::run(&["doctor", "--repair", "--yes"])));
     }
     let url = lost::record(place)?.map(|record| record.gateway_url);
-    // Port 0 is never asked: only the process shows whether this deployment runs.
-    let idle = verb == Verb::Stop && !matches!(checks::running(place, 0), Running::Ours(_));
+    let idle = verb == Verb::Stop && process::pid(place).is_none();
     gateway::run_script(place, verb)?;
     let done = match verb {
         Verb::Start => "started",
@@ -75,7 +74,7 @@ const LOG_CAP: u64 = 8 << 20;
 
 /// How long the deployed gateway runs: the start script writes the pid file when the process starts.
 fn uptime(place: &Place) -> Option<i64> {
-    let Running::Ours(_) = checks::running(place, 0) else { return None };
+    process::pid(place)?;
     let (_, started) = disk::facts(&place.file(files::PID))?;
     Some((system::now().unix() - started).max(0))
 }

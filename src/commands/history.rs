@@ -7,7 +7,7 @@ use crate::domain::name::{count, printable};
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::disk;
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 /// Longer than any line we write; the tail that is read grows until it holds enough lines.
 const LINE: u64 = 4096;

@@ -15,15 +15,19 @@ use crate::domain::request::{Request, Source};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
-use crate::gateway;
+use crate::gateway::{self, process};
+use crate::inspect::port::{self, Purpose};
+use crate::inspect::variables::{self, Lack};
+use crate::inspect::{examine, prerequisites};
 use crate::release::session;
 use crate::render::{self, Choice};
+use crate::ui::report;
 
-use super::answer::Answer;
 use super::change::Change;
-use super::install_report::Report;
-use super::starting::Starting;
-use super::{install_flags, interactive, prerequisites, report, sources};
+use super::{install_flags, interactive, sources};
+use crate::gateway::starting::Starting;
+use crate::ui::answer::Answer;
+use crate::ui::install_report::Report;
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -136,29 +140,19 @@ fn pre_checks(
     let place = context.place;
     let mut checks = Checks::default();
     checks::source(&mut checks, bundle);
-    checks.run(CheckName::TargetDirectoryWritable, || checks::target_writable(place));
-    checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
+    examine::room(&mut checks, place);
     if choice.runs_litellm() && !place.staged {
-        let must_be_free = request.start || request.strict;
+        let purpose = if request.start || request.strict { Purpose::Start } else { Purpose::Change };
         checks.run(CheckName::NoLitellmRunning, || {
-            checks::no_litellm_running(place, choice.port, must_be_free)
+            port::finding(process::look(place, choice.port), choice.port, purpose)
         });
         if request.start {
             prerequisites::before_a_start(&mut checks, place);
         }
     }
-    let strict = request.strict || request.start;
+    let lack = if request.strict || request.start { Lack::Fails } else { Lack::Warns };
     checks.run(CheckName::RequiredEnvVarsPresent, || {
-        let finding = checks::required_env_vars(&goal.notes.missing, strict);
-        // Only what is deployed has an .env to write to.
-        let Some(first) = goal.notes.missing.first().filter(|_| context.record.is_none()) else {
-            return finding;
-        };
-        finding.hint(if strict {
-            Hint::step(format!("export {first}=…, or write it to ~/.claude/.env; then run this again"))
-        } else {
-            Hint::run(&["env", "set", first]).to("set it once the gateway is deployed")
-        })
+        variables::required(place, context.record.is_some(), &goal.notes.missing, lack)
     });
     checks
 }

@@ -12,8 +12,8 @@ use crate::domain::secret::masked;
 use crate::domain::{Error, Hint, Result, exit};
 use crate::doors::term;
 
-use super::answer::Answer;
 use super::wrong_input::nearest;
+use crate::ui::answer::Answer;
 
 /// `help [COMMAND]`: what `--help` says.
 pub(super) fn help(args: &HelpArgs) -> Result<Answer> {

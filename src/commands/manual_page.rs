@@ -12,8 +12,8 @@ use crate::domain::exit::EXITS;
 use crate::domain::{Error, Result};
 use crate::doors::{system, term};
 
-use super::answer::Answer;
 use super::manual::{self, text};
+use crate::ui::answer::Answer;
 
 const ENVIRONMENT: [(&str, &str); 13] = [
     ("HOME", "The home directory; without it the password database is asked."),

@@ -15,11 +15,11 @@ use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{system, term};
 use crate::render;
 
-use super::answer::Answer;
 use super::change::Change;
 use super::models_check;
-use super::table::columns;
 use super::{install, sources};
+use crate::ui::answer::Answer;
+use crate::ui::table::columns;
 
 pub(super) fn run(place: &Place, common: &Common, command: &ModelsCommand) -> Result<Answer> {
     match command {

@@ -9,7 +9,7 @@ use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{signals, term};
 use crate::gateway::ask::Gateway;
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
     let last = lost::record(place)?

@@ -16,8 +16,8 @@ use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{disk, term};
 use crate::render::{self, Choice, Need};
 
-use super::answer::Answer;
-use super::table::columns;
+use crate::ui::answer::Answer;
+use crate::ui::table::columns;
 
 pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
     let last = lost::record(place)?;

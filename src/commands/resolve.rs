@@ -17,9 +17,9 @@ use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, term};
 use crate::format::merge::unified_diff;
 
-use super::answer::Answer;
 use super::change::Change;
-use super::report;
+use crate::ui::answer::Answer;
+use crate::ui::report;
 
 pub(super) fn run(place: &Place, common: &Common, args: &ResolveArgs) -> Result<Answer> {
     let side = match (args.keep_mine, args.take_new) {

@@ -16,10 +16,11 @@ use crate::domain::{Hint, Operation, Place, Result};
 use crate::doors::term;
 use crate::gateway;
 use crate::render::{self, Value};
+use crate::ui::report;
 
-use super::answer::Answer;
 use super::change::Change;
-use super::{report, sources};
+use super::sources;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result<Answer> {
     let change = Change::open(place, common, &args.confirm, Operation::Rollback)?;

@@ -27,8 +27,8 @@ use crate::release::session::{self, UpdateContext};
 use crate::release::state::State;
 use crate::release::update::{Candidate, News, UpdateCheck};
 
-use super::answer::Answer;
 use super::change;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
     if args.list {

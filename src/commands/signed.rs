@@ -19,8 +19,8 @@ use crate::release::state::State;
 use crate::release::trust::{TrustedKeys, Verified};
 use crate::release::{explain, order, session};
 
-use super::answer::Answer;
-use super::drift::{self, Drift};
+use crate::inspect::drift::{self, Drift};
+use crate::ui::answer::Answer;
 
 /// `self-check`: the embedded bundle and keys are whole. Needs no home, no environment, nothing of the machine.
 pub(super) fn self_check() -> Result<Answer> {

@@ -10,7 +10,7 @@ use crate::domain::{Place, Result};
 use crate::doors::disk;
 use crate::release::session;
 
-use super::templates;
+use crate::inspect::templates;
 
 /// The source that the flags name.
 pub(super) fn named(args: &BundleArgs) -> Source {

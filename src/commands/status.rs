@@ -1,82 +1,98 @@
 //! `status`: what is deployed and whether it is as deployed. Reads only; a stopped gateway, warnings and retired
 //! models never change its exit code.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::json;
 
 use crate::bundle::{Bundle, build};
-use crate::deploy::checks::{self, Running};
+use crate::deploy::checks::Checks;
 use crate::deploy::context::Context;
+use crate::deploy::lost;
 use crate::deploy::recover::{self, Interrupted};
-use crate::deploy::{lost, settings, store};
+use crate::domain::check::{Check, CheckName, Status};
 use crate::domain::name::{count, list};
-use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Kind, Place, Result};
-use crate::doors::{disk, loopback, system, term};
-use crate::format::settings::{KeyPath, Settings};
+use crate::doors::{disk, system, term};
+use crate::gateway::process::Running;
+use crate::inspect::drift::{self, Drift};
+use crate::inspect::facts::Facts;
+use crate::inspect::pointed::Pointed;
+use crate::inspect::{examine, overrides, state};
+use crate::release::session;
+use crate::ui::answer::Answer;
 
-use super::answer::Answer;
-use super::drift::{self, Drift};
-use super::pointed::Pointed;
-use super::report;
+use super::sources;
+
+/// What the other lines of the status say already.
+const SAID: [CheckName; 6] = [
+    CheckName::Deployed,
+    CheckName::FilesCopiedCount,
+    CheckName::NoInterruptedRun,
+    CheckName::ScriptsExecutable,
+    CheckName::SettingsEffective,
+    CheckName::SettingsPointHere,
+];
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
-    let nothing = store::record_as_found(place)?.is_none() && !store::is_lost(place) && !is_orphaned(place);
+    let context = Context::load(place)?;
+    let nothing = context.record.is_none() && !context.is_lost() && !context.is_orphaned();
     if nothing && recover::look(place)?.is_none() {
-        let text = "No gateway is deployed for this user yet.\n\n  Deploy one:      gwinstall install\n  See it first:    gwinstall install --dry-run\n  Other presets:   gwinstall presets list\n  Everything else: gwinstall --help";
+        let ways = [
+            ("Deploy one:", ["install"].as_slice()),
+            ("See it first:", &["install", "--dry-run"]),
+            ("Other presets:", &["presets", "list"]),
+            ("Everything else:", &["--help"]),
+        ];
+        let ways: Vec<String> =
+            ways.iter().map(|(what, words)| format!("  {what:16} {}", term::command(words))).collect();
+        let text = format!("No gateway is deployed for this user yet.\n\n{}", ways.join("\n"));
         return Ok(Answer::new("nothing is deployed").text(text).data(json!({ "deployed": false })));
     }
-    let mut answer = run(place)?;
+    let mut answer = of(&context)?;
     answer.exit = 0;
     Ok(answer)
 }
 
 pub(super) fn run(place: &Place) -> Result<Answer> {
-    let interrupted = recover::look(place)?;
-    let Some(record) = store::record_as_found(place)? else {
-        return Ok(if store::is_lost(place) {
-            without_record(place, interrupted)
-        } else {
-            not_deployed(place, interrupted)
-        });
-    };
-    let drifted = drift::of(place, &record)?;
-    let yours: Vec<&String> = record
-        .files
-        .iter()
-        .filter(|(path, file)| {
-            let edited = file.base != file.sha256 && !drifted.iter().any(|drift| drift.path == **path);
-            // What stands where we had a file is the user's; what they deleted is not there to name.
-            if file.deleted { disk::exists(&place.file(path)) } else { edited }
-        })
-        .map(|(path, _)| path)
-        .collect();
-    let running = running(place, &record);
-    let overrides = overrides(place, &record);
-    let pointed = Pointed::of(place, &record);
-    let mut lines = headline(place, &record, running, &pointed);
+    of(&Context::load(place)?)
+}
+
+fn of(context: &Context<'_>) -> Result<Answer> {
+    let facts = Facts::gather(context)?;
+    match facts.record() {
+        Some(record) => deployed(&facts, record),
+        None if context.is_lost() => Ok(without_record(context.place, facts.interrupted.as_ref())),
+        None => Ok(not_deployed(&facts)),
+    }
+}
+
+fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
+    let place = facts.place();
+    let drifted = drift::of(place, record)?;
+    let yours = yours(place, record, &drifted);
+    let bundle = sources::deployed(place, Some(record));
+    let checks = checks(facts, &bundle);
+    let overrides = overrides::of(place, record);
+    let pointed = Pointed::of(facts, record);
+    let mut lines = headline(facts, record, &pointed);
     lines.extend(
         drifted.iter().map(|drift| format!("  {} {}  {}", drift.sign(), drift.shown(), drift.words(place))),
     );
     lines.extend(yours.iter().map(|path| format!("  = {path}  is your version")));
     let offers: Vec<&String> =
         record.files.iter().filter(|(_, file)| file.offered.is_some()).map(|(path, _)| path).collect();
-    lines.extend(
-        offers
-            .iter()
-            .map(|path| format!("  ! {path}  has a version of ours beside it: gwinstall resolve {path}")),
-    );
+    lines.extend(offers.iter().map(|path| {
+        let resolve = term::command(&["resolve", path]);
+        format!("  ! {path}  has a new version beside it: {resolve}")
+    }));
+    lines.extend(problems(&checks));
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
-    lines.extend(retired(place, &record));
-    let news = crate::release::session::news(place);
+    lines.extend(bundle.iter().flat_map(|bundle| retired(bundle, record)));
+    let news = session::news(place);
     lines.extend(news.lines.iter().map(|line| format!("  note: {line}")));
-    if let Some(found) = &interrupted {
-        lines.push(interruption(found));
-    }
-    let pending = !drifted.is_empty() || interrupted.is_some() || !pointed.as_recorded(&record);
+    lines.extend(facts.interrupted.as_ref().map(interruption));
+    let pending = !drifted.is_empty() || facts.interrupted.is_some() || !pointed.as_recorded(record);
     let summary = if pending { "something differs from the deployment" } else { "deployed, and as deployed" };
     let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
         "deployed": true,
@@ -84,45 +100,86 @@ pub(super) fn run(place: &Place) -> Result<Answer> {
         "drift": drifted.iter().map(Drift::json).collect::<Vec<_>>(),
         "yours": yours,
         "conflicts": offers,
-        "interrupted": interrupted.is_some(),
-        "running": matches!(running, Some(Running::Ours(_))),
-        "points_here": pointed == Pointed::Here,
+        "interrupted": facts.interrupted.is_some(),
+        "running": facts.running().is_some_and(Running::is_ours),
+        "points_here": pointed.is_here(),
         "overrides": overrides,
+        "checks": checks.json(),
         "version": build::VERSION,
         "last_check": news.last,
     }));
     Ok(if pending { answer.exit(Kind::Pending) } else { answer })
 }
 
-fn not_deployed(place: &Place, interrupted: Option<Interrupted>) -> Answer {
-    match interrupted {
-        None if is_orphaned(place) => {
-            Answer::new("Claude Code is pointed at a gateway that is gone")
-                .text(format!(
-                    "No gateway is deployed, but {} still points Claude Code at one.\n  To take our keys out: gwinstall uninstall\n  To deploy it again:   gwinstall install",
-                    place.show(&place.settings())
-                ))
-                .data(json!({ "deployed": false, "points_here": true }))
-                .exit(Kind::Pending)
-        }
-        Some(found) => Answer::new("an earlier run was interrupted")
-            .text(interruption(&found))
-            .data(json!({ "deployed": false, "interrupted": true }))
-            .exit(Kind::Pending),
-        None => Answer::new("nothing is deployed")
-            .text("No gateway is deployed. To deploy one: gwinstall install")
-            .data(json!({ "deployed": false })),
-    }
+/// Files that hold an edit of the user's, in agreement with the record.
+fn yours<'r>(place: &Place, record: &'r Record, drifted: &[Drift]) -> Vec<&'r String> {
+    let of_user = record.files.iter().filter(|(path, file)| {
+        let edited = file.base != file.sha256 && !drifted.iter().any(|drift| drift.path == **path);
+        // The user may have put something in place of a deleted file; a file that is gone is not listed.
+        if file.deleted { disk::exists(&place.file(path)) } else { edited }
+    });
+    of_user.map(|(path, _)| path).collect()
 }
 
-/// A deployment is here and its record is not: what there is to say is what is missing.
-fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
+/// What `doctor` and `env check` check, too, without the programs that only `doctor` asks.
+fn checks(facts: &Facts<'_>, bundle: &Result<Bundle>) -> Checks {
+    let mut checks = Checks::default();
+    examine::state(&mut checks, facts);
+    examine::environment_of(&mut checks, facts, bundle);
+    examine::claude_code(&mut checks, facts);
+    examine::files(&mut checks, facts);
+    checks
+}
+
+/// Checks that failed or warn, each with what to do about it. A configuration whose only fault is a variable without a value
+/// is not reported beside that variable.
+fn problems(checks: &Checks) -> Vec<String> {
+    let lacks = checks.failed().iter().any(|check| check.check_name == CheckName::RequiredEnvVarsPresent);
+    let counts = |check: &&Check| {
+        matches!(check.status, Status::Fail | Status::Warn)
+            && !SAID.contains(&check.check_name)
+            && !(lacks && check.details["only_unset_variables"] == json!(true))
+    };
+    checks.0.iter().filter(counts).flat_map(problem).collect()
+}
+
+fn problem(check: &Check) -> Vec<String> {
+    let ways = check.hint.as_ref().map(term::hint_lines).unwrap_or_default();
+    let message = format!("  note: {}", check.message);
+    std::iter::once(message).chain(ways.iter().map(|way| format!("    {way}"))).collect()
+}
+
+fn not_deployed(facts: &Facts<'_>) -> Answer {
+    if let Some(found) = &facts.interrupted {
+        return Answer::new("an earlier run was interrupted")
+            .text(interruption(found))
+            .data(json!({ "deployed": false, "interrupted": true }))
+            .exit(Kind::Pending);
+    }
+    let install = term::command(&["install"]);
+    if facts.context.is_orphaned() {
+        let settings = facts.place().show(&facts.place().settings());
+        let uninstall = term::command(&["uninstall"]);
+        return Answer::new("Claude Code is pointed at a gateway that is gone")
+            .text(format!(
+                "No gateway is deployed, but {settings} still points Claude Code at one.\n  To remove the keys of gwinstall from it: {uninstall}\n  To deploy a gateway again: {install}"
+            ))
+            .data(json!({ "deployed": false, "points_here": true }))
+            .exit(Kind::Pending);
+    }
+    Answer::new("nothing is deployed")
+        .text(format!("No gateway is deployed. To deploy one: {install}"))
+        .data(json!({ "deployed": false }))
+}
+
+/// A deployment is here and its record is gone: says what is missing.
+fn without_record(place: &Place, interrupted: Option<&Interrupted>) -> Answer {
     let refusal = lost::refusal(place);
     let mut lines = vec![term::paint(refusal.message(), term::Style::Yellow)];
     lines.extend(refusal.causes().iter().map(|cause| format!("  {cause}")));
     let ways = refusal.advice().map(term::hint_lines).unwrap_or_default();
     lines.extend(ways.iter().map(|way| format!("  {way}")));
-    lines.extend(interrupted.as_ref().map(interruption));
+    lines.extend(interrupted.map(interruption));
     let data = json!({
         "deployed": true,
         "record": null,
@@ -133,30 +190,30 @@ fn without_record(place: &Place, interrupted: Option<Interrupted>) -> Answer {
     Answer { hint: refusal.advice().cloned(), ..answer }
 }
 
-fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &Pointed) -> Vec<String> {
+fn headline(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> Vec<String> {
     let mut lines = vec![format!(
         "Preset {} ({}), deployed {} into {}",
         record.preset,
         record.gateway_type,
         record.timestamp,
-        place.show(&place.target)
+        facts.place().show(&facts.place().target)
     )];
     if !record.models.is_empty() {
         lines.push(format!("  Models:      {}", record.models.join(", ")));
     }
-    let gateway = match running {
-        None => record.gateway_url.clone(),
-        Some(Running::Ours(pid)) if !listens(record) => format!(
-            "{}, running (pid {pid}), but it does not listen there (yet): gwinstall restart",
-            record.gateway_url
+    let after = match facts.running() {
+        None => String::new(),
+        Some(Running::Ours { pid, listens: true }) => format!(", running (pid {pid})"),
+        Some(Running::Ours { pid, listens: false }) => format!(
+            ", running (pid {pid}), but it does not listen there (yet): {}",
+            term::command(&["restart"])
         ),
-        Some(Running::Ours(pid)) => format!("{}, running (pid {pid})", record.gateway_url),
-        Some(Running::No) => format!("{}, not running: gwinstall start", record.gateway_url),
+        Some(Running::No) => format!(", not running: {}", term::command(&["start"])),
         Some(Running::Foreign { .. }) => {
-            format!("{}, but another program listens there: gwinstall doctor", record.gateway_url)
+            format!(", but another program listens there: {}", term::command(&["doctor"]))
         }
     };
-    lines.push(format!("  Gateway:     {gateway}"));
+    lines.push(format!("  Gateway:     {}{after}", record.gateway_url));
     lines.push(format!("  Claude Code: {}", pointed.words()));
     lines.push(format!(
         "  Files:       {}, bundle {} ({})",
@@ -167,68 +224,8 @@ fn headline(place: &Place, record: &Record, running: Option<Running>, pointed: &
     lines
 }
 
-fn running(place: &Place, record: &Record) -> Option<Running> {
-    if !record.files.contains_key(files::CONFIG) || place.staged {
-        return None;
-    }
-    Some(checks::running(place, port(record)?))
-}
-
-fn port(record: &Record) -> Option<u16> {
-    record.gateway_url.rsplit(':').next()?.parse().ok()
-}
-
-fn listens(record: &Record) -> bool {
-    port(record).is_some_and(loopback::is_listening)
-}
-
-/// Settings that win over ours: managed ones, and those of the project in the current directory.
-pub(super) fn overrides(place: &Place, record: &Record) -> Vec<String> {
-    if place.staged {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    let mut files = managed();
-    if let Ok(dir) = system::current_dir() {
-        files.extend(["settings.local.json", "settings.json"].map(|name| dir.join(".claude").join(name)));
-    }
-    let ours = place.settings();
-    for path in files.iter().filter(|path| **path != ours) {
-        let Ok(Some(bytes)) = disk::read_maybe(path, disk::TEXT_CAP) else { continue };
-        let Ok(settings) = Settings::parse(&bytes) else { continue };
-        for key in [
-            "env.ANTHROPIC_BASE_URL",
-            "env.ANTHROPIC_AUTH_TOKEN",
-            "env.ANTHROPIC_API_KEY",
-            "env.ANTHROPIC_MODEL",
-            "apiKeyHelper",
-            "env.CLAUDE_CODE_USE_BEDROCK",
-            "env.CLAUDE_CODE_USE_VERTEX",
-        ] {
-            let path_of_key = KeyPath::parse(key);
-            if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(key, &value)) {
-                found.push(format!("{} sets {key}, which wins over ours", place.show(path)));
-            }
-        }
-    }
-    found
-}
-
-/// Settings that an administrator manages, with their drop-in files.
-fn managed() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for dir in ["/etc/claude-code", "/Library/Application Support/ClaudeCode"].map(Path::new) {
-        files.push(dir.join("managed-settings.json"));
-        let drop_ins = dir.join("managed-settings.d");
-        let names = disk::list(&drop_ins).unwrap_or_default();
-        files.extend(names.iter().filter(|name| name.ends_with(".json")).map(|name| drop_ins.join(name)));
-    }
-    files
-}
-
-fn retired(place: &Place, record: &Record) -> Vec<String> {
-    let Ok(bundle) = super::sources::deployed(place, Some(record)) else { return Vec::new() };
-    let past = past_retirement(&bundle, record);
+fn retired(bundle: &Bundle, record: &Record) -> Vec<String> {
+    let past = past_retirement(bundle, record);
     if past.is_empty() {
         Vec::new()
     } else {
@@ -236,7 +233,7 @@ fn retired(place: &Place, record: &Record) -> Vec<String> {
     }
 }
 
-/// Deployed models whose date has come, by the clock.
+/// Deployed models whose retirement date has come, by the clock.
 fn past_retirement(bundle: &Bundle, record: &Record) -> Vec<String> {
     let today = system::now().date();
     let gone = |id: &&String| {
@@ -246,18 +243,13 @@ fn past_retirement(bundle: &Bundle, record: &Record) -> Vec<String> {
 }
 
 fn interruption(found: &Interrupted) -> String {
-    let what = term::paint(&report::interruption(found), term::Style::Yellow);
+    let what = term::paint(&state::interruption(found), term::Style::Yellow);
     match found {
         Interrupted::Running(_) => format!("note: {what}"),
-        _ => format!("note: {what}\n  try: gwinstall doctor --repair --yes"),
+        _ => {
+            let ways: Vec<String> =
+                term::hint_lines(&state::repair()).iter().map(|way| format!("\n  {way}")).collect();
+            format!("note: {what}{}", ways.concat())
+        }
     }
-}
-
-/// Whether the ledger of settings can be read; used by `doctor`.
-pub(super) fn ledger_is_sound(place: &Place) -> bool {
-    settings::ledger(place).is_ok()
-}
-
-fn is_orphaned(place: &Place) -> bool {
-    Context::load(place).is_ok_and(|context| context.is_orphaned())
 }

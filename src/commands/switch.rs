@@ -7,10 +7,11 @@ use crate::domain::{Error, Hint, Operation, Place, Result};
 use crate::doors::term;
 use crate::format::settings::KeyPath;
 use crate::render;
+use crate::ui::report;
 
-use super::answer::Answer;
 use super::change::Change;
-use super::{report, sources};
+use super::sources;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(
     place: &Place,

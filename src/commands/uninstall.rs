@@ -12,12 +12,13 @@ use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
 use crate::doors::{disk, term};
 use crate::release::session;
+use crate::ui::report;
 
-use super::answer::Answer;
 use super::change::Change;
-use super::{report, shell_files};
+use super::shell_files;
 use crate::release::replace;
 use crate::release::state::State;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Result<Answer> {
     let change = Change::open(place, common, &args.confirm, Operation::Uninstall)?.irreversible(args.purge);

@@ -13,8 +13,9 @@ use crate::domain::name::printable;
 use crate::domain::secret::masked;
 use crate::domain::{Error, Hint, Result};
 use crate::doors::term;
+use crate::ui::answer;
 
-use super::{answer, invocation, manual, wrong_input};
+use super::{invocation, manual, wrong_input};
 
 /// Parses the command line. Help and version go to stdout and end with 0, mistakes to stderr with 2.
 pub fn parse(arguments: Vec<OsString>) -> std::result::Result<Cli, u8> {

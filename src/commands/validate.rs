@@ -1,23 +1,22 @@
 //! `validate`: a configuration held against what LiteLLM really does with it, more strictly than LiteLLM's own check.
 //! Every finding comes with file, line, column, the line itself with a caret, and what to write instead.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::cli::ValidateArgs;
-use crate::deploy::context::EnvFile;
-use crate::deploy::lost;
+use crate::deploy::context::{Context, EnvFile};
 use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Place, Result};
-use crate::doors::{disk, system};
-use crate::format::dotenv::{DotEnv, is_placeholder};
-use crate::format::litellm::{Context, Finding, Severity, check, model_lines, references};
+use crate::doors::disk;
+use crate::format::dotenv::DotEnv;
+use crate::format::litellm::{Finding, Severity, model_lines};
+use crate::inspect::configuration;
 
-use super::answer::Answer;
+use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
     let (path, shown) = which(place, args.file.as_deref())?;
@@ -26,11 +25,11 @@ pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         Error::failed(format!("{shown}:{line}: this is not UTF-8"))
-            .hint(format!("look at it: sed -n {line}p {} | od -c", place.paste(&path)))
+            .hint(Hint::shell(format!("sed -n {line}p {} | od -c", place.paste(&path))).to("look at it"))
     })?;
-    let known = known_variables(place, &references(&text))?;
-    let findings = check(&text, &Context { known_env: Some(&known), unset_is_error: true });
-    Ok(told(&shown, &text, &findings))
+    let env = DotEnv::parse(&EnvFile::read(place)?.text);
+    let findings = configuration::findings(place, &text, &env);
+    Ok(answer(&shown, &text, &findings))
 }
 
 /// The file that was named, else the deployed configuration.
@@ -52,27 +51,17 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
         let shown = place.show(&path);
         return Ok((path, shown));
     }
-    let deployed =
-        lost::record(place)?.and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
+    let deployed = Context::load(place)?
+        .recorded()?
+        .and_then(|record| record.files.get(files::CONFIG).map(|file| file.deleted));
     if deployed == Some(false) {
         return Err(Error::failed(format!("there is no {}", place.show(&path)))
             .because("it was deployed, and has been deleted since")
-            .hint("to get it back: gwinstall install --yes"));
+            .hint(Hint::run(&["install", "--yes"]).to("get it back")));
     }
     Err(Error::usage(format!("there is no {}", place.show(&path)))
         .because("nothing is deployed, or its preset runs no LiteLLM on this machine")
-        .hint("name a file: gwinstall validate FILE"))
-}
-
-/// Of the variables that the text refers to, those that LiteLLM will find: in `gateway/.env`, which it is started with,
-/// or in the environment.
-fn known_variables(place: &Place, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-    let env = DotEnv::parse(&EnvFile::read(place)?.text);
-    let set = |name: &&String| {
-        let in_file = env.get(name).is_some_and(|value| !is_placeholder(value));
-        in_file || (!place.staged && system::variable(name).is_some())
-    };
-    Ok(wanted.iter().filter(set).cloned().collect())
+        .hint(Hint::run(&["validate", "FILE"]).to("validate another file")))
 }
 
 /// Findings that say the same of several places, together.
@@ -108,7 +97,7 @@ fn report(shown: &str, text: &str, places: &[&Finding], models: &[(Range<usize>,
     report
 }
 
-fn told(shown: &str, text: &str, findings: &[Finding]) -> Answer {
+fn answer(shown: &str, text: &str, findings: &[Finding]) -> Answer {
     let once = once_each(findings);
     let errors = once.iter().filter(|places| places[0].severity == Severity::Error).count();
     let warnings = once.len() - errors;

@@ -10,8 +10,9 @@ use crate::cli::Cli;
 use crate::domain::name::{list, printable};
 use crate::domain::secret::masked;
 use crate::domain::{Error, Hint};
+use crate::ui::answer;
 
-use super::{answer, habits, invocation};
+use super::{habits, invocation};
 
 /// Flags of other programs, with their value if that matters, and what they are called here.
 const FLAGS: [(&str, Option<&str>, &[&str]); 12] = [

@@ -4,7 +4,6 @@
 //! changed; after it, exit 5 and everything undone.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,8 +11,9 @@ use crate::domain::check::{Check, CheckName, Finding, Status};
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::record::Record;
-use crate::domain::{Error, Kind, Place, Result};
-use crate::doors::{disk, loopback, system, term};
+use crate::domain::{Error, Hint, Kind, Place, Result};
+use crate::doors::{disk, system, term};
+use crate::format::litellm;
 
 /// Bytes that must be free, at least; twice that is recommended.
 const SPACE_NEEDED: u64 = 50 << 20;
@@ -35,7 +35,11 @@ impl Checks {
         self.0.iter().filter(|check| check.status == Status::Fail).collect()
     }
 
-    /// What failed is worth knowing, but not the matter of this operation.
+    pub fn warnings(&self) -> impl Iterator<Item = &Check> {
+        self.0.iter().filter(|check| check.status == Status::Warn)
+    }
+
+    /// Turns the failures of these checks into warnings: they do not concern this operation.
     pub fn only_warn(&mut self, names: &[CheckName]) {
         let failed = |check: &&mut Check| check.status == Status::Fail && names.contains(&check.check_name);
         self.0.iter_mut().filter(failed).for_each(|check| check.status = Status::Warn);
@@ -76,21 +80,21 @@ pub fn source(checks: &mut Checks, bundle: &crate::bundle::Bundle) {
     });
 }
 
-/// Whether we may write where we must; asked, not tried.
+/// Whether gwinstall may write where it must; asks for the permission and writes nothing.
 pub fn target_writable(place: &Place) -> Finding {
     for dir in [place.target.as_path(), place.config_dir.as_path()] {
         let existing = disk::nearest_existing(dir);
         if !disk::is_dir(&existing) {
             return Finding::fail(format!("{} is not a directory", place.show(&existing)))
-                .hint(format!("look at it: ls -ld {}", place.paste(&existing)));
+                .hint(Hint::shell(format!("ls -ld {}", place.paste(&existing))).to("look at it"));
         }
         if !disk::may_write(&existing) {
             return Finding::fail(format!(
-                "{} is not writable for {}",
+                "{} is not writable by {}",
                 place.show(&existing),
                 system::user_name()
             ))
-            .hint(format!("look at owner and mount: ls -ld {}", place.paste(&existing)));
+            .hint(Hint::shell(format!("ls -ld {}", place.paste(&existing))).to("see its owner and mode"));
         }
     }
     Finding::pass(format!("{} can be written", place.show(&place.target)))
@@ -99,17 +103,17 @@ pub fn target_writable(place: &Place) -> Finding {
 pub fn disk_space(place: &Place) -> Finding {
     let dir = disk::nearest_existing(&place.target);
     let Some((bytes, inodes)) = disk::free_space(&dir) else {
-        return Finding::skip("the file system does not tell its free space");
+        return Finding::skip("the file system does not report its free space");
     };
     let megabytes = bytes >> 20;
     let details = json!({ "free_bytes": bytes, "needed_bytes": SPACE_NEEDED, "free_inodes": inodes });
     let shown = place.show(&dir);
     let found = if bytes < SPACE_NEEDED {
         Finding::fail(format!("only {megabytes} MB are free at {shown}, 50 are needed"))
-            .hint(format!("df -h {}", place.paste(&dir)))
+            .hint(Hint::shell(format!("df -h {}", place.paste(&dir))))
     } else if inodes < 1_000 {
         Finding::fail(format!("only {inodes} more files fit at {shown}, 1000 are needed"))
-            .hint(format!("df -i {}", place.paste(&dir)))
+            .hint(Hint::shell(format!("df -i {}", place.paste(&dir))))
     } else if bytes < 2 * SPACE_NEEDED {
         Finding::warn(format!("{megabytes} MB are free at {shown}; 100 leave room for backups"))
     } else {
@@ -118,86 +122,30 @@ pub fn disk_space(place: &Place) -> Finding {
     found.details(details)
 }
 
-/// What is known about a gateway on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Running {
-    No,
-    /// Ours: its pid.
-    Ours(i32),
-    /// Something on the port; whether it answers like LiteLLM.
-    Foreign {
-        litellm: bool,
-    },
-}
-
-/// Looks at the pid file, the port and the answer of `/health/liveliness`.
-pub fn running(place: &Place, port: u16) -> Running {
-    let pid = disk::read_maybe(&place.file(files::PID), 64).ok().flatten();
-    let pid =
-        pid.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.trim().parse::<i32>().ok());
-    let ours = pid.filter(|pid| system::is_running(*pid)).filter(|pid| {
-        let config = place.file(files::CONFIG);
-        system::was_started_with(*pid, &config)
-    });
-    if let Some(pid) = ours {
-        return Running::Ours(pid);
-    }
-    if !loopback::is_listening(port) {
-        return Running::No;
-    }
-    let url = format!("http://127.0.0.1:{port}/health/liveliness");
-    let litellm = loopback::get(&url, None, Duration::from_secs(2))
-        .is_ok_and(|reply| reply.status == 200 && reply.body.contains("alive"));
-    Running::Foreign { litellm }
-}
-
-pub fn no_litellm_running(place: &Place, port: u16, must_be_free: bool) -> Finding {
-    match running(place, port) {
-        Running::No => Finding::pass(format!("port {port} is free")),
-        // It is about to be started, and knows how to give way to itself.
-        Running::Ours(pid) if must_be_free => Finding::pass(format!("the gateway is running (pid {pid})")),
-        Running::Ours(pid) => Finding::warn(format!(
-            "the gateway is running (pid {pid}); it keeps its old configuration until it reloads"
-        ))
-        .details(json!({ "pid": pid, "port": port }))
-        .hint("gwinstall reload"),
-        Running::Foreign { litellm } => {
-            let who = if litellm { "another LiteLLM" } else { "another program" };
-            let message = format!("{who} listens on port {port}");
-            let finding = if must_be_free { Finding::fail(message) } else { Finding::warn(message) };
-            finding.details(json!({ "port": port, "litellm": litellm })).hint(format!(
-                "stop it, or take another port: gwinstall install --gateway-url http://127.0.0.1:{}",
-                if port < 65_535 { port + 1 } else { port - 1 }
-            ))
-        }
-    }
-}
-
-pub fn required_env_vars(missing: &[String], strict: bool) -> Finding {
-    if missing.is_empty() {
-        return Finding::pass("every required variable has a value");
-    }
-    let message = format!("no value yet for {}", list(missing));
-    let finding = if strict { Finding::fail(message) } else { Finding::warn(message) };
-    finding.details(json!({ "missing": missing })).hint(format!("gwinstall env set {}", missing[0]))
-}
-
-/// Whether a configuration is one that LiteLLM will do the right thing with.
+/// Whether LiteLLM does what the author of a configuration meant, wherever its variables come from.
 pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
-    use crate::format::litellm::{Context, Severity, check};
-    let findings = check(text, &Context::default());
-    let errors: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    yaml_finding(shown, &litellm::check(text, &litellm::Context::default()), models)
+}
+
+/// The verdict about a configuration in which the validator found this.
+pub fn yaml_finding(shown: &str, findings: &[litellm::Finding], models: usize) -> Finding {
+    let errors: Vec<_> =
+        findings.iter().filter(|finding| finding.severity == litellm::Severity::Error).collect();
     match errors.first() {
         None => Finding::pass(format!("{shown} is valid, {}", count(models, "model")))
             .details(json!({ "config_file": shown, "models_found": models, "syntax_errors": 0 })),
         Some(first) => Finding::fail(format!("{shown}:{}:{}: {}", first.line, first.column, first.message))
-            .details(json!({ "config_file": shown, "syntax_errors": errors.len() }))
-            .hint("gwinstall validate"),
+            .details(json!({
+                "config_file": shown,
+                "syntax_errors": errors.len(),
+                "only_unset_variables": errors.iter().all(|error| error.rule == "env.unset"),
+            }))
+            .hint(Hint::run(&["validate"])),
     }
 }
 
-/// What an operation leaves as the user has it, judged before it begins: their mistake is not a failure of what is new,
-/// and nothing has to be taken back for it. `written` tells which files the operation brings itself.
+/// What an operation leaves as the user has it, judged before it begins: a mistake of the user is not a failure of the new
+/// files, and nothing has to be undone for it. `written` says which files the operation brings itself.
 pub fn kept(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> Result<()> {
     for name in [files::CONFIG, files::START] {
         let Some(known) = record.files.get(name).filter(|_| !written(name)) else { continue };
@@ -211,12 +159,14 @@ pub fn kept(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> R
             Error::failed(format!("{} cannot be used as it is, and nothing was changed", place.show(&path)))
                 .because(finding.message);
         let edited = disk::find(&path)?.stamp().is_some_and(|stamp| stamp.sha256 != known.base);
-        let look = if name == files::CONFIG { "gwinstall validate" } else { "gwinstall diff" };
+        let look = Hint::run(&[if name == files::CONFIG { "validate" } else { "diff" }]);
         return Err(if edited {
-            error.because("this is your edit, which stays until you mend it").hint(format!(
-                "{look} shows it; to have ours instead: mv {0} {0}.mine, then run the same command again",
-                place.paste(&path)
-            ))
+            let aside = format!("mv {0} {0}.mine", place.paste(&path));
+            error.because("this is your edit, which stays until you fix it").hint(
+                look.to("see it").or(Hint::shell(aside).to(
+                    "have the shipped version instead, move yours away, then run the same command again",
+                )),
+            )
         } else {
             error.hint(look)
         });
@@ -233,7 +183,7 @@ pub fn live(checks: &mut Checks, place: &Place, record: &Record) {
     checks.run(CheckName::StartupScriptGenerated, || startup_script(place, record));
 }
 
-fn files_copied(place: &Place, record: &Record) -> Finding {
+pub fn files_copied(place: &Place, record: &Record) -> Finding {
     let expected: Vec<PathBuf> =
         record.files.iter().filter(|(_, file)| !file.deleted).map(|(path, _)| place.file(path)).collect();
     let missing: Vec<String> =
@@ -251,7 +201,7 @@ fn files_copied(place: &Place, record: &Record) -> Finding {
 }
 
 fn live_config(place: &Place, record: &Record) -> Finding {
-    if !record.files.contains_key(files::CONFIG) {
+    if !record.runs_litellm() {
         return Finding::skip("this preset runs no LiteLLM here");
     }
     let path = place.file(files::CONFIG);
@@ -262,17 +212,17 @@ fn live_config(place: &Place, record: &Record) -> Finding {
     }
 }
 
-/// 0600 where the file system has permissions at all.
+/// Whether only the owner can read a file.
 pub fn private(place: &Place, file: &str) -> Finding {
     match disk::mode(&place.file(file)) {
-        None => Finding::fail(format!("{file} is missing")).hint("gwinstall install"),
+        None => Finding::fail(format!("{file} is missing")).hint(Hint::run(&["install"])),
         Some(mode) if mode & 0o077 == 0 => Finding::pass(format!("{file} has mode {mode:04o}")),
-        Some(mode) => Finding::fail(format!("{file} has mode {mode:04o}: others can read it"))
-            .hint(format!("chmod 600 {}", place.paste(&place.file(file)))),
+        Some(mode) => Finding::fail(format!("{file} has mode {mode:04o}: other users can read it"))
+            .hint(Hint::shell(format!("chmod 600 {}", place.paste(&place.file(file))))),
     }
 }
 
-fn executable(place: &Place, record: &Record) -> Finding {
+pub fn executable(place: &Place, record: &Record) -> Finding {
     let scripts = record.files.iter().filter(|(_, file)| file.mode & 0o100 != 0 && !file.deleted);
     let dull: Vec<&String> = scripts
         .clone()
@@ -282,11 +232,11 @@ fn executable(place: &Place, record: &Record) -> Finding {
     match dull.first() {
         None => Finding::pass(format!("{} executable", count(scripts.count(), "script"))),
         Some(first) => Finding::fail(format!("{first} is not executable"))
-            .hint(format!("chmod +x {}", place.paste(&place.file(first)))),
+            .hint(Hint::shell(format!("chmod +x {}", place.paste(&place.file(first))))),
     }
 }
 
-fn startup_script(place: &Place, record: &Record) -> Finding {
+pub fn startup_script(place: &Place, record: &Record) -> Finding {
     if !record.files.contains_key(files::START) {
         return Finding::skip("this preset starts no gateway here");
     }

@@ -57,6 +57,11 @@ impl SettingsFile {
         self.parsed.as_ref().ok()
     }
 
+    /// Why the settings do not parse.
+    pub fn problem(&self) -> Option<&Problem> {
+        self.parsed.as_ref().err()
+    }
+
     /// The value of a key, where the settings parse and have it.
     pub fn get(&self, key: &KeyPath) -> Option<Value> {
         self.parsed()?.get(key)

@@ -4,6 +4,8 @@
 
 pub mod ask;
 pub mod health;
+pub mod process;
+pub mod starting;
 
 use std::path::Path;
 

@@ -100,7 +100,7 @@ fn in_managed_settings() {
         let Some(mut command) = home.unshared(&script) else { return };
         let run = Run::of(&mut command);
         let says = format!("/etc/claude-code/{file} sets env.ANTHROPIC_BASE_URL");
-        warns(&run, "settings_effective", &says, "the administrator's");
+        warns(&run, "settings_effective", &says, "your administrator");
     }
 }
 

@@ -96,7 +96,7 @@ fn is_asked_for(verb: &str) -> bool {
 }
 
 /// Commands that look and change nothing: without their answer they have done nothing.
-pub(super) fn only_tells(verb: &str) -> bool {
+pub fn only_tells(verb: &str) -> bool {
     is_asked_for(verb)
         || matches!(
             verb,
@@ -113,7 +113,7 @@ pub(super) fn only_tells(verb: &str) -> bool {
 }
 
 /// The exit code, after an answer that could not be written was complained about. A change that was made stays a success.
-pub(super) fn exit_when_written(verb: &str, exit: u8) -> u8 {
+pub fn exit_when_written(verb: &str, exit: u8) -> u8 {
     let Some(why) = term::unwritten() else { return exit };
     term::error(&as_text(&Error::failed("cannot write the answer to standard output").because(why)));
     if exit == 0 && only_tells(verb) { Kind::Failed.exit_code() } else { exit }
@@ -132,7 +132,7 @@ pub fn as_text(error: &Error) -> String {
     text
 }
 
-pub(super) fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, data: Value) -> String {
+pub fn envelope(verb: &str, exit: u8, message: &str, hint: Option<&Hint>, data: Value) -> String {
     json!({
         "schema": format!("gwinstall.{verb}/1"),
         "ok": exit == 0 || exit == Kind::Pending.exit_code() || exit == Kind::Conflict.exit_code(),

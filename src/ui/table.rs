@@ -4,7 +4,7 @@ use crate::doors::term;
 
 /// Aligns rows by their columns, two spaces apart; the last column is as long as it is. `numbers` are the columns that
 /// are aligned to the right.
-pub(super) fn columns(rows: &[Vec<String>], numbers: &[usize]) -> String {
+pub fn columns(rows: &[Vec<String>], numbers: &[usize]) -> String {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| term::columns(cell)).max().unwrap_or(0)
     };

@@ -24,14 +24,14 @@ enum Kind {
 
 /// One difference. A file can have two: its content and its permissions.
 #[derive(Debug, Clone)]
-pub(super) struct Drift {
+pub struct Drift {
     pub path: String,
     kind: Kind,
 }
 
 impl Drift {
     /// The letter of `status`.
-    pub(super) fn sign(&self) -> char {
+    pub fn sign(&self) -> char {
         match self.kind {
             Kind::Modified => 'M',
             Kind::Missing => 'D',
@@ -41,7 +41,7 @@ impl Drift {
     }
 
     /// What is different, and the command where one is needed to mend it.
-    pub(super) fn words(&self, place: &Place) -> String {
+    pub fn words(&self, place: &Place) -> String {
         let path = || place.paste(&place.file(&self.path));
         match self.kind {
             Kind::Modified => "changed since".to_owned(),
@@ -52,17 +52,17 @@ impl Drift {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         json!({ "path": self.path, "kind": format!("{:?}", self.kind).to_lowercase() })
     }
 
-    pub(super) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         printable(&self.path)
     }
 }
 
 /// Every difference of a deployed file, by path.
-pub(super) fn of(place: &Place, record: &Record) -> Result<Vec<Drift>> {
+pub fn of(place: &Place, record: &Record) -> Result<Vec<Drift>> {
     let mut drifts = Vec::new();
     for (path, known) in &record.files {
         let kinds = kinds(known, &disk::find(&place.file(path))?);

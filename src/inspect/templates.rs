@@ -9,11 +9,7 @@ use crate::domain::{Error, Place, Result};
 use crate::format::litellm::{Context, Severity, check};
 
 /// `at` tells where a file of the bundle lies; `None` for what came with gwinstall.
-pub(super) fn demand_sound(
-    place: &Place,
-    bundle: &Bundle,
-    at: &dyn Fn(&str) -> Option<PathBuf>,
-) -> Result<()> {
+pub fn demand_sound(place: &Place, bundle: &Bundle, at: &dyn Fn(&str) -> Option<PathBuf>) -> Result<()> {
     let bases = bundle.catalog.presets.iter().filter_map(|preset| preset.base.as_deref());
     let fragments = bundle.catalog.models.iter().map(|model| model.config_file.as_str());
     for file in bases.chain(fragments).collect::<BTreeSet<_>>() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::deploy::checks::{self, Checks, Running};
+use crate::deploy::checks::Checks;
 use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::goals::{Goal, Notes};
@@ -10,19 +10,18 @@ use crate::domain::name::{count, list};
 use crate::domain::plan::Action;
 use crate::domain::{Kind, Place};
 use crate::doors::term;
-use crate::gateway;
+use crate::gateway::{self, process};
 use crate::render::Choice;
 
 use super::answer::Answer;
 use super::report;
 
 /// What the texts are made of.
-pub(super) struct Report<'a> {
+pub struct Report<'a> {
     place: &'a Place,
     preset: String,
     models: Vec<String>,
     gateway_url: String,
-    port: u16,
     runs_litellm: bool,
     /// Retired models that are deployed.
     retired: Vec<String>,
@@ -33,13 +32,12 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// `first`: nothing was deployed before; `start`: the user wants the gateway to run at the end.
-    pub(super) fn of(place: &'a Place, choice: &Choice<'_>, goal: &Goal, first: bool, start: bool) -> Self {
+    pub fn of(place: &'a Place, choice: &Choice<'_>, goal: &Goal, first: bool, start: bool) -> Self {
         Self {
             place,
             preset: choice.preset.name.clone(),
             models: choice.model_names(),
             gateway_url: goal.record.as_ref().map(|record| record.gateway_url.clone()).unwrap_or_default(),
-            port: choice.port,
             runs_litellm: choice.runs_litellm(),
             retired: choice.retired().into_iter().map(|model| model.id.clone()).collect(),
             notes: goal.notes.clone(),
@@ -49,12 +47,12 @@ impl<'a> Report<'a> {
     }
 
     /// Whether the gateway of this machine is to run at the end.
-    pub(super) fn starts(&self) -> bool {
+    pub fn starts(&self) -> bool {
         self.start && self.runs_litellm
     }
 
     /// What a program reads besides the plan and the outcome.
-    pub(super) fn facts(&self) -> Map<String, Value> {
+    pub fn facts(&self) -> Map<String, Value> {
         let facts = [
             ("preset", json!(self.preset)),
             ("models", json!(self.models)),
@@ -65,7 +63,7 @@ impl<'a> Report<'a> {
     }
 
     /// What is about to happen, before the question.
-    pub(super) fn intention(&self, draft: &Draft) -> String {
+    pub fn intention(&self, draft: &Draft) -> String {
         let steps = report::plan(draft, term::manner().verbose);
         if steps.is_empty() {
             return "Only the record of the deployment changes.".to_owned();
@@ -115,7 +113,7 @@ impl<'a> Report<'a> {
         notes
     }
 
-    pub(super) fn unchanged(&self, draft: &Draft) -> String {
+    pub fn unchanged(&self, draft: &Draft) -> String {
         let kept = draft.plan.steps.iter().filter(|step| step.action == Action::Keep);
         let kept: Vec<&str> = kept.map(|step| step.name.as_str()).collect();
         let mut text = format!("Nothing to do: preset {} is deployed as requested.", self.preset);
@@ -128,7 +126,7 @@ impl<'a> Report<'a> {
 
     /// What would stop the change of a dry run. Its exit code is 0 all the same: the plan was asked for, and JSON has
     /// `would_stop`.
-    pub(super) fn would_stop(&self, checks: &Checks) -> String {
+    pub fn would_stop(&self, checks: &Checks) -> String {
         let failed = checks.failed();
         if failed.is_empty() {
             return String::new();
@@ -138,15 +136,13 @@ impl<'a> Report<'a> {
     }
 
     /// What the change came to.
-    pub(super) fn done(&self, draft: &Draft, outcome: &Outcome) -> Answer {
+    pub fn done(&self, draft: &Draft, outcome: &Outcome) -> Answer {
         if outcome.changed == 0 {
             return Answer::new("nothing to do").text(self.unchanged(draft));
         }
         let place = self.place;
         let mut lines = Vec::new();
-        let running = self.runs_litellm
-            && !place.staged
-            && matches!(checks::running(place, self.port), Running::Ours(_));
+        let running = self.runs_litellm && !place.staged && process::pid(place).is_some();
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm && !running {

@@ -1,70 +1,42 @@
 //! What leads Claude Code past the gateway although everything is deployed right: leftovers in the shell, in settings
-//! files, or a proxy in between. Looks only; `env check` and `doctor` share it.
+//! files, or a proxy in between. Looks only.
 
 use serde_json::json;
 
 use crate::deploy::checks::Checks;
-use crate::deploy::context::Context;
-use crate::deploy::context::EnvFile;
+use crate::domain::Hint;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::name::list;
 use crate::domain::record::Record;
 use crate::domain::request::GatewayType;
-use crate::domain::{Place, Result};
-use crate::doors::{disk, system};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::doors::system;
+use crate::format::dotenv::DotEnv;
 use crate::format::settings::{KeyPath, Settings};
 
-use super::pointed::Pointed;
-use super::status;
+use super::facts::Facts;
+use super::{overrides, pointed, variables};
 
 /// They make Claude Code talk to a provider directly, whatever its base URL says.
 const OTHER_WAYS: [&str; 3] =
     ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
 
-/// Every conflict as a check. `record` is `None` where nothing is deployed: then only the shell can be looked at.
-pub(super) fn examine(checks: &mut Checks, place: &Place, record: Option<&Record>) -> Result<()> {
-    let settings = our_settings(place);
-    if !place.staged {
-        checks.run(CheckName::NoOtherProviderSwitch, || other_ways(settings.as_ref()));
-        checks.run(CheckName::NoApiKeyInShell, || api_key(settings.as_ref()));
-        let env = DotEnv::parse(&EnvFile::read(place)?.text);
-        checks.run(CheckName::NoProxyCoversGateway, || no_proxy(settings.as_ref(), &env, record));
-    }
-    if record.is_none() && is_orphaned(place) {
-        checks.run(CheckName::SettingsPointHere, || {
-            Finding::fail(format!(
-                "{} points Claude Code at a gateway that is gone",
-                place.show(&place.settings())
-            ))
-            .hint("gwinstall uninstall --yes")
+/// Every conflict as a check. Where nothing is deployed only the shell can be looked at.
+pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
+    let (settings, record) = (facts.settings(), facts.record());
+    if !facts.place().staged {
+        checks.run(CheckName::NoOtherProviderSwitch, || other_ways(settings));
+        checks.run(CheckName::NoApiKeyInShell, || api_key(settings, record.is_some()));
+        checks.run(CheckName::NoProxyCoversGateway, || match facts.env() {
+            Ok(env) => no_proxy(settings, env, record),
+            Err(_) => variables::unread(),
         });
+    }
+    if let Some(finding) = pointed::finding(facts) {
+        checks.run(CheckName::SettingsPointHere, || finding);
     }
     if let Some(record) = record {
-        if !place.staged {
-            checks.run(CheckName::SettingsPointHere, || Pointed::of(place, record).finding(place));
-        }
-        checks.run(CheckName::SettingsEffective, || {
-            let overrides = status::overrides(place, record);
-            match overrides.first() {
-                None => Finding::pass("no other settings file wins over ours"),
-                Some(first) => Finding::warn(first.clone()).details(json!({ "overrides": overrides })).hint(
-                    if first.contains("managed-settings") {
-                        "that file is the administrator's: ask for the key to be taken out of it"
-                    } else {
-                        "take the key out of that file, or work in another directory"
-                    },
-                ),
-            }
-        });
+        checks.run(CheckName::SettingsEffective, || overrides::finding(facts.place(), record));
     }
-    Ok(())
-}
-
-fn our_settings(place: &Place) -> Option<Settings> {
-    let path = disk::real_file(&place.settings()).ok()?;
-    let bytes = disk::read_maybe(&path, disk::TEXT_CAP).ok()??;
-    Settings::parse(&bytes).ok()
 }
 
 /// A value of the `env` block of the user's settings.
@@ -86,18 +58,22 @@ fn other_ways(settings: Option<&Settings>) -> Finding {
                     "settings.json sets {name}: Claude Code goes past the gateway"
                 ))
                 .details(json!({ "variable": name, "where": "settings.json" }))
-                .hint("gwinstall install --force takes it out and remembers it for uninstall");
+                .hint(Hint::run(&["install", "--force"]).to("take it out until you uninstall"));
             }
         } else if system::variable(name).is_some_and(|value| is_on(&value)) {
             return Finding::warn(format!("{name} is set in this shell: Claude Code goes past the gateway"))
                 .details(json!({ "variable": name, "where": "environment" }))
-                .hint(format!("unset {name}, and take it out of your shell's start files: grep -n {name} ~/.profile ~/.*rc"));
+                .hint(
+                    Hint::shell(format!("unset {name}"))
+                        .or(Hint::shell(format!("grep -n {name} ~/.profile ~/.*rc"))
+                            .to("find it in your shell's start files")),
+                );
         }
     }
     Finding::pass("nothing points Claude Code directly at a provider")
 }
 
-fn api_key(settings: Option<&Settings>) -> Finding {
+fn api_key(settings: Option<&Settings>, deployed: bool) -> Finding {
     const NAME: &str = "ANTHROPIC_API_KEY";
     let blanked = in_settings(settings, NAME).is_some_and(|value| value.is_empty());
     match system::variable(NAME) {
@@ -106,9 +82,13 @@ fn api_key(settings: Option<&Settings>) -> Finding {
             Finding::pass("ANTHROPIC_API_KEY is in this shell, and settings.json keeps it from the gateway")
         }
         Some(_) => Finding::warn(
-            "ANTHROPIC_API_KEY is in this shell: Claude Code sends it to the gateway beside its own key",
+            "ANTHROPIC_API_KEY is in this shell: Claude Code sends it to the gateway together with its own key",
         )
-        .hint("gwinstall install (or gwinstall on) keeps it away; or: unset ANTHROPIC_API_KEY"),
+        .hint(
+            Hint::run(&[if deployed { "on" } else { "install" }])
+                .to("keep it away from the gateway")
+                .or(Hint::shell("unset ANTHROPIC_API_KEY").to("remove it from this shell")),
+        ),
     }
 }
 
@@ -130,7 +110,7 @@ fn no_proxy(settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) 
     let proxies: Vec<&str> =
         ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].into_iter().filter(|name| value(name).is_some()).collect();
     if proxies.is_empty() {
-        let through = env.get("HTTPS_PROXY").is_some_and(|value| !is_placeholder(value));
+        let through = variables::is_set(env, "HTTPS_PROXY");
         return Finding::pass(if through {
             "only the gateway goes through a proxy"
         } else {
@@ -145,7 +125,7 @@ fn no_proxy(settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) 
         are(&proxies)
     ))
     .details(json!({ "proxies": proxies }))
-    .hint("export NO_PROXY=localhost,127.0.0.1")
+    .hint(Hint::shell("export NO_PROXY=localhost,127.0.0.1"))
 }
 
 fn are(names: &[&str]) -> String {
@@ -178,8 +158,4 @@ mod tests {
         assert!(is_on("1") && is_on("true"));
         assert!(!is_on("0") && !is_on("False") && !is_on(""));
     }
-}
-
-fn is_orphaned(place: &Place) -> bool {
-    Context::load(place).is_ok_and(|context| context.is_orphaned())
 }

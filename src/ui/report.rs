@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::deploy::draft::Draft;
-use crate::deploy::recover::Interrupted;
 use crate::deploy::times::Took;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
@@ -13,14 +12,14 @@ use crate::doors::term::{self, Style, paint};
 
 /// What a person must know about sessions of Claude Code that are open while settings.json changes. Versions of Claude
 /// Code differ: some take the new values over within seconds, some only when they start.
-pub(super) const OPEN_SESSIONS: &str =
+pub const OPEN_SESSIONS: &str =
     "Open sessions of Claude Code may use the new settings at once or keep the old ones: restart them.";
 
 /// The same fact where the gateway is left: Claude Code 2.1.329 forgets the helper at once, but not the address.
-pub(super) const LEAVE_OPEN_SESSIONS: &str = "Restart the open sessions of Claude Code before you use them again: until then they may send your own login to the gateway.";
+pub const LEAVE_OPEN_SESSIONS: &str = "Restart the open sessions of Claude Code before you use them again: until then they may send your own login to the gateway.";
 
 /// One step for `--json`.
-pub(super) fn step_json(step: &Step) -> Value {
+pub fn step_json(step: &Step) -> Value {
     json!({
         "path": step.name,
         "action": step.action,
@@ -44,7 +43,7 @@ fn sign(action: Action) -> (&'static str, Style) {
 }
 
 /// The plan in words: every change with `--verbose`, else by directory; kept files always one by one.
-pub(super) fn plan(draft: &Draft, verbose: bool) -> String {
+pub fn plan(draft: &Draft, verbose: bool) -> String {
     let visible: Vec<&Step> = draft.plan.steps.iter().filter(|step| step.class != Class::Record).collect();
     let mut lines = Vec::new();
     let changes: Vec<&&Step> = visible.iter().filter(|step| step.changes()).collect();
@@ -72,7 +71,7 @@ fn line(step: &Step) -> String {
 }
 
 /// Why the step is taken; with `--verbose` by which rule.
-pub(super) fn reason(step: &Step) -> String {
+pub fn reason(step: &Step) -> String {
     let rule = if term::manner().verbose { format!(" (rule {})", step.rule) } else { String::new() };
     format!("{}{rule}", step.reason)
 }
@@ -99,7 +98,7 @@ fn grouped(changes: &[&&Step]) -> Vec<String> {
 }
 
 /// `PASS message`; with `--verbose` also the check's name, which programs read, and its time.
-pub(super) fn check_line(check: &Check) -> String {
+pub fn check_line(check: &Check) -> String {
     let style = match check.status {
         Status::Pass => Style::Green,
         Status::Fail => Style::Red,
@@ -119,7 +118,7 @@ pub(super) fn check_line(check: &Check) -> String {
 }
 
 /// Several checks. Without their names some say the same, and it is said once.
-pub(super) fn check_lines(checks: &[Check]) -> Vec<String> {
+pub fn check_lines(checks: &[Check]) -> Vec<String> {
     let is_new = |(at, check): &(usize, &Check)| {
         term::manner().verbose || checks[..*at].iter().all(|earlier| earlier.message != check.message)
     };
@@ -127,22 +126,8 @@ pub(super) fn check_lines(checks: &[Check]) -> Vec<String> {
 }
 
 /// How long each phase took, in one line; nothing where no phase began.
-pub(super) fn times(times: &[Took]) -> Option<String> {
+pub fn times(times: &[Took]) -> Option<String> {
     let phases: Vec<String> =
         times.iter().map(|took| format!("{} {} ms", took.phase, took.duration_ms)).collect();
     (!phases.is_empty()).then(|| format!("time: {}", phases.join(", ")))
-}
-
-/// What an earlier run left, in one sentence.
-pub(super) fn interruption(found: &Interrupted) -> String {
-    match found {
-        Interrupted::Running(holder) => {
-            format!("gwinstall {} (pid {}) is at work right now", holder.command, holder.pid)
-        }
-        Interrupted::InFlight(journal) => {
-            format!("{} of {} was interrupted before it was complete", journal.operation, journal.started)
-        }
-        Interrupted::Rubbish => "an interrupted run left temporary files".to_owned(),
-        Interrupted::Unreadable => "an interrupted run left a journal that cannot be read".to_owned(),
-    }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::Place;
 use crate::domain::check::Finding;
+use crate::domain::{Hint, Place};
 use crate::doors::{disk, system};
 
 /// Published with malicious code, and withdrawn.
@@ -50,10 +50,10 @@ print(json.dumps({
 }))
 "#;
 
-/// What start-gateway.sh would use, and what is said about it.
+/// What start-gateway.sh would use, and what its interpreter answers.
 pub(super) struct Tools {
     litellm: Option<PathBuf>,
-    /// A path in `GATEWAY_LITELLM_BIN` that is no program.
+    /// `GATEWAY_LITELLM_BIN` names something that is not a program.
     named_wrongly: bool,
     python: Option<PathBuf>,
     said: std::result::Result<Said, String>,
@@ -63,9 +63,9 @@ pub(super) struct Tools {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Said {
     python: (u64, u64, u64),
-    /// `None`: it is too old to tell.
+    /// `None`: it is too old to list them.
     packages: Option<Vec<(String, String)>>,
-    /// The virtual environment that it is of.
+    /// The virtual environment that it belongs to.
     venv: Option<PathBuf>,
     /// The `.pth` file that a malicious version left behind.
     mark: Option<PathBuf>,
@@ -79,7 +79,7 @@ impl Said {
         Some(version)
     }
 
-    /// Whether an ordinary start of this interpreter may run what somebody planted.
+    /// Whether an ordinary start of this interpreter may run planted code.
     fn is_poisoned(&self) -> bool {
         self.mark.is_some() || self.version_of("litellm").is_some_and(|version| POISONED.contains(&version))
     }
@@ -104,7 +104,7 @@ impl Tools {
             Some(python) => system::listen_to(python, &["-S", "-c", ASK], &[], PATIENCE).and_then(|text| {
                 parse(&text).ok_or_else(|| format!("{} gave no usable answer", python.display()))
             }),
-            None if litellm.is_some() => Err("the Python that runs litellm cannot be told".to_owned()),
+            None if litellm.is_some() => Err("gwinstall cannot tell which Python runs litellm".to_owned()),
             None => Err("python3 was not found".to_owned()),
         };
         Self { litellm, named_wrongly, python, said }
@@ -199,9 +199,9 @@ impl Judge<'_> {
         format!("{python} -m venv {dir} && {dir}/bin/pip install 'litellm[proxy,google]' prisma")
     }
 
-    /// How a malicious version is got rid of. Its own interpreter is not asked to: pip too would begin with running what
-    /// was planted.
-    fn anew(&self, said: &Said) -> String {
+    /// Removes a malicious version and installs a safe one. Not with its own interpreter: pip, too, would begin by running
+    /// the planted code.
+    fn reinstall(&self, said: &Said) -> String {
         let paste = |path: &Path| self.place.paste(path);
         let mut steps = Vec::new();
         if let Some(venv) = &said.venv {
@@ -228,11 +228,12 @@ impl Judge<'_> {
             Ok(said) => said,
             // It may well run: a wrapper, a shim, a container.
             Err(why) if self.tools.litellm.is_some() && self.tools.python.is_none() => {
-                return Finding::warn(why.clone()).hint(self.venv("python3"));
+                return Finding::warn(why.clone()).hint(Hint::shell(self.venv("python3")));
             }
             Err(why) => {
                 return self.bad(why.clone()).hint(
-                    "install Python 3.10 to 3.14, for example: sudo apt-get install python3 python3-venv",
+                    Hint::shell("sudo apt-get install python3 python3-venv")
+                        .to("install Python 3.10 to 3.14, for example"),
                 );
             }
         };
@@ -242,23 +243,26 @@ impl Judge<'_> {
         let details = json!({ "python": shown, "version": version });
         let (other, command) = match (major, minor) {
             python if python < OLDEST_PYTHON => ("a newer Python", "python3"),
-            python if python >= TOO_NEW_PYTHON => ("Python 3.14 beside it", "python3.14"),
+            python if python >= TOO_NEW_PYTHON => ("Python 3.14", "python3.14"),
             _ => return Finding::pass(format!("{shown} is Python {version}")).details(details),
         };
         self.bad(format!("{shown} is Python {version}, and LiteLLM needs 3.10 to 3.14"))
             .details(details)
-            .hint(format!("install {other}, then: {}", self.venv(command)))
+            .hint(
+                Hint::step(format!("install {other}"))
+                    .or(Hint::shell(self.venv(command)).to("install LiteLLM with it")),
+            )
     }
 
     pub(super) fn litellm(&self) -> Finding {
         if self.tools.named_wrongly {
             return self
                 .bad("GATEWAY_LITELLM_BIN is not a program".to_owned())
-                .hint("unset GATEWAY_LITELLM_BIN");
+                .hint(Hint::shell("unset GATEWAY_LITELLM_BIN"));
         }
         match &self.tools.litellm {
             Some(path) => Finding::pass(format!("{} will be used", self.place.show(path))),
-            None => self.bad("litellm was not found".to_owned()).hint(self.venv("python3")),
+            None => self.bad("litellm was not found".to_owned()).hint(Hint::shell(self.venv("python3"))),
         }
     }
 
@@ -267,7 +271,7 @@ impl Judge<'_> {
         let Some(_) = &self.tools.litellm else { return Err("litellm was not found".to_owned()) };
         match &self.tools.said {
             Ok(Said { packages: Some(packages), .. }) => Ok(packages),
-            Ok(_) => Err("this Python is too old to tell its packages".to_owned()),
+            Ok(_) => Err("this Python is too old to list its packages".to_owned()),
             Err(why) => Err(why.clone()),
         }
     }
@@ -293,10 +297,11 @@ impl Judge<'_> {
             "LiteLLM {version} is older than 1.84.0: a forged Host header passes its authentication (CVE-2026-49468)"
         ))
         .details(details)
-        .hint(format!(
-            "{}; then: gwinstall restart",
-            self.pip("--upgrade 'litellm[proxy,google]>=1.84.0' prisma")
-        ))
+        .hint(
+            Hint::shell(self.pip("--upgrade 'litellm[proxy,google]>=1.84.0' prisma"))
+                .to("install a safe version")
+                .or(Hint::run(&["restart"]).to("run it")),
+        )
     }
 
     fn malicious(&self, said: &Said) -> Finding {
@@ -304,23 +309,28 @@ impl Judge<'_> {
         let mark = said.mark.as_ref().map(|mark| self.place.show(mark));
         let what = match (version.filter(|version| POISONED.contains(version)), &mark) {
             (None, Some(mark)) => {
-                format!("{mark} is of a malicious version of LiteLLM, and every start of its Python runs it")
+                format!(
+                    "{mark} comes from a malicious version of LiteLLM, and every start of its Python runs it"
+                )
             }
             (version, _) => {
                 format!("LiteLLM {} was published with malicious code", version.unwrap_or_default())
             }
         };
-        Finding::fail(format!("{what}; treat every credential on this machine as known to others"))
-            .details(json!({ "version": version, "mark": mark }))
-            .hint(format!("do not start it; {}; then change your keys", self.anew(said)))
+        Finding::fail(format!(
+            "{what}; do not start it, and treat every credential on this machine as known to others"
+        ))
+        .details(json!({ "version": version, "mark": mark }))
+        .hint(
+            Hint::shell(self.reinstall(said))
+                .to("remove it and install a safe version")
+                .or(Hint::step("change your keys after that")),
+        )
     }
 
-    pub(super) fn package(&self, package: &str, needed: bool, without: &str) -> Finding {
-        if !needed {
-            return Finding::skip("no deployed model needs it");
-        }
+    pub(super) fn package(&self, package: &str, without: &str) -> Finding {
         if self.poisoned().is_some() {
-            return Finding::skip("nothing is to be installed beside a malicious LiteLLM");
+            return Finding::skip("a malicious LiteLLM has to be removed first");
         }
         let packages = match self.packages() {
             Ok(packages) => packages,
@@ -332,7 +342,7 @@ impl Judge<'_> {
             }
             None => self
                 .bad(format!("{package} is not installed beside litellm: {without}"))
-                .hint(self.pip("'litellm[proxy,google]' prisma")),
+                .hint(Hint::shell(self.pip("'litellm[proxy,google]' prisma"))),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The two ends of the gateway: Claude Code, which calls it, and Google's login, with which it calls Vertex AI. Both
-//! work without us, so nothing here is more than a warning; nobody on the network is asked.
+//! work without gwinstall, so nothing here is more than a warning. Never: asks the network.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::check::Finding;
 use crate::domain::record::Record;
-use crate::domain::{Place, Result};
+use crate::domain::{Hint, Place, Result};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 
@@ -20,26 +20,27 @@ const DISCOVERS: Version = (2, 1, 129);
 const DISCOVERS_WITH_HELPER: Version = (2, 1, 224);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Its version is all that it is asked for: no update, no telemetry.
+/// gwinstall asks Claude Code for its version alone: no update, no telemetry.
 const QUIET: [(&str, &str); 2] =
     [("DISABLE_AUTOUPDATER", "1"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")];
 
 /// Whether Claude Code is here, and new enough to list the models of a gateway.
 pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
     let Some(claude) = find_claude(place) else {
-        return Finding::warn("Claude Code was not found").hint("npm install -g @anthropic-ai/claude-code");
+        return Finding::warn("Claude Code was not found")
+            .hint(Hint::shell("npm install -g @anthropic-ai/claude-code"));
     };
     let shown = place.show(&claude);
     let said = match system::listen_to(&claude, &["--version"], &QUIET, PATIENCE) {
         Ok(said) => said,
         Err(why) => {
             return Finding::warn(format!("the version of Claude Code is not known: {why}"))
-                .hint(format!("{} --version", place.paste(&claude)));
+                .hint(Hint::shell(format!("{} --version", place.paste(&claude))));
         }
     };
     let Some(version) = version(&said) else {
-        return Finding::warn(format!("{shown} --version tells no version of Claude Code"))
-            .hint("npm install -g @anthropic-ai/claude-code");
+        return Finding::warn(format!("{shown} --version does not print a version of Claude Code"))
+            .hint(Hint::shell("npm install -g @anthropic-ai/claude-code"));
     };
     let text = format!("{}.{}.{}", version.0, version.1, version.2);
     let details = json!({ "claude": shown, "version": text });
@@ -55,7 +56,7 @@ pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
     let (major, minor, patch) = needed;
     Finding::warn(format!("Claude Code {text} is old: from {major}.{minor}.{patch} on {why}"))
         .details(details)
-        .hint(format!("{} update", place.paste(&claude)))
+        .hint(Hint::shell(format!("{} update", place.paste(&claude))))
 }
 
 /// On the PATH, or where its own installers put it.
@@ -85,14 +86,14 @@ pub(super) fn google_login(place: &Place, env: &DotEnv) -> Finding {
     if let Some(named) = value(NAMED) {
         // Said without the value: a key pasted in place of its path is still a key.
         if !named.starts_with('/') {
-            return Finding::warn(format!("{NAMED} is no absolute path"))
-                .hint(format!("gwinstall env set {NAMED}"));
+            return Finding::warn(format!("{NAMED} is not an absolute path"))
+                .hint(Hint::run(&["env", "set", NAMED]));
         }
         let path = Path::new(&named);
         return match credential(path) {
             Ok(kind) => Finding::pass(format!("{NAMED} is a Google credential ({kind})")),
             Err(why) => Finding::warn(format!("{} in {NAMED} {why}", place.show(path)))
-                .hint(format!("gwinstall env set {NAMED}")),
+                .hint(Hint::run(&["env", "set", NAMED])),
         };
     }
     let gcloud =
@@ -101,9 +102,14 @@ pub(super) fn google_login(place: &Place, env: &DotEnv) -> Finding {
     let login = "gcloud auth application-default login";
     match credential(&path) {
         Ok(kind) => Finding::pass(format!("{} is Google's login ({kind})", place.show(&path))),
-        Err(why) if disk::exists(&path) => Finding::warn(format!("{} {why}", place.show(&path))).hint(login),
-        Err(_) if is_of_google() => Finding::pass("this machine of Google's has an identity of its own"),
-        Err(_) => Finding::warn("no Google login was found: calls to Vertex AI fail without one").hint(login),
+        Err(why) if disk::exists(&path) => {
+            Finding::warn(format!("{} {why}", place.show(&path))).hint(Hint::shell(login))
+        }
+        Err(_) if is_of_google() => {
+            Finding::pass("this machine runs at Google and has an identity of its own")
+        }
+        Err(_) => Finding::warn("no Google login was found: calls to Vertex AI fail without one")
+            .hint(Hint::shell(login)),
     }
 }
 
@@ -117,8 +123,8 @@ fn credential(path: &Path) -> std::result::Result<String, &'static str> {
         Ok(None) => return Err("does not exist"),
         Err(_) => return Err("cannot be read"),
     };
-    let file: Value = serde_json::from_slice(&bytes).map_err(|_| "is no Google credential")?;
-    let kind = file.get("type").and_then(Value::as_str).ok_or("is no Google credential")?;
+    let file: Value = serde_json::from_slice(&bytes).map_err(|_| "is not a Google credential")?;
+    let kind = file.get("type").and_then(Value::as_str).ok_or("is not a Google credential")?;
     Ok(crate::domain::name::printable(kind))
 }
 

@@ -1,0 +1,57 @@
+//! Whether a configuration is one with which LiteLLM does what its author meant. `validate` and `doctor` judge alike.
+
+use std::collections::BTreeSet;
+
+use crate::deploy::checks;
+use crate::domain::check::Finding;
+use crate::domain::place::files;
+use crate::domain::{Hint, Place};
+use crate::doors::system;
+use crate::format::dotenv::DotEnv;
+use crate::format::litellm::{self, Context, references};
+use crate::format::yaml::Doc;
+
+use super::facts::Facts;
+use super::variables;
+
+/// Everything that is wrong with a configuration that LiteLLM reads with this `.env`.
+pub fn findings(place: &Place, text: &str, env: &DotEnv) -> Vec<litellm::Finding> {
+    let known = known_variables(place, &references(text), env);
+    litellm::check(text, &Context { known_env: Some(&known), unset_is_error: true })
+}
+
+/// Of the variables that a configuration refers to, those that LiteLLM finds: in `.env`, which it is started with, or in
+/// the environment.
+fn known_variables(place: &Place, wanted: &BTreeSet<String>, env: &DotEnv) -> BTreeSet<String> {
+    let set =
+        |name: &&String| variables::is_set(env, name) || (!place.staged && system::variable(name).is_some());
+    wanted.iter().filter(set).cloned().collect()
+}
+
+/// The deployed configuration.
+pub fn valid(facts: &Facts<'_>) -> Finding {
+    let Some(record) = facts.record().filter(|record| record.runs_litellm()) else {
+        return Finding::skip("this preset runs no LiteLLM here");
+    };
+    let text = match facts.configuration() {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            return Finding::fail(format!("{} is missing", files::CONFIG)).hint(Hint::run(&["install"]));
+        }
+        Err(error) => return Finding::fail(error.to_string()),
+    };
+    let env = match facts.env() {
+        Ok(env) => env,
+        Err(_) => return variables::unread(),
+    };
+    let findings = findings(facts.place(), text, env);
+    checks::yaml_finding(files::CONFIG, &findings, record.models.len())
+}
+
+/// Whether a model of the configuration is reached through Google; `None` where it cannot be read.
+pub fn needs_google(facts: &Facts<'_>) -> Option<bool> {
+    let doc = Doc::parse(facts.configuration().ok()??).ok()?;
+    let models = doc.root()?.get("model_list")?.seq()?;
+    let mut routes = models.filter_map(|model| model.get("litellm_params")?.get("model")?.str());
+    Some(routes.any(|route| route.starts_with("vertex_ai/")))
+}

@@ -1,0 +1,64 @@
+//! The checks by subject. A command chooses subjects, never single checks, so that two commands that look at the same
+//! subject print the same verdicts.
+
+use crate::bundle::Bundle;
+use crate::deploy::checks::{self, Checks};
+use crate::domain::check::{CheckName, Finding};
+use crate::domain::place::files;
+use crate::domain::{Place, Result};
+
+use super::facts::Facts;
+use super::variables::Lack;
+use super::{configuration, conflicts, state, variables};
+
+/// Whether a run was interrupted, and what is deployed.
+pub fn state(checks: &mut Checks, facts: &Facts<'_>) {
+    checks.run(CheckName::NoInterruptedRun, || state::interrupted(facts));
+    checks.run(CheckName::Deployed, || state::deployed(facts));
+    checks.run(CheckName::SettingsLedgerReadable, || state::ledger(facts));
+}
+
+/// Whether gwinstall can write where it must.
+pub fn room(checks: &mut Checks, place: &Place) {
+    checks.run(CheckName::TargetDirectoryWritable, || checks::target_writable(place));
+    checks.run(CheckName::DiskSpaceSufficient, || checks::disk_space(place));
+}
+
+/// The variables of the gateway. `missing` are those without a value, else the reason why that is not known.
+pub fn environment(checks: &mut Checks, facts: &Facts<'_>, missing: std::result::Result<&[String], String>) {
+    let deployed = facts.record().is_some();
+    checks.run(CheckName::RequiredEnvVarsPresent, || match missing {
+        Ok(missing) => variables::required(facts.place(), deployed, missing, Lack::Fails),
+        Err(why) => Finding::skip(why),
+    });
+    if deployed {
+        checks.run(CheckName::EnvFilePermissions, || checks::private(facts.place(), files::ENV));
+        checks.run(CheckName::EnvFileReadable, || variables::readable(facts));
+    }
+}
+
+/// The variables of the gateway, by the bundle that knows what is deployed.
+pub fn environment_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bundle>) {
+    let missing = match (facts.env(), bundle) {
+        (Err(_), _) => Err(".env cannot be read".to_owned()),
+        (_, Err(error)) => Err(error.to_string()),
+        (_, Ok(bundle)) => variables::missing_of(facts, bundle).map_err(|error| error.to_string()),
+    };
+    environment(checks, facts, missing.as_deref().map_err(Clone::clone));
+}
+
+/// What leads Claude Code past the gateway.
+pub fn claude_code(checks: &mut Checks, facts: &Facts<'_>) {
+    conflicts::examine(checks, facts);
+}
+
+/// The deployed files.
+pub fn files(checks: &mut Checks, facts: &Facts<'_>) {
+    let Some(record) = facts.record() else { return };
+    let place = facts.place();
+    checks.run(CheckName::FilesCopiedCount, || checks::files_copied(place, record));
+    checks.run(CheckName::YamlConfigValid, || configuration::valid(facts));
+    checks.run(CheckName::ScriptsExecutable, || checks::executable(place, record));
+    checks.run(CheckName::StartupScriptGenerated, || checks::startup_script(place, record));
+    checks.run(CheckName::DirectoryPrivate, || state::directory_private(facts));
+}

@@ -1,0 +1,17 @@
+//! Everything that only looks: what is deployed, what Claude Code is pointed at, what is missing, what has changed.
+//!
+//! Promise: each fact is read once and judged in one place, so that `doctor`, `status`, `env check`, `validate` and the checks
+//! before an installation never disagree about a file or a variable. Never: writes, or runs LiteLLM.
+
+pub mod configuration;
+pub mod conflicts;
+pub mod drift;
+pub mod examine;
+pub mod facts;
+pub mod overrides;
+pub mod pointed;
+pub mod port;
+pub mod prerequisites;
+pub mod state;
+pub mod templates;
+pub mod variables;

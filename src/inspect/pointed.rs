@@ -1,0 +1,123 @@
+//! Where Claude Code is pointed: by its settings as they are now, not as gwinstall left them.
+
+use crate::domain::check::Finding;
+use crate::domain::name::printable;
+use crate::domain::record::{Record, SettingsValue};
+use crate::domain::secret::mask_userinfo;
+use crate::domain::{Hint, Place};
+use crate::doors::term;
+use crate::format::settings::KeyPath;
+use crate::render::BASE_URL;
+
+use super::facts::Facts;
+
+const HELPER: &str = "apiKeyHelper";
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pointed {
+    /// At the gateway.
+    Here,
+    /// At the gateway, with a key that another program prints.
+    OtherKey,
+    /// Away from the gateway, as `off` left it.
+    Off,
+    /// No address is set, although one was.
+    Nowhere,
+    /// At another address, which is safe to show.
+    Elsewhere(String),
+    /// The settings cannot be read; Claude Code cannot read them either.
+    Unreadable(String),
+}
+
+impl Pointed {
+    pub fn of(facts: &Facts<'_>, record: &Record) -> Self {
+        let settings = match facts.context.settings() {
+            Ok(settings) => settings,
+            Err(error) => return Self::Unreadable(error.causes().join(", ")),
+        };
+        if let Some(problem) = settings.problem() {
+            return Self::Unreadable(problem.to_string());
+        }
+        let address = settings.get(&KeyPath::env(BASE_URL));
+        match address.as_ref().and_then(|value| value.as_str()) {
+            Some(address) if address == record.gateway_url => {
+                let helper = settings.get(&KeyPath::top(HELPER));
+                let other = matches!(
+                    (record.settings.keys.get(HELPER), &helper),
+                    (Some(SettingsValue::Value(ours)), found) if found.as_ref() != Some(ours)
+                );
+                if other && !record.request.off { Self::OtherKey } else { Self::Here }
+            }
+            _ if record.request.off => Self::Off,
+            None => Self::Nowhere,
+            Some(address) => Self::Elsewhere(printable(&mask_userinfo(address))),
+        }
+    }
+
+    /// Whether Claude Code sends its requests to the gateway.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Here | Self::OtherKey)
+    }
+
+    /// Whether it is what the record says.
+    pub fn as_recorded(&self, record: &Record) -> bool {
+        if record.request.off { *self == Self::Off } else { self.is_here() }
+    }
+
+    pub fn words(&self) -> String {
+        let on = || term::command(&["on"]);
+        let forced = || term::command(&["install", "--force"]);
+        match self {
+            Self::Here => "uses it".to_owned(),
+            Self::OtherKey => {
+                format!("uses it, with a key of another program ({HELPER}): {}", forced())
+            }
+            Self::Off => format!("does not use it: {}", on()),
+            Self::Nowhere => format!("does not use it, its settings name no address: {}", on()),
+            Self::Elsewhere(address) => {
+                format!("uses {address}, which gwinstall did not set: {}", forced())
+            }
+            Self::Unreadable(why) => format!("cannot read its settings: {why}"),
+        }
+    }
+
+    pub fn finding(&self, place: &Place) -> Finding {
+        let settings = place.show(&place.settings());
+        match self {
+            Self::Here => Finding::pass(format!("{settings} points Claude Code at the gateway")),
+            Self::OtherKey => Finding::warn(format!(
+                "{settings} takes the key from another program ({HELPER}); the gateway accepts only its own key"
+            ))
+            .hint(Hint::run(&["install", "--force"]).to("use the key of the gateway")),
+            Self::Off => Finding::pass(format!(
+                "Claude Code is not pointed at the gateway: you ran {}",
+                term::command(&["off"])
+            )),
+            Self::Nowhere => Finding::fail(format!(
+                "{settings} has no address of a gateway, so Claude Code does not use it"
+            ))
+            .hint(Hint::run(&["on"])),
+            Self::Elsewhere(address) => Finding::fail(format!(
+                "{settings} points Claude Code at {address}, which gwinstall did not set"
+            ))
+            .hint(Hint::run(&["install", "--force"])),
+            Self::Unreadable(why) => Finding::fail(format!("{settings} cannot be read: {why}"))
+                .hint(Hint::shell(format!("less {}", place.paste(&place.settings()))).to("look at it")),
+        }
+    }
+}
+
+/// Where Claude Code is pointed; `None` where nothing is deployed and nothing points at what was.
+pub fn finding(facts: &Facts<'_>) -> Option<Finding> {
+    let place = facts.place();
+    if let Some(record) = facts.record() {
+        return (!place.staged).then(|| Pointed::of(facts, record).finding(place));
+    }
+    facts.context.is_orphaned().then(|| {
+        Finding::fail(format!(
+            "{} points Claude Code at a gateway that is gone",
+            place.show(&place.settings())
+        ))
+        .hint(Hint::run(&["uninstall", "--yes"]))
+    })
+}

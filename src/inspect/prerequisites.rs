@@ -1,0 +1,69 @@
+//! What people miss before the gateway runs: packages of Python, a version of LiteLLM that must not be used, a free
+//! port, a real key. Each is named with the command that fixes it.
+
+mod ends;
+mod litellm;
+
+use crate::deploy::checks::Checks;
+use crate::domain::Place;
+use crate::domain::check::{CheckName, Finding};
+use crate::domain::request::DEFAULT_PORT;
+use crate::gateway::process;
+
+use super::facts::Facts;
+use super::port::{self, Purpose};
+use super::{configuration, variables};
+
+use litellm::{Judge, Tools};
+
+/// Runs every check. Without a deployment those of the default preset, and nothing that is missing is a failure yet.
+pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
+    let (place, record) = (facts.place(), facts.record());
+    // A staged home is for another machine.
+    if place.staged {
+        return;
+    }
+    checks.run(CheckName::ClaudeCodeRecentEnough, || ends::claude_code(place, record));
+    if record.is_some_and(|record| !record.runs_litellm()) {
+        return;
+    }
+    let google = if record.is_some() { configuration::needs_google(facts) } else { Some(true) };
+    let unused = || match google {
+        Some(_) => Finding::skip("no deployed model needs it"),
+        None => Finding::skip("the configuration cannot be read"),
+    };
+    let tools = Tools::look(place);
+    let judge = Judge { place, tools: &tools, deployed: record.is_some() };
+    checks.run(CheckName::PythonRecentEnough, || judge.python());
+    checks.run(CheckName::LitellmInstalled, || judge.litellm());
+    checks.run(CheckName::LitellmVersionSafe, || judge.version());
+    checks.run(CheckName::GoogleAuthInstalled, || match google {
+        Some(true) => judge.package("google-auth", "every call to Vertex AI fails without it"),
+        _ => unused(),
+    });
+    checks.run(CheckName::PrismaInstalled, || {
+        judge.package("prisma", "LiteLLM answers a missing key with 500 instead of 401 without it")
+    });
+    checks.run(CheckName::GunicornInstalled, || {
+        judge.package("gunicorn", "the start script runs LiteLLM with it")
+    });
+    checks.run(CheckName::NoLitellmRunning, || {
+        let port = record.and_then(|record| record.port()).unwrap_or(DEFAULT_PORT);
+        let running = facts.running().unwrap_or_else(|| process::look(place, port));
+        port::finding(running, port, Purpose::Report { deployed: record.is_some() })
+    });
+    checks.run(CheckName::GoogleLoginFound, || match (google, facts.env()) {
+        (Some(true), Ok(env)) => ends::google_login(place, env),
+        (Some(true), Err(_)) => variables::unread(),
+        _ => unused(),
+    });
+    checks.run(CheckName::MasterKeySet, || variables::master_key(facts));
+}
+
+/// What `install --start` would fail on after all files are deployed, asked before.
+pub fn before_a_start(checks: &mut Checks, place: &Place) {
+    let tools = Tools::look(place);
+    let judge = Judge { place, tools: &tools, deployed: true };
+    checks.run(CheckName::LitellmInstalled, || judge.litellm());
+    checks.run(CheckName::LitellmVersionSafe, || judge.version());
+}

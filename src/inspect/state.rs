@@ -1,0 +1,83 @@
+//! What is deployed, and whether a run was interrupted.
+
+use crate::deploy::lost;
+use crate::deploy::recover::Interrupted;
+use crate::domain::Hint;
+use crate::domain::check::Finding;
+use crate::doors::disk;
+use crate::release::session;
+
+use super::facts::Facts;
+
+/// What an earlier run left, in one sentence.
+pub fn interruption(found: &Interrupted) -> String {
+    match found {
+        Interrupted::Running(holder) => {
+            format!("gwinstall {} (pid {}) is at work right now", holder.command, holder.pid)
+        }
+        Interrupted::InFlight(journal) => {
+            format!("{} of {} was interrupted before it was complete", journal.operation, journal.started)
+        }
+        Interrupted::Rubbish => "an interrupted run left temporary files".to_owned(),
+        Interrupted::Unreadable => "an interrupted run left a journal that cannot be read".to_owned(),
+    }
+}
+
+/// The command that undoes what an interrupted run changed.
+pub fn repair() -> Hint {
+    Hint::run(&["doctor", "--repair", "--yes"])
+}
+
+pub fn interrupted(facts: &Facts<'_>) -> Finding {
+    let place = facts.place();
+    match &facts.interrupted {
+        None if session::unfinished(place).unwrap_or(true) => {
+            Finding::fail("a self-update was interrupted").hint(repair())
+        }
+        None => Finding::pass("no run was interrupted"),
+        Some(found @ Interrupted::Running(_)) => Finding::warn(interruption(found)),
+        Some(found @ Interrupted::Unreadable) => {
+            Finding::fail(format!("{}: {}", interruption(found), place.show(&place.journal())))
+        }
+        Some(found) => Finding::fail(interruption(found)).hint(repair()),
+    }
+}
+
+pub fn deployed(facts: &Facts<'_>) -> Finding {
+    let place = facts.place();
+    match facts.record() {
+        Some(record) => {
+            Finding::pass(format!("preset {} was deployed at {}", record.preset, record.timestamp))
+        }
+        None if facts.context.is_lost() => {
+            let refusal = lost::refusal(place);
+            let why = refusal.causes().first().map_or_else(String::new, |cause| format!(": {cause}"));
+            let finding = Finding::fail(format!("{}{why}", refusal.message()));
+            match refusal.advice() {
+                Some(advice) => finding.hint(advice.clone()),
+                None => finding,
+            }
+        }
+        None => Finding::warn("nothing is deployed").hint(Hint::run(&["install"])),
+    }
+}
+
+/// The values that gwinstall replaced in settings.json.
+pub fn ledger(facts: &Facts<'_>) -> Finding {
+    match facts.context.ledger() {
+        Ok(_) => Finding::pass("gwinstall knows the values that it replaced in settings.json"),
+        Err(_) => Finding::fail("the values that gwinstall replaced in settings.json cannot be read")
+            .hint(Hint::run(&["rollback"])),
+    }
+}
+
+pub fn directory_private(facts: &Facts<'_>) -> Finding {
+    let place = facts.place();
+    let shown = place.show(&place.target);
+    match disk::mode(&place.target) {
+        Some(mode) if mode & 0o077 == 0 => Finding::pass(format!("{shown} has mode {mode:04o}")),
+        Some(mode) => Finding::warn(format!("{shown} has mode {mode:04o}: other users can look into it"))
+            .hint(Hint::shell(format!("chmod 700 {}", place.paste(&place.target)))),
+        None => Finding::skip(format!("{shown} does not exist")),
+    }
+}

@@ -1,0 +1,61 @@
+//! The names of the commands in `--json`. They are an interface.
+
+use crate::cli::{BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand};
+
+/// The name of the command that was given.
+pub fn name(cli: &Cli) -> &'static str {
+    match &cli.command {
+        None | Some(Command::Status) => "status",
+        Some(Command::Install(_)) => "install",
+        Some(Command::Update(_)) => "update",
+        Some(Command::Rollback(_)) => "rollback",
+        Some(Command::Uninstall(_)) => "uninstall",
+        Some(Command::Off(_)) => "off",
+        Some(Command::On(_)) => "on",
+        Some(Command::Diff(_)) => "diff",
+        Some(Command::History(_)) => "history",
+        Some(Command::Doctor(_)) => "doctor",
+        Some(Command::SelfUpdate(_)) => "self-update",
+        Some(Command::Bundle(_)) => "bundle",
+        Some(Command::SelfCheck) => "self-check",
+        Some(Command::Validate(_)) => "validate",
+        Some(Command::Verify(_)) => "verify",
+        Some(Command::Backup(command)) => match command {
+            BackupCommand::List => "backup-list",
+            BackupCommand::Create { .. } => "backup-create",
+            BackupCommand::Verify { .. } => "backup-verify",
+            BackupCommand::Pin { .. } => "backup-pin",
+            BackupCommand::Unpin { .. } => "backup-unpin",
+            BackupCommand::Prune { .. } => "backup-prune",
+            BackupCommand::Diff { .. } => "backup-diff",
+            BackupCommand::Export { .. } => "backup-export",
+            BackupCommand::Import { .. } => "backup-import",
+            BackupCommand::Restore(_) => "rollback",
+        },
+        Some(Command::Resolve(_)) => "resolve",
+        Some(Command::Models(command)) => match command {
+            ModelsCommand::List => "models-list",
+            ModelsCommand::Add { .. } => "models-add",
+            ModelsCommand::Remove { .. } => "models-remove",
+            ModelsCommand::Check { .. } => "models-check",
+        },
+        Some(Command::Presets(PresetsCommand::List)) => "presets-list",
+        Some(Command::Presets(PresetsCommand::Show { .. })) => "presets-show",
+        Some(Command::Env(command)) => match command {
+            EnvCommand::List => "env-list",
+            EnvCommand::Check => "env-check",
+            EnvCommand::Set { .. } => "env-set",
+        },
+        Some(Command::Config(_)) => "config-path",
+        Some(Command::Start) => "start",
+        Some(Command::Stop) => "stop",
+        Some(Command::Restart) => "restart",
+        Some(Command::Reload) => "reload",
+        Some(Command::Logs(_)) => "logs",
+        Some(Command::Health) => "health",
+        Some(Command::Completions(_)) => "completions",
+        Some(Command::Man) => "man",
+        Some(Command::Version) => "version",
+        Some(Command::Help(_)) => "help",
+    }
+}

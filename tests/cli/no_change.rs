@@ -99,14 +99,14 @@ fn looking_works_on_a_read_only_mount() {
         let Some(mut command) = home.unshared(&format!("{mount} exec \"$GW\" {arguments}")) else { return };
         let run = Run::of(&mut command).exits(code);
         if arguments.starts_with("install --preset") {
-            run.says(&["target_directory_writable"]);
+            run.says(&["is not writable by"]);
         }
     }
     let Some(mut command) = home.unshared(&format!("{mount} exec \"$GW\" install --models glm-5.2 --yes"))
     else {
         return;
     };
-    home.refused(&mut command, 1).says(&["target_directory_writable"]);
+    home.refused(&mut command, 1).says(&["is not writable by"]);
 }
 
 /// A second install opens no file for writing, makes no directory and syncs nothing.

@@ -74,8 +74,8 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let context = Context::load(place)?;
     let facts = Facts::gather(&context)?;
     let bundle = sources::deployed(place, facts.record());
-    examine::room(checks, place);
     examine::state(checks, &facts);
+    examine::room(checks, place);
     prerequisites::examine(checks, &facts);
     if facts.record().is_some() {
         examine::environment_of(checks, &facts, &bundle);

@@ -37,8 +37,13 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     let choice = render::choose(&bundle.catalog, &request, record.map(|record| &record.request))?;
     let values = values::gather(place, &choice, &request)?;
     let facts = Facts::gather(&context)?;
-    let missing = variables::missing(&facts, &choice, &values)?;
-    let file = facts.env()?;
+    let unreadable = DotEnv::parse("");
+    let (missing, file) = match (facts.env(), command) {
+        (Ok(file), _) => (Ok(variables::missing(&facts, &choice, &values)?), file),
+        // The check of the file itself says why.
+        (Err(_), EnvCommand::Check) => (Err(".env cannot be read".to_owned()), &unreadable),
+        (Err(error), _) => return Err(error),
+    };
     let scene = Scene { place, record, facts: &facts, choice: &choice, values: &values, file, missing };
     Ok(match command {
         EnvCommand::Check => scene.check(),
@@ -56,8 +61,8 @@ struct Scene<'a> {
     /// Found outside of `.env`.
     values: &'a Values,
     file: &'a DotEnv,
-    /// Required variables without a value.
-    missing: Vec<String>,
+    /// Required variables without a value, or the reason why they are not known.
+    missing: std::result::Result<Vec<String>, String>,
 }
 
 /// One variable as it stands.
@@ -157,27 +162,32 @@ impl<'a> Scene<'a> {
             "preset": self.choice.preset.name,
             "deployed": self.record.is_some(),
             "variables": data,
-            "missing": self.missing,
+            "missing": self.missing(),
             "notes": self.values.notes,
         }))
     }
 
+    fn missing(&self) -> &[String] {
+        self.missing.as_deref().unwrap_or_default()
+    }
+
     fn check(&self) -> Answer {
         let mut checks = Checks::default();
-        examine::environment(&mut checks, self.facts, Ok(&self.missing));
+        examine::environment(&mut checks, self.facts, self.missing.as_deref().map_err(Clone::clone));
         examine::claude_code(&mut checks, self.facts);
         let lines = report::check_lines(&checks.0);
         let failed = checks.failed().len();
         let warned = checks.warnings().count();
+        let missing = self.missing();
         let summary = match (failed, warned) {
             (0, 0) => "the environment is complete".to_owned(),
             (0, _) => format!("the environment is complete, with {}", count(warned, "warning")),
-            _ if self.missing.is_empty() => format!("{} failed", count(failed, "check")),
-            _ => format!("{} without a value", count(self.missing.len(), "required variable")),
+            _ if missing.is_empty() => format!("{} failed", count(failed, "check")),
+            _ => format!("{} without a value", count(missing.len(), "required variable")),
         };
         let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
             "checks": checks.json(),
-            "missing": self.missing,
+            "missing": self.missing(),
             "preset": self.choice.preset.name,
         }));
         if failed == 0 { answer } else { answer.exit(Kind::Failed) }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::domain::check::{Check, CheckName, Finding, Status};
-use crate::domain::name::{count, list};
+use crate::domain::name::count;
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Hint, Kind, Place, Result};
@@ -54,9 +54,7 @@ impl Checks {
     pub fn require(&self, kind: Kind, what: &str) -> Result<()> {
         let failed = self.failed();
         let Some(first) = failed.first() else { return Ok(()) };
-        let names: Vec<&str> = failed.iter().map(|check| check.check_name.word()).collect();
-        let error = Error::new(kind, format!("{what}: {} failed", list(&names)));
-        let error = failed.iter().fold(error, |error, check| error.because(&check.message));
+        let error = failed.iter().fold(Error::new(kind, what), |error, check| error.because(&check.message));
         Err(match &first.hint {
             Some(hint) => error.hint(hint.clone()),
             None => error,

@@ -75,7 +75,7 @@ pub fn required(place: &Place, deployed: bool, missing: &[String], lack: Lack) -
             place.show(&place.env_source()),
             term::command(&["install"])
         )),
-        Lack::Warns => Hint::run(&["env", "set", first]).to("set it once the gateway is deployed"),
+        Lack::Warns => Hint::run(&["env", "set", first]).to("set it afterwards"),
     };
     let finding = if lack == Lack::Fails { Finding::fail(message) } else { Finding::warn(message) };
     finding.details(json!({ "missing": missing })).hint(hint)

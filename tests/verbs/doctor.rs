@@ -59,7 +59,10 @@ fn a_package_that_is_missing_beside_litellm_is_named_with_its_pip() {
 fn poisoned_versions_and_old_pythons_are_named() {
     for version in ["1.82.7", "1.82.8"] {
         let said = format!(r#"{{"python": [3, 12, 1], "packages": {{"litellm": "{version}"}}}}"#);
-        fails(&with_python(deployed(), &said), "litellm_version_safe", "do not start it");
+        let poisoned = with_python(deployed(), &said);
+        fails(&poisoned, "litellm_version_safe", "python3 -m venv ~/.claude/gateway/venv");
+        let found = check(&poisoned, "litellm_version_safe");
+        assert!(found["message"].as_str().unwrap().contains("do not start it"), "{found}");
     }
     let old = with_python(deployed(), r#"{"python": [3, 8, 10], "packages": {"litellm": "1.0"}}"#);
     fails(&old, "python_recent_enough", "python3 -m venv");
@@ -181,7 +184,7 @@ fn the_python_of_litellm_is_found_through_env_or_is_said_to_be_unknown() {
     let unknown = shim.with("GATEWAY_LITELLM_BIN", elsewhere.to_str().unwrap());
     let found = check(&unknown, "python_recent_enough");
     assert_eq!(found["status"], "WARN", "{found}");
-    assert!(found["message"].as_str().unwrap().contains("cannot be told"), "{found}");
+    assert!(found["message"].as_str().unwrap().contains("cannot tell which Python"), "{found}");
 }
 
 #[test]
@@ -267,7 +270,7 @@ fn the_login_at_google_is_looked_for_where_its_libraries_look() {
     let login = world.home().join(".config/gcloud/application_default_credentials.json");
     fs::create_dir_all(login.parent().unwrap()).unwrap();
     fs::write(&login, "{}").unwrap();
-    let _ = status(&world, "WARN", "is no Google credential");
+    let _ = status(&world, "WARN", "is not a Google credential");
     fs::write(&login, r#"{"type": "authorized_user"}"#).unwrap();
     let _ = status(&world, "PASS", "~/.config/gcloud/application_default_credentials.json");
     let env = world.read(".env");
@@ -278,7 +281,7 @@ fn the_login_at_google_is_looked_for_where_its_libraries_look() {
     let hint = status(&world, "WARN", "/nowhere/key.json in GOOGLE_APPLICATION_CREDENTIALS does not exist");
     assert_eq!(hint, "gwinstall env set GOOGLE_APPLICATION_CREDENTIALS");
     named("'{\"private_key\": \"abc\"}'");
-    let _ = status(&world, "WARN", "is no absolute path");
+    let _ = status(&world, "WARN", "is not an absolute path");
     let _ = world.run(&["doctor"]).never_says("private_key");
     named(login.to_str().unwrap());
     let _ = status(&world, "PASS", "authorized_user");

@@ -232,7 +232,7 @@ fn check_names_what_leads_past_the_gateway() {
     assert!(
         String::from_utf8(output.stdout)
             .unwrap()
-            .contains("sets env.ANTHROPIC_BASE_URL, which wins over ours")
+            .contains("sets env.ANTHROPIC_BASE_URL, which wins over the value of gwinstall")
     );
 }
 

@@ -10,6 +10,7 @@
     reason = "tests touch the disk and the clock, stop where they fail, and say what they skip"
 )]
 
+mod agreement;
 mod backup;
 mod doctor;
 mod env;

@@ -264,7 +264,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
     let planned = prunable(place, keep)?;
     if planned.is_empty() {
         return Ok(Answer::new("nothing to prune")
-            .text("Nothing to do: no backup is surplus.")
+            .text("Nothing to remove.")
             .data(json!({ "pruned": [] })));
     }
     let summary: Vec<String> =

@@ -73,7 +73,7 @@ fn path(name: &str, mut given: Given) -> Result<Given> {
     }
     if !given.text.starts_with('/') {
         return Err(Error::usage(format!("{name} takes an absolute path"))
-            .because("nothing makes one of a relative path, of ~ or of $HOME: .env is not read by a shell")
+            .because("~, $HOME and relative paths are not expanded in .env")
             .hint(from_a_path(name, "\"$HOME/the/file\"")));
     }
     if !disk::exists(Path::new(&given.text)) {

@@ -124,7 +124,7 @@ fn models(catalog: &Catalog, preset: &Preset, last: Option<&Record>) -> Result<V
     let today = system::now().date();
     let items: Vec<Item> = offered.iter().map(|model| Item::new(&model.id, terms(model, &today))).collect();
     term::talk(
-        "Prices are US dollars per million tokens, in/out. A model that is gone is answered by its successor.",
+        "Prices are US dollars per million tokens, in/out. Requests for a retired model go to its successor.",
     );
     let chosen = prompt::choose_several("Models", &items, &on)?.ok_or_else(stopped)?;
     Ok(chosen.into_iter().map(|index| offered[index].id.clone()).collect())

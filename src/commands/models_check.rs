@@ -41,7 +41,7 @@ pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
     if call {
         let present: Vec<&String> = last.models.iter().filter(|model| served.contains(model)).collect();
         term::talk(&format!(
-            "warning: {} get a short request now, and their providers charge for it",
+            "warning: {} get a short request now; the provider charges for it",
             count(present.len(), "model")
         ));
         let answers = call_each(&gateway, &present)?;

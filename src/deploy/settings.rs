@@ -149,7 +149,7 @@ impl SettingsEdit {
         let path = self.path.clone();
         if converged.remove_file {
             let step = step::remove("settings.json", path, Class::Settings)?;
-            return Ok(Step { reason: "made by us and empty again", ..step });
+            return Ok(Step { reason: "gwinstall created it, and nothing else is in it", ..step });
         }
         if !exists && converged.changed.is_empty() {
             return step::remove("settings.json", path, Class::Settings);

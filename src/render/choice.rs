@@ -82,7 +82,7 @@ fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("--proxy-url does not go with --preset {}", preset.name))
-        .because("this preset makes no use of a proxy, so LiteLLM would connect without it")
+        .because("this preset does not use a proxy, so LiteLLM would connect without it")
         .hint(match &request.preset {
             Some(typed) => Hint::instead(typed, "proxy"),
             None => Hint::again(&["--preset", "proxy"]),

@@ -106,7 +106,7 @@ impl<'a> Report<'a> {
         }
         if !self.notes.kept_variables.is_empty() {
             notes.push(format!(
-                "note: .env keeps {}, which this preset does not use: what you set stays",
+                "note: .env keeps {}, which you set and this preset does not use",
                 list(&self.notes.kept_variables)
             ));
         }
@@ -116,7 +116,7 @@ impl<'a> Report<'a> {
     pub fn unchanged(&self, draft: &Draft) -> String {
         let kept = draft.plan.steps.iter().filter(|step| step.action == Action::Keep);
         let kept: Vec<&str> = kept.map(|step| step.name.as_str()).collect();
-        let mut text = format!("Nothing to do: preset {} is deployed as requested.", self.preset);
+        let mut text = format!("Already up to date (preset {}).", self.preset);
         if !kept.is_empty() {
             let diff = term::command(&["diff"]);
             text.push_str(&format!("\nYour version stays: {}. To see the difference: {diff}", list(&kept)));
@@ -147,11 +147,11 @@ impl<'a> Report<'a> {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm && !running {
             lines.push(term::paint(
-                "Claude Code now waits for a gateway that does not run yet.",
+                "Claude Code will not work until the gateway runs.",
                 term::Style::Yellow,
             ));
             lines.push(format!("  Start it, then try it: {} && claude -p hi", term::command(&["start"])));
-            lines.push(format!("  Or point Claude Code away from it: {}", term::command(&["off"])));
+            lines.push(format!("  Or use the normal login of Claude Code: {}", term::command(&["off"])));
         }
         lines.push(format!(
             "Deployed preset {} in {} ({} changed).",

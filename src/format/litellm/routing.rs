@@ -176,7 +176,7 @@ fn policies(router: Node<'_>, callable: &Callable<'_, '_>, report: &mut Report<'
                 report.error(
                     key,
                     "routing.policy",
-                    format!("{kind} has no key {name:?}; LiteLLM would ignore it"),
+                    format!("unknown key {name:?} in {kind}; LiteLLM would ignore it"),
                     hint,
                 );
             } else if !matches!(count.scalar(), Some(Scalar::Int(0..))) {

@@ -67,7 +67,7 @@ pub(super) fn unknown_keys(map: Node<'_>, section: &Section, report: &mut Report
             report.error(
                 key,
                 "key.no-such-setting",
-                format!("{here} has no key {name:?}"),
+                format!("unknown key {name:?} in {here}"),
                 Some((*advice).to_owned()),
             );
         } else if let Some(other) = home_of(name, section) {
@@ -79,10 +79,10 @@ pub(super) fn unknown_keys(map: Node<'_>, section: &Section, report: &mut Report
             // Where LiteLLM accepts any name, only one that is very close to a known name is certainly a slip.
             let slip = near.is_some_and(|(mistakes, _)| mistakes <= if name.len() < 6 { 1 } else { 2 });
             if *closed || slip {
-                let message = format!("{here} has no key {name:?}; LiteLLM would ignore it");
+                let message = format!("unknown key {name:?} in {here}; LiteLLM would ignore it");
                 report.error(key, "key.unknown", message, hint);
             } else {
-                let message = format!("{here} has no key {name:?} in LiteLLM 1.106; it may be ignored");
+                let message = format!("unknown key {name:?} in {here} for LiteLLM 1.106; it may be ignored");
                 report.warning(key, "key.unfamiliar", message, hint);
             }
         }

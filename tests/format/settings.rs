@@ -1,4 +1,4 @@
-//! settings.json over random layouts: what goes in comes out byte for byte, and nobody else's value moves.
+//! settings.json over random layouts: taking the keys out gives the first bytes again, and no foreign value changes.
 //! `PROPTEST_CASES=20000 cargo test --test format settings` is the long run.
 
 use gwinstall::format::settings::{DesiredValue, KeyPath, Ledger, Settings};
@@ -156,13 +156,13 @@ proptest! {
         prop_assert!(end.ledger.is_empty());
     }
 
-    /// After a rewrite by somebody else our keys go, theirs stay, and what we replaced comes back.
+    /// After another program wrote the file, gwinstall's keys go, foreign keys stay, and replaced values come back.
     #[test]
     fn after_a_rewrite_every_value_is_as_it_was_before_us(original in text_layouts(), first in desired(), second in desired()) {
         let settings = Settings::parse(original.as_bytes()).unwrap();
         let installed = settings.converge(&first, &Ledger::default()).unwrap();
-        let theirs = rewritten(&Settings::parse(&installed.bytes).unwrap());
-        let updated = Settings::parse(&theirs).unwrap().converge(&second, &installed.ledger).unwrap();
+        let foreign = rewritten(&Settings::parse(&installed.bytes).unwrap());
+        let updated = Settings::parse(&foreign).unwrap().converge(&second, &installed.ledger).unwrap();
         let end = Settings::parse(&updated.bytes).unwrap().converge(&[], &updated.ledger).unwrap();
         let end = Settings::parse(&end.bytes).unwrap();
         for (path, _) in contents(&settings) {
@@ -172,7 +172,7 @@ proptest! {
         prop_assert_eq!(end.get(&KeyPath::top("model")), Some(json!("opus")));
     }
 
-    /// The same without a rewrite but with one foreign byte: single keys are taken out of the layout as it stands.
+    /// After another program added one byte, single keys are taken out of any layout.
     #[test]
     fn single_keys_come_out_of_any_layout(original in text_layouts(), desired in desired()) {
         let settings = Settings::parse(original.as_bytes()).unwrap();

@@ -71,7 +71,7 @@ fn typed(value: &Value) -> serde_json::Value {
     }
 }
 
-/// Refusals of ours that are stricter than PyYAML on purpose.
+/// Refusals that are stricter than PyYAML on purpose.
 const STRICTER: [&str; 13] = [
     "inside brackets",
     "the name of an anchor",
@@ -93,13 +93,16 @@ fn compare(texts: &[String]) -> Option<(usize, Vec<(String, String)>)> {
     let mut both = 0;
     let mut wrong = Vec::new();
     let mut stricter = Vec::new();
-    for (text, theirs) in texts.iter().zip(pyyaml(texts)?) {
-        let refused = theirs.get("error").map(ToString::to_string);
+    for (text, python) in texts.iter().zip(pyyaml(texts)?) {
+        let refused = python.get("error").map(ToString::to_string);
         match (Doc::parse(text), refused) {
             (Ok(doc), None) => {
                 both += 1;
-                if typed(&doc.to_value()) != theirs {
-                    wrong.push(format!("{text:?}\n  ours   {}\n  theirs {theirs}", typed(&doc.to_value())));
+                if typed(&doc.to_value()) != python {
+                    wrong.push(format!(
+                        "{text:?}\n  gwinstall {}\n  PyYAML    {python}",
+                        typed(&doc.to_value())
+                    ));
                 }
             }
             (Ok(_), Some(why)) => wrong.push(format!("{text:?}\n  refused by PyYAML: {why}")),

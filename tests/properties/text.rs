@@ -8,8 +8,8 @@ use gwinstall::format::settings::{DesiredValue, KeyPath, Ledger, Settings};
 use gwinstall::format::yaml::Doc;
 use serde_json::{Value, json};
 
-/// The first line is a value, the rest the file. Text comes out as it went in; setting a variable changes its line
-/// alone, and whoever reads the file then finds the value; taking out a line that was added leaves the file as it was.
+/// The first line is a value, the rest the file. An unchanged file keeps its text; setting a variable changes only its
+/// line, and a reader then finds the value; removing an added line gives the first file.
 pub fn dotenv(bytes: &[u8]) -> bool {
     let Some((value, text)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n')) else {
         return false;
@@ -46,7 +46,7 @@ fn entries_but_a(file: &DotEnv) -> Vec<(String, String)> {
     others.map(|entry| (entry.key.to_owned(), entry.value.to_owned())).collect()
 }
 
-/// The same lines but for one, or one more at the end.
+/// One line differs, or there is one more at the end.
 fn assert_one_line_differs(before: &str, after: &str) {
     let [old, new] = [before, after].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let added = new.len() - old.len();
@@ -119,8 +119,8 @@ pub fn shell_files() -> Vec<Vec<u8>> {
     files.iter().map(|file| file.as_bytes().to_vec()).collect()
 }
 
-/// The first byte chooses keys to set, the rest is the file. Our keys come in and nobody else's value moves; without
-/// them again the file has its bytes back, and if somebody wrote it meanwhile, its values.
+/// The first byte chooses keys to set, the rest is the file. No foreign value changes when gwinstall's keys come in;
+/// without them the file has its first bytes again, or its first values if another program wrote it meanwhile.
 pub fn settings(bytes: &[u8]) -> bool {
     let Some((choice, original)) = bytes.split_first() else { return false };
     let Ok(before) = Settings::parse(original) else { return false };
@@ -135,14 +135,14 @@ pub fn settings(bytes: &[u8]) -> bool {
         assert_eq!(after.raw(path), before.raw(path), "{path}");
     }
     if desired.iter().all(|wanted| wanted.value.is_some() && before.raw(&wanted.path).is_none()) {
-        assert!(is_inside(original, &next.bytes), "bytes of the user's are gone");
+        assert!(is_inside(original, &next.bytes), "bytes of the user are gone");
     }
     let same = after.converge(&desired, &next.ledger).unwrap();
     assert!(same.changed.is_empty() && same.bytes == next.bytes && same.ledger == next.ledger);
     let ledger = Ledger::parse(&next.ledger.to_text().unwrap()).unwrap();
     assert_eq!(ledger, next.ledger);
     let end = after.converge(&[], &ledger).unwrap();
-    assert!(end.bytes == original && end.ledger.is_empty(), "the undoing does not give the bytes back");
+    assert!(end.bytes == original && end.ledger.is_empty(), "the file does not have its first bytes again");
 
     let touched =
         Settings::parse(&[&next.bytes[..], b"\n"].concat()).unwrap().converge(&[], &ledger).unwrap();
@@ -153,7 +153,7 @@ pub fn settings(bytes: &[u8]) -> bool {
     true
 }
 
-/// A value for each of these keys, or for one bit its removal.
+/// A value for each of these keys; one bit stands for a removal.
 fn desired(choice: u8) -> Vec<DesiredValue> {
     let removal = (choice & 32 == 0).then(|| json!("v"));
     let all: [(&str, Option<Value>); 5] = [
@@ -174,7 +174,7 @@ fn paths(settings: &Settings) -> Vec<KeyPath> {
     top.into_iter().chain(settings.env_names().map(KeyPath::env)).collect()
 }
 
-/// Whether `whole` is `part` with bytes put in. Blanks aside: those of an object without members make room for ours.
+/// Whether `whole` is `part` with bytes put in, except for blanks: those of an empty object make room for new members.
 fn is_inside(part: &[u8], whole: &[u8]) -> bool {
     let mut rest = whole.iter();
     let mut seen = part.iter().filter(|byte| !b" \t\r\n".contains(byte));

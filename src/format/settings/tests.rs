@@ -15,7 +15,7 @@ fn converge(text: &str, desired: &[DesiredValue], ledger: &Ledger) -> (String, L
     (String::from_utf8(next.bytes.clone()).unwrap(), again, next)
 }
 
-/// Puts the desired in and takes them out again; the text in between.
+/// Puts the desired values in and takes them out again; the result is the text in between.
 fn through(text: &str, desired: &[DesiredValue]) -> String {
     let (installed, ledger, _) = converge(text, desired, &Ledger::default());
     let (back, ledger, _) = converge(&installed, &[], &ledger);
@@ -123,7 +123,7 @@ fn new_members_take_the_style_of_the_file() {
     }
 }
 
-/// J13: what our types cannot hold passes through untouched.
+/// J13: values that no Rust type can hold stay as they are.
 #[test]
 fn foreign_numbers_and_escapes_survive() {
     let text = r#"{"big": 9007199254740993, "huge": 1e400, "half": "\ud800", "\udc00": 1, "\udc01": "\u0000", "日本": "é\u00e9"}"#;
@@ -148,15 +148,15 @@ fn values_are_read_past_comments_and_trailing_commas() {
 /// J09 and the rule for foreign values.
 #[test]
 fn a_foreign_value_stays_unless_taken_over_and_comes_back() {
-    let text = "{\n  \"env\": {\"U\": \"theirs\"}\n}\n";
+    let text = "{\n  \"env\": {\"U\": \"foreign\"}\n}\n";
     let settings = Settings::parse(text.as_bytes()).unwrap();
     let ours = wanted("env.U", "ours");
     assert_eq!(settings.foreign(std::slice::from_ref(&ours), &Ledger::default()), [KeyPath::env("U")]);
-    assert_eq!(settings.foreign(&[wanted("env.U", "theirs")], &Ledger::default()), []);
+    assert_eq!(settings.foreign(&[wanted("env.U", "foreign")], &Ledger::default()), []);
     let (kept, ledger, next) = converge(text, std::slice::from_ref(&ours), &Ledger::default());
     assert_eq!((kept.as_str(), next.kept, ledger.is_empty()), (text, vec![KeyPath::env("U")], true));
     let taken = through(text, &[DesiredValue { take_over: true, ..ours }]);
-    assert_eq!(taken, text.replace("theirs", "ours"));
+    assert_eq!(taken, text.replace("foreign", "ours"));
 }
 
 #[test]
@@ -177,17 +177,17 @@ fn several_installs_still_lead_back_to_the_first_file() {
     assert_eq!(converge(&today, &[], &ledger).0, text);
 }
 
-/// What Claude Code does to the file: it writes it anew with a key of its own.
+/// Claude Code writes the whole file again, with a key of its own.
 #[test]
-fn after_somebody_else_wrote_the_file_only_our_keys_go() {
+fn after_another_program_wrote_the_file_only_the_keys_of_gwinstall_go() {
     let (installed, ledger, _) =
         converge("{\"a\": 1}", &[wanted("env.U", "u"), wanted("helper", "h")], &Ledger::default());
     let mut value: Value = serde_json::from_str(&installed).unwrap();
     value["model"] = json!("opus");
-    let theirs = serde_json::to_string_pretty(&value).unwrap();
-    let (same, again, _) = converge(&theirs, &[wanted("helper", "h"), wanted("env.U", "u")], &ledger);
-    assert_eq!(same, theirs, "nothing to do, nothing written");
-    let (back, ..) = converge(&theirs, &[], &again);
+    let rewritten = serde_json::to_string_pretty(&value).unwrap();
+    let (same, again, _) = converge(&rewritten, &[wanted("helper", "h"), wanted("env.U", "u")], &ledger);
+    assert_eq!(same, rewritten, "nothing to do, nothing written");
+    let (back, ..) = converge(&rewritten, &[], &again);
     assert_eq!(back, "{\n  \"a\": 1,\n  \"model\": \"opus\"\n}");
 }
 
@@ -240,7 +240,7 @@ fn a_file_of_ours_goes_when_it_says_nothing_any_more() {
 }
 
 #[test]
-fn a_wish_for_absence_removes_and_gives_back() {
+fn a_key_that_must_be_absent_is_removed_and_given_back() {
     let text = "{\n  \"env\": {\"A\": \"1\", \"B\": \"2\"}\n}\n";
     let gone = DesiredValue { path: KeyPath::env("A"), value: None, take_over: true };
     assert_eq!(through(text, &[gone]), "{\n  \"env\": {\"B\": \"2\"}\n}\n");

@@ -17,7 +17,7 @@ use crate::gateway::process::Running;
 use crate::inspect::drift::{self, Drift};
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed;
-use crate::inspect::{examine, overrides, state};
+use crate::inspect::{examine, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 
@@ -73,7 +73,7 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
     let yours = yours(place, record, &drifted);
     let bundle = sources::deployed(place, Some(record));
     let checks = checks(facts, &bundle);
-    let overrides = overrides::of(place, record);
+    let overrides = facts.overrides();
     let pointed = Pointed::of(facts, record);
     let mut lines = headline(facts, record, &pointed);
     lines.extend(

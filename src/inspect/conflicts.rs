@@ -34,8 +34,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     if let Some(finding) = pointed::finding(facts) {
         checks.run(CheckName::SettingsPointHere, || finding);
     }
-    if let Some(record) = record {
-        checks.run(CheckName::SettingsEffective, || overrides::finding(facts.place(), record));
+    if record.is_some() {
+        checks.run(CheckName::SettingsEffective, || overrides::finding(facts.overrides()));
     }
 }
 

@@ -12,6 +12,8 @@ use crate::format::dotenv::DotEnv;
 use crate::format::settings::Settings;
 use crate::gateway::process::{self, Running};
 
+use super::overrides;
+
 /// A deployment as it was found, with what an interrupted run left and what runs.
 pub struct Facts<'a> {
     pub context: &'a Context<'a>,
@@ -20,6 +22,7 @@ pub struct Facts<'a> {
     env: OnceCell<Result<DotEnv>>,
     configuration: OnceCell<Result<Option<String>>>,
     running: OnceCell<Option<Running>>,
+    overrides: OnceCell<Vec<String>>,
 }
 
 impl<'a> Facts<'a> {
@@ -30,6 +33,7 @@ impl<'a> Facts<'a> {
             env: OnceCell::new(),
             configuration: OnceCell::new(),
             running: OnceCell::new(),
+            overrides: OnceCell::new(),
         })
     }
 
@@ -62,6 +66,12 @@ impl<'a> Facts<'a> {
                 .map_err(|_| Error::failed(format!("{} is not UTF-8", files::CONFIG))),
         };
         self.configuration.get_or_init(read).as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
+    /// Settings files that win over the user's, a sentence for each key; empty where nothing is deployed.
+    pub fn overrides(&self) -> &[String] {
+        let look = || self.record().map(|record| overrides::of(self.place(), record)).unwrap_or_default();
+        self.overrides.get_or_init(look)
     }
 
     /// What runs on the port of the deployed LiteLLM; `None` where this deployment runs none on this machine.

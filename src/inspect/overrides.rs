@@ -55,8 +55,7 @@ fn managed() -> Vec<PathBuf> {
     files
 }
 
-pub fn finding(place: &Place, record: &Record) -> Finding {
-    let overrides = of(place, record);
+pub fn finding(overrides: &[String]) -> Finding {
     let Some(first) = overrides.first() else {
         return Finding::pass("no other settings file wins over the values of gwinstall");
     };

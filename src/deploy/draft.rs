@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{FileRecord, Record};
-use crate::domain::tree::{Class, Content, Wanted, WantedFile};
+use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::KeyPath;
@@ -207,8 +207,13 @@ pub(super) fn record_step(
 ) -> Result<Step> {
     let path = place.file(files::RECORD);
     let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
-    let record = last.filter(|last| quiet && last.same_facts(record)).unwrap_or(record);
-    step::write_later(files::RECORD, path, Class::Record, store::record_stamp(record)?)
+    let found = disk::find(&path)?;
+    let unchanged = found.stamp().filter(|_| quiet && last.is_some_and(|last| last.same_facts(record)));
+    let post = match unchanged {
+        Some(stamp) => Stamp { mode: 0o600, ..stamp },
+        None => store::record_stamp(record)?,
+    };
+    step::write_later(files::RECORD, path, Class::Record, post, &found)
 }
 
 /// A target that is not the default is remembered in our state directory.

@@ -29,15 +29,9 @@ pub(super) fn write_over(
     found: &Found,
 ) -> Result<Step> {
     let bytes = bytes.into();
-    let step = compared(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode }, found)?;
+    let step = write_later(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode }, found)?;
     let bytes = (step.action != Action::Same).then_some(bytes);
     Ok(Step { bytes, ..step })
-}
-
-/// A step whose bytes are known only when it is carried out.
-pub(super) fn write_later(name: &str, path: PathBuf, class: Class, post: Stamp) -> Result<Step> {
-    let found = disk::find(&path)?;
-    compared(name, path, class, post, &found)
 }
 
 /// What was at `path` when it was read; `None`: nothing was. A plan stands on what was read, so the content is not looked
@@ -47,7 +41,14 @@ pub(super) fn as_read(path: &Path, read: Option<Sha256>) -> Found {
     read.map_or(Found::Absent, |sha256| Found::File(stamp(sha256)))
 }
 
-fn compared(name: &str, path: PathBuf, class: Class, post: Stamp, found: &Found) -> Result<Step> {
+/// A step whose bytes are known only when it is carried out, over what was found.
+pub(super) fn write_later(
+    name: &str,
+    path: PathBuf,
+    class: Class,
+    post: Stamp,
+    found: &Found,
+) -> Result<Step> {
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot write {}", path.display()))
             .because(format!("it is {what}"))

@@ -19,7 +19,7 @@ const MANY: usize = 4;
 /// Where more KiB than this wait to be written, the file system is not flushed as a whole: at the 100 MB/s of an old disk
 /// that takes longer than the syncs of the files one by one.
 #[cfg(target_os = "linux")]
-const WAITING_MOST: u64 = 64 << 10;
+const WAITING_MOST: u64 = 128 << 10;
 
 #[cfg(target_os = "linux")]
 const EXT4: u32 = 0xef53;

@@ -1,6 +1,8 @@
 //! Build script: packs `embedded/` into the archive that the binary carries, and hands over what a release build
 //! knows about itself.
 //!
+//! Beside it lies an index: the sha256 of the bundle and of each file in it, so that a run hashes none of them again.
+//!
 //! The archive is the same format, written by the same code, as a released bundle, so that every bundle takes one
 //! code path. It also sees new files in `embedded/`, which the embedding macro alone would not.
 #![allow(clippy::disallowed_methods)]
@@ -11,6 +13,8 @@ mod pack;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+use sha2::{Digest as _, Sha256};
 
 fn main() {
     println!("cargo::rerun-if-changed=embedded");
@@ -32,12 +36,29 @@ fn embed() -> io::Result<()> {
     let mut files = Vec::new();
     collect(&root, "", &mut files)?;
     files.sort_by(|a, b| pack::by_name(a, b));
+    write_index(&root, files.clone(), &out.join("index"))?;
     let mut packer = pack::tar_gz(fs::File::create(out.join("bundle.tar.gz"))?, 9);
     for path in files {
         packer.file(&path, 0o644, &fs::read(root.join(&path))?)?;
     }
     packer.finish()?.finish()?;
     Ok(())
+}
+
+/// A line for each file: its sha256, a space, its path. The first line is the digest of the bundle, as `Bundle` works it
+/// out, with an empty path.
+fn write_index(root: &Path, mut files: Vec<String>, to: &Path) -> io::Result<()> {
+    files.sort();
+    let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut whole = Sha256::new();
+    let mut lines = String::new();
+    for path in files {
+        let bytes = fs::read(root.join(&path))?;
+        whole.update(format!("{path}\0{}\0", bytes.len()));
+        whole.update(&bytes);
+        lines.push_str(&format!("{} {path}\n", hex(&Sha256::digest(&bytes))));
+    }
+    fs::write(to, format!("{} \n{lines}", hex(&whole.finalize())))
 }
 
 fn collect(root: &Path, dir: &str, files: &mut Vec<String>) -> io::Result<()> {

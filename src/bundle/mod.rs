@@ -20,7 +20,7 @@ pub use catalog::{Catalog, Model};
 use crate::domain::hash::Hasher;
 use crate::domain::record::{BundleId, BundleOrigin};
 use crate::domain::tree::Content;
-use crate::domain::{Error, Kind, Result};
+use crate::domain::{Error, Kind, Result, Sha256};
 use crate::doors::disk;
 
 /// The catalog's place inside a bundle.
@@ -31,6 +31,15 @@ pub struct Bundle {
     pub id: BundleId,
     pub catalog: Catalog,
     files: BTreeMap<String, Content>,
+    /// Of files whose sha256 is known without working it out.
+    hashes: BTreeMap<String, Sha256>,
+}
+
+/// What is known of the files of a bundle beside their bytes.
+struct Hashes {
+    /// As `digest` works it out.
+    whole: Sha256,
+    files: BTreeMap<String, Sha256>,
 }
 
 /// Where a bundle came from, for its id.
@@ -41,33 +50,44 @@ pub struct Provenance<'a> {
     pub path: Option<String>,
 }
 
+impl Provenance<'_> {
+    fn cannot_be_used(&self) -> Error {
+        let from = self.path.as_deref().unwrap_or(self.origin.word());
+        Error::new(Kind::Failed, format!("the bundle from {from} cannot be used"))
+    }
+}
+
 impl Bundle {
     /// Checks the files and their catalog against each other. `files` include `catalog.yaml`.
-    pub fn new(mut files: BTreeMap<String, Content>, from: &Provenance<'_>) -> Result<Self> {
-        let broken = |why: String| {
-            Error::new(
-                Kind::Failed,
-                format!(
-                    "the bundle from {} cannot be used",
-                    from.path.as_deref().unwrap_or(from.origin.word())
-                ),
-            )
-            .because(why)
-        };
-        let sha256 = digest(&files);
+    pub fn new(files: BTreeMap<String, Content>, from: &Provenance<'_>) -> Result<Self> {
+        let hashes = Hashes { whole: digest(&files), files: BTreeMap::new() };
+        let bundle = Self::unchecked(files, hashes, from)?;
+        bundle
+            .catalog
+            .check(&bundle.files)
+            .map_err(|why| from.cannot_be_used().because(format!("{CATALOG}: {why}")))?;
+        Ok(bundle)
+    }
+
+    /// A bundle whose hashes are known and whose files and catalog fit together.
+    fn unchecked(
+        mut files: BTreeMap<String, Content>,
+        hashes: Hashes,
+        from: &Provenance<'_>,
+    ) -> Result<Self> {
+        let broken = |why: String| from.cannot_be_used().because(why);
         let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
         let text =
             std::str::from_utf8(&text).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
         let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
-        catalog.check(&files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         let id = BundleId {
             version: from.version.to_owned(),
             seq: from.seq,
             origin: from.origin,
-            sha256,
+            sha256: hashes.whole,
             path: from.path.clone(),
         };
-        Ok(Self { id, catalog, files })
+        Ok(Self { id, catalog, files, hashes: hashes.files })
     }
 
     /// A directory in the layout of `embedded/`: `--source-dir`. Unsigned, so its `seq` is 0.
@@ -104,6 +124,11 @@ impl Bundle {
         self.files.get(path)
     }
 
+    /// The sha256 of a file of the bundle.
+    pub fn sha256(&self, path: &str) -> Option<Sha256> {
+        self.hashes.get(path).copied().or_else(|| self.file(path).map(|bytes| Sha256::of(bytes)))
+    }
+
     pub fn files(&self) -> &BTreeMap<String, Content> {
         &self.files
     }
@@ -117,7 +142,7 @@ impl Bundle {
 }
 
 /// sha256 over names, lengths and bytes of all files, in order.
-fn digest(files: &BTreeMap<String, Content>) -> crate::domain::Sha256 {
+fn digest(files: &BTreeMap<String, Content>) -> Sha256 {
     let mut hasher = Hasher::default();
     for (path, bytes) in files {
         // Writing to a Hasher cannot fail.

@@ -159,7 +159,7 @@ fn pristine_of(place: &Place, goal: &Goal) -> Vec<BaseCopy> {
     let copies: BTreeMap<Sha256, &Content> = kept.map(|(_, file)| (file.stamp.sha256, &file.bytes)).collect();
     copies
         .into_iter()
-        .filter(|(sha256, _)| store::base_copy(place, *sha256).is_none())
+        .filter(|(sha256, bytes)| !store::has_base_copy(place, *sha256, bytes.len()))
         .map(|(sha256, bytes)| BaseCopy {
             path: store::base_copy_path(place, sha256),
             bytes: Rc::clone(bytes),
@@ -189,13 +189,12 @@ fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
 
 fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
     let path = place.file(files::ENV);
+    let found = step::as_read(&path, env.read);
     // An existing file that is stricter than 0600 stays so; a looser one is tightened.
-    let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode & 0o600);
-    let step = step::write(files::ENV, path, Class::Env, env.text.as_bytes().to_vec(), mode)?;
+    let mode = found.stamp().map_or(0o600, |stamp| stamp.mode & 0o600);
+    let step = step::write_over(files::ENV, path, Class::Env, env.text.as_bytes().to_vec(), mode, &found)?;
     let reason = if set { "the value that you give" } else { "values are yours; missing ones are added" };
-    // As with settings.json: what another program has written since the file was read is found out by what was read.
-    let pre = env.read.map(|sha256| Stamp { sha256, mode: step.pre.map_or(mode, |pre| pre.mode) });
-    Ok(Step { reason, pre, ..step })
+    Ok(Step { reason, ..step })
 }
 
 /// The record changes only when a fact does. Its bytes come when it is carried out: the moment and the backup are known
@@ -208,8 +207,13 @@ pub(super) fn record_step(
 ) -> Result<Step> {
     let path = place.file(files::RECORD);
     let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
-    let record = last.filter(|last| quiet && last.same_facts(record)).unwrap_or(record);
-    step::write_later(files::RECORD, path, Class::Record, store::record_stamp(record)?)
+    let found = disk::find(&path)?;
+    let unchanged = found.stamp().filter(|_| quiet && last.is_some_and(|last| last.same_facts(record)));
+    let post = match unchanged {
+        Some(stamp) => Stamp { mode: 0o600, ..stamp },
+        None => store::record_stamp(record)?,
+    };
+    step::write_later(files::RECORD, path, Class::Record, post, &found)
 }
 
 /// A target that is not the default is remembered in our state directory.

@@ -12,7 +12,7 @@ use crate::domain::name::shell_word;
 use crate::domain::place::files;
 use crate::domain::plan::Step;
 use crate::domain::record::{SettingsRecord, SettingsValue};
-use crate::domain::tree::{Class, Stamp};
+use crate::domain::tree::Class;
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, DesiredValue, KeyPath, Ledger, Problem, Settings};
@@ -154,18 +154,17 @@ impl SettingsEdit {
         if !exists && converged.changed.is_empty() {
             return step::remove("settings.json", path, Class::Settings);
         }
-        let mode = disk::find(&path)?.stamp().map_or(0o600, |stamp| stamp.mode);
+        let found = step::as_read(&path, read.map(Sha256::of));
+        let mode = found.stamp().map_or(0o600, |stamp| stamp.mode);
         if exists && mode & 0o200 == 0 && !converged.changed.is_empty() {
             return Err(Error::failed(format!("cannot edit {}", path.display()))
                 .because("it is read-only, and that may be on purpose")
                 .hint(format!("chmod u+w {}", shell_word(&path.display().to_string()))));
         }
         let mode = self.mode(mode, secret);
-        let step = step::write("settings.json", path, Class::Settings, converged.bytes.clone(), mode)?;
-        // The edit stands on what was read; what another program has written since then is found out by it.
-        let pre =
-            read.map(|read| Stamp { sha256: Sha256::of(read), mode: step.pre.map_or(mode, |pre| pre.mode) });
-        Ok(Step { reason: "our keys only", pre, ..step })
+        let bytes = converged.bytes.clone();
+        let step = step::write_over("settings.json", path, Class::Settings, bytes, mode, &found)?;
+        Ok(Step { reason: "our keys only", ..step })
     }
 
     /// A file with a secret of ours in it is private; afterwards it gets its mode back.

@@ -1,6 +1,6 @@
 //! How steps of a plan are made: each compares what is on disk with what is wanted. Reads only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::plan::{Action, Step};
 use crate::domain::tree::{Class, Content, Found, Stamp};
@@ -15,15 +15,40 @@ pub(super) fn write(
     bytes: impl Into<Content>,
     mode: u32,
 ) -> Result<Step> {
+    let found = disk::find(&path)?;
+    write_over(name, path, class, bytes, mode, &found)
+}
+
+/// A step that brings `path`, where this was found, to these bytes and this mode.
+pub(super) fn write_over(
+    name: &str,
+    path: PathBuf,
+    class: Class,
+    bytes: impl Into<Content>,
+    mode: u32,
+    found: &Found,
+) -> Result<Step> {
     let bytes = bytes.into();
-    let step = write_later(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode })?;
+    let step = write_later(name, path, class, Stamp { sha256: Sha256::of(&bytes), mode }, found)?;
     let bytes = (step.action != Action::Same).then_some(bytes);
     Ok(Step { bytes, ..step })
 }
 
-/// A step whose bytes are known only when it is carried out.
-pub(super) fn write_later(name: &str, path: PathBuf, class: Class, post: Stamp) -> Result<Step> {
-    let found = disk::find(&path)?;
+/// What was at `path` when it was read; `None`: nothing was. A plan stands on what was read, so the content is not looked
+/// at again: what another program has written since then is found out when the plan is carried out.
+pub(super) fn as_read(path: &Path, read: Option<Sha256>) -> Found {
+    let stamp = |sha256| Stamp { sha256, mode: disk::mode(path).unwrap_or(0o600) };
+    read.map_or(Found::Absent, |sha256| Found::File(stamp(sha256)))
+}
+
+/// A step whose bytes are known only when it is carried out, over what was found.
+pub(super) fn write_later(
+    name: &str,
+    path: PathBuf,
+    class: Class,
+    post: Stamp,
+    found: &Found,
+) -> Result<Step> {
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot write {}", path.display()))
             .because(format!("it is {what}"))

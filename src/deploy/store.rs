@@ -99,6 +99,12 @@ pub fn base_copy_path(place: &Place, sha256: Sha256) -> PathBuf {
     place.pristine().join(sha256.to_string())
 }
 
+/// Whether the kept copy of a shipped file is there. Its name was given when its content was durable, so only its length is
+/// held against what it must be; who reads it checks all of it.
+pub fn has_base_copy(place: &Place, sha256: Sha256, len: usize) -> bool {
+    disk::is_file_of(&base_copy_path(place, sha256), len as u64)
+}
+
 /// The kept copy of what we shipped, if it is whole.
 pub fn base_copy(place: &Place, sha256: Sha256) -> Option<Vec<u8>> {
     let bytes = disk::read_maybe(&base_copy_path(place, sha256), 8 << 20).ok()??;

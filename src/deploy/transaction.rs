@@ -5,7 +5,6 @@
 //! meanwhile is noticed, because every file that comes out is hashed. Never: prints, panics, retries a failed sync.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,8 @@ use crate::domain::plan::Step;
 use crate::domain::tree::Found;
 use crate::domain::word::words;
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
-use crate::doors::{disk, signals, system};
+use crate::doors::disk::{self, Unflushed};
+use crate::doors::{signals, system};
 
 use super::draft::Draft;
 use super::journal::{COMMITTED, Journal, SCHEMA};
@@ -23,8 +23,8 @@ use super::recover;
 use super::store::BaseCopy;
 use super::times::Times;
 
-/// Files whose data is made durable together. Every batch costs a commit of the file system's journal, so a preset
-/// fits into one; 256 descriptors are what a process may have everywhere.
+/// Files that are held open and become durable together. Every batch costs a commit of the file system's journal, so a
+/// preset fits into one; 256 descriptors are what a process may have everywhere.
 const BATCH: usize = 200;
 
 words! {
@@ -153,17 +153,15 @@ impl<'a> Transaction<'a> {
             signals::check()?;
         }
         self.stage_pristine(&mut batch)?;
-        batch.flush()?;
-        self.name_pristine()?;
-        let dirs: BTreeSet<PathBuf> = (0..self.journal.steps.len())
+        let staged = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
             .chain([dir, self.place.transactions(), self.place.own()])
-            .chain(self.pristine.iter().filter_map(|copy| copy.path.parent()).map(Path::to_path_buf))
             // A new directory is durable only by its entry in the one above it.
-            .chain(self.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf))
-            .collect();
-        dirs.iter().try_for_each(|dir| flush_dir(dir))
+            .chain(self.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf));
+        staged.for_each(|dir| batch.0.directory(dir));
+        batch.0.flush()?;
+        self.name_pristine()
     }
 
     fn stage_pristine(&self, batch: &mut Batch) -> Result<()> {
@@ -180,7 +178,8 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// The name of a pristine copy is a promise about its content, so it comes when that is durable.
+    /// The name of a pristine copy is a promise about its content, so it comes when that is durable. The name itself becomes
+    /// durable with the exchange: until then no record refers to it.
     fn name_pristine(&self) -> Result<()> {
         self.pristine.iter().try_for_each(|copy| {
             disk::rename(&copy.unnamed(), &copy.path)
@@ -222,7 +221,9 @@ impl<'a> Transaction<'a> {
             self.check_displaced(index)?;
             signals::check()?;
         }
-        self.touched_directories().iter().try_for_each(|dir| flush_dir(dir))?;
+        let mut touched = Unflushed::default();
+        self.touched_directories().into_iter().for_each(|dir| touched.directory(dir));
+        touched.flush()?;
         for index in 0..self.journal.steps.len() {
             let target = self.journal.target(self.place, index);
             if disk::find(&target)?.stamp() != self.journal.steps[index].post {
@@ -356,6 +357,7 @@ impl<'a> Transaction<'a> {
             .filter_map(|path| path.parent())
             .chain(made)
             .chain(own.iter().map(PathBuf::as_path))
+            .chain(self.pristine.iter().filter_map(|copy| copy.path.parent()))
             .map(Path::to_path_buf)
             .collect()
     }
@@ -440,21 +442,15 @@ fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
     }
 }
 
-/// New files whose data is not durable yet.
+/// New files that are not durable yet, and are held open until they are.
 #[derive(Default)]
-struct Batch(Vec<File>);
+struct Batch(Unflushed);
 
 impl Batch {
     fn write(&mut self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         let file = disk::create(path, bytes, mode).map_err(|error| disk::failure("write", path, &error))?;
-        self.0.push(file);
-        if self.0.len() < BATCH { Ok(()) } else { self.flush() }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let files = std::mem::take(&mut self.0);
-        disk::flush(&files)
-            .map_err(|error| Error::failed("cannot make the new files durable").because(disk::reason(&error)))
+        self.0.file(file);
+        if self.0.open_files() < BATCH { Ok(()) } else { std::mem::take(&mut self.0).flush() }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::bundle::catalog::FileEntry;
 use crate::domain::Result;
 use crate::domain::place::files;
-use crate::domain::tree::{Class, Wanted, WantedFile};
+use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
 pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
@@ -25,9 +25,13 @@ pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
     let mut wanted = Wanted::new();
     for entry in bundle.catalog.files.iter().filter(|entry| is_deployed(entry, choice)) {
         let bytes = bundle.file(&entry.path).cloned().unwrap_or_default();
-        let bytes = if entry.class == Class::Script { fill_in(&bytes, choice).into() } else { bytes };
         let mode = if entry.executable { 0o755 } else { 0o644 };
-        wanted.insert(entry.path.clone(), WantedFile::new(bytes, mode, entry.class));
+        let filled = if entry.class == Class::Script { fill_in(&bytes, choice) } else { None };
+        let file = match (filled, bundle.sha256(&entry.path)) {
+            (None, Some(sha256)) => WantedFile { bytes, stamp: Stamp { sha256, mode }, class: entry.class },
+            (filled, _) => WantedFile::new(filled.map_or(bytes, Content::from), mode, entry.class),
+        };
+        wanted.insert(entry.path.clone(), file);
     }
     if let Some(base) = &choice.preset.base {
         let text = assemble(bundle, base, choice)?;
@@ -49,20 +53,21 @@ fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
     for_preset && wanted
 }
 
-/// Scripts hold two facts of the request, each on a line that ends with its marker.
-fn fill_in(script: &[u8], choice: &Choice<'_>) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(script) else { return script.to_vec() };
+/// Scripts hold two facts of the request, each on a line that ends with its marker; `None` for one without a marker.
+fn fill_in(script: &[u8], choice: &Choice<'_>) -> Option<Vec<u8>> {
+    const MARKER: &str = " # gwinstall:";
+    let text = std::str::from_utf8(script).ok().filter(|text| text.contains(MARKER))?;
     let key = choice.key_name();
     let mut filled = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        match line.trim_end().split_once(" # gwinstall:") {
+        match line.trim_end().split_once(MARKER) {
             Some((assignment, marker @ ("port" | "key-name"))) => {
                 let name = assignment.split('=').next().unwrap_or_default();
                 let value = if marker == "port" { choice.port.to_string() } else { key.to_owned() };
-                filled.push_str(&format!("{name}={value} # gwinstall:{marker}\n"));
+                filled.push_str(&format!("{name}={value}{MARKER}{marker}\n"));
             }
             _ => filled.push_str(line),
         }
     }
-    filled.into_bytes()
+    Some(filled.into_bytes())
 }

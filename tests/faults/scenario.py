@@ -12,10 +12,11 @@ from pathlib import Path
 from calls import plain, points, traced
 from tree import Oracle, restore, snapshot
 
-# The grounds a run can stand on beside an ordinary file system: one where renameat2 knows no flags, as on NFS, 9p and many
-# FUSE systems; and a settings.json that is a mount point of its own, as in containers, which no rename can replace.
+# The grounds a run can stand on beside an ordinary file system: one where renameat2 knows no flags and nothing can be flushed
+# as a whole, as on NFS, 9p and many FUSE systems; and a settings.json that is a mount point of its own, as in containers, which no rename can replace.
 OLD_FS, BIND_MOUNT = "old-fs", "bind-mount"
-OLD_FILE_SYSTEM = ("renameat2:error=EINVAL",)
+OLD_FILE_SYSTEM = ("renameat2:error=EINVAL", "syncfs:error=ENOSYS")
+REFUSED_THERE = {"renameat2", "syncfs"}
 NAMESPACE = ("unshare", "--mount", "--propagation", "private") + (() if os.geteuid() == 0 else ("--map-root-user",))
 BIND_SETTINGS = 'mount --bind "$HOME/.claude/settings.json" "$HOME/.claude/settings.json" && exec "$@"'
 
@@ -144,7 +145,7 @@ class Stage:
         run = self.traced(SCENARIOS[name].command, ground=ground)
         if run.code != 0:
             raise SystemExit(f"{name} {ground} exits {run.code} under strace: {run.said()}")
-        return [point for point in points(run.trace) if ground != OLD_FS or point.name != "renameat2"]
+        return [point for point in points(run.trace) if ground != OLD_FS or point.name not in REFUSED_THERE]
 
 
 def mounts_possible():

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::durable::{flush, flush_dir};
 use crate::doors::errno;
 
 /// Creates `path` with exactly these bytes and this mode. It must not exist. The file is open only as 0600 until its
@@ -24,35 +24,6 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
     Ok(file)
-}
-
-/// Makes the data of all `files` durable. Write-out of all is started first, then each is waited for: about half the
-/// time of one fsync after another (measured), and the cost depends on these files alone.
-pub fn flush(files: &[File]) -> io::Result<()> {
-    if cfg!(feature = "fault-no-sync") {
-        return Ok(());
-    }
-    #[cfg(target_os = "linux")]
-    for file in files {
-        use std::os::fd::AsRawFd;
-        // SAFETY: the descriptor is open for the whole call and the kernel touches no memory of this process. The result is
-        // ignored on purpose: this only starts the write-out early, the fsync below is what counts.
-        unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
-    }
-    files.iter().try_for_each(File::sync_all)
-}
-
-/// Makes the entries of a directory durable.
-pub fn flush_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(feature = "fault-no-sync") {
-        return Ok(());
-    }
-    let dir = File::open(dir)?;
-    match rustix::fs::fsync(dir.as_fd()) {
-        // Some network file systems have no way to sync a directory; they also promise nothing about its order.
-        Err(rustix::io::Errno::INVAL) => Ok(()),
-        other => other.map_err(io::Error::from),
-    }
 }
 
 /// Swaps two existing files in one step.

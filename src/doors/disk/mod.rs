@@ -4,6 +4,7 @@
 //! paths, and no call is retried after a failed fsync. Never: a recursive delete, a blind overwrite.
 
 mod change;
+mod durable;
 mod failure;
 mod given;
 mod lock;
@@ -11,6 +12,7 @@ mod look;
 
 pub use super::errno::{cannot_exchange, cannot_link, is_mount_point, reason, was_raced};
 pub use change::*;
+pub use durable::{Unflushed, flush, flush_dir};
 pub use failure::{At, failure};
 pub use given::{read_given, read_stdin};
 pub use lock::{Holder, Lock, hold, holder};

@@ -194,7 +194,7 @@ pub struct InstallArgs {
     /// Corporate proxy that the gateway connects through
     #[arg(long, visible_alias = "proxy", value_name = "URL")]
     pub proxy_url: Option<String>,
-    /// Login at the proxy; visible to every process, so prefer HTTPS_PROXY in the environment
+    /// Login at the proxy, or - to type it; on the command line every process can see it
     #[arg(long, value_name = "USER:PASSWORD")]
     pub proxy_auth: Option<String>,
     #[command(flatten)]

@@ -39,7 +39,13 @@ pub(super) fn run(
     })?;
     let bundle = sources::deployed(place, Some(record))?;
     note_name(&bundle.catalog, name);
-    change.require_consent()?;
+    change.require_consent().map_err(|error| match from {
+        Some(_) => error,
+        None => Error::usage(error.message()).hint(
+            Hint::again(&["--from", "PATH", "--yes"])
+                .to("read the value from a file, or with - from standard input"),
+        ),
+    })?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let Given { text, notes } = given(name, bundle.catalog.variable(name), value_of(name, from)?.expose())?;

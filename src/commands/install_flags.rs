@@ -34,7 +34,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
     }
     for (given, flag, better) in [
         (args.auth_token.is_some(), "--auth-token", "--auth-token-file"),
-        (args.proxy_auth.is_some(), "--proxy-auth", "HTTPS_PROXY in the environment"),
+        (args.proxy_auth.as_deref().is_some_and(|typed| typed != "-"), "--proxy-auth", "--proxy-auth -"),
     ] {
         if given {
             term::talk(&format!(
@@ -64,7 +64,10 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
 
 /// The proxy and its login. Where only the login is given, it is for the proxy that the environment names.
 fn proxy(place: &Place, args: &InstallArgs) -> Result<Option<Proxy>> {
-    let auth = args.proxy_auth.as_deref().map(Secret::new);
+    let auth = match args.proxy_auth.as_deref() {
+        Some("-") => Some(prompt::read_secret("Login of the proxy, USER:PASSWORD")?),
+        typed => typed.map(Secret::new),
+    };
     if let Some(url) = &args.proxy_url {
         return request::proxy(url, auth.as_ref()).map(Some);
     }

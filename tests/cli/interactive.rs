@@ -157,7 +157,7 @@ fn an_existing_deployment() {
     terminal.types(ENTER);
     let update = terminal.ends();
     assert_eq!(update.code, 0);
-    assert!(update.screen.contains("Nothing to do"), "{}", update.screen);
+    assert!(update.screen.contains("Already up to date"), "{}", update.screen);
 
     let before = home.tree();
     let terminal = Terminal::open(&home, "install", WIDE);

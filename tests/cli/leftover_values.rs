@@ -70,7 +70,11 @@ fn a_value_that_the_user_changed_stays_and_is_listed() {
     home.run(PROXY).exits(0);
     let text = home.read(".claude/gateway/.env").replace("proxy.example:3128", "my-proxy.example:8080");
     home.write(".claude/gateway/.env", text);
-    home.run(BASIC).exits(0).says(&[".env keeps", "HTTPS_PROXY", "what you set stays"]);
+    home.run(BASIC).exits(0).says(&[
+        ".env keeps",
+        "HTTPS_PROXY",
+        "which you set and this preset does not use",
+    ]);
     assert!(home.env_value("HTTPS_PROXY").unwrap().contains("my-proxy.example:8080"));
 }
 

@@ -99,7 +99,7 @@ fn a_stricter_mode_is_no_difference_and_stays() {
     for command in ["status", "verify", "diff"] {
         home.touches_nothing(command).exits(0);
     }
-    home.run("install --yes").exits(0).says(&["Nothing to do"]);
+    home.run("install --yes").exits(0).says(&["Already up to date"]);
     let source =
         SourceDir::new(&home).ships("scripts/health-check.sh", "# next").ships("docs/faq.md", "next");
     home.run(&source.install()).exits(0);
@@ -121,7 +121,7 @@ fn no_umask_raises_an_alarm() {
             "umask {umask}; \"$GW\" install --yes && \"$GW\" status && \"$GW\" verify && \"$GW\" install --yes && \
              \"$GW\" {at} install --yes && \"$GW\" {at} status && \"$GW\" {at} verify"
         );
-        Run::of(&mut home.shell(&script)).exits(0).says(&["Nothing to do"]);
+        Run::of(&mut home.shell(&script)).exits(0).says(&["Already up to date"]);
     }
 }
 

@@ -351,7 +351,7 @@ fn a_proxy_goes_with_a_preset_that_uses_it() {
 #[test]
 fn an_unchanged_deployment_is_still_judged_and_started() {
     let home = TestHome::deployed();
-    home.run("install --yes").exits(0).says(&["Nothing to do"]);
+    home.run("install --yes").exits(0).says(&["Already up to date"]);
     home.refused(&mut home.command("install --yes --strict"), 1).says(&["VERTEXAI_PROJECT"]);
     home.refused(&mut home.command("install --yes --start"), 1).says(&["VERTEXAI_PROJECT"]);
     home.run("install --yes --start --dry-run").exits(0);

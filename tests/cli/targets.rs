@@ -117,7 +117,9 @@ fn printed_commands_carry_the_flags_of_the_run() {
     with("").exits(0).says(&[&format!("{flag} install")]);
     with("install --yes").exits(0).says(&[&format!("{flag} env set")]).never_says("gwinstall env");
     with("backup list").exits(0).says(&[&format!("{flag} backup create")]);
-    with("env set X").exits(2).says(&[&format!("{flag} env set X --from PATH --yes")]);
+    with("env set X")
+        .exits(2)
+        .says(&[&format!("gwinstall env set X --home '{}' --from PATH --yes", stage.display())]);
     with("rollback --yes --json").exits(1).says(&["--home '", "sta ge' uninstall\""]);
     // Also where the command line is wrong, and it is not known yet whether the home exists.
     let elsewhere = home.root().join("elsewhere");
@@ -136,7 +138,7 @@ fn printed_commands_carry_the_flags_of_the_run() {
     };
     with("status").exits(0).says(&[&format!("{flag} install")]);
     with("install --yes").exits(0).says(&[&format!("{flag} env set")]);
-    with("uninstall --yes").exits(0).says(&["gwinstall uninstall --purge --target-dir"]);
+    with("uninstall --yes").exits(0).says(&["uninstall --purge"]);
 }
 
 /// The way out of two targets is to leave the second out.

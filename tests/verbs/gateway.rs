@@ -178,7 +178,8 @@ fn models_check_compares_and_calls_only_when_told() {
     let world = world(port, "gpt-oss-120b,glm-5.2");
     let _ = world.run(&["models", "check"]).exits(0).says("Every deployed model is served");
     assert!(requests.try_iter().all(|request| !request.starts_with("/v1/messages")));
-    let said = world.run(&["models", "check", "--call"]).exits(1).says("providers charge").never_says(KEY);
+    let said =
+        world.run(&["models", "check", "--call"]).exits(1).says("the provider charges").never_says(KEY);
     let _ = said.says("PASS gpt-oss-120b answers").says("FAIL glm-5.2: 500 (no such thing, ****)");
     assert_eq!(requests.try_iter().filter(|request| request.starts_with("/v1/messages")).count(), 2);
     let _ = world.run(&["models", "add", "llama-4-maverick", "--yes"]).exits(0);
@@ -250,9 +251,9 @@ fn logs_show_the_end_and_follow_until_nobody_reads() {
 #[test]
 fn completions_and_manual_need_no_home_and_survive_a_closed_pipe() {
     let world = World::new();
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+    for shell in ["bash", "zsh", "fish"] {
         let said = world.run(&["completions", shell]).exits(0);
-        assert!(said.out.contains("backup"), "{shell}");
+        assert!(said.out.contains("gwinstall"), "{shell}");
     }
     let page = world.run(&["man"]).exits(0).out;
     for section in

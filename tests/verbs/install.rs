@@ -16,7 +16,7 @@ fn a_change_of_the_record_alone_has_no_headline() {
         "{shown:?}"
     );
     let said = world.run(&[&asked[..], &["--yes"]].concat()).exits(0).never_says("Change preset");
-    let said = said.says("Only the record of the deployment changes.").says("Nothing to do");
+    let said = said.says("Only the record of the deployment changes.").says("Already up to date");
     assert!(!said.out.contains("\n\n") && !said.err.contains("\n\n"), "{said:?}");
     assert_eq!(world.record()["gateway_url"], "http://127.0.0.1:4000");
     let _ = world.run(&[&asked[..], &["--yes"]].concat()).exits(0).never_says("Only the record");

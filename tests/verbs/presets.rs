@@ -59,7 +59,7 @@ fn a_preset_of_ones_own_is_listed_deployed_and_kept_up() {
     assert!(config.contains("num_retries: 7") && config.contains("model_name: glm-5.2"), "{config}");
     assert!(!world.gateway("tests").exists() && !world.gateway("examples").exists());
     let _ = world.run(&["models", "add", "gpt-oss-120b", "--yes"]).exits(0);
-    let _ = world.run(&["update", "--yes"]).exits(0).says("Nothing to do");
+    let _ = world.run(&["update", "--yes"]).exits(0).says("Already up to date");
     assert_eq!(world.record()["preset"], "acme");
 }
 

@@ -44,8 +44,10 @@ fn mine_keeps_my_file_and_drops_theirs() {
     assert!(!world.gateway("docs/faq.md.gwinstall-new").exists());
     let _ = world.run(&["resolve"]).exits(0).says("No conflict is open");
     let dir = world.home().join("source");
-    let _ =
-        world.run(&["update", "--yes", "--source-dir", dir.to_str().unwrap()]).exits(0).says("Nothing to do");
+    let _ = world
+        .run(&["update", "--yes", "--source-dir", dir.to_str().unwrap()])
+        .exits(0)
+        .says("Already up to date");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a command says at its end, for a person and as JSON.
+//! What a command prints at its end, for a person and as JSON.
 
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ fn is_asked_for(verb: &str) -> bool {
         )
 }
 
-/// Commands that look and change nothing: without their answer they have done nothing.
+/// Commands that look and change nothing: a run whose answer is lost has done nothing.
 pub(super) fn only_tells(verb: &str) -> bool {
     is_asked_for(verb)
         || matches!(
@@ -112,16 +112,19 @@ pub(super) fn only_tells(verb: &str) -> bool {
         )
 }
 
-/// The exit code, after an answer that could not be written was complained about. A change that was made stays a success.
+/// The exit code, after an error about an answer that could not be written. A change that was made stays a success.
 pub(super) fn exit_when_written(verb: &str, exit: u8) -> u8 {
     let Some(why) = term::unwritten() else { return exit };
     term::error(&as_text(&Error::failed("cannot write the answer to standard output").because(why)));
     if exit == 0 && only_tells(verb) { Kind::Failed.exit_code() } else { exit }
 }
 
-/// `error: …`, its causes below it, and what to do.
+/// `error: …`, its causes below it, and what to do. That the user gave up is not an error.
 pub fn as_text(error: &Error) -> String {
-    let mut text = format!("{} {}", term::paint("error:", Style::Red), error.message());
+    let mut text = match error.kind() {
+        Kind::Cancelled => error.message().to_owned(),
+        _ => format!("{} {}", term::paint("error:", Style::Red), error.message()),
+    };
     for cause in error.causes() {
         text.push_str(&format!("\n  {cause}"));
     }

@@ -28,7 +28,7 @@ use super::shell_files;
 /// Set by the script when it asks.
 const VARIABLE: &str = "GWINSTALL_COMPLETE";
 
-/// Answers a shell that asks what comes next. `None`: nobody asks, it is an ordinary run.
+/// Answers a shell that asks what comes next. `None`: no shell asks, this is an ordinary run.
 pub fn asked(arguments: &[OsString]) -> Option<u8> {
     system::variable(VARIABLE).filter(|shell| !shell.is_empty())?;
     term::set_manner(term::Manner { quiet: true, ..term::Manner::default() });
@@ -116,8 +116,8 @@ impl Scene {
     /// Newest first.
     fn backups(&self) -> Vec<(String, String)> {
         let entries = self.place.as_ref().and_then(|place| backup::list(place).ok()).unwrap_or_default();
-        let told = |entry: backup::Entry| (entry.filename, format!("before {}", entry.before));
-        entries.into_iter().rev().map(told).collect()
+        let named = |entry: backup::Entry| (entry.filename, format!("before {}", entry.before));
+        entries.into_iter().rev().map(named).collect()
     }
 
     /// The commands below those that stand behind `help`.
@@ -170,7 +170,7 @@ fn offered(command: Command, path: &[&str], scene: &Arc<Scene>) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     let asks_for_flags = scene.words.last().is_some_and(|word| word.starts_with('-'));
     let command = command.mut_args(|arg| {
-        // Flags stand behind the names that can be meant, and are offered where there are none.
+        // Names come first: flags are offered once a dash is typed, or where there is no name to offer.
         let hidden = arg.is_hide_set() || (!arg.is_positional() && !asks_for_flags);
         let arg = arg.hide(hidden);
         match noun(path, arg.get_id().as_str()) {

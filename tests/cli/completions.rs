@@ -42,8 +42,10 @@ const ZSH: Shell = Shell {
         _clap_dynamic_completer_gwinstall"#,
 };
 
-const FISH: Shell =
-    Shell { name: "fish", script: r#"complete -C (string join ' ' -- $argv) | string replace -r '\t.*' ''; true"# };
+const FISH: Shell = Shell {
+    name: "fish",
+    script: r#"complete -C (string join ' ' -- $argv) | string replace -r '\t.*' ''; true"#,
+};
 
 impl Shell {
     fn is_here(&self) -> bool {

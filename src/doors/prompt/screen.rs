@@ -59,7 +59,7 @@ impl Screen {
         let before = tcgetattr(std::io::stdin()).map_err(unreadable)?;
         let mut raw = before.clone();
         raw.make_raw();
-        // Lines of ours still end where the next begins.
+        // A newline still starts the next line in the first column.
         raw.output_modes = before.output_modes;
         tcsetattr(std::io::stdin(), OptionalActions::Flush, &raw).map_err(unreadable)?;
         write("\x1b[?25l\x1b[?2004h");
@@ -126,7 +126,7 @@ impl Screen {
         loop {
             signals::check()?;
             if let Some(key) = self.keys.next(false) {
-                return told(key);
+                return event(key);
             }
             let waiting = self.keys.are_waiting();
             match readable(if waiting { TOGETHER } else { GLANCE }) {
@@ -142,7 +142,7 @@ impl Screen {
                     }
                 }
                 Ok(false) if waiting => match self.keys.next(true) {
-                    Some(key) => return told(key),
+                    Some(key) => return event(key),
                     // A paste without an end.
                     None => self.keys.forget(),
                 },
@@ -166,7 +166,7 @@ impl Drop for Screen {
     }
 }
 
-fn told(key: Key) -> Result<Event> {
+fn event(key: Key) -> Result<Event> {
     if key == Key::Interrupt {
         return Err(Error::new(Kind::Interrupted(signal_hook::consts::SIGINT), "stopped by Ctrl-C"));
     }
@@ -179,7 +179,7 @@ fn readable(patience: Timespec) -> rustix::io::Result<bool> {
     poll(&mut wanted, Some(&patience)).map(|ready| ready > 0)
 }
 
-/// Of the window; where the terminal does not tell, the usual one.
+/// The size of the window; where the terminal does not report it, the usual one.
 pub(super) fn size() -> Size {
     let (width, height) = tcgetwinsize(std::io::stderr())
         .or_else(|_| tcgetwinsize(std::io::stdout()))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
+use super::secret::masked;
 use super::url::{HttpUrl, encode_userinfo};
 use super::{Error, Hint, Result, Secret};
 
@@ -51,7 +52,7 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     for typed in text.split(',').map(str::trim) {
         if !name::is_model_name(typed) {
             let names: Vec<&str> = typed.split_whitespace().collect();
-            let error = Error::usage(format!("--models: {:?} is not a model name", printable(typed)));
+            let error = Error::usage(format!("--models: {:?} is not a model name", shown(typed)));
             return Err(if names.len() > 1 && names.iter().all(|name| name::is_model_name(name)) {
                 error.because("names are separated by commas").hint(Hint::instead(typed, names.join(",")))
             } else {
@@ -67,6 +68,11 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     Ok(models)
 }
 
+/// A value as it may be repeated: not a key that landed in the wrong place.
+fn shown(typed: &str) -> String {
+    masked(typed).unwrap_or_else(|| printable(typed))
+}
+
 /// Parses `--gateway-type`.
 pub fn gateway_type(typed: &str) -> Result<String> {
     known("--gateway-type", typed, &GATEWAY_TYPES)
@@ -78,7 +84,7 @@ pub fn known(flag: &str, typed: &str, names: &[&str]) -> Result<String> {
         return Ok(typed.to_owned());
     }
     let guess = closest(typed, names.iter().copied());
-    let error = Error::usage(format!("{flag}: {:?} is not known", printable(typed)))
+    let error = Error::usage(format!("{flag}: {:?} is not known", shown(typed)))
         .because(format!("it is one of {}", name::list(names)));
     Err(match guess.first() {
         Some(guess) => error.hint(Hint::instead(typed, *guess)),

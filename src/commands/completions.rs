@@ -29,7 +29,7 @@ use super::shell_files;
 /// Set by the script when it asks.
 const VARIABLE: &str = "GWINSTALL_COMPLETE";
 
-/// Answers a shell that asks what comes next. `None`: nobody asks, it is an ordinary run.
+/// Answers a shell that asks what comes next. `None`: no shell asks, this is an ordinary run.
 pub fn asked(arguments: &[OsString]) -> Option<u8> {
     system::variable(VARIABLE).filter(|shell| !shell.is_empty())?;
     term::set_manner(term::Manner { quiet: true, ..term::Manner::default() });
@@ -172,7 +172,7 @@ fn offered(command: Command, path: &[&str], scene: &Arc<Scene>) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     let asks_for_flags = scene.words.last().is_some_and(|word| word.starts_with('-'));
     let command = command.mut_args(|arg| {
-        // Flags stand behind the names that can be meant, and are offered where there are none.
+        // Names come first: flags are offered once a dash is typed, or where there is no name to offer.
         let hidden = arg.is_hide_set() || (!arg.is_positional() && !asks_for_flags);
         let arg = arg.hide(hidden);
         match noun(path, arg.get_id().as_str()) {

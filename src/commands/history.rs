@@ -9,7 +9,7 @@ use crate::doors::disk;
 
 use crate::ui::answer::Answer;
 
-/// Longer than any line we write; the tail that is read grows until it holds enough lines.
+/// Longer than any line of the log; the tail that is read grows until it holds enough lines.
 const LINE: u64 = 4096;
 
 pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
@@ -34,7 +34,7 @@ pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
         lines.iter().rev().filter_map(|line| serde_json::from_str(line).ok()).take(args.limit).collect();
     if operations.is_empty() {
         return Ok(Answer::new("no operations yet")
-            .text("Nothing has been done here yet.")
+            .text("No operations yet.")
             .data(json!({ "operations": [] })));
     }
     let text: Vec<String> = operations.iter().map(line).collect();

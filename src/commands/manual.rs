@@ -1,5 +1,5 @@
 //! `help` and `version`, made from the command line's own definition. They are written to memory first: a reader that
-//! goes away early is no reason to fail.
+//! closes the pipe early does not make the command fail.
 
 use clap::{Command, CommandFactory};
 use serde_json::json;
@@ -38,7 +38,7 @@ pub(super) fn help(args: &HelpArgs) -> Result<Answer> {
 /// The help of a command, by its names from the top.
 pub(super) fn asked(path: &[String]) -> Answer {
     let help = if path.is_empty() { overview() } else { page(path, Flags::All) };
-    Answer::new("how to use it").data(json!({ "help": help })).quoting(help)
+    Answer::new("help").data(json!({ "help": help })).quoting(help)
 }
 
 /// The program: its commands by what they are for, the flags of all of them, and the exit codes.

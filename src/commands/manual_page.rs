@@ -16,9 +16,9 @@ use super::manual::{self, text};
 use crate::ui::answer::Answer;
 
 const ENVIRONMENT: [(&str, &str); 13] = [
-    ("HOME", "The home directory; without it the password database is asked."),
+    ("HOME", "The home directory; if it is not set, gwinstall asks the password database."),
     ("CLAUDE_CONFIG_DIR", "Claude Code's configuration directory, instead of ~/.claude."),
-    ("XDG_STATE_HOME", "Where gwinstall keeps what it knows about releases, instead of ~/.local/state."),
+    ("XDG_STATE_HOME", "Where gwinstall keeps its own state, instead of ~/.local/state."),
     ("GWINSTALL_TARGET_DIR", "Like --target-dir."),
     ("GWINSTALL_BASE_URL", "Where releases come from: an https URL or a directory."),
     ("GWINSTALL_PIN", "Stay at this version, or at sha256:<its manifest>."),
@@ -28,12 +28,12 @@ const ENVIRONMENT: [(&str, &str); 13] = [
     ),
     (
         "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
-        "The proxy on the way to the releases, and the hosts that need none; HTTPS_PROXY is also a value for the gateway.",
+        "The proxy for downloads, and the hosts that need none; HTTPS_PROXY is also a value for the gateway.",
     ),
-    ("GITHUB_TOKEN, GH_TOKEN", "Sent to GitHub when releases are asked for, and nowhere else."),
+    ("GITHUB_TOKEN, GH_TOKEN", "Sent to GitHub when gwinstall looks for releases, and nowhere else."),
     ("GATEWAY_LITELLM_BIN", "The litellm to start, instead of the one on PATH."),
-    ("NO_COLOR", "No color."),
-    ("TERM, ACCESSIBLE", "With TERM=dumb, or ACCESSIBLE set, questions are asked line by line."),
+    ("NO_COLOR", "If set, gwinstall prints no color."),
+    ("TERM, ACCESSIBLE", "With TERM=dumb, or ACCESSIBLE set, gwinstall asks its questions line by line."),
     ("ANTHROPIC_API_KEY and others", "Values for the gateway: gwinstall env list names them all."),
 ];
 
@@ -42,10 +42,13 @@ const FILES: [(&str, &str); 9] = [
     ("~/.claude/gateway/.env", "Its values and secrets; readable by you alone."),
     ("~/.claude/gateway/backups", "The backups."),
     ("~/.claude/gateway/deployment.log", "One line for every operation that changed something."),
-    ("~/.claude/settings.json", "Claude Code's settings, of which gwinstall writes its own keys."),
+    ("~/.claude/settings.json", "Claude Code's settings, in which gwinstall writes its own keys only."),
     ("~/.claude/.env", "Values that gwinstall reads and never writes."),
     ("~/.claude/presets", "Presets of your own: NAME/preset.yaml."),
-    ("~/.local/state/gwinstall", "What is known about releases, and places other than the usual one."),
+    (
+        "~/.local/state/gwinstall",
+        "What gwinstall knows about releases, and where a gateway is that is not in the usual directory.",
+    ),
     ("/etc/gwinstall/policy.yaml", "The rules of a managed machine."),
 ];
 
@@ -55,12 +58,12 @@ pub(super) fn man() -> Result<Answer> {
     if term::manner().json || !term::stdout_is_terminal() {
         return Ok(answer.quoting(page));
     }
-    // It asks MANPAGER and PAGER itself. `-` is standard input to man-db, and no such file to others.
+    // `man` reads MANPAGER and PAGER itself. `-` is standard input to man-db only.
     let input = if cfg!(target_os = "macos") { "/dev/stdin" } else { "-" };
     if system::program("man").is_some_and(|man| term::shown_by(&man, &["-l", input], &page)) {
         return Ok(answer.text(""));
     }
-    // Where there is no `man`, roff is of no use: the help of all commands is.
+    // Without `man` nobody can read roff: the help of all commands is shown instead.
     let text = manual::all();
     Ok(if in_a_pager(&text) { answer.text("") } else { answer.quoting(text) })
 }
@@ -83,7 +86,7 @@ fn page() -> Result<String> {
     let failed = |error: std::io::Error| Error::failed("cannot write the manual page").because(error);
     top(&Man::new(program.clone()), &mut page).map_err(failed)?;
     let mut page = text(page)?;
-    // There is one page: what would be pages of their own are sections of it.
+    // clap_mangen refers to a page of its own for every command; here they are sections of one page.
     for command in program.get_subcommands() {
         let name = command.get_name();
         let elsewhere = format!("gwinstall\\-{}(1)", name.replace('-', "\\-"));
@@ -114,7 +117,7 @@ fn push_examples(page: &mut String, path: &str) {
     }
 }
 
-/// A dash is a minus sign there, which can be copied.
+/// In roff a dash is written as a minus sign, so that it can be copied.
 fn typed(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-")
 }
@@ -126,12 +129,12 @@ fn push_table(page: &mut String, title: &str, rows: &[(&str, &str)]) {
     }
 }
 
-/// A section for `command`, and for those below it. What `clap_mangen` makes a section of a page becomes a part of ours.
+/// A section for `command`, and for those below it. Sections of `clap_mangen` become subsections.
 fn push_sections(page: &mut String, command: &Command, parent: &str) -> std::io::Result<()> {
     let name = format!("{parent} {}", command.get_name());
     let below: Vec<&Command> = command.get_subcommands().filter(|command| !command.is_hide_set()).collect();
     if below.is_empty() {
-        // Options of every command are told once, on the page of the program.
+        // The options of every command stand once, on the page of the program.
         let own = command.clone().bin_name(&name).display_name(&name).mut_args(|arg| {
             let elsewhere = arg.is_global_set() || arg.is_hide_set();
             arg.hide(elsewhere)

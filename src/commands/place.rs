@@ -90,7 +90,7 @@ fn home(common: &Common) -> Result<PathBuf> {
     };
     if !home.is_absolute() || !disk::is_dir(&home) {
         return Err(Error::usage(format!(
-            "HOME is {}, which is no directory",
+            "HOME is {}, which is not a directory",
             printable(&home.to_string_lossy())
         ))
         .hint("set HOME to your home directory"));
@@ -103,13 +103,13 @@ fn checked(what: &str, path: &Path) -> Result<PathBuf> {
     let text = path.to_str().ok_or_else(|| Error::usage(format!("{what}: the path is not UTF-8")))?;
     if text.chars().any(char::is_control) {
         return Err(Error::usage(format!(
-            "{what}: the path {:?} holds a control character",
+            "{what}: the path {:?} contains a control character",
             printable(text)
         )));
     }
     if path.components().any(|part| part.as_os_str() == "..") {
-        return Err(Error::usage(format!("{what}: the path {} holds ..", printable(text)))
-            .hint("give the path without .. in it"));
+        return Err(Error::usage(format!("{what}: the path {} contains ..", printable(text)))
+            .hint("give the path without .."));
     }
     if text.len() > 3000 {
         return Err(Error::usage(format!("{what}: the path is too long")));
@@ -139,7 +139,7 @@ fn real(path: &Path) -> Result<PathBuf> {
     let existing = disk::nearest_existing(path);
     let rest = path.strip_prefix(&existing).unwrap_or(Path::new(""));
     if let Some(next) = rest.components().next() {
-        // What is there and does not exist is a link into nowhere, and says so.
+        // A name that is there without a file behind it is a dangling link, which is an error.
         disk::real_file(&existing.join(next)).map_err(|error| error.of_kind(Kind::Usage))?;
     }
     let base = disk::canonical(&existing)?;

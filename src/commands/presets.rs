@@ -28,7 +28,7 @@ pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
     }?;
     let deployed = last.map(|last| last.preset);
     for dir in without_a_preset(place)? {
-        term::talk(&format!("note: {} holds no preset.yaml and is left out", place.show(&dir)));
+        term::talk(&format!("note: {} has no preset.yaml; gwinstall ignores it", place.show(&dir)));
     }
     match command {
         PresetsCommand::List => all(&bundle, deployed.as_deref()),
@@ -36,7 +36,7 @@ pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
     }
 }
 
-/// Directories in `~/.claude/presets` that look like a preset and are none.
+/// Directories in `~/.claude/presets` that look like a preset and hold none.
 fn without_a_preset(place: &Place) -> Result<Vec<PathBuf>> {
     let own = place.config_dir.join("presets");
     let dirs = disk::list(&own)?.into_iter().map(|name| own.join(name));
@@ -157,7 +157,7 @@ fn text(preset: &Preset, models: &[String], needs: &[(String, Need)], wanted: &W
             several => lines.push(format!("    {noun}: {}", several.len())),
         }
     }
-    lines.push(format!("  and {} (values), with our keys in Claude Code's settings.", files::ENV));
+    lines.push(format!("  and {} (values), and sets its keys in Claude Code's settings.", files::ENV));
     let dry_run = term::command(&["install", "--preset", &preset.name, "--dry-run", "--verbose"]);
     lines.push(format!("To see every change: {dry_run}"));
     lines.join("\n")

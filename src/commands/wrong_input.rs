@@ -56,7 +56,7 @@ pub(super) fn explain(error: &clap::Error, words: &[String]) -> Error {
         return own;
     }
     let said = wrong.said();
-    let meant = habits::meant(&wrong.told()).or_else(|| wrong.meant()).unwrap_or_else(|| wrong.help());
+    let meant = habits::meant(&wrong.spoken()).or_else(|| wrong.meant()).unwrap_or_else(|| wrong.help());
     said.hint(meant)
 }
 
@@ -168,20 +168,20 @@ impl<'a> Wrong<'a> {
     }
 
     /// The words without the flags of every command that say how to talk: habits are about the others.
-    fn told(&self) -> Vec<String> {
-        let mut told = Vec::new();
+    fn spoken(&self) -> Vec<String> {
+        let mut spoken = Vec::new();
         let mut rest = self.words.iter();
         while let Some(word) = rest.next() {
             match word.as_str() {
                 "-q" | "--quiet" | "-v" | "--verbose" | "--json" | "--plain" => {}
                 "--color" | "--lock-wait" => drop(rest.next()),
-                _ => told.push(word.clone()),
+                _ => spoken.push(word.clone()),
             }
         }
-        told
+        spoken
     }
 
-    /// The line that was meant, as far as that can be told from what is known of the command.
+    /// The line that was meant, as far as the definition of the command shows it.
     fn meant(&self) -> Option<Hint> {
         let typed = self.typed();
         match self.error.kind() {
@@ -277,13 +277,13 @@ impl<'a> Wrong<'a> {
             self.words.iter().position(|word| word == typed || word.starts_with(&format!("{typed}=")))?;
         let attached = self.words[at].split_once('=').map(|(_, value)| value);
         let value = attached.or_else(|| self.words.get(at + 1).map(String::as_str));
-        let (_, wanted, ours) = FLAGS
+        let (_, wanted, here) = FLAGS
             .iter()
             .find(|(flag, wanted, _)| *flag == typed && (wanted.is_none() || *wanted == value))?;
-        longs.contains(&ours[0].trim_start_matches('-')).then_some(())?;
+        longs.contains(&here[0].trim_start_matches('-')).then_some(())?;
         let taken = 1 + usize::from(wanted.is_some() && attached.is_none());
-        let ours: Vec<String> = ours.iter().map(|word| (*word).to_owned()).collect();
-        Some(run(&[&self.words[..at], &ours, &self.words[at + taken..]].concat()))
+        let here: Vec<String> = here.iter().map(|word| (*word).to_owned()).collect();
+        Some(run(&[&self.words[..at], &here, &self.words[at + taken..]].concat()))
     }
 
     fn value_meant(&self) -> Option<Hint> {

@@ -17,6 +17,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Failed,
+    /// The user gave up at a question.
+    Cancelled,
     Usage,
     Pending,
     Conflict,
@@ -34,7 +36,7 @@ impl Kind {
     /// The process exit code of this kind.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Failed => 1,
+            Self::Failed | Self::Cancelled => 1,
             Self::Usage => 2,
             Self::Pending => 3,
             Self::Conflict => 4,
@@ -162,6 +164,7 @@ mod tests {
     fn every_kind_has_its_row_of_the_exit_code_table() {
         let rows = [
             (Kind::Failed, 1),
+            (Kind::Cancelled, 1),
             (Kind::Usage, 2),
             (Kind::Pending, 3),
             (Kind::Conflict, 4),

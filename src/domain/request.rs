@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
+use super::secret::masked;
 use super::url::{HttpUrl, encode_userinfo};
 use super::word::words;
 use super::{Error, Hint, Result, Secret};
@@ -81,7 +82,7 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     for typed in text.split(',').map(str::trim) {
         if !name::is_model_name(typed) {
             let names: Vec<&str> = typed.split_whitespace().collect();
-            let error = Error::usage(format!("--models: {:?} is not a model name", printable(typed)));
+            let error = Error::usage(format!("--models: {:?} is not a model name", shown(typed)));
             return Err(if names.len() > 1 && names.iter().all(|name| name::is_model_name(name)) {
                 error.because("names are separated by commas").hint(Hint::instead(typed, names.join(",")))
             } else {
@@ -97,13 +98,18 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     Ok(models)
 }
 
+/// A value as it may be repeated: not a key that landed in the wrong place.
+fn shown(typed: &str) -> String {
+    masked(typed).unwrap_or_else(|| printable(typed))
+}
+
 /// One of `names`, else an error that lists them and guesses.
 pub fn known(flag: &str, typed: &str, names: &[&str]) -> Result<String> {
     if names.contains(&typed) {
         return Ok(typed.to_owned());
     }
     let guess = closest(typed, names.iter().copied());
-    let error = Error::usage(format!("{flag}: {:?} is not known", printable(typed)))
+    let error = Error::usage(format!("{flag}: {:?} is not known", shown(typed)))
         .because(format!("it is one of {}", name::list(names)));
     Err(match guess.first() {
         Some(guess) => error.hint(Hint::instead(typed, *guess)),

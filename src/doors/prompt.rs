@@ -77,9 +77,9 @@ pub fn read_secret(question: &str) -> Result<Secret> {
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 
-/// What a run ends with that was given up at a question.
+/// The end of a run whose user gave up at a question.
 pub fn stopped() -> Error {
-    Error::new(Kind::Failed, "stopped by you, and nothing was changed")
+    Error::new(Kind::Cancelled, "Cancelled; nothing was changed.")
 }
 
 /// A yes/no question; an empty line means `default`, giving up means no.
@@ -90,12 +90,12 @@ pub fn confirm(question: &str, default: bool) -> Result<bool> {
         match typed.to_ascii_lowercase().as_str() {
             "y" | "yes" => return Ok(true),
             "n" | "no" | "q" => return Ok(false),
-            _ => term::error("please answer y or n"),
+            _ => term::error("Please answer y or n."),
         }
     }
 }
 
-/// Without the spaces around it.
+/// An answer without the spaces around it.
 fn line_of(question: &str, default: &str) -> Result<Answered<String>> {
     let typed = if term::is_plain() { plain::ask(question)? } else { line::ask(question, default, false)? };
     let line =

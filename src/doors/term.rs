@@ -1,7 +1,7 @@
 //! What the user sees and answers: data on stdout, talk on stderr.
 //!
 //! Promise: a closed pipe or a full disk behind stdout never stops or breaks a run, and data that could not be written is
-//! told of at its end. Never panics, never prints a secret (callers mask), never asks without a terminal.
+//! reported at its end. Never panics, never prints a secret (callers mask), never asks without a terminal.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -11,7 +11,7 @@ use super::wrap;
 pub use super::wrap::columns;
 use crate::domain::{Error, Hint, Invocation, Result};
 
-/// How to talk; decided once from the command line and the environment.
+/// How gwinstall talks; decided once from the command line and the environment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
     pub quiet: bool,
@@ -25,7 +25,7 @@ pub struct Manner {
 
 static MANNER: OnceLock<Manner> = OnceLock::new();
 static INVOCATION: OnceLock<Invocation> = OnceLock::new();
-/// The commands in what was said so far, which no line is broken in.
+/// The commands in the text printed so far: no line is broken inside one.
 static WHOLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
@@ -83,7 +83,7 @@ pub fn raw(bytes: &[u8]) {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => {}
-        // Who closed the pipe has read enough.
+        // The reader closed the pipe: it has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
             let _ = UNWRITTEN.set(super::errno::reason(&error));
@@ -91,12 +91,12 @@ pub fn raw(bytes: &[u8]) {
     }
 }
 
-/// Why data that should be on stdout is not there, if it is not.
+/// Why data could not be written to stdout, if it could not.
 pub fn unwritten() -> Option<&'static str> {
     UNWRITTEN.get().map(String::as_str)
 }
 
-/// Bytes of data as they are; `false` when nobody reads them any more. Without bytes it only looks.
+/// Bytes of data as they are; `false` when the reader has closed the pipe. Without bytes it only looks.
 pub fn raw_while_read(bytes: &[u8]) -> bool {
     let out = io::stdout();
     let mut poll = [rustix::event::PollFd::new(&out, rustix::event::PollFlags::empty())];
@@ -116,14 +116,14 @@ pub fn talk(text: &str) {
     }
 }
 
-/// A line that is said even when quiet.
+/// A line that is printed also with `--quiet`.
 pub fn error(text: &str) {
     let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
 }
 
-/// Broken between words where the window would break inside of them.
+/// The text with its lines broken between words, where the window would break them inside a word.
 fn fitted(text: &str) -> Cow<'_, str> {
     let width = super::window::size().width.saturating_sub(1);
     if text.lines().all(|line| columns(line) <= width) {
@@ -155,7 +155,7 @@ pub fn shown_by(program: &std::path::Path, arguments: &[&str], text: &str) -> bo
         return false;
     };
     if let Some(mut input) = child.stdin.take() {
-        // A reader that has seen enough goes before the end.
+        // A pager may end before it has read everything.
         let _ = input.write_all(text.as_bytes());
     }
     child.wait().is_ok_and(|status| status.success())
@@ -214,7 +214,7 @@ fn wait_for_a_line() -> Result<()> {
     let stdin = io::stdin();
     loop {
         super::signals::check()?;
-        // The patience is for a signal that comes between the look and the wait.
+        // The timeout covers a signal that arrives between `check` and `poll`.
         let patience = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         let mut wanted = [PollFd::new(&stdin, PollFlags::IN)];
         match poll(&mut wanted, Some(&patience)) {

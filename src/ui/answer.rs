@@ -1,4 +1,4 @@
-//! What a command says at its end, for a person and as JSON.
+//! What a command prints at its end, for a person and as JSON.
 
 use serde_json::{Value, json};
 
@@ -119,9 +119,12 @@ pub fn exit_when_written(verb: &str, exit: u8) -> u8 {
     if exit == 0 && only_tells(verb) { Kind::Failed.exit_code() } else { exit }
 }
 
-/// `error: …`, its causes below it, and what to do.
+/// `error: …`, its causes below it, and what to do. That the user gave up is not an error.
 pub fn as_text(error: &Error) -> String {
-    let mut text = format!("{} {}", term::paint("error:", Style::Red), error.message());
+    let mut text = match error.kind() {
+        Kind::Cancelled => error.message().to_owned(),
+        _ => format!("{} {}", term::paint("error:", Style::Red), error.message()),
+    };
     for cause in error.causes() {
         text.push_str(&format!("\n  {cause}"));
     }

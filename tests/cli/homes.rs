@@ -57,10 +57,10 @@ fn a_home_that_cannot_be_is_exit_2() {
     }
     let long = format!("/{}", "x".repeat(4000));
     for (value, says) in [
-        ("relative/home".as_ref(), "no directory"),
-        (".".as_ref(), "no directory"),
-        (missing.as_os_str(), "no directory"),
-        (file.as_os_str(), "no directory"),
+        ("relative/home".as_ref(), "not a directory"),
+        (".".as_ref(), "not a directory"),
+        (missing.as_os_str(), "not a directory"),
+        (file.as_os_str(), "not a directory"),
         (with_newline.as_os_str(), "control character"),
         (with_escape.as_os_str(), "control character"),
         (OsStr::from_bytes(b"/tmp/\xff"), "not UTF-8"),

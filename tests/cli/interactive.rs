@@ -71,7 +71,7 @@ pub fn mark_only(terminal: &Terminal, models: &[&str]) -> String {
 fn a_first_installation() {
     let home = home().with("VERTEXAI_PROJECT", "my-project");
     let terminal = Terminal::open(&home, "install", WIDE);
-    let preset = terminal.shows("esc stops");
+    let preset = terminal.shows("esc cancels");
     let models = terminal.answer(ENTER, "Models:");
     let marked = mark_only(&terminal, &["glm-5.2", "gpt-oss-120b"]);
     let plan = terminal.answer(ENTER, "Go ahead? [Y/n]");
@@ -100,7 +100,7 @@ fn a_gateway_elsewhere() {
     const TOKEN: &str = "tok-canary-0123456789";
     let home = home();
     let terminal = Terminal::open(&home, "install", WIDE);
-    terminal.shows("esc stops");
+    terminal.shows("esc cancels");
     terminal.answer(DOWN, "> enterprise");
     let kinds = terminal.answer(ENTER, "Gateway type:");
     let url = terminal.answer(ENTER, "Gateway URL:");
@@ -135,7 +135,7 @@ fn a_gateway_elsewhere() {
 fn a_proxy_is_asked_for() {
     let home = home().with("https_proxy", "http://proxy.example:3128");
     let terminal = Terminal::open(&home, "install", WIDE);
-    terminal.shows("esc stops");
+    terminal.shows("esc cancels");
     // One above the first is the last.
     terminal.answer(UP, "> proxy");
     let asked = terminal.answer(ENTER, "Proxy URL");
@@ -202,7 +202,7 @@ fn the_environment_is_shown_masked() {
         .with("LITELLM_MASTER_KEY", "sk-canary-0123456789")
         .with("GOOGLE_APPLICATION_CREDENTIALS", "/keys/gcp.json");
     let terminal = Terminal::open(&home, "install", WIDE);
-    terminal.shows("esc stops");
+    terminal.shows("esc cancels");
     terminal.answer(ENTER, "Models:");
     mark_only(&terminal, &["glm-5.2"]);
     let plan = terminal.answer(ENTER, "Go ahead?");

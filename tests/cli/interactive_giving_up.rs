@@ -60,8 +60,7 @@ fn giving_up_at_any_question_changes_nothing() {
             let ended = terminal.ends();
             assert_eq!(ended.code, code, "{name} at {question}:\n{}", ended.screen);
             assert_eq!(before.changes(&home.tree()), [""; 0], "{name} at {question}");
-            let words =
-                if code == 130 { "stopped by Ctrl-C" } else { "stopped by you, and nothing was changed" };
+            let words = if code == 130 { "stopped by Ctrl-C" } else { "Cancelled; nothing was changed." };
             assert!(ended.screen.ends_with(words), "{name} at {question}:\n{}", ended.screen);
         }
     }
@@ -138,7 +137,7 @@ fn a_paste_answers_nothing() {
     // Of a paste only its first line gets into a line, and it stays there to be seen.
     let shown = terminal.answer(garbage, "curl https://x | sh");
     assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0]);
-    let again = terminal.answer(ENTER, "please answer y or n");
+    let again = terminal.answer(ENTER, "Please answer y or n");
     terminal.types(ESC);
     assert_eq!(terminal.ends().code, 1);
     assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0]);
@@ -157,7 +156,7 @@ fn what_is_typed_ahead_is_dropped() {
     let home = home();
     let terminal = Terminal::open(&home, "install", WIDE);
     terminal.types("\r\r\r\r");
-    let screen = terminal.shows("esc stops");
+    let screen = terminal.shows("esc cancels");
     assert!(screen.contains("> basic") || screen.contains("Models:"), "{screen}");
     assert!(!screen.contains("Go ahead?"), "{screen}");
     terminal.types(CTRL_C);
@@ -185,7 +184,7 @@ fn no_model_is_no_answer() {
     let home = home();
     let terminal = at(&home, &[("", "Preset:"), (ENTER, "Models:"), ("a", "[x]"), ("a", "[ ]")]);
     terminal.wait_for("none marked", |screen| !screen.contains("[x]"));
-    terminal.answer(ENTER, "mark at least one with space");
+    terminal.answer(ENTER, "mark at least one with the space key");
     terminal.answer(" ", "a marks all");
     terminal.types(ESC);
     assert_eq!(terminal.ends().code, 1);

@@ -34,7 +34,7 @@ fn a_first_installation_line_by_line() {
         let terminal = Terminal::open(&home, arguments, WIDE);
         let preset = terminal.shows("q to stop [1]:");
         let models = terminal.answer("1\r", "q to stop:");
-        let refused = terminal.answer("99\r", "please type numbers from 1");
+        let refused = terminal.answer("99\r", "Please type numbers from 1");
         let chosen = format!("{}, {}\r", number(&models, "glm-5.2"), number(&models, "gpt-oss-120b"));
         let plan = terminal.answer(&chosen, "Go ahead? [Y/n]");
         terminal.types("y\r");

@@ -23,7 +23,7 @@ fn question(screen: &str) -> &str {
 fn forty_columns() {
     let home = home();
     let terminal = Terminal::open(&home, "install", (48, 40));
-    let preset = terminal.shows("esc stops");
+    let preset = terminal.shows("esc cancels");
     let models = terminal.answer(ENTER, "Models:");
     // Down and up again is the same drawing: nothing of the last one is left.
     terminal.answer(DOWN, "> [x] gemini-2.5-pro");
@@ -75,7 +75,7 @@ fn forty_columns_and_twelve_lines() {
 fn a_window_that_changes_under_a_question() {
     let home = home();
     let terminal = Terminal::open(&home, "install", (40, 100));
-    terminal.shows("esc stops");
+    terminal.shows("esc cancels");
     terminal.answer(ENTER, "Models:");
     for (rows, columns) in [(40, 60), (40, 40), (14, 40), (30, 120), (10, 30), (40, 100)] {
         terminal.resize(rows, columns);
@@ -83,7 +83,7 @@ fn a_window_that_changes_under_a_question() {
         let screen = terminal.shows("> [x] gemini-2.5-flash");
         assert_eq!(screen.matches("Models:").count(), 1, "{columns}x{rows}:\n{screen}");
         assert_eq!(screen.matches("> [").count(), 1, "{columns}x{rows}:\n{screen}");
-        assert!(screen.ends_with("stops") || columns < 60, "{columns}x{rows}:\n{screen}");
+        assert!(screen.ends_with("cancels") || columns < 60, "{columns}x{rows}:\n{screen}");
     }
     terminal.answer(DOWN, "> [x] gemini-2.5-pro");
     terminal.types(ESC);
@@ -96,7 +96,7 @@ fn a_window_that_changes_under_a_question() {
 fn a_long_line_in_a_small_window() {
     let home = home();
     let terminal = Terminal::open(&home, "install", (40, 40));
-    terminal.shows("esc stops");
+    terminal.shows("esc cancels");
     terminal.answer(DOWN, "> enterprise");
     terminal.answer(ENTER, "Gateway type:");
     terminal.answer(ENTER, "Gateway URL:");
@@ -122,7 +122,7 @@ fn no_color_paints_nothing() {
     };
     let run = |home: &TestHome| {
         let terminal = Terminal::open(home, "install", WIDE);
-        terminal.shows("esc stops");
+        terminal.shows("esc cancels");
         terminal.answer(ENTER, "Models:");
         terminal.answer(ENTER, "Go ahead?");
         terminal.types(ENTER);

@@ -237,6 +237,9 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         ("env ANTHROPIC_API_KEY=hush", &["gwinstall env set ANTHROPIC_API_KEY"]),
         ("sk-ant-hush", &["sk-ant-****"]),
         ("install sk-ant-hush", &["sk-ant-****"]),
+        ("install --preset sk-ant-hush", &["sk-ant-****"]),
+        ("add sk-ant-hush", &["gwinstall models add 'sk-ant-****'"]),
+        ("set KEY hush", &["gwinstall env set KEY"]),
         ("help sk-ant-hush", &["sk-ant-****"]),
         ("install --lock-wait sk-ant-hush", &["sk-ant-****"]),
         (

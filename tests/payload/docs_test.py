@@ -404,8 +404,9 @@ def run_alone(binary, home, words):
 
 def run_problems(line, done):
     """What it may not say: that nobody may type it so. A file that is only a name in the guide, or a question, is no mistake."""
-    mistakes = ("unexpected argument", "required arguments", "unrecognized subcommand", "invalid value", "cannot be used with", "panicked")
-    said = [word for word in mistakes if word in done.stderr]
+    mistakes = (r"there is no command", r"gwinstall [a-z -]+ (has no flag|does not expect|needs) ", r"^error: --?[a-z-]+ belongs after",
+                r"^error: \S+ (needs a value|takes no value|cannot be)", r"is not a whole number", r"give the name alone", r"panicked")
+    said = [word for word in mistakes if re.search(word, done.stderr, re.MULTILINE)]
     if said or not 0 <= done.returncode < 100:
         return [f"gwinstall {line}: exit {done.returncode}, {said}: {done.stderr.strip()[-300:]}"]
     return []
@@ -749,7 +750,7 @@ class TheChecks(unittest.TestCase):
     def test_runs(self):
         ended = lambda code, err: subprocess.CompletedProcess([], code, "", err)
         self.assertEqual([], run_problems("x", ended(2, "there is no terminal to ask on")))
-        for code, err in ((2, "error: unexpected argument '--now' found"), (2, "unrecognized subcommand"), (101, ""), (-6, ""), (124, "")):
+        for code, err in ((2, "error: gwinstall stop has no flag --now"), (2, 'error: there is no command "edit"'), (101, ""), (-6, ""), (124, "")):
             self.assertEqual(1, len(run_problems("x", ended(code, err))))
 
     def test_names(self):

@@ -253,7 +253,7 @@ fn completions_and_manual_need_no_home_and_survive_a_closed_pipe() {
     let world = World::new();
     for shell in ["bash", "zsh", "fish"] {
         let said = world.run(&["completions", shell]).exits(0);
-        assert!(said.out.contains("gwinstall"), "{shell}");
+        assert!(said.out.contains("GWINSTALL_COMPLETE"), "{shell}");
     }
     let page = world.run(&["man"]).exits(0).out;
     for section in

@@ -164,7 +164,7 @@ fn a_directory_without_a_preset_is_named() {
     let _ = world
         .run(&["presets", "list"])
         .exits(0)
-        .says("~/.claude/presets/acme holds no preset.yaml and is left out");
+        .says("~/.claude/presets/acme has no preset.yaml; gwinstall ignores it");
 }
 
 /// The same for a whole bundle in a directory.

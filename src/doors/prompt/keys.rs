@@ -1,7 +1,7 @@
-//! Keys out of the bytes that a terminal sends. Pure: the caller reads, and tells when nothing more came.
+//! Keys out of the bytes that a terminal sends. Pure: the caller reads, and says when no more bytes came.
 //!
 //! Promise: a key that is not known is swallowed whole, so that a function key never types its last letters, and what is
-//! pasted is told apart from what is typed.
+//! pasted is kept apart from what is typed.
 
 /// No paste that belongs into a question is longer; the rest of it is dropped.
 const LONGEST_PASTE: usize = 64 << 10;
@@ -36,7 +36,7 @@ pub(super) enum Key {
     Unknown,
 }
 
-/// Bytes that are no whole key yet.
+/// Bytes that are not a whole key yet.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     bytes: Vec<u8>,

@@ -47,7 +47,7 @@ impl Typed {
     fn press(&mut self, key: &Key) {
         match key {
             Key::Char(c) => self.insert(*c),
-            // Nobody sees how many lines were pasted: what is read has to be all of it, to be refused where it is wrong.
+            // The user does not see how many lines were pasted: all of them are read, so that a wrong paste is refused.
             Key::Pasted(text) if self.hidden => text.trim().chars().for_each(|c| self.insert(c)),
             // A line of it: what an editor put behind the last word ends nothing.
             Key::Pasted(text) => {

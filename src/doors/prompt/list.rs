@@ -76,7 +76,7 @@ impl List<'_> {
         let Some(marked) = &self.marked else { return Pressed::Chosen(vec![self.at]) };
         let indices: Vec<usize> = (0..marked.len()).filter(|index| marked[*index]).collect();
         if indices.is_empty() {
-            self.complaint = "mark at least one with space";
+            self.complaint = "mark at least one with the space key";
             return Pressed::More;
         }
         Pressed::Chosen(indices)
@@ -89,8 +89,8 @@ impl List<'_> {
             wrap(&format!("{}:", self.question), width).into_iter().map(Line::from).collect();
         let help = match (&self.marked, self.complaint) {
             (_, complaint) if !complaint.is_empty() => complaint,
-            (Some(_), _) => "space marks, a marks all, enter takes them, esc stops",
-            (None, _) => "arrows move, enter takes, esc stops",
+            (Some(_), _) => "space marks, a marks all, enter accepts, esc cancels",
+            (None, _) => "arrows move, enter picks, esc cancels",
         };
         let mut help = wrap(&format!("  {help}"), width);
         // An item, what is said about it, and how much is hidden above and below.
@@ -231,6 +231,6 @@ mod tests {
         let mut several = list(&items, Some(vec![false; 18]));
         assert!(matches!(several.press(&Key::Enter), Pressed::More));
         let frame = several.frame(Size { width: 60, height: 40 });
-        assert_eq!(frame.last().unwrap().text, "  mark at least one with space");
+        assert_eq!(frame.last().unwrap().text, "  mark at least one with the space key");
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn choose(question: &str, items: &[Item], default: usize) -> Result<A
             "q" | "Q" => return Ok(None),
             text => match number(text, items.len()) {
                 Some(index) => return Ok(Some(index)),
-                None => term::error(&format!("please type a number from 1 to {}", items.len())),
+                None => term::error(&format!("Please type a number from 1 to {}.", items.len())),
             },
         }
     }
@@ -48,7 +48,7 @@ pub(super) fn choose_several(question: &str, items: &[Item], on: &[bool]) -> Res
                 numbers.dedup();
                 return Ok(Some(numbers));
             }
-            _ => term::error(&format!("please type numbers from 1 to {}, for example 1,2", items.len())),
+            _ => term::error(&format!("Please type numbers from 1 to {}, for example 1,2.", items.len())),
         }
     }
 }
@@ -62,7 +62,7 @@ pub(super) fn ask(question: &str) -> Result<Answered<String>> {
     Ok(term::read_line()?.map(|line| line.trim().to_owned()))
 }
 
-/// The same without echo.
+/// A line typed without echo.
 pub(super) fn ask_secret(question: &str) -> Result<Answered<String>> {
     let _silence = Silence::begin();
     let typed = ask(question);

@@ -54,7 +54,7 @@ impl Screen {
         let before = tcgetattr(std::io::stdin()).map_err(unreadable)?;
         let mut raw = before.clone();
         raw.make_raw();
-        // Lines of ours still end where the next begins.
+        // A newline still starts the next line in the first column.
         raw.output_modes = before.output_modes;
         tcsetattr(std::io::stdin(), OptionalActions::Flush, &raw).map_err(unreadable)?;
         write("\x1b[?25l\x1b[?2004h");
@@ -121,7 +121,7 @@ impl Screen {
         loop {
             signals::check()?;
             if let Some(key) = self.keys.next(false) {
-                return told(key);
+                return event(key);
             }
             let waiting = self.keys.are_waiting();
             match readable(if waiting { TOGETHER } else { GLANCE }) {
@@ -137,7 +137,7 @@ impl Screen {
                     }
                 }
                 Ok(false) if waiting => match self.keys.next(true) {
-                    Some(key) => return told(key),
+                    Some(key) => return event(key),
                     // A paste without an end.
                     None => self.keys.forget(),
                 },
@@ -161,7 +161,7 @@ impl Drop for Screen {
     }
 }
 
-fn told(key: Key) -> Result<Event> {
+fn event(key: Key) -> Result<Event> {
     if key == Key::Interrupt {
         return Err(Error::new(Kind::Interrupted(signal_hook::consts::SIGINT), "stopped by Ctrl-C"));
     }

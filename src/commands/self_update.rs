@@ -263,6 +263,14 @@ impl Update<'_> {
             )
             .because(done.message));
         }
+        if let Some(other) = session::deployed(self.place)?.seq.filter(|seq| *seq != new) {
+            return Err(Error::new(
+                Kind::Refused,
+                format!("bundle {} was fetched, but is not deployed", bundle.id.version),
+            )
+            .because(format!("the newest bundle at hand is deployed, and its seq is {other}"))
+            .hint(Hint::run(&["rollback"]).to("restore an earlier configuration")));
+        }
         text.push_str(&format!("\n  {}", done.message));
         Ok(Answer::new(format!("updated to bundle {}", bundle.id.version))
             .text(text)

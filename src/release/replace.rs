@@ -193,7 +193,8 @@ pub fn swap(
         return Err(error);
     }
     let done = if deploys {
-        redeploy(&journal.executable, &["update", "--yes", "--json"].map(OsString::from))
+        // Its own bundle, not a newer one that was fetched: executable and configuration are one release.
+        redeploy(&journal.executable, &["update", "--embedded", "--yes", "--json"].map(OsString::from))
     } else {
         Ok(Redeployed { succeeded: true, settled: true, backup: None, message: String::new() })
     };

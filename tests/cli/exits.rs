@@ -74,7 +74,7 @@ fn exit_1_the_target_cannot_be_written() {
     fs::create_dir(home.path(".claude")).unwrap();
     let home = home.owned_by_nobody();
     home.chmod(".claude", 0o500);
-    home.refused(&mut home.command("install --yes"), 1).says(&["target_directory_writable", "~/.claude"]);
+    home.refused(&mut home.command("install --yes"), 1).says(&["is not writable by", "~/.claude"]);
     home.chmod(".claude", 0o700);
     home.run("install --yes").exits(0);
 }

@@ -152,7 +152,8 @@ fn about_values() {
 
 #[test]
 fn about_the_settings_of_claude_code() {
-    let states: [(&str, fn(&mut Value), &str, bool); 3] = [
+    type State = (&'static str, fn(&mut Value), &'static str, bool);
+    let states: [State; 3] = [
         (
             "no address",
             |settings| drop(settings["env"].as_object_mut().unwrap().remove("ANTHROPIC_BASE_URL")),

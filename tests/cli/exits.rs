@@ -61,7 +61,7 @@ fn exit_1_failed_and_nothing_changed() {
 fn exit_1_a_check_before_the_change_failed() {
     let home = TestHome::new();
     home.refused(&mut home.command("install --yes --strict"), 1).says(&[
-        "required_env_vars_present",
+        "no value yet for",
         "GOOGLE_APPLICATION_CREDENTIALS",
         "~/.claude/.env",
     ]);

@@ -269,7 +269,7 @@ impl<'a> Transaction<'a> {
             match tried {
                 Ok(()) => return Ok(()),
                 Err(error) if disk::cannot_exchange(&error) => self.placed_by = PlacedBy::Link,
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                Err(error) if disk::is_mount_point(&error) => {
                     return self.rewrite_in_place(index);
                 }
                 Err(error) => return Err(placing(&target, &error)),
@@ -296,7 +296,7 @@ impl<'a> Transaction<'a> {
             }
         };
         match by_link() {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => self.rewrite_in_place(index),
+            Err(error) if disk::is_mount_point(&error) => self.rewrite_in_place(index),
             other => other.map_err(|error| placing(target, &error)),
         }
     }
@@ -425,12 +425,7 @@ fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
 fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
     disk::remove(displaced)?;
     match disk::link(target, displaced) {
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS | libc::EMLINK)
-            ) =>
-        {
+        Err(error) if disk::cannot_link(&error) => {
             let (mut source, _) =
                 disk::reader(target).map_err(|error| io::Error::other(error.to_string()))?;
             let mut bytes = Vec::new();
@@ -459,7 +454,7 @@ fn flush_dir(dir: &Path) -> Result<()> {
 }
 
 fn placing(target: &Path, error: &io::Error) -> Error {
-    if matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENOENT)) {
+    if disk::was_raced(error) {
         raced(target)
     } else {
         disk::failure("put in place", target, error)

@@ -31,7 +31,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         Source::Embedded => Bundle::embedded(),
     }?;
     if let Source::Directory(dir) = source {
-        templates::demand_sound(place, &bundle, &|file| Some(dir.join(file)))?;
+        templates::require_sound(place, &bundle, &|file| Some(dir.join(file)))?;
     }
     let own = place.config_dir.join("presets");
     let names = disk::list(&own)?;
@@ -42,7 +42,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     session::permit_unsigned()?;
     let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
     let bundle = bundle.with_presets_of(&own)?;
-    templates::demand_sound(place, &bundle, &|file| {
+    templates::require_sound(place, &bundle, &|file| {
         let lies_in = |name: &String| Some(own.join(name).join(file)).filter(|path| disk::exists(path));
         if shipped.contains(file) { None } else { names.iter().find_map(lies_in) }
     })?;

@@ -1,5 +1,6 @@
-//! How the deployed files differ from what the last operation left: `status` and `verify` look alike and say it alike.
+//! How the deployed files differ from what the last operation left: `status` and `verify` print the same words.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::name::printable;
@@ -8,17 +9,18 @@ use crate::domain::tree::Found;
 use crate::domain::{Place, Result};
 use crate::doors::disk;
 
-/// Write permission of the group and of everybody else: no file of ours has it, whatever the umask.
+/// Write permission of the group and of all others: gwinstall gives it to no file, whatever the umask.
 const WRITABLE: u32 = 0o022;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Kind {
     Modified,
     Missing,
     NotAFile,
-    /// Somebody else can change what is run here, or what it reads.
+    /// Other users can change a script or what it reads.
     Writable,
-    /// A script that cannot be run any more.
+    /// A script that no longer can be run.
     NotExecutable,
 }
 
@@ -40,20 +42,20 @@ impl Drift {
         }
     }
 
-    /// What is different, and the command where one is needed to mend it.
+    /// What is different, and the command that fixes it where one is needed.
     pub fn words(&self, place: &Place) -> String {
         let path = || place.paste(&place.file(&self.path));
         match self.kind {
             Kind::Modified => "changed since".to_owned(),
             Kind::Missing => "deleted since".to_owned(),
-            Kind::NotAFile => "is no file any more".to_owned(),
-            Kind::Writable => format!("others can write to it: chmod go-w {}", path()),
-            Kind::NotExecutable => format!("is not executable any more: chmod u+x {}", path()),
+            Kind::NotAFile => "is no longer a regular file".to_owned(),
+            Kind::Writable => format!("other users can write to it: chmod go-w {}", path()),
+            Kind::NotExecutable => format!("is no longer executable: chmod u+x {}", path()),
         }
     }
 
     pub fn json(&self) -> Value {
-        json!({ "path": self.path, "kind": format!("{:?}", self.kind).to_lowercase() })
+        json!({ "path": self.path, "kind": self.kind })
     }
 
     pub fn shown(&self) -> String {
@@ -79,7 +81,7 @@ fn kinds(known: &FileRecord, found: &Found) -> Vec<Kind> {
         Found::Other(_) => return vec![Kind::NotAFile],
     };
     let watched = known.class.guards_mode();
-    // A stricter mode is a choice of the user's and no difference.
+    // A stricter mode is the choice of the user, not a difference.
     [
         (stamp.sha256 != known.sha256, Kind::Modified),
         (watched && stamp.mode & WRITABLE != 0, Kind::Writable),

@@ -100,7 +100,7 @@ impl<'a> Report<'a> {
         }
         if !self.notes.removed_variables.is_empty() {
             notes.push(format!(
-                "note: taken out of .env, no longer needed: {}",
+                "note: gwinstall removes from .env what is no longer needed: {}",
                 list(&self.notes.removed_variables)
             ));
         }
@@ -135,7 +135,7 @@ impl<'a> Report<'a> {
         format!("\nWithout --dry-run it would stop before any change: {}.", reasons.join("; "))
     }
 
-    /// What the change came to.
+    /// What the change did.
     pub fn done(&self, draft: &Draft, outcome: &Outcome) -> Answer {
         if outcome.changed == 0 {
             return Answer::new("nothing to do").text(self.unchanged(draft));

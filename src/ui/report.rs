@@ -15,7 +15,7 @@ use crate::doors::term::{self, Style, paint};
 pub const OPEN_SESSIONS: &str =
     "Open sessions of Claude Code may use the new settings at once or keep the old ones: restart them.";
 
-/// The same fact where the gateway is left: Claude Code 2.1.329 forgets the helper at once, but not the address.
+/// What a person must know where Claude Code leaves the gateway: version 2.1.329 forgets the helper at once, but not the address.
 pub const LEAVE_OPEN_SESSIONS: &str = "Restart the open sessions of Claude Code before you use them again: until then they may send your own login to the gateway.";
 
 /// One step for `--json`.

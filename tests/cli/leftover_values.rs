@@ -26,7 +26,7 @@ fn basic_to_proxy_and_back_leaves_no_proxy() {
     }
     assert!(home.env_value("NO_PROXY").unwrap().contains("127.0.0.1"));
     let run = home.run(BASIC).exits(0);
-    run.says(&["HTTPS_PROXY", "taken out of .env"]);
+    run.says(&["HTTPS_PROXY", "removes from .env"]);
     for name in ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
         assert_eq!(home.env_value(name), None, "{name} misroutes LiteLLM");
         assert_eq!(settings_env(&home, name), None, "{name} misroutes Claude Code");

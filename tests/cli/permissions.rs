@@ -30,7 +30,7 @@ fn a_mode_that_lets_others_write_is_seen_and_taken_back() {
         let run = home.touches_nothing(command).exits(3);
         for path in LOOSE {
             run.all().find(path).unwrap_or_else(|| panic!("{command} is silent about {path}"));
-            let hint = format!("others can write to it: chmod go-w ~/.claude/gateway/{path}");
+            let hint = format!("other users can write to it: chmod go-w ~/.claude/gateway/{path}");
             assert!(run.all().contains(&hint), "{}", run.all());
         }
     }
@@ -60,7 +60,7 @@ fn a_loose_mode_goes_with_a_newer_version_and_by_the_named_command() {
     home.run(&source.install()).exits(0);
     assert_eq!(home.mode(&in_gateway("scripts/health-check.sh")), 0o755);
     let said = home.run("status").exits(3).all();
-    let command = said.lines().find_map(|line| line.split_once("others can write to it: ")).unwrap().1;
+    let command = said.lines().find_map(|line| line.split_once("other users can write to it: ")).unwrap().1;
     Run::of(&mut home.shell(command)).exits(0);
     home.run("status").exits(0);
 }
@@ -70,7 +70,7 @@ fn a_script_that_lost_its_x_is_seen() {
     let home = TestHome::deployed();
     home.chmod(&in_gateway("scripts/health-check.sh"), 0o600);
     for command in ["status", "verify"] {
-        home.run(command).exits(3).says(&["is not executable any more: chmod u+x"]);
+        home.run(command).exits(3).says(&["is no longer executable: chmod u+x"]);
     }
     assert_eq!(explained(&home).code, 1);
     home.run("install --yes").exits(0);

@@ -152,7 +152,6 @@ fn about_values() {
 
 #[test]
 fn about_the_settings_of_claude_code() {
-    /// A name, what it does to the record, the check, and whether it fails.
     type State = (&'static str, fn(&mut Value), &'static str, bool);
     let states: [State; 3] = [
         (

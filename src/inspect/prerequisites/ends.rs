@@ -72,7 +72,7 @@ fn version(said: &str) -> Option<Version> {
     numbers.next().is_none().then_some(version)
 }
 
-/// What Google's libraries would find, in their order: the file that is named, gcloud's login, the machine's identity.
+/// The login that Google's libraries would find, in their order: the file that is named, gcloud's login, the machine's identity.
 pub(super) fn google_login(place: &Place, env: &DotEnv) -> Finding {
     const NAMED: &str = "GOOGLE_APPLICATION_CREDENTIALS";
     let value = |name: &str| {
@@ -128,7 +128,7 @@ fn credential(path: &Path) -> std::result::Result<String, &'static str> {
     Ok(crate::domain::name::printable(kind))
 }
 
-/// As Google's libraries tell it before they ask the metadata server.
+/// Decided as Google's libraries do before they ask the metadata server.
 fn is_of_google() -> bool {
     disk::read_from(Path::new("/sys/class/dmi/id/product_name"), 0, 64)
         .is_ok_and(|name| name.starts_with(b"Google"))

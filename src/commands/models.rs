@@ -227,6 +227,6 @@ fn unknown(name: &str, known: Vec<&str>, what: &str) -> Error {
         .because(format!("{what}: {}", known.join(", ")));
     match closest(name, known).as_slice() {
         [] => error.hint(Hint::run(&["models", "list"])),
-        near => error.hint(format!("the closest: {}", near.join(", "))),
+        [near, ..] => error.hint(Hint::instead(name, *near).or(Hint::run(&["models", "list"]))),
     }
 }

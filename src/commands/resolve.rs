@@ -67,8 +67,8 @@ fn conflict(place: &Place, last: &Record, typed: &str) -> Result<String> {
     }
     let error = Error::usage(format!("{} has no open conflict", printable(typed)));
     Err(match (closest(inside, open.iter().copied()).first(), open.is_empty()) {
-        (Some(near), _) => error.hint(Hint::run(&["resolve", near])),
-        (None, true) => error.because("no conflict is open"),
+        (Some(near), _) => error.hint(Hint::instead(typed, *near)),
+        (None, true) => error.because("no conflict is open").hint(Hint::run(&["status"])),
         (None, false) => error.hint(Hint::run(&["resolve"]).to("list them")),
     })
 }

@@ -57,7 +57,7 @@ fn wrong_names_are_answered_with_the_closest() {
     let _ = world
         .run(&["models", "add", "gpt-oss-12b", "--yes"])
         .exits(2)
-        .says("the closest: gpt-oss-120b, gpt-oss-20b");
+        .says("gwinstall models add gpt-oss-120b --yes");
     let _ = world
         .run(&["models", "remove", "glm-5.2", "--yes"])
         .exits(2)
@@ -68,7 +68,7 @@ fn wrong_names_are_answered_with_the_closest() {
         .run(&["models", "remove", "gpt-oss-12b", "--yes"])
         .exits(2)
         .says("there is no model")
-        .says("the closest: gpt-oss-120b, gpt-oss-20b");
+        .says("gwinstall models remove gpt-oss-120b --yes");
     let _ = world
         .run(&["models", "remove", "gpt-oss-120b", "--yes"])
         .exits(2)

@@ -108,5 +108,5 @@ fn release_facts() -> io::Result<()> {
 }
 
 fn variable(name: &str) -> io::Result<String> {
-    env::var(name).map_err(|_| io::Error::other(format!("{name} is not set")))
+    env::var(name).map_err(|error| io::Error::other(format!("{name}: {error}")))
 }

@@ -5,6 +5,8 @@
 //! `domain` → `format` → `doors` → `bundle` → `render` → `deploy` → `gateway` → `release` → `inspect` → `cli` → `ui` →
 //! `commands`.
 
+// A failing test shows values as they are.
+#![cfg_attr(test, allow(clippy::use_debug, clippy::map_err_ignore))]
 // Without `internals` the compiler sees what the program itself never uses.
 #![cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
 

@@ -241,7 +241,9 @@ impl Site {
 fn parse_fault(text: &str) -> std::result::Result<Fault, String> {
     let (kind, part) = text.split_once('=').ok_or("write KIND=PART or KIND:N=PART")?;
     let (kind, left) = match kind.split_once(':') {
-        Some((kind, count)) => (kind, Some(count.parse().map_err(|_| format!("'{count}' is not a number"))?)),
+        Some((kind, count)) => {
+            (kind, Some(count.parse().map_err(|error| format!("'{count}' is not a number: {error}"))?))
+        }
         None => (kind, None),
     };
     Ok(Fault { kind: Kind::from_str(kind, true)?, left, part: part.to_owned() })

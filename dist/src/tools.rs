@@ -15,7 +15,8 @@ pub fn run(command: &mut Command) -> Result<String> {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(cannot(command).because(output.status).because(said.trim()));
     }
-    String::from_utf8(output.stdout).map_err(|_| cannot(command).because("its output is not UTF-8"))
+    String::from_utf8(output.stdout)
+        .map_err(|error| cannot(command).because("its output is not UTF-8").because(error.utf8_error()))
 }
 
 /// Runs a command that talks to the person: its output goes to our standard error.

@@ -137,6 +137,8 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
     super::install_flags::demand_path("--from", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::usage(format!("--from: {} is not text", path.display())))?;
+        .map_err(|error| {
+        Error::usage(format!("--from: {} is not text", path.display())).because(error.utf8_error())
+    })?;
     Ok(Secret::new(text))
 }

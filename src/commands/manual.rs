@@ -141,5 +141,5 @@ pub(super) fn version() -> Answer {
 }
 
 pub(super) fn text(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| Error::failed("what was generated is not UTF-8"))
+    String::from_utf8(bytes).map_err(|error| Error::failed("what was generated is not UTF-8").because(error.utf8_error()))
 }

@@ -421,7 +421,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
     let record = store::parse_record(&take(files::RECORD)?)
         .map_err(|why| format!("its record is not usable: {why}"))?;
     let env =
-        String::from_utf8(take(files::ENV)?.to_vec()).map_err(|_| "its .env is not UTF-8".to_owned())?;
+        String::from_utf8(take(files::ENV)?.to_vec()).map_err(|error| format!("its .env is not UTF-8: {}", error.utf8_error()))?;
     if record.files.contains_key(files::CONFIG) && !members.contains_key(files::CONFIG) {
         return Err(format!("it has no {ROOT}{}", files::CONFIG));
     }

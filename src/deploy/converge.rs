@@ -412,7 +412,9 @@ fn concerns_files(draft: &Draft) -> bool {
 /// The configuration is read back from where it was staged and validated before anything live changes.
 fn staged_config(path: &std::path::Path, models: usize, operation: Operation) -> Result<()> {
     let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
-        .map_err(|_| Error::failed(format!("{} is not UTF-8", files::CONFIG)))?;
+        .map_err(|error| {
+        Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
+    })?;
     let mut checks = Checks::default();
     // The file of this name that is live is another one, and may well be valid.
     let (what, hint) = if operation == Operation::Rollback {

@@ -73,7 +73,7 @@ pub fn read_secret(question: &str) -> Result<Secret> {
         return ask_secret(question)?.ok_or_else(stopped);
     }
     let text = String::from_utf8(disk::read_stdin(LONGEST_SECRET)?)
-        .map_err(|_| Error::usage("standard input is not text"))?;
+        .map_err(|error| Error::usage("standard input is not text").because(error.utf8_error()))?;
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 

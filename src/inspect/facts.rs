@@ -63,7 +63,9 @@ impl<'a> Facts<'a> {
             None => Ok(None),
             Some(bytes) => String::from_utf8(bytes)
                 .map(Some)
-                .map_err(|_| Error::failed(format!("{} is not UTF-8", files::CONFIG))),
+                .map_err(|error| {
+                    Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
+                }),
         };
         self.configuration.get_or_init(read).as_ref().map(Option::as_deref).map_err(Clone::clone)
     }

@@ -3,6 +3,8 @@
 //!
 //! `GWINSTALL_BIN=path cargo test --test cli` runs all of it against another binary, for example the release.
 #![allow(
+    clippy::use_debug,
+    clippy::map_err_ignore,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::too_many_lines,

@@ -1,6 +1,8 @@
 //! The readers and writers of text against the programs that define the format, over random input and over files as
 //! people write them.
 #![allow(
+    clippy::use_debug,
+    clippy::map_err_ignore,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     unreachable_pub,

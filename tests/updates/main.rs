@@ -2,6 +2,8 @@
 //! networks that misbehave, the change of the executable; and every reader of bytes that another party wrote, over seeded
 //! mutants (`fuzzing`).
 #![allow(
+    clippy::use_debug,
+    clippy::map_err_ignore,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     unreachable_pub,

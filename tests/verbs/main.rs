@@ -3,6 +3,8 @@
 //! `tests/cli` shows the promises that hold for every command; here is what each one does, and what becomes of a
 //! deployment that an older release made (`kept_release`).
 #![allow(
+    clippy::use_debug,
+    clippy::map_err_ignore,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stderr,

@@ -123,7 +123,7 @@ fn credential(path: &Path) -> std::result::Result<String, &'static str> {
         Ok(None) => return Err("does not exist"),
         Err(_) => return Err("cannot be read"),
     };
-    let file: Value = serde_json::from_slice(&bytes).map_err(|_| "is not a Google credential")?;
+    let Ok(file) = serde_json::from_slice::<Value>(&bytes) else { return Err("is not a Google credential") };
     let kind = file.get("type").and_then(Value::as_str).ok_or("is not a Google credential")?;
     Ok(crate::domain::name::printable(kind))
 }

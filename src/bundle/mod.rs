@@ -37,7 +37,7 @@ pub struct Bundle {
 
 /// What is known of the files of a bundle beside their bytes.
 struct Hashes {
-    /// As `digest` works it out.
+    /// The result of `digest`.
     whole: Sha256,
     files: BTreeMap<String, Sha256>,
 }

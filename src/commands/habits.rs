@@ -1,4 +1,4 @@
-//! What people type who know other programs, and the command here that does it.
+//! Commands and flags of other programs that people type, and the gwinstall command that does the same.
 //!
 //! Promise: the answer is a command to paste. A word that could mean two things gets both, and none of them runs by
 //! itself. What has one meaning only is an alias in `cli` instead.

@@ -16,7 +16,7 @@ pub(super) const PLACE: [&str; 2] = ["--home", "--target-dir"];
 const SECRET: [(&str, &[&str]); 2] =
     [("--auth-token", &["--auth-token-file", "-"]), ("--proxy-auth", &["--proxy-auth", "-"])];
 
-/// Flags of `env set` whose value is no value of a variable.
+/// Flags of `env set` whose value is not the value of a variable.
 const WITH_VALUE: [&str; 5] = ["--from", "--home", "--target-dir", "--lock-wait", "--color"];
 
 /// Flags whose URL may hold a login.

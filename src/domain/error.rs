@@ -88,7 +88,7 @@ impl Error {
         Self::new(Kind::Unverified, message)
     }
 
-    /// Adds why it failed; the first cause added is the outermost.
+    /// Adds a cause; the first cause added is the outermost.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.0.causes.push(cause.to_string());
@@ -109,7 +109,7 @@ impl Error {
         self
     }
 
-    /// Says the same thing one level up: `message` in front, today's message becomes its first cause.
+    /// Puts `message` in front; the previous message becomes the first cause.
     #[must_use]
     pub fn under(mut self, message: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.0.message, message.into());
@@ -117,7 +117,7 @@ impl Error {
         self
     }
 
-    /// The same failure as another kind.
+    /// This failure with another kind.
     #[must_use]
     pub fn of_kind(mut self, kind: Kind) -> Self {
         self.0.kind = kind;

@@ -1,7 +1,8 @@
 //! What the user can do next, as a value. Pure.
 //!
-//! Promise: whoever knows of a failure names the command, and only the layer that knows the command line turns it into
-//! text, with the flags that this run was given: a pasted command works on the same deployment as the refused one.
+//! Promise: the code that reports a failure names the command, and only the layer that knows the command line turns it
+//! into text, with the flags that this run was given: a pasted command works on the same deployment as the refused
+//! one.
 
 use std::fmt;
 
@@ -21,7 +22,7 @@ struct Way {
     step: Step,
 }
 
-/// What one way consists of.
+/// The action of one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// A gwinstall command: its words without the program's name and without the global flags of this run.
@@ -118,7 +119,7 @@ impl Hint {
         Self(vec![Way { purpose: String::new(), step }])
     }
 
-    /// Says what the last way is good for: `to("remove it")` prints `to remove it: COMMAND`.
+    /// Adds the purpose of the last way: `to("remove it")` prints `to remove it: COMMAND`.
     #[must_use]
     pub fn to(mut self, purpose: impl Into<String>) -> Self {
         if let Some(way) = self.0.last_mut() {

@@ -18,11 +18,11 @@ words! {
         Merge = "merge",
         /// Only the permission bits change.
         Chmod = "chmod",
-        /// The file is as it is to be.
+        /// The file is as wanted.
         Same = "same",
-        /// The user's version stays.
+        /// The local version stays.
         Keep = "keep",
-        /// Both sides changed it: the user's version stays and the new one is written beside it.
+        /// Both sides changed it: the local version stays and gwinstall writes the new one beside it.
         Conflict = "conflict",
         /// The user deleted it and it is optional.
         StayDeleted = "stay-deleted",

@@ -82,7 +82,7 @@ pub fn mask_userinfo(url: &str) -> String {
     }
 }
 
-/// Prefixes by which providers let their keys be known, and be found where they do not belong.
+/// Prefixes of the keys of known providers.
 const KEY_PREFIXES: [&str; 8] = ["sk-", "sk_", "AIza", "ghp_", "github_pat_", "xoxb-", "xoxp-", "glpat-"];
 
 /// Whether a text is a secret whatever its name says: a key by its prefix, or a private key.

@@ -1,4 +1,4 @@
-//! How this run was called, as the commands in its messages repeat it. Pure but for the current directory.
+//! The command line of this run, as the commands in its messages repeat it. Pure but for the current directory.
 //!
 //! Promise: a command that is printed works on the deployment of this run, and shows no secret. Never: a value that the
 //! user gave in secret, or one that merely looks like a key.

@@ -159,7 +159,7 @@ fn report_offline(candidate: &Candidate, running: &Running) -> Answer {
     if newer { answer.exit(Kind::Pending) } else { answer }
 }
 
-/// One update: what is asked, and how it is taken.
+/// One update: the request, and the way to the release.
 struct Update<'a> {
     place: &'a Place,
     common: &'a Common,

@@ -1,5 +1,5 @@
-//! What gwinstall has in the files of a shell: the lines that install.sh added with `--modify-path`, and the files that
-//! `completions --install` wrote. Both are found by their mark and removed on request.
+//! The parts of shell files that gwinstall wrote: the lines that install.sh added with `--modify-path`, and the files
+//! that `completions --install` wrote. Both are found by their mark and removed on request.
 //!
 //! Promises: only whole lines that end in the mark go; every other byte stays, as do mode and links; a file has either
 //! its old or its new content. Never: a line or a file without the mark, or a file of another user.
@@ -105,7 +105,7 @@ fn named(place: &Place, variable: &str) -> Option<PathBuf> {
 
 fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // In a file of the user nothing is left but the user's; these have no other lines.
+    // A completion file has no lines of the user, so gwinstall removes it whole.
     if text.is_empty() && matches!(&*name, "gwinstall.fish" | "gwinstall" | "_gwinstall") {
         return disk::remove(path);
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Hint;
 
-/// The result of everything that can fail.
+/// The result of a function that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Kinds of failure. What each means to the user is a row of `exit::EXITS`.
@@ -102,7 +102,7 @@ impl Error {
         self
     }
 
-    /// Adds something for programs to read beside the causes.
+    /// Adds facts for programs beside the causes.
     #[must_use]
     pub fn fact(mut self, name: &str, value: Value) -> Self {
         self.0.facts.insert(name.to_owned(), value);

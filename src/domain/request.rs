@@ -59,7 +59,7 @@ pub struct Request {
     pub answered: bool,
 }
 
-/// Where the bundle comes from when the user says so.
+/// The source of the bundle, where the user named one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Source {
     /// The newest that is trusted: embedded, or fetched by `self-update`.
@@ -98,7 +98,7 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     Ok(models)
 }
 
-/// A value as it may be repeated: not a key that landed in the wrong place.
+/// A value that a message may repeat, without a key that the user put in the wrong place.
 fn shown(typed: &str) -> String {
     masked(typed).unwrap_or_else(|| printable(typed))
 }

@@ -51,8 +51,7 @@ pub struct Entry {
     #[serde(default)]
     pub before: Option<Operation>,
     /// Base copies that a later merge of its files may need.
-    #[serde(default)]
-    #[serde(rename = "pristine")]
+    #[serde(default, rename = "pristine")]
     pub base_copies: Vec<String>,
 }
 

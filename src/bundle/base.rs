@@ -10,7 +10,7 @@
 //! Promise: a template that passes `check` has every place once. As it stands it is a configuration without models, so
 //! any YAML tool can read it.
 
-/// What a line of the template is replaced by.
+/// The content that replaces a line of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
     Models,
@@ -29,7 +29,7 @@ impl Slot {
     }
 }
 
-/// Why a template cannot be filled in, with the line where there is one.
+/// Why gwinstall cannot fill in a template, with the line if one is at fault.
 pub fn check(path: &str, text: &str) -> Result<(), String> {
     let mut lines = [None; Slot::ALL.len()];
     for (number, line) in (1..).zip(text.lines()) {

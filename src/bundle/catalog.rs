@@ -74,7 +74,7 @@ impl Catalog {
         model.retires.as_ref().is_some_and(|day| *day <= self.as_of)
     }
 
-    /// Whether everything that is named exists, once: files both ways, models, presets, variables.
+    /// Checks that every name refers to exactly one thing: files both ways, models, presets, variables.
     pub fn check(&self, files: &BTreeMap<String, Content>) -> Result<(), String> {
         unique("preset", self.presets.iter().map(|preset| preset.name.as_str()))?;
         unique("model", self.models.iter().map(|model| model.id.as_str()))?;
@@ -250,7 +250,7 @@ pub struct Model {
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
     pub name: String,
-    /// Other names under which a value may be found; ours is always the one written.
+    /// Other names of the variable, for reading only; gwinstall always writes `name`.
     #[serde(default)]
     pub aliases: Vec<String>,
     pub description: String,

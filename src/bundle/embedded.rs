@@ -1,7 +1,7 @@
 //! The bundle inside the executable.
 //!
-//! Promise: it works without a network and without any other file. What the build script knew of it is not worked out
-//! again: its index holds the hashes, and a test holds the index and the catalog against the files.
+//! Promise: it works without a network and without any other file. The index that the build script made holds the
+//! hashes, so a run does not compute them again, and a test compares the index and the catalog with the files.
 
 use std::collections::BTreeMap;
 

@@ -31,18 +31,18 @@ pub struct Bundle {
     pub id: BundleId,
     pub catalog: Catalog,
     files: BTreeMap<String, Content>,
-    /// Of files whose sha256 is known without working it out.
+    /// The sha256 of each file whose hash the source supplies.
     hashes: BTreeMap<String, Sha256>,
 }
 
-/// What is known of the files of a bundle beside their bytes.
+/// Facts about the files of a bundle beside their bytes.
 struct Hashes {
-    /// As `digest` works it out.
+    /// The result of `digest`.
     whole: Sha256,
     files: BTreeMap<String, Sha256>,
 }
 
-/// Where a bundle came from, for its id.
+/// The source of a bundle, for its id.
 pub struct Provenance<'a> {
     pub version: &'a str,
     pub seq: u64,

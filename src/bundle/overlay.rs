@@ -1,4 +1,4 @@
-//! Presets of one's own: `~/.claude/presets/NAME/preset.yaml` and the files beside it, laid over a bundle.
+//! The user's own presets: `~/.claude/presets/NAME/preset.yaml` and the files beside it, laid over a bundle.
 //!
 //! ```yaml
 //! schema: 1
@@ -8,9 +8,9 @@
 //! files: []         # the files beside this one that are deployed
 //! ```
 //!
-//! Promise: what is laid over can add, never replace: a name that the bundle has already is refused, and a variable that
-//! it describes keeps its description, so that a file in a home directory cannot change what a signed bundle means. The
-//! result passes the same checks as any bundle.
+//! Promise: a preset of the user can add to the bundle, never replace: a name that the bundle has already is refused,
+//! and a variable that it describes keeps its description, so that a file in a home directory cannot change what a
+//! signed bundle means. The result passes the same checks as any bundle.
 
 use std::path::Path;
 

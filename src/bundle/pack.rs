@@ -84,8 +84,8 @@ impl<W: Write> Packer<W> {
     }
 }
 
-/// The one header that stands for these facts. The reader rebuilds it and compares, so two readings of one
-/// header are impossible.
+/// The one valid header for these facts. The reader rebuilds it and compares, so two readings of one header are
+/// impossible.
 pub fn header(path: &str, kind: EntryKind, mode: u32, size: u64) -> io::Result<[u8; BLOCK]> {
     check_path(path.as_bytes()).map_err(|why| invalid(path, why))?;
     if size > MAX_SIZE || mode > 0o7777 {

@@ -53,7 +53,7 @@ pub struct Entry {
     pub size: u64,
 }
 
-/// What the caller does with each entry: it may read the body, or leave it.
+/// The caller's function for each entry: it may read the body, or leave it.
 pub type OnEntry<'a> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>;
 
 /// Reads a `.tar.gz`.

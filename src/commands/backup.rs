@@ -1,5 +1,5 @@
 //! `backup`: list, make, check, pin, prune, compare, copy out and copy in. What changes the backups does so under the
-//! lock of the deployment. Never removes the newest, a pinned one, or the one that was last gone back to.
+//! lock of the deployment. Never removes the newest, a pinned one, or the one that the last rollback restored.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Re
     }
 }
 
-/// Does `work` under the lock, after an interrupted run was taken back.
+/// Runs `work` under the lock, after recovery from an interrupted run.
 fn locked<T>(place: &Place, operation: Operation, wait: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
     change::recover_first(place, operation, wait)?;
     let held = converge::lock(place, operation, wait)?;
@@ -45,7 +45,7 @@ fn locked<T>(place: &Place, operation: Operation, wait: u64, work: impl FnOnce()
     done
 }
 
-/// A line of the log of operations. What was done is done: a log that cannot be written changes nothing about that.
+/// Appends a line to the log of operations. A failure to write the log does not undo the operation.
 fn log(place: &Place, operation: Operation, watch: &system::Stopwatch, which: &Value) {
     let record = store::record_as_found(place).ok().flatten();
     let mut line = store::log_line(operation, system::now(), watch.milliseconds(), record.as_ref());
@@ -158,7 +158,7 @@ fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     Ok(Answer::new(format!("made {}", entry.filename)).text(text).data(json!({ "backup": entry })))
 }
 
-/// The backups that `which` means; all of them when it is absent.
+/// The backups that `which` names; all of them when it is absent.
 fn chosen(place: &Place, which: Option<&str>) -> Result<Vec<(PathBuf, Option<Entry>)>> {
     match which {
         Some(which) => backup::choose(place, Some(which), None).map(|one| vec![one]),
@@ -242,7 +242,7 @@ fn pin(place: &Place, wait: u64, which: &str, pinned: bool) -> Result<Answer> {
     Ok(Answer::new(format!("{name} {state}")).text(format!("{name} {state}.")).data(data))
 }
 
-/// The file name of one of our own backups; a path elsewhere has no place in the index.
+/// The file name of a backup in `backups/`; the index has no entry for a path elsewhere.
 fn own(place: &Place, which: &str) -> Result<String> {
     match backup::choose(place, Some(which), None)? {
         (_, Some(entry)) => Ok(entry.filename),
@@ -251,7 +251,8 @@ fn own(place: &Place, which: &str) -> Result<String> {
     }
 }
 
-/// What pruning would take: never the newest, the newest whole one, the one last gone back to, or a pinned one.
+/// The backups that pruning would remove: never the newest, the newest valid one, the one that the last rollback
+/// restored, or a pinned one.
 fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
     let entries = backup::list_verified(place)?;
     let record = lost::record(place)?;
@@ -279,7 +280,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
     term::talk(&summary);
     change::consent(confirm.yes, "Go ahead?", false)?;
     let pruned = locked(place, Operation::BackupPrune, wait, || {
-        // Only what was shown, and only what still may go.
+        // Only the backups that the user saw, and only those that may still be removed.
         let watch = system::Stopwatch::start();
         let still: Vec<String> =
             prunable(place, keep)?.into_iter().filter(|name| planned.contains(name)).collect();
@@ -307,7 +308,7 @@ fn export(place: &Place, which: &str, to: &Path) -> Result<Answer> {
     let bytes = disk::read(&path, backup::ARCHIVE_CAP)?;
     let written = disk::create(&to, &bytes, 0o600).and_then(|file| disk::flush(&[file]));
     if let Err(error) = written {
-        // A refusal to create left nothing of ours; anything later left a part of a file.
+        // If the file could not be created there is nothing to remove; a later error leaves a partial file.
         if error.kind() != std::io::ErrorKind::AlreadyExists {
             let _ = disk::remove(&to);
         }

@@ -1,4 +1,4 @@
-//! `backup diff`: what a rollback to a backup would bring back, line by line. Values of `.env` are never shown.
+//! `backup diff`: what a rollback to a backup would change, line by line. Values of `.env` are never shown.
 
 use std::collections::BTreeSet;
 

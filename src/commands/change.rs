@@ -1,7 +1,7 @@
-//! The frame of every command that changes a deployment: recover, load, draft, show, ask, apply, say what happened.
+//! The frame of every command that changes a deployment: recover, load, draft, show, ask, apply, report.
 //!
-//! Promise: a verb brings a goal and its words, and everything else is the same for all of them: nothing is written by a
-//! dry run or without consent, and an error says what became of the change.
+//! Promise: a verb supplies a goal and its texts, and all verbs share the rest: a dry run writes nothing, nothing is
+//! written without consent, and an error says whether the change was undone.
 
 use serde_json::{Map, Value, json};
 
@@ -31,11 +31,11 @@ pub(super) struct Change<'a> {
     confirm: &'a ConfirmArgs,
     keep: KeepArgs,
     include_secrets: bool,
-    /// No backup brings it back: an empty answer means no.
+    /// Whether no backup can undo it: then an empty answer means no.
     irreversible: bool,
-    /// The gateway starts with the change, before it is final.
+    /// Whether the gateway starts with the change, before the change is final.
     pub starting: Option<Starting<'a>>,
-    /// What a program reads besides the plan and the outcome.
+    /// Fields of the JSON besides the plan and the outcome.
     pub facts: Map<String, Value>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// Which old backups stay, and whether the new one keeps secret values.
+    /// Sets which old backups stay, and whether the new one keeps secret values.
     #[must_use]
     pub(super) fn backing_up(self, keep: &KeepArgs, include_secrets: bool) -> Self {
         Self { keep: keep.clone(), include_secrets, ..self }
@@ -88,7 +88,7 @@ impl<'a> Change<'a> {
         draft::draft(&self.context, goal)
     }
 
-    /// The answer where the goal is reached already.
+    /// The answer if the deployment is already in the desired state.
     pub(super) fn nothing_to_do(&self, draft: &Draft, text: impl Into<String>) -> Answer {
         Answer::new("nothing to do").text(text).data(self.data(draft, None))
     }
@@ -132,7 +132,7 @@ impl<'a> Change<'a> {
         let asks = !self.confirm.yes && term::is_interactive();
         match summary {
             "" => {}
-            // Nobody can agree to what is not shown.
+            // The user cannot agree to a plan that `--quiet` hides.
             shown if asks => term::error(shown),
             shown => term::talk(shown),
         }
@@ -185,7 +185,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Without its script nothing could stop a running gateway any more.
+    /// Stops a running gateway before the change removes its script: without it the user could not stop the gateway.
     fn stop_what_would_be_lost(&self, draft: &Draft) -> Result<bool> {
         let place = self.place();
         let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
@@ -198,13 +198,13 @@ impl<'a> Change<'a> {
         Ok(true)
     }
 
-    /// The machine-readable form of a draft and what became of it.
+    /// The machine-readable form of a draft and its outcome.
     fn data(&self, draft: &Draft, outcome: Option<&Outcome>) -> Value {
         merged(data(draft, outcome), Value::Object(self.facts.clone()))
     }
 }
 
-/// Asks whether a change may go ahead, unless the user said `--yes`; `default` is what an empty answer means.
+/// Asks whether gwinstall may make a change, unless the user said `--yes`; `default` is what an empty answer means.
 pub(super) fn consent(said_yes: bool, question: &str, default: bool) -> Result<()> {
     if !said_yes && !term::is_interactive() {
         return Err(without_a_terminal().hint(yes()));
@@ -238,7 +238,7 @@ fn tell_times(outcome: &Outcome) {
     }
 }
 
-/// A plan over half-exchanged files would be wrong: commands that only look say so instead.
+/// Refuses to plan over half-exchanged files: commands that only look report the interrupted run instead.
 pub(super) fn not_interrupted(place: &Place) -> Result<()> {
     match recover::look(place)? {
         Some(found @ (Interrupted::InFlight(_) | Interrupted::Unreadable)) => {
@@ -248,11 +248,11 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
         }
         Some(found @ Interrupted::Running(_)) => Err(Error::new(Kind::Busy, state::interruption(&found))
             .hint(Hint::again(&["--lock-wait", "30"]).to("wait for it"))),
-        Some(Interrupted::Rubbish) | None => Ok(()),
+        Some(Interrupted::TemporaryFiles) | None => Ok(()),
     }
 }
 
-/// Recovers and says so; a leftover stops the command with exit 7.
+/// Recovers and reports it; a leftover stops the command with exit 7.
 pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<()> {
     let Some(recovered) = converge::recover_first(place, operation, wait)? else {
         return crate::release::session::recover(place, wait);
@@ -275,7 +275,7 @@ pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> R
     Err(error.hint(Hint::again::<&str>(&[]).to("go on once you have decided about them")))
 }
 
-/// The machine-readable form of a draft and what became of it.
+/// The machine-readable form of a draft and its outcome.
 pub(super) fn data(draft: &Draft, outcome: Option<&Outcome>) -> Value {
     // As values they take ten times their text, so only where a program reads them.
     let read = draft.plan.steps.iter().filter(|_| term::manner().json);

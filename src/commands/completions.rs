@@ -1,7 +1,8 @@
 //! `completions`: the script that a shell reads, and what comes next on a command line when the shell asks.
 //!
-//! The script asks gwinstall itself, so it offers the models, backups, variables and conflicts of this deployment. Looks,
-//! and changes nothing but the one file that `--install` names. Never says a word where a shell listens.
+//! The script asks gwinstall itself, so it offers the models, backups, variables and conflicts of this deployment.
+//! Looks, and changes nothing but the one file that `--install` names. Prints no message to a
+//! shell that asks.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ pub fn asked(arguments: &[OsString]) -> Option<u8> {
     let typed: Vec<String> = line.map(|word| word.to_string_lossy().into_owned()).collect();
     let scene = Arc::new(Scene::of(&typed));
     let here = system::current_dir().ok();
-    let asked = CompleteEnv::with_factory(move || offered(Cli::command(), &[], &scene))
+    let asked = CompleteEnv::with_factory(move || with_names(Cli::command(), &[], &scene))
         .var(VARIABLE)
         .bin("gwinstall")
         .completer("gwinstall")
@@ -46,7 +47,7 @@ pub fn asked(arguments: &[OsString]) -> Option<u8> {
     Some(u8::from(asked.is_err()))
 }
 
-/// What the names come from: the words typed so far, and the deployment that they are about.
+/// The sources of the names: the words typed so far, and the deployment that they refer to.
 struct Scene {
     words: Vec<String>,
     place: Option<Place>,
@@ -118,8 +119,8 @@ impl Scene {
     fn backups(&self) -> Vec<(String, String)> {
         let entries = self.place.as_ref().and_then(|place| backup::list(place).ok()).unwrap_or_default();
         let before = |entry: &backup::Entry| entry.before.map_or_else(String::new, |verb| format!("before {verb}"));
-        let told = |entry: backup::Entry| (entry.filename.clone(), before(&entry));
-        entries.into_iter().rev().map(told).collect()
+        let item = |entry: backup::Entry| (entry.filename.clone(), before(&entry));
+        entries.into_iter().rev().map(item).collect()
     }
 
     /// The commands below those that stand behind `help`.
@@ -168,7 +169,7 @@ fn noun(path: &[&str], argument: &str) -> Option<Noun> {
 }
 
 /// The command line with the names that its arguments can take.
-fn offered(command: Command, path: &[&str], scene: &Arc<Scene>) -> Command {
+fn with_names(command: Command, path: &[&str], scene: &Arc<Scene>) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     let asks_for_flags = scene.words.last().is_some_and(|word| word.starts_with('-'));
     let command = command.mut_args(|arg| {
@@ -182,7 +183,7 @@ fn offered(command: Command, path: &[&str], scene: &Arc<Scene>) -> Command {
     });
     let command = command.disable_help_flag(!asks_for_flags).disable_version_flag(!asks_for_flags);
     names.iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |below| offered(below, &[path, &[name]].concat(), scene))
+        command.mut_subcommand(name, |below| with_names(below, &[path, &[name]].concat(), scene))
     })
 }
 

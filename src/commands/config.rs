@@ -1,4 +1,4 @@
-//! `config path`: where the files are that a person edits. Looks, and changes nothing.
+//! `config path`: the paths of the files that the user edits. Changes nothing.
 
 use serde_json::json;
 

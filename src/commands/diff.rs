@@ -44,11 +44,11 @@ fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {
         match step.action {
             Action::Keep | Action::Conflict | Action::StayDeleted => {
                 text.push_str(&format!("= {} — {}\n", step.name, report::reason(step)));
-                if let Some(ours) = bundle.file(&step.name).filter(|_| step.pre.is_some()) {
-                    text.push_str(&between(&step.name, ours, &disk::read(&step.path, disk::TEXT_CAP)?));
+                if let Some(shipped) = bundle.file(&step.name).filter(|_| step.pre.is_some()) {
+                    text.push_str(&between(&step.name, shipped, &disk::read(&step.path, disk::TEXT_CAP)?));
                 }
             }
-            // Secrets are never shown, and the record is not news.
+            // gwinstall never shows secrets, and a change of the record does not matter to the user.
             _ if !step.changes() || step.class == Class::Record => {}
             _ if matches!(step.class, Class::Env | Class::Settings) => {
                 text.push_str(&format!("~ {} — {}\n", step.name, step.reason));

@@ -51,10 +51,10 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     })
 }
 
-/// Everything that decides about a variable.
+/// The sources of all facts about a variable.
 struct Scene<'a> {
     place: &'a Place,
-    /// `None`: nothing is deployed, and the default preset counts.
+    /// `None` if nothing is deployed: then the default preset applies.
     record: Option<&'a Record>,
     facts: &'a Facts<'a>,
     choice: &'a Choice<'a>,
@@ -206,7 +206,7 @@ impl Standing<'_> {
             .map_or("a variable of yours; its value is treated as secret", |variable| &variable.description)
     }
 
-    /// How a person gets a value; only where none is there.
+    /// How the user gets a value; only for a variable without one.
     fn how(&self) -> Option<String> {
         let variable = self.variable.filter(|_| self.shown.is_none())?;
         let example =
@@ -238,7 +238,7 @@ fn masked(value: &str, secret: bool) -> String {
     if secret || looks_secret(value) { mask(value) } else { printable(&mask_userinfo(value)) }
 }
 
-/// Where a value came from, for a person.
+/// The source of a value, in words.
 pub(super) fn words(source: ValueSource) -> &'static str {
     match source {
         ValueSource::Flag => "from a flag of the installation",

@@ -86,7 +86,7 @@ fn done(place: &Place, name: &str, draft: &Draft) -> String {
     text
 }
 
-/// Names as programs use them; anything else is more likely a slip than a variable.
+/// Refuses unusual names: they are more likely a typing error than a variable.
 fn require_name(name: &str) -> Result<()> {
     let good = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
         && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
@@ -104,7 +104,7 @@ fn require_name(name: &str) -> Result<()> {
         .hint(Hint::run(&["env", "list"])))
 }
 
-/// For a value that was given on the command line, of which nothing is repeated.
+/// The error for a value on the command line. It repeats no part of the value.
 pub(super) fn name_alone(name: &str) -> Error {
     let shown = masked(name).unwrap_or_else(|| printable(name));
     Error::usage("give the name alone; a value on a command line is visible to every process")
@@ -134,7 +134,7 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
     let Some(path) = from.filter(|path| path.as_os_str() != "-") else {
         return prompt::read_secret(&format!("Value of {name} (not shown)"));
     };
-    super::install_flags::demand_path("--from", path)?;
+    super::install_flags::require_path("--from", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| {

@@ -1,4 +1,4 @@
-//! A value for `.env` as a person gives it: cleaned of what came along with it, refused where it cannot be meant.
+//! A value for `.env` as the user gives it: without quotes and spaces around it, refused where it cannot be right.
 //!
 //! Pure but for the question whether a file is there. Promise: no message repeats any part of the value.
 
@@ -12,14 +12,14 @@ use crate::doors::disk;
 use crate::doors::term;
 use crate::format::dotenv::is_placeholder;
 
-/// A value, and what a person should know of it.
+/// A value, and notes about it for the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Given {
     pub text: String,
     pub notes: Vec<&'static str>,
 }
 
-/// What is meant by `text` for the variable `name`, of which the catalog may know more.
+/// The value that the user means by `text` for the variable `name`, which the catalog may describe.
 pub(super) fn given(name: &str, variable: Option<&EnvVar>, text: &str) -> Result<Given> {
     let given = cleaned(name, text);
     let text = &given.text;

@@ -40,7 +40,7 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
         Verb::Restart => "restarted",
         Verb::Reload => "reloaded",
     };
-    // The script has printed the outcome for a person.
+    // The script has already printed the outcome.
     Ok(Answer::new(done).text("").data(json!({ "verb": verb.word(), "gateway": url })))
 }
 
@@ -69,7 +69,7 @@ pub(super) fn health(place: &Place) -> Result<Answer> {
     Ok(Answer::new(message).text(text.join("\n")).data(data).exit(Kind::Failed))
 }
 
-/// No reader needs more of a log at once, and memory stays bounded.
+/// Largest part of a log that one run prints, so that memory stays bounded.
 const LOG_CAP: u64 = 8 << 20;
 
 /// How long the deployed gateway runs: the start script writes the pid file when the process starts.
@@ -115,7 +115,8 @@ fn last_lines(path: &std::path::Path, n: usize) -> Result<String> {
     }
 }
 
-/// Passes on what is appended, until a signal or until the output is closed. A rotated log is read from its start.
+/// Prints what the gateway appends, until a signal arrives or the output is closed. A rotated log is read from its
+/// start.
 fn follow(path: &std::path::Path, lines: &str, mut at: u64) -> Result<Answer> {
     let first = if lines.is_empty() { String::new() } else { format!("{lines}\n") };
     let mut open = term::raw_while_read(first.as_bytes());

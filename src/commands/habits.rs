@@ -1,7 +1,7 @@
-//! What people type who know other programs, and the command here that does it.
+//! Commands and flags of other programs that people type, and the gwinstall command that does the same.
 //!
-//! Promise: the answer is a command to paste. A word that could mean two things gets both, and none of them runs by
-//! itself. What has one meaning only is an alias in `cli` instead.
+//! Promise: the answer is a command to paste. For a word with two meanings gwinstall prints both commands, and runs
+//! none of them by itself. What has one meaning only is an alias in `cli` instead.
 
 use crate::domain::Hint;
 use crate::domain::name::shell_word;
@@ -70,7 +70,7 @@ const HABITS: [(&str, &[&str]); 58] = [
     ("resolve X --theirs", &["resolve X --take-new"]),
 ];
 
-/// What these words mean here, if it is known.
+/// The gwinstall command for these words, if there is one.
 pub(super) fn meant(words: &[String]) -> Option<Hint> {
     let words: Vec<String> = words.iter().flat_map(|word| apart(word)).collect();
     HABITS.iter().find_map(|(pattern, commands)| {

@@ -94,7 +94,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
         }
         return Ok(change.nothing_to_do(&draft, words.unchanged(&draft)));
     }
-    // The plan holds what it needs of the bundle: from here on memory is for the plan.
+    // Free the bundle first: it and the plan would double the peak memory.
     drop(bundle);
     let mut summary = words.intention(&draft);
     if change.is_dry() {
@@ -114,7 +114,7 @@ fn say(checks: &Checks) {
     }
 }
 
-/// What a person should know before the plan: a lost record, values that were passed over, values that were found.
+/// Notes for the user before the plan: a lost record, values that gwinstall skipped, values that it found.
 fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Values, request: &Request) {
     if context.is_lost() {
         let record = context.place.show(&context.place.file(files::RECORD));

@@ -90,7 +90,7 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
         let typed = prompt::read_secret("Token of the gateway")?;
         return request::token("--auth-token-file -", typed.expose()).map(Some);
     }
-    demand_path("--auth-token-file", path)?;
+    require_path("--auth-token-file", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| {
@@ -99,8 +99,8 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
     request::token("--auth-token-file", &text).map(Some)
 }
 
-/// A file that holds a secret is named by its path: a secret in its place is not repeated.
-pub(super) fn demand_path(flag: &str, path: &Path) -> Result<()> {
+/// Checks the path of a file with a secret. If the user gave the secret itself instead, no message repeats it.
+pub(super) fn require_path(flag: &str, path: &Path) -> Result<()> {
     if !looks_like_key(&path.to_string_lossy()) || disk::exists(path) {
         return Ok(());
     }

@@ -1,6 +1,7 @@
-//! Questions on a terminal: what a person did not say with flags. Ends in the same request as flags would.
+//! Questions on a terminal for everything that the user did not give as flags. The result is the request that the
+//! flags would give.
 //!
-//! Nothing is written while questions are open; giving up at any of them leaves everything as it was.
+//! gwinstall writes nothing before the last answer; if the user gives up, nothing changes.
 
 use crate::bundle::Catalog;
 use crate::bundle::catalog::{Model, Preset};
@@ -52,7 +53,7 @@ pub(super) fn show_found(values: &[(&String, &Value)], secret: &dyn Fn(&str) -> 
     }
 }
 
-/// Whether the user wants to choose anew; `false` keeps the choice and takes newer files.
+/// Whether the user makes a new choice; `false` keeps the choice and takes newer files.
 fn choose_again(place: &Place, last: &Record) -> Result<bool> {
     term::talk(&format!(
         "Found preset {} in {}, deployed {} with {}.",
@@ -81,7 +82,7 @@ fn preset<'a>(catalog: &'a Catalog, last: Option<&Record>) -> Result<&'a Preset>
     Ok(&catalog.presets[chosen])
 }
 
-/// Address and token of a gateway that somebody else runs.
+/// Address and token of a gateway that gwinstall does not run.
 fn gateway(preset: &Preset, request: &mut Request) -> Result<()> {
     let kinds = &preset.gateway_types;
     let items: Vec<Item> = kinds.iter().map(|kind| Item::new(kind.word(), "")).collect();

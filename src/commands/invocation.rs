@@ -1,4 +1,4 @@
-//! How this run was called, as the commands in its messages repeat it. Pure but for the current directory.
+//! The command line of this run, as the commands in its messages repeat it. Pure but for the current directory.
 //!
 //! Promise: a command that is printed works on the deployment of this run, and shows no secret. Never: a value that the
 //! user gave in secret, or one that merely looks like a key.
@@ -16,7 +16,7 @@ pub(super) const PLACE: [&str; 2] = ["--home", "--target-dir"];
 const SECRET: [(&str, &[&str]); 2] =
     [("--auth-token", &["--auth-token-file", "-"]), ("--proxy-auth", &["--proxy-auth", "-"])];
 
-/// Flags of `env set` whose value is no value of a variable.
+/// Flags of `env set` whose value is not the value of a variable.
 const WITH_VALUE: [&str; 5] = ["--from", "--home", "--target-dir", "--lock-wait", "--color"];
 
 /// Flags whose URL may hold a login.

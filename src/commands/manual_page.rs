@@ -63,7 +63,7 @@ pub(super) fn man() -> Result<Answer> {
     if system::program("man").is_some_and(|man| term::shown_by(&man, &["-l", input], &page)) {
         return Ok(answer.text(""));
     }
-    // Without `man` nobody can read roff: the help of all commands is shown instead.
+    // Without `man` a user cannot read roff: gwinstall shows the help of all commands instead.
     let text = manual::all();
     Ok(if in_a_pager(&text) { answer.text("") } else { answer.quoting(text) })
 }

@@ -1,6 +1,6 @@
 //! The commands: one verb a file, and here the choice among them.
 //!
-//! A verb builds a goal or asks a question, and says what came of it. This file calls the verbs and lends them nothing.
+//! A verb builds a goal or a query and reports the result. This file only dispatches.
 
 mod backup;
 mod backup_diff;
@@ -48,7 +48,7 @@ use crate::ui::answer::Answer;
 /// Runs one command.
 pub fn run(cli: &Cli) -> Result<Answer> {
     let common = &cli.common;
-    // What is said about the program itself needs no home.
+    // A command about the program itself needs no home.
     let place = || place::resolve(common);
     match &cli.command {
         None => status::overview(&place()?),

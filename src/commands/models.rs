@@ -1,5 +1,5 @@
-//! `models`: what the catalog knows, what is deployed, and another list of them. Adding and removing is an install with
-//! another list; asking the gateway is done only when told.
+//! `models`: what the catalog knows, what is deployed, and another list of them. Adding and removing is an install
+//! with another list; only `models check` asks the gateway.
 
 use serde_json::json;
 
@@ -69,7 +69,7 @@ fn show(place: &Place) -> Result<Answer> {
         .data(json!({ "models": data, "deployed": deployed, "as_of": bundle.catalog.as_of })))
 }
 
-/// Whether the first day on which it may be gone has come, by the clock.
+/// Whether the model's retirement date has come, by the clock.
 fn is_past(model: &Model, today: &str) -> bool {
     model.retires.as_deref().is_some_and(|day| day <= today)
 }

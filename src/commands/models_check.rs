@@ -66,7 +66,7 @@ fn compare(deployed: &[String], served: &[String]) -> (Vec<String>, Vec<String>)
     (without(deployed, served), without(served, deployed))
 }
 
-/// What the models answered.
+/// The answers of the models.
 #[derive(Default)]
 struct Answers {
     lines: Vec<String>,

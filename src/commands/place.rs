@@ -57,7 +57,7 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
     Ok(place)
 }
 
-/// What to do about a target that is not the one in use.
+/// The hint for a target that is not the one in use.
 fn elsewhere(common: &Common) -> Hint {
     if common.target_dir.is_none() {
         return Hint::step("unset GWINSTALL_TARGET_DIR");

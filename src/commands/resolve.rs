@@ -7,7 +7,7 @@ use crate::cli::{Common, ResolveArgs};
 use crate::deploy::context::Context;
 use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
-use crate::deploy::plan::OFFER;
+use crate::deploy::plan::NEW_SUFFIX;
 use crate::deploy::resolve::{self, Side};
 use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
@@ -46,7 +46,7 @@ fn list(last: &Record) -> Answer {
             .data(data);
     }
     let mut lines: Vec<String> =
-        open.iter().map(|path| format!("  ! {path}  the new version is {path}{OFFER}")).collect();
+        open.iter().map(|path| format!("  ! {path}  the new version is {path}{NEW_SUFFIX}")).collect();
     lines.insert(
         0,
         format!("{} changed by you and by an update; yours is in place:", count(open.len(), "file")),
@@ -56,12 +56,12 @@ fn list(last: &Record) -> Answer {
     Answer::new(count(open.len(), "open conflict")).text(lines.join("\n")).data(data)
 }
 
-/// The path inside the deployment that was typed: as listed, with our ending, or as a whole path.
+/// The path inside the deployment that was typed: as listed, with `NEW_SUFFIX`, or as a whole path.
 fn conflict(place: &Place, last: &Record, typed: &str) -> Result<String> {
     let open = resolve::open_conflicts(last);
     let target = place.target.to_string_lossy();
     let inside = typed.strip_prefix(target.as_ref()).map_or(typed, |rest| rest.trim_start_matches('/'));
-    let inside = inside.strip_suffix(OFFER).unwrap_or(inside).trim_start_matches("./");
+    let inside = inside.strip_suffix(NEW_SUFFIX).unwrap_or(inside).trim_start_matches("./");
     if open.contains(&inside) {
         return Ok(inside.to_owned());
     }
@@ -77,9 +77,9 @@ fn new_version(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
     let sum = last.files.get(path).and_then(|file| file.offered);
     let sum = sum
         .ok_or_else(|| Error::usage(format!("{path} has no open conflict")).hint(Hint::run(&["resolve"])))?;
-    // The configuration is assembled, not shipped; its kept copy is the only other source.
+    // The configuration is assembled, not shipped; its base copy is the only other source.
     let bundle = crate::bundle::Bundle::embedded()?;
-    resolve::offered(place, path, sum, &|path| bundle.file(path).cloned())
+    resolve::new_version(place, path, sum, &|path| bundle.file(path).cloned())
 }
 
 fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {

@@ -1,4 +1,4 @@
-//! `rollback`: back to a backup, with a safety backup of what is left behind.
+//! `rollback`: restores a backup, after a safety backup of the current state.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     let (path, entry) = chosen(&change.context, args)?;
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
-    // A secret that is nowhere any more is looked for again, as an install would.
+    // gwinstall searches again for a secret that `.env` has lost, as `install` does.
     let found = values_for(place, &backup.record).unwrap_or_default();
     let goal = goals::from_backup(&change.context, backup, &filename, &found)?;
     let draft = change.draft(goal)?;
@@ -68,7 +68,7 @@ fn done(draft: &Draft, outcome: &Outcome, filename: &str, preset: &str) -> Strin
     text
 }
 
-/// The backup that is meant: the one that was named, else one step back.
+/// The backup to restore: the one that the user named, else one step back.
 fn chosen(context: &Context<'_>, args: &RollbackArgs) -> Result<(PathBuf, Option<backup::Entry>)> {
     let restored_from = context.record.as_ref().and_then(|record| record.restored_from.as_deref());
     backup::choose(context.place, args.backup.as_deref(), restored_from).map_err(|error| {

@@ -1,4 +1,4 @@
-//! `self-update`: a newer gwinstall and its configuration, together; or the older ones again.
+//! `self-update`: installs a newer gwinstall together with its configuration, or restores the older ones.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -159,7 +159,7 @@ fn report_offline(candidate: &Candidate, running: &Running) -> Answer {
     if newer { answer.exit(Kind::Pending) } else { answer }
 }
 
-/// One update: what is asked, and how it is taken.
+/// One update: the request, and the way to the release.
 struct Update<'a> {
     place: &'a Place,
     common: &'a Common,
@@ -367,7 +367,7 @@ fn ordinary(program: &Path, words: &[OsString], common: &Common) -> Result<Redep
     })
 }
 
-/// Shows what would happen and asks, as every changing command does.
+/// Shows the plan and asks, as every changing command does.
 fn agree(confirm: &ConfirmArgs, summary: &str) -> Result<()> {
     term::talk(summary);
     if confirm.yes {

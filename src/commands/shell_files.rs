@@ -1,8 +1,8 @@
-//! What gwinstall has in the files of a shell: the lines that install.sh added with `--modify-path`, and the files that
-//! `completions --install` wrote. Both are found by their mark and removed on request.
+//! The parts of shell files that gwinstall wrote: the lines that install.sh added with `--modify-path`, and the files
+//! that `completions --install` wrote. Both are found by their mark and removed on request.
 //!
-//! Promises: only whole lines that end in the mark go; every other byte stays, as do mode and links; a file is its old
-//! self or its new self. Never: a line or a file without the mark, or a file of another user.
+//! Promises: only whole lines that end in the mark go; every other byte stays, as do mode and links; a file has either
+//! its old or its new content. Never: a line or a file without the mark, or a file of another user.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ const MARK: &str = "# added by gwinstall install.sh";
 /// The last line of a completion file.
 const WRITTEN: &str = "# written by gwinstall completions --install";
 
-/// What became of the marked lines.
+/// The result of removing the marked lines.
 #[derive(Default)]
 pub(super) struct Removed {
     pub changed: Vec<PathBuf>,
@@ -65,7 +65,7 @@ pub(super) fn marked(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(marked)
 }
 
-/// Takes the marked lines out.
+/// Removes the marked lines.
 pub(super) fn clean(place: &Place) -> Result<Removed> {
     let mut removed = Removed::default();
     for path in marked(place)? {
@@ -105,7 +105,7 @@ fn named(place: &Place, variable: &str) -> Option<PathBuf> {
 
 fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // In a file of the user nothing is left but the user's; these have no other lines.
+    // A completion file has no lines of the user, so gwinstall removes it whole.
     if text.is_empty() && matches!(&*name, "gwinstall.fish" | "gwinstall" | "_gwinstall") {
         return disk::remove(path);
     }

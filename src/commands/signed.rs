@@ -1,5 +1,5 @@
-//! What can be proved: `verify` of the executable and the deployed files, `bundle inspect` and `bundle verify` of a
-//! file, and the check that a new executable makes of itself. All of it offline.
+//! Commands that prove what is signed: `verify` of the executable and the deployed files, `bundle inspect` and `bundle
+//! verify` of a file, and the check that a new executable makes of itself. All of it offline.
 
 use std::path::Path;
 
@@ -91,12 +91,12 @@ fn provenance(keys: &TrustedKeys, manifest: &Verified<Manifest>) -> Vec<String> 
     lines
 }
 
-/// What was checked, and what is wrong.
+/// The checked items, and the problems.
 struct Verdict {
     lines: Vec<String>,
     /// Files that differ from the record.
     drifted: Vec<String>,
-    /// Signed things that are not what was signed.
+    /// Signed files with other content than the signed one.
     forged: Vec<String>,
     data: Value,
 }

@@ -49,7 +49,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     Ok(bundle)
 }
 
-/// Where the deployed files came from, if that can be asked again: a directory, else the newest bundle.
+/// The source to read the deployed files from again: the recorded directory, else the newest bundle.
 pub(super) fn of_record(record: Option<&Record>) -> Source {
     let directory = record
         .filter(|record| record.bundle.origin == BundleOrigin::Directory)

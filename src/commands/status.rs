@@ -23,8 +23,8 @@ use crate::ui::answer::Answer;
 
 use super::sources;
 
-/// What the other lines of the status say already.
-const SAID: [CheckName; 6] = [
+/// Checks that the other lines of the status cover.
+const SHOWN_ELSEWHERE: [CheckName; 6] = [
     CheckName::Deployed,
     CheckName::FilesCopiedCount,
     CheckName::NoInterruptedRun,
@@ -137,7 +137,7 @@ fn problems(checks: &Checks) -> Vec<String> {
     let lacks = checks.failed().iter().any(|check| check.check_name == CheckName::RequiredEnvVarsPresent);
     let counts = |check: &&Check| {
         matches!(check.status, Status::Fail | Status::Warn)
-            && !SAID.contains(&check.check_name)
+            && !SHOWN_ELSEWHERE.contains(&check.check_name)
             && !(lacks && check.details["only_unset_variables"] == json!(true))
     };
     checks.0.iter().filter(counts).flat_map(problem).collect()
@@ -172,7 +172,7 @@ fn not_deployed(facts: &Facts<'_>) -> Answer {
         .data(json!({ "deployed": false }))
 }
 
-/// A deployment is here and its record is gone: says what is missing.
+/// The status of a deployment without its record: says what is missing.
 fn without_record(place: &Place, interrupted: Option<&Interrupted>) -> Answer {
     let refusal = lost::refusal(place);
     let mut lines = vec![term::paint(refusal.message(), term::Style::Yellow)];

@@ -1,4 +1,4 @@
-//! `off` and `on`: gwinstall's keys out of Claude Code's settings, and in again. Nothing else changes.
+//! `off` removes gwinstall's keys from Claude Code's settings, `on` sets them again. Nothing else changes.
 
 use crate::cli::{Common, ConfirmArgs};
 use crate::deploy::{goals, values};

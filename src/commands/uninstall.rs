@@ -1,10 +1,10 @@
-//! `uninstall`: removes what gwinstall deployed; what belongs to the user stays and is named.
+//! `uninstall`: removes what gwinstall deployed. Files of the user stay, and the output names them.
 
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Common, UninstallArgs};
 use crate::deploy::draft::Draft;
-use crate::deploy::plan::{ASIDE, GIVEN_BACK};
+use crate::deploy::plan::{OLD_SUFFIX, RENAMED_BACK};
 use crate::deploy::{backup, goals, recover};
 use crate::domain::Operation;
 use crate::domain::place::files;
@@ -64,7 +64,7 @@ fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<Str
         let kept = replace::previous(state).ok().map(|previous| previous.kept);
         remove_leftovers(place)?;
         lines.extend(path_lines(place)?);
-        lines.extend(not_ours(place)?);
+        lines.extend(left_to_the_user(place)?);
         lines.extend(executables(place, kept));
     } else {
         lines.extend(left(place, draft)?);
@@ -76,20 +76,20 @@ fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<Str
     Ok(lines.join("\n"))
 }
 
-/// What stays, and why.
+/// The files that stay, and why.
 fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for step in &draft.plan.steps {
         match step.action {
             Action::Release => {
                 lines.push(format!("  {} stays: you changed it", step.name));
-                let aside = format!("{}{ASIDE}", step.path.display());
-                if disk::exists(Path::new(&aside)) {
-                    lines.push(format!("  {}{ASIDE} stays: it was there before", step.name));
+                let old = format!("{}{OLD_SUFFIX}", step.path.display());
+                if disk::exists(Path::new(&old)) {
+                    lines.push(format!("  {}{OLD_SUFFIX} stays: it was there before", step.name));
                 }
             }
-            _ if step.reason == GIVEN_BACK && step.post.is_some() => {
-                lines.push(format!("  {}: {GIVEN_BACK}", step.name));
+            _ if step.reason == RENAMED_BACK && step.post.is_some() => {
+                lines.push(format!("  {}: {RENAMED_BACK}", step.name));
             }
             _ => {}
         }
@@ -120,8 +120,8 @@ fn command(place: &Place, words: &[&str]) -> String {
     term::command(&[words, flag].concat())
 }
 
-/// What nobody but the user can decide about.
-fn not_ours(place: &Place) -> Result<Vec<String>> {
+/// The files that only the user can decide about.
+fn left_to_the_user(place: &Place) -> Result<Vec<String>> {
     let names = disk::list(&place.target)?;
     Ok(names
         .iter()
@@ -129,7 +129,7 @@ fn not_ours(place: &Place) -> Result<Vec<String>> {
         .collect())
 }
 
-/// After the transaction: what no transaction needs. Only names that we make are removed.
+/// After the transaction: removes what no transaction needs, and only names that gwinstall makes.
 fn remove_leftovers(place: &Place) -> Result<()> {
     let failed = |path: &PathBuf, error: &std::io::Error| disk::failure("remove", path, error);
     for entry in backup::list(place)? {
@@ -140,7 +140,7 @@ fn remove_leftovers(place: &Place) -> Result<()> {
     for path in logs {
         disk::remove(&path).map_err(|error| failed(&path, &error))?;
     }
-    // Without backups no pristine copy is needed any more.
+    // Without backups gwinstall needs no base copy any more.
     recover::drop_unreferenced_all(place)?;
     recover::leave_no_trace(place);
     let places = place.state_dir.join("places");
@@ -151,11 +151,11 @@ fn remove_leftovers(place: &Place) -> Result<()> {
 
 /// Whether there is something to purge although nothing is deployed.
 fn anything_left(place: &Place) -> Result<bool> {
-    let ours = disk::exists(&place.target) || disk::exists(&place.state_dir);
-    Ok(ours || !shell_files::marked(place)?.is_empty())
+    let found = disk::exists(&place.target) || disk::exists(&place.state_dir);
+    Ok(found || !shell_files::marked(place)?.is_empty())
 }
 
-/// Takes our lines out of shell files and tells which.
+/// Removes the lines of gwinstall from shell files and reports which.
 fn path_lines(place: &Place) -> Result<Vec<String>> {
     let removed = shell_files::clean(place)?;
     let changed =
@@ -167,7 +167,8 @@ fn path_lines(place: &Place) -> Result<Vec<String>> {
     Ok(changed.chain(left).collect())
 }
 
-/// No program can be asked to remove itself: the command that does, where the executable is ours at all.
+/// The line with the command that removes the executable, where gwinstall may replace it. gwinstall cannot remove
+/// itself.
 fn executables(place: &Place, kept: Option<PathBuf>) -> Option<String> {
     let current = session::current_exe().ok();
     let current = current.filter(|exe| !place.staged && session::require_replaceable(exe).is_ok())?;

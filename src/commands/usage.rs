@@ -1,7 +1,7 @@
 //! The command line, parsed; help and version, where it asks for them.
 //!
-//! Promise: nothing that may be a secret is repeated, and a wrong command line is answered with the one that was meant,
-//! as text and as JSON alike.
+//! Promise: no message repeats a possible secret, and the error for a wrong command line suggests the line that the
+//! user probably meant, as text and as JSON alike.
 
 use std::ffi::OsString;
 
@@ -37,7 +37,7 @@ pub fn parse(arguments: Vec<OsString>) -> std::result::Result<Cli, u8> {
     settled(parsed).map_err(|error| answer::print("usage", json, Err(error)))
 }
 
-/// The command line with what can be said in two ways said in one.
+/// The parsed command line, with `install PRESET` as `install --preset PRESET`.
 fn settled(mut cli: Cli) -> Result<Cli> {
     if let Some(Command::Install(args)) = &mut cli.command {
         take_preset(args)?;

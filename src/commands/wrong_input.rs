@@ -1,7 +1,7 @@
-//! A command line that is wrong: what is wrong with it, and the line that was meant. Pure.
+//! A wrong command line: what is wrong with it, and the line that the user probably meant. Pure.
 //!
-//! Promise: it is answered from what the parser knows of it, not from the parser's text; what may be a secret is not
-//! repeated; and a slip of the fingers never leads to a command that removes things while another is as near.
+//! Promise: the answer uses the parser's data, not its text; no message repeats a possible secret; and for a typing
+//! error gwinstall never suggests a command that removes something while another name is as close.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, Parser};
@@ -14,7 +14,7 @@ use crate::ui::answer;
 
 use super::{habits, invocation};
 
-/// Flags of other programs, with their value if that matters, and what they are called here.
+/// Flags of other programs, with their value if that matters, and the flags of gwinstall for them.
 const FLAGS: [(&str, Option<&str>, &[&str]); 12] = [
     ("--format", Some("json"), &["--json"]),
     ("--output", Some("json"), &["--json"]),
@@ -30,7 +30,7 @@ const FLAGS: [(&str, Option<&str>, &[&str]); 12] = [
     ("--plan", None, &["--dry-run"]),
 ];
 
-/// Where the names are that these commands ask for.
+/// The commands that list the names which these commands take.
 const NAMES: [(&str, &str); 11] = [
     ("models add", "models list"),
     ("models remove", "models list"),
@@ -45,11 +45,11 @@ const NAMES: [(&str, &str); 11] = [
     ("bundle", "help bundle"),
 ];
 
-/// Commands that a slip of the fingers is not led to while another is as near.
+/// Commands that gwinstall does not suggest for a typing error while another name is as close.
 const REMOVING: [&str; 3] = ["uninstall", "prune", "remove"];
 
-/// What is said about a command line that is wrong. `words` are the user's, without the flags that name the deployment
-/// and without secrets.
+/// The error for a command line that is wrong. `words` are the user's, without the flags that name the deployment and
+/// without secrets.
 pub(super) fn explain(error: &clap::Error, words: &[String]) -> Error {
     let wrong = Wrong::of(error, words);
     if let Some(own) = wrong.value_of_env() {
@@ -181,7 +181,7 @@ impl<'a> Wrong<'a> {
         spoken
     }
 
-    /// The line that was meant, as far as the definition of the command shows it.
+    /// The line that the user probably meant, by the definition of the command.
     fn meant(&self) -> Option<Hint> {
         let typed = self.typed();
         match self.error.kind() {
@@ -205,7 +205,7 @@ impl<'a> Wrong<'a> {
         }
     }
 
-    /// Where the names are that the command asks for, else its help.
+    /// The command that lists the names which this one takes, else its help.
     fn help(&self) -> Hint {
         let path = self.path.join(" ");
         let names = NAMES.iter().find(|(command, _)| *command == path).map(|(_, names)| *names);
@@ -250,7 +250,7 @@ impl<'a> Wrong<'a> {
         if let Some(near) = nearest(name, longs().filter(|_| typed.starts_with("--"))) {
             return self.replaced(typed, &[&format!("--{near}")]);
         }
-        // What only looks does no harm without the flag.
+        // A command that only looks does no harm without the flag.
         let names = self.path.join("-");
         answer::only_tells(&names).then(|| self.replaced(typed, &[])).flatten()
     }
@@ -358,7 +358,7 @@ impl<'a> Wrong<'a> {
         Some(run(&[&self.words[..at], &meant, &self.words[at + 1..]].concat()))
     }
 
-    /// For a value that was given on the command line: the secret itself, more often than not.
+    /// The error for a value on the command line: usually it is the secret itself.
     fn value_of_env(&self) -> Option<Error> {
         let typed = self.typed();
         let given = match self.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -431,7 +431,7 @@ pub(super) fn is_preset(word: &str) -> bool {
     crate::bundle::Bundle::embedded().is_ok_and(|bundle| bundle.catalog.preset(word).is_some())
 }
 
-/// The name that a slip of the fingers was meant for: one edit in three letters, or a name that was not finished.
+/// The name that a typing error probably stands for: one edit in three letters, or an unfinished name.
 pub(super) fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let typed = typed.to_ascii_lowercase();
     if typed.len() < 2 {

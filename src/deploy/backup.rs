@@ -1,4 +1,4 @@
-//! Backups: an archive of the deployment as it was before a change, and the index that tells them apart.
+//! Backups: an archive of the deployment as it was before a change, and the index of these archives.
 //!
 //! An archive holds exactly the paths of the record as found on disk, and the record; `.env` is inside with its keys
 //! but, unless asked for, without secret values. `metadata.json` is a convenience: it is rebuilt from the archives
@@ -24,11 +24,11 @@ use super::store;
 /// Every path in an archive begins with this.
 const ROOT: &str = "gateway/";
 const INDEX: &str = "metadata.json";
-/// Backups that are kept when nothing else is said.
+/// Backups that gwinstall keeps by default.
 pub const KEEP: usize = 5;
 pub const ARCHIVE_CAP: u64 = 64 << 20;
 
-/// What is known about one archive; the seeds call it BackupMetadata.
+/// The metadata of one archive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     pub filename: String,
@@ -41,18 +41,18 @@ pub struct Entry {
     pub is_valid: bool,
     #[serde(default)]
     pub pinned: bool,
-    /// Made by a rollback of the state it left.
+    /// Whether a rollback made it, of the state before the rollback.
     #[serde(default)]
     pub safety: bool,
-    /// Holds secret values.
+    /// Whether it holds secret values.
     #[serde(default)]
     pub secrets: bool,
     /// The operation it was made before; unknown for an archive from elsewhere.
     #[serde(default)]
     pub before: Option<Operation>,
-    /// Pristine copies that its files may be merged with later.
-    #[serde(default)]
-    pub pristine: Vec<String>,
+    /// Base copies that a later merge of its files may need.
+    #[serde(default, rename = "pristine")]
+    pub base_copies: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,7 +105,7 @@ fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making
         disk::find(&place.file(name))
             .is_ok_and(|found| found.stamp().is_some_and(|stamp| stamp.sha256 != base))
     };
-    let pristine = pristine_of(record, &differs);
+    let base_copies = base_copies_of(record, &differs);
     Entry {
         filename: filename.to_owned(),
         filepath: path.display().to_string(),
@@ -118,7 +118,7 @@ fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making
         safety: making.safety,
         secrets: making.include_secrets,
         before: Some(making.before),
-        pristine,
+        base_copies,
     }
 }
 
@@ -126,11 +126,11 @@ fn config_of(record: &Record) -> serde_json::Value {
     serde_json::json!({ "preset": record.preset, "gateway_type": record.gateway_type, "models": record.models })
 }
 
-/// Copies that a file of a backup may be merged with later: those of files that the user had edited. An unedited file
-/// is its own copy.
-fn pristine_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec<String> {
+/// Base copies that a later merge of a backup's files may need: those of files that the user had edited. An unedited
+/// file is its own base copy.
+fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec<String> {
     let kept =
-        record.files.iter().filter(|(path, file)| file.class.keeps_pristine() && edited(path, file.base));
+        record.files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
     kept.map(|(_, file)| file.base.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -145,7 +145,7 @@ fn free_name(dir: &Path, now: Instant) -> Result<String> {
     })
 }
 
-/// One file after the other: only the packed bytes are held.
+/// Packs one file after the other, so that memory holds only the packed bytes.
 fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<u8>> {
     let failed =
         |error: std::io::Error| Error::failed("cannot make a backup, so nothing was changed").because(error);
@@ -214,7 +214,7 @@ pub fn list(place: &Place) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The same with every archive read anew: `is_valid` is what is true now.
+/// All backups, oldest first. Reads every archive again, so that `is_valid` holds for the file as it is now.
 pub fn list_verified(place: &Place) -> Result<Vec<Entry>> {
     let mut entries = list(place)?;
     for entry in &mut entries {
@@ -273,12 +273,12 @@ fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
         safety: false,
         secrets: backup.as_ref().is_ok_and(holds_secrets),
         before: None,
-        pristine: backup.map_or_else(
+        base_copies: backup.map_or_else(
             |_| Vec::new(),
             |backup| {
                 let edited =
                     |path: &str, base| backup.files.get(path).is_some_and(|file| file.stamp.sha256 != base);
-                pristine_of(&backup.record, &edited)
+                base_copies_of(&backup.record, &edited)
             },
         ),
     })
@@ -291,8 +291,8 @@ fn holds_secrets(backup: &Backup) -> bool {
     DotEnv::parse(&backup.env).entries().any(|entry| !is_placeholder(entry.value) && !public(entry.key))
 }
 
-/// Takes an archive from elsewhere among the backups, under its own name where that is one of a backup. Everything in
-/// it is checked before a byte is written.
+/// Copies an archive into the backups, under its own name if that is the name of a backup. gwinstall checks the whole
+/// archive before it writes a byte.
 pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
     let refused = |error: Error| error.under(format!("cannot import {}", from.display()));
     let bytes = disk::read_given(from, ARCHIVE_CAP)?;
@@ -355,7 +355,7 @@ pub fn remove(place: &Place, filename: &str) -> Result<()> {
 
 /// Which backups a pruning would remove: what is beyond `keep`, and those older than `max_age_days`. Never a pinned
 /// one, one of `in_use`, or the newest. Beyond `keep` the oldest go, those first that were made before a single value
-/// was set: a row of these must not push out what an update can be taken back with.
+/// was set: a series of these must not push out the backup that an update needs for its rollback.
 pub fn prunable(
     entries: &[Entry],
     keep: usize,
@@ -368,7 +368,7 @@ pub fn prunable(
     let candidates: Vec<&Entry> = entries.iter().filter(|entry| !entry.pinned).collect();
     let surplus = candidates.len().saturating_sub(keep);
     let limit = max_age_days.map(|days| now.unix() - i64::from(days) * 86_400);
-    // What stays takes one of the places that are kept.
+    // A backup that stays counts towards `keep`.
     let removable: Vec<&Entry> = candidates.into_iter().filter(|entry| !stays(entry)).collect();
     let (values, others): (Vec<&Entry>, Vec<&Entry>) =
         removable.iter().partition(|entry| entry.before == Some(Operation::SetValue));
@@ -384,7 +384,7 @@ pub fn prunable(
         .collect()
 }
 
-/// Reads a backup file and checks all of it before anybody acts on it.
+/// Reads a backup file and checks all of it before it returns.
 pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {
     let damaged = |why: String| {
         Error::new(Kind::Unverified, format!("the backup {} cannot be used", path.display()))
@@ -442,7 +442,8 @@ fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
     Ok(Backup { record, files: wanted, env })
 }
 
-/// The backup that `which` means: nothing, a number (1 = the newest that is no safety backup) or a file name or path.
+/// The backup that `which` names: nothing, a number (1 = the newest that is not a safety backup), a file name or a
+/// path.
 pub fn choose(
     place: &Place,
     which: Option<&str>,
@@ -479,7 +480,7 @@ pub fn choose(
     Ok((place.backups().join(&found.filename), Some(found.clone())))
 }
 
-/// One step back from the oldest state, or from one that is in no backup.
+/// The error when there is no older state to roll back to.
 fn nothing_older(here: Option<&Entry>) -> Error {
     let Some(here) = here else { return Error::failed("there is no backup to go back to") };
     Error::failed("this is the oldest state already, so there is none to go back to")
@@ -497,11 +498,11 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
         .hint("gwinstall backup list"))
 }
 
-/// Names of the pristine copies that the record and all backups refer to.
+/// Names of the base copies that the record and all backups refer to.
 pub fn referenced(place: &Place) -> Result<BTreeSet<String>> {
-    let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.pristine).collect();
+    let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.base_copies).collect();
     if let Some(record) = store::record_as_found(place)? {
-        names.extend(pristine_of(&record, &|_, _| true));
+        names.extend(base_copies_of(&record, &|_, _| true));
     }
     Ok(names)
 }

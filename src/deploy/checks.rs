@@ -18,7 +18,7 @@ use crate::format::litellm;
 /// Bytes that must be free, at least; twice that is recommended.
 const SPACE_NEEDED: u64 = 50 << 20;
 
-/// Collects results; each check is timed and stamped here and nowhere else.
+/// Collects results. Only this type times and stamps a check.
 #[derive(Debug, Default)]
 pub struct Checks(pub Vec<Check>);
 
@@ -67,7 +67,7 @@ pub fn json(checks: &[Check]) -> Value {
     checks.iter().map(|check| check.json(term::invocation())).collect()
 }
 
-/// Whether the source of the files is there and holds together; reading the bundle has proven it.
+/// Whether the source of the files exists and is consistent; reading the bundle has proven it.
 pub fn source(checks: &mut Checks, bundle: &crate::bundle::Bundle) {
     let from = bundle.id.path.clone().unwrap_or_else(|| "the executable itself".to_owned());
     checks.run(CheckName::SourceDirectoryExists, || Finding::pass(format!("files come from {from}")));
@@ -78,7 +78,7 @@ pub fn source(checks: &mut Checks, bundle: &crate::bundle::Bundle) {
     });
 }
 
-/// Whether gwinstall may write where it must; asks for the permission and writes nothing.
+/// Whether gwinstall may write where it must. Looks at permissions and writes nothing.
 pub fn target_writable(place: &Place) -> Finding {
     for dir in [place.target.as_path(), place.config_dir.as_path()] {
         let existing = disk::nearest_existing(dir);
@@ -125,7 +125,7 @@ pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
     yaml_finding(shown, &litellm::check(text, &litellm::Context::default()), models)
 }
 
-/// The verdict about a configuration in which the validator found this.
+/// The result for a configuration in which the validator found these problems.
 pub fn yaml_finding(shown: &str, findings: &[litellm::Finding], models: usize) -> Finding {
     let errors: Vec<_> =
         findings.iter().filter(|finding| finding.severity == litellm::Severity::Error).collect();
@@ -142,9 +142,10 @@ pub fn yaml_finding(shown: &str, findings: &[litellm::Finding], models: usize) -
     }
 }
 
-/// What an operation leaves as the user has it, judged before it begins: a mistake of the user is not a failure of the new
-/// files, and nothing has to be undone for it. `written` says which files the operation brings itself.
-pub fn kept(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> Result<()> {
+/// Checks the files that an operation does not replace, before it begins: a mistake of the user in them is not a
+/// failure of the new files, and gwinstall undoes nothing for it. `written` says which files the operation writes
+/// itself.
+pub fn kept_files(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> Result<()> {
     for name in [files::CONFIG, files::START] {
         let Some(known) = record.files.get(name).filter(|_| !written(name)) else { continue };
         let finding =
@@ -159,9 +160,9 @@ pub fn kept(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool) -> R
         let edited = disk::find(&path)?.stamp().is_some_and(|stamp| stamp.sha256 != known.base);
         let look = Hint::run(&[if name == files::CONFIG { "validate" } else { "diff" }]);
         return Err(if edited {
-            let aside = format!("mv {0} {0}.mine", place.paste(&path));
+            let rename = format!("mv {0} {0}.mine", place.paste(&path));
             error.because("this is your edit, which stays until you fix it").hint(
-                look.to("see it").or(Hint::shell(aside).to(
+                look.to("see it").or(Hint::shell(rename).to(
                     "have the shipped version instead, move yours away, then run the same command again",
                 )),
             )

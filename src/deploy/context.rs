@@ -1,7 +1,7 @@
 //! What a command knows about a deployment before it decides. Reads only.
 //!
-//! Promise: each file is read at most once, when it is first asked for, so that every part of a command judges the same
-//! bytes. What another program writes meanwhile is noticed by the transaction, which compares with what was read here.
+//! Promise: each file is read at most once, when it is first asked for, so that every part of a command sees the same
+//! bytes. The transaction notices what another program writes meanwhile: it compares with what was read here.
 
 use std::cell::OnceCell;
 
@@ -14,7 +14,7 @@ use crate::format::settings::Ledger;
 use super::settings::{self, SettingsFile};
 use super::{lost, store};
 
-/// A deployment as it was found.
+/// A deployment as gwinstall found it.
 pub struct Context<'p> {
     pub place: &'p Place,
     /// The record; `None` where nothing is deployed, and where the record is lost.
@@ -24,7 +24,7 @@ pub struct Context<'p> {
     env: OnceCell<Result<EnvFile>>,
 }
 
-/// `.env`: a text, and what was on disk where the text comes from.
+/// `.env`: its text, and the bytes on disk that the text comes from.
 #[derive(Debug, Clone, Default)]
 pub struct EnvFile {
     pub text: String,
@@ -47,12 +47,12 @@ impl<'p> Context<'p> {
         })
     }
 
-    /// The record where there is one. A lost record is an error: nothing tells what is deployed then.
+    /// The record, if there is one. A lost record is an error: gwinstall then does not know what is deployed.
     pub fn recorded(&self) -> Result<Option<&Record>> {
         if self.is_lost() { Err(lost::refusal(self.place)) } else { Ok(self.record.as_ref()) }
     }
 
-    /// Whether a deployment is here whose record is gone.
+    /// Whether there is a deployment without its record.
     pub fn is_lost(&self) -> bool {
         self.record.is_none() && store::is_lost(self.place)
     }
@@ -73,12 +73,12 @@ impl<'p> Context<'p> {
         borrowed(self.env.get_or_init(|| EnvFile::read(self.place)))
     }
 
-    /// Whether Claude Code is still pointed at a gateway of this place that is gone together with its record and its
-    /// ledger: the user removed the directory.
+    /// Whether Claude Code still uses a gateway of this place whose files, record and ledger the user removed with the
+    /// directory.
     pub fn is_orphaned(&self) -> bool {
         self.record.is_none()
             && !disk::exists(&self.place.file(files::SETTINGS_BEFORE))
-            && self.settings().is_ok_and(|settings| settings.names_our_helper(self.place))
+            && self.settings().is_ok_and(|settings| settings.names_gateway_helper(self.place))
     }
 }
 
@@ -99,7 +99,8 @@ impl EnvFile {
         Ok(Self { text, read })
     }
 
-    /// Whether the file is byte for byte what gwinstall left: only then its secrets are known to be unchanged.
+    /// Whether the file is byte for byte as gwinstall left it: only then gwinstall knows that its secrets are
+    /// unchanged.
     pub fn is_untouched(&self, place: &Place) -> bool {
         let sum = disk::read_maybe(&place.file(files::ENV_SUM), 1024).ok().flatten();
         let sum = sum.and_then(|bytes| Sha256::parse(String::from_utf8(bytes).ok()?.trim()));

@@ -1,5 +1,5 @@
-//! Converge: the one verb. Under the lock it looks again, backs up, carries out, judges, commits or undoes, prunes and
-//! logs. Where the wanted tree comes from is the caller's business.
+//! Converge: the one verb. Under the lock it looks again, backs up, exchanges, checks, commits or undoes, prunes and
+//! logs. The caller supplies the wanted tree.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::transaction::{Failure, PlacedBy, Transaction, Undo};
 /// The end of the log in which operations of this second are looked for: many lines.
 const LOG_TAIL: u64 = 64 << 10;
 
-/// Checks of the live tree that judge files of the deployment, other than values.
+/// Checks of the live tree that concern files of the deployment, not values.
 const FILE_CHECKS: [CheckName; 4] = [
     CheckName::FilesCopiedCount,
     CheckName::YamlConfigValid,
@@ -54,7 +54,7 @@ pub struct Change<'a> {
     pub operation: Operation,
     /// Seconds to wait for another run to finish.
     pub lock_wait: u64,
-    /// The backup keeps secret values.
+    /// Whether the backup keeps secret values.
     pub include_secrets: bool,
     /// Backups that stay beside pinned ones.
     pub keep: usize,
@@ -78,11 +78,11 @@ pub struct Outcome {
     pub pruned: Vec<String>,
     pub checks: Vec<Check>,
     pub states: Vec<State>,
-    /// Of an operation that failed: what became of its changes, if it had made any.
+    /// Of an operation that failed: the state of its changes, if it had made any.
     pub undo: Option<Undo>,
     pub placed_by: Option<PlacedBy>,
     pub duration_ms: u64,
-    /// Of its phases.
+    /// The durations of its phases.
     pub times: Vec<Took>,
 }
 
@@ -129,7 +129,7 @@ fn busy(place: &Place, holder: Option<disk::Holder>) -> Error {
     .hint("wait for it, for example with: --lock-wait 30")
 }
 
-/// Root working in somebody's home would leave files there that their owner cannot change.
+/// Refuses to run as root in the home of another user: the owner could not change the files that root leaves there.
 fn refuse_foreign_home(place: &Place) -> Result<()> {
     let owner = disk::owner(&place.home).map_or(0, |(user, _)| user);
     if !system::is_root() || owner == 0 {
@@ -164,8 +164,8 @@ pub fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<O
 }
 
 impl Change<'_> {
-    /// Carries out a draft, if the disk is still as the draft found it. Its record gets what is known only now: the moment
-    /// and the backup.
+    /// Carries out a draft, if the disk is still as the draft found it, and completes its record with the moment and
+    /// the backup.
     pub fn apply(&self, draft: &mut Draft) -> std::result::Result<Outcome, Box<Failed>> {
         let watch = system::Stopwatch::start();
         let mut outcome = Outcome { states: vec![State::Created, State::Validating], ..Outcome::default() };
@@ -193,7 +193,7 @@ impl Change<'_> {
         Ok(outcome)
     }
 
-    /// A change that a check refused before it began: it has its line in the log of a deployment too, and its states.
+    /// A change that a check refused before it began. It too gets a line in the log, and an outcome.
     pub fn refuse(&self, record: Option<&Record>, error: Error) -> Failed {
         let states = vec![State::Created, State::Validating, State::Failed];
         let outcome = Outcome { states, ..Outcome::default() };
@@ -224,10 +224,10 @@ impl Run<'_> {
             .hint(Hint::again::<&str>(&[]).to("see the new plan")));
         }
         if let Some(record) = draft.record.as_ref().filter(|_| concerns_files(draft)) {
-            checks::kept(place, record, &|name| draft.plan.changes().any(|step| step.name == name))?;
+            checks::kept_files(place, record, &|name| draft.plan.changes().any(|step| step.name == name))?;
         }
         signals::check()?;
-        // A note in the record alone is nothing to go back from.
+        // A change of the record alone needs no backup.
         if draft.plan.changes().any(|step| step.class != Class::Record) {
             self.back_up(draft.record.as_ref())?;
         }
@@ -241,18 +241,18 @@ impl Run<'_> {
         self.outcome.changed = draft.plan.changes().filter(|step| step.class != Class::Record).count();
         self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
         self.prune();
-        // A later run finds what stays here.
+        // A later run finds the leftovers.
         let _ = recover::drop_unreferenced_all(place);
         Ok(())
     }
 
-    /// Archives what is deployed now; before the first install there is nothing. `goal` is the record to come.
+    /// Archives the current deployment; before the first install there is none. `goal` is the desired record.
     fn back_up(&mut self, goal: Option<&Record>) -> Result<()> {
         let Change { place, operation, include_secrets, .. } = *self.change;
-        // The backup of a rollback is kept apart from the states that a rollback goes to.
+        // The backup of a rollback is a safety backup: `rollback N` does not count it.
         let safety = operation == Operation::Rollback;
         let known = match store::record_as_found(place)? {
-            // What is here goes into the safety backup by the names of the state that replaces it.
+            // The safety backup holds the current files at the paths of the state that replaces them.
             None if safety && store::is_lost(place) => goal.cloned(),
             known => known,
         };
@@ -268,8 +268,8 @@ impl Run<'_> {
         self.outcome.states.push(State::Deploying);
         let Change { place, operation, gate, .. } = *self.change;
         let transaction = Transaction::new(place, operation, draft, self.now, self.made, &self.times);
-        // Empty until the live tree is judged.
-        let judged = std::cell::RefCell::new(None);
+        // Empty until the checks of the live tree run.
+        let checked = std::cell::RefCell::new(None);
         let config = draft.plan.changes().position(|step| step.name == files::CONFIG && step.post.is_some());
         let models = draft.record.as_ref().map_or(0, |record| record.models.len());
         let done = transaction.carry_out(
@@ -278,8 +278,8 @@ impl Run<'_> {
                 config.map_or(Ok(()), validate)
             },
             &|| {
-                let mut judged = judged.borrow_mut();
-                let checks = judged.insert(Checks::default());
+                let mut checked = checked.borrow_mut();
+                let checks = checked.insert(Checks::default());
                 if let Some(record) = &draft.record {
                     checks::live(checks, place, record);
                     if !concerns_files(draft) {
@@ -298,7 +298,7 @@ impl Run<'_> {
                 })
             },
         );
-        if let Some(checks) = judged.into_inner() {
+        if let Some(checks) = checked.into_inner() {
             self.outcome.states.push(State::ValidatingPost);
             self.outcome.checks = checks.0;
         }
@@ -351,7 +351,7 @@ fn write_log(
     record: Option<&Record>,
     error: Option<&Error>,
 ) {
-    // Where nothing was ever deployed a failure has no log to be written to.
+    // Without a deployment there is no log for a failure.
     if error.is_some() && !disk::exists(&place.log()) {
         return;
     }
@@ -369,7 +369,7 @@ fn write_log(
     line["outcome"] = json!(outcome.undo);
     line["placed_by"] = json!(outcome.placed_by);
     line["conflicts"] = json!(outcome.conflicts);
-    // The operation itself is done or undone; a log that cannot be written changes nothing about that.
+    // The operation is complete or undone; a failure to write the log does not change that.
     let _ = store::log(place, &line);
 }
 
@@ -393,7 +393,7 @@ fn free_id(place: &Place, now: Instant, before: Option<&Record>) -> String {
     }
 }
 
-/// The record names the backup and the moment, which are known only now.
+/// Adds the backup and the moment to the record, which are known only now.
 fn rewrite_record(steps: &mut [Step], record: &Record) -> Result<()> {
     let written = steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same);
     if let Some(step) = written {
@@ -403,20 +403,20 @@ fn rewrite_record(steps: &mut [Step], record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Whether files of the deployment are a matter of this operation, and not only values or settings.
+/// Whether this operation changes files of the deployment, and not only values or settings.
 fn concerns_files(draft: &Draft) -> bool {
     let beside = |class| matches!(class, Class::Env | Class::Settings | Class::Record);
     draft.plan.steps.iter().any(|step| !beside(step.class))
 }
 
-/// The configuration is read back from where it was staged and validated before anything live changes.
+/// Reads the configuration back from its staged file and validates it before any live file changes.
 fn staged_config(path: &std::path::Path, models: usize, operation: Operation) -> Result<()> {
     let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
         .map_err(|error| {
         Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
     })?;
     let mut checks = Checks::default();
-    // The file of this name that is live is another one, and may well be valid.
+    // The live file of this name is a different one, and may be valid.
     let (what, hint) = if operation == Operation::Rollback {
         ("the configuration in the backup", "choose another: gwinstall backup list")
     } else {

@@ -28,16 +28,16 @@ pub struct Draft {
     pub id: String,
     /// The record to write; `None` for an uninstall.
     pub record: Option<Record>,
-    pub pristine: Vec<BaseCopy>,
-    /// Keys of settings.json that stay as somebody else set them.
+    pub base_copies: Vec<BaseCopy>,
+    /// Keys of settings.json that keep a value which gwinstall did not set.
     pub kept_keys: Vec<KeyPath>,
     /// Keys of settings.json that change.
     pub changed_keys: Vec<KeyPath>,
 }
 
 impl Draft {
-    /// Whether the disk is still as this draft found it. The user may have taken their time, and another program its
-    /// turn.
+    /// Whether the disk is still as this draft found it. Another program may have written while the user read the
+    /// question.
     pub fn still_holds(&self, place: &Place) -> Result<bool> {
         for step in &self.plan.steps {
             let led_elsewhere =
@@ -55,7 +55,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let place = context.place;
     let last = context.record.as_ref();
     let decided = files_of(context, &goal)?;
-    let pristine = pristine_of(place, &goal);
+    let base_copies = base_copies_of(place, &goal);
     let tightened = last.and_then(|last| last.settings.mode_before);
     let settings = SettingsEdit::work_out(
         place,
@@ -74,7 +74,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
             (None, Some(last)) => last.files.clone(),
             _ => decided.files,
         };
-        // `on` takes over again what `off` gave back.
+        // `on` takes over the values again that `off` restored.
         record.request.forced |= settings.took_over;
         record.settings = settings.record(place, &goal.settings);
     }
@@ -84,12 +84,12 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let quiet = steps.iter().chain(step.as_ref()).all(|step| !step.changes());
     steps.push(record_step(place, last, record.as_ref(), quiet)?);
     steps.extend(step);
-    // Reference files first, what starts the gateway later, what points Claude Code at it last.
-    // By cached key: the buffer of another stable sort would be as large as half the plan.
+    // Reference files come first, files that start the gateway later, settings.json last. By cached key: the buffer of
+    // another stable sort would be as large as half the plan.
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    Ok(Draft { id, record, pristine, kept_keys: kept, changed_keys: changed, plan })
+    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, plan })
 }
 
 fn rank(class: Class) -> u8 {
@@ -106,7 +106,7 @@ fn rank(class: Class) -> u8 {
 fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     let Some(wanted) = &goal.files else { return Ok(Decided::default()) };
     let (place, last) = (context.place, context.record.as_ref());
-    let proven = if context.is_lost() { ours_without_record(place, wanted, goal) } else { BTreeMap::new() };
+    let proven = if context.is_lost() { known_without_record(place, wanted, goal) } else { BTreeMap::new() };
     let trees = Trees {
         place,
         wanted,
@@ -114,7 +114,7 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
         next_base: &goal.next_base,
         found: &|path| disk::find(&place.file(path)),
         read: &|path| disk::read(&place.file(path), 8 << 20),
-        pristine: &|sha256| store::base_copy(place, sha256),
+        base_copy: &|sha256| store::base_copy(place, sha256),
     };
     let mut decided = decide(&trees, goal.stance)?;
     if goal.purge {
@@ -127,15 +127,15 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     Ok(decided)
 }
 
-/// Where the record is lost: files that are ours all the same, so that what is on disk instead is an edit of the user and
-/// no foreign file. For a restoration those of the backup, which the safety backup holds; else those that we shipped as
-/// they are wanted now, for a pristine copy of each is here.
-fn ours_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<String, FileRecord> {
+/// Files that gwinstall deployed although the record is lost, so that other content on disk counts as an edit of the
+/// user and not as a foreign file. For a rollback these are the files of the backup, which the safety backup holds
+/// too; otherwise the wanted files that have a base copy in the deployment.
+fn known_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<String, FileRecord> {
     if goal.stance == Stance::Restore {
         return goal.next_base.clone();
     }
     let shipped = wanted.iter().filter(|(_, file)| {
-        file.class.keeps_pristine() && store::base_copy(place, file.stamp.sha256).is_some()
+        file.class.keeps_base_copy() && store::base_copy(place, file.stamp.sha256).is_some()
     });
     let record = |file: &WantedFile| FileRecord {
         sha256: file.stamp.sha256,
@@ -148,14 +148,14 @@ fn ours_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<
     shipped.map(|(path, file)| (path.clone(), record(file))).collect()
 }
 
-/// Copies of what we ship, for later merges. An unedited file of a backup is such a copy.
-fn pristine_of(place: &Place, goal: &Goal) -> Vec<BaseCopy> {
+/// Base copies of the shipped files, for later merges. An unedited file of a backup is such a copy.
+fn base_copies_of(place: &Place, goal: &Goal) -> Vec<BaseCopy> {
     let shipped = |path: &String, sha256| goal.next_base.get(path).is_none_or(|next| next.base == sha256);
     let kept = goal
         .files
         .iter()
         .flatten()
-        .filter(|(path, file)| file.class.keeps_pristine() && shipped(path, file.stamp.sha256));
+        .filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
     let copies: BTreeMap<Sha256, &Content> = kept.map(|(_, file)| (file.stamp.sha256, &file.bytes)).collect();
     copies
         .into_iter()
@@ -167,7 +167,7 @@ fn pristine_of(place: &Place, goal: &Goal) -> Vec<BaseCopy> {
         .collect()
 }
 
-/// `.env`, and its checksum in a private file of ours, by which a later run knows that nobody changed it.
+/// `.env`, and its checksum in a private file of gwinstall, by which a later run knows whether `.env` changed.
 fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
     let sum = place.file(files::ENV_SUM);
     if let Some(env) = &goal.env {
@@ -197,8 +197,8 @@ fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
     Ok(Step { reason, ..step })
 }
 
-/// The record changes only when a fact does. Its bytes come when it is carried out: the moment and the backup are known
-/// only then.
+/// The record changes only when a fact does. The transaction writes its bytes, because the moment and the backup are
+/// known only then.
 pub(super) fn record_step(
     place: &Place,
     last: Option<&Record>,
@@ -216,7 +216,7 @@ pub(super) fn record_step(
     step::write_later(files::RECORD, path, Class::Record, post, &found)
 }
 
-/// A target that is not the default is remembered in our state directory.
+/// gwinstall remembers a target that is not the default in its state directory.
 fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
     let path = place.pointer();
     if deployed && !place.target_is_default() {
@@ -227,7 +227,7 @@ fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
     if disk::exists(&path) { step::remove("pointer", path, Class::Record).map(Some) } else { Ok(None) }
 }
 
-/// Existing files and settings are replaced only when the user says so.
+/// Refuses to replace existing files and settings unless the user passed `--force`.
 fn refuse_foreign(place: &Place, foreign_files: &[String], foreign_keys: &[KeyPath]) -> Result<()> {
     if foreign_files.is_empty() && foreign_keys.is_empty() {
         return Ok(());
@@ -262,7 +262,7 @@ pub fn paths(keys: &[KeyPath]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Another program writes between the reading and the plan: the plan stands on what was read, and finds it out.
+    /// Another program writes after gwinstall read a file: the plan uses what gwinstall read, and notices the change.
     #[test]
     fn an_edit_of_env_stands_on_what_was_read() {
         let home = tempfile::tempdir().unwrap();
@@ -278,7 +278,7 @@ mod tests {
         for (read, meanwhile, holds) in [
             (Some("A=1\n"), Some("A=1\n"), true),
             (Some("A=1\n"), Some("A=2\n"), false),
-            // The very text that we would write, and by somebody else.
+            // Another program wrote the same text that gwinstall would write.
             (Some("A=1\n"), Some("A=1\nB=1\n"), false),
             (None, None, true),
             (None, Some("A=2\n"), false),

@@ -1,4 +1,4 @@
-//! Goals: what a request, a backup or nothing at all leaves behind. Reads nothing but its context.
+//! Goals: the desired state that a request, a backup or an uninstall asks for. Reads only its context.
 
 use std::collections::BTreeMap;
 
@@ -29,14 +29,14 @@ use super::values::Values;
 /// The specification that the deployed files implement.
 const SOURCE_SPEC: &str = "001-llm-gateway-config";
 
-/// What is to be there afterwards.
+/// The desired state of a deployment.
 pub struct Goal {
     /// The files; `None` leaves them as they are.
     pub files: Option<Wanted>,
     pub stance: Stance,
-    /// Merge bases that a backup's record brings along.
+    /// Merge bases from the record of a backup.
     pub next_base: BTreeMap<String, FileRecord>,
-    /// `.env` as it is to be; `None` leaves it alone.
+    /// The desired `.env`; `None` leaves it alone.
     pub env: Option<EnvFile>,
     /// Names and origins of the variables, for the plan id.
     pub env_summary: String,
@@ -44,19 +44,19 @@ pub struct Goal {
     pub settings: Vec<DesiredKey>,
     /// The record without what the plan fills in (`files`, `settings`); `None` ends the deployment.
     pub record: Option<Record>,
-    /// What an uninstall would leave for the user goes too: `.env` and edited files.
+    /// Whether an uninstall also removes what it would leave for the user: `.env` and edited files.
     pub purge: bool,
     pub notes: Notes,
 }
 
 impl Goal {
-    /// Whether it sets one value that the user gives.
+    /// Whether the operation sets one value that the user gives.
     pub(super) fn sets_a_value(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.operation == Operation::SetValue)
     }
 }
 
-/// What the user is told about a goal.
+/// Facts about a goal that gwinstall reports to the user.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
     /// Required variables without a value.
@@ -64,7 +64,7 @@ pub struct Notes {
     /// Variables that stay although this request does not use them.
     pub kept_variables: Vec<String>,
     pub removed_variables: Vec<String>,
-    /// An apiKeyHelper of another program stands, so the token is in settings.json.
+    /// Another program set apiKeyHelper, so gwinstall writes the token to settings.json.
     pub foreign_helper: bool,
 }
 
@@ -120,7 +120,7 @@ pub fn from_choice(
     })
 }
 
-/// The record of a choice, without what only the plan and `.env` know.
+/// The record of a choice, without the facts that come from the plan and `.env`.
 fn record_of(
     context: &Context<'_>,
     operation: Operation,
@@ -131,7 +131,7 @@ fn record_of(
     let deployed = context.record.as_ref().filter(|_| operation.scope() != Scope::Files);
     let mut bundle = deployed.map_or_else(|| bundle.id.clone(), |record| record.bundle.clone());
     if context.place.staged {
-        // A path of the machine that builds an image says nothing on the machines that run it.
+        // A path on the machine that builds an image has no meaning on the machines that run the image.
         bundle.path = None;
     }
     Record {
@@ -171,8 +171,8 @@ fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &
     })
 }
 
-/// Where Claude Code is pointed at. An enterprise gateway must be known completely: pointing Claude Code at nothing
-/// would only break it.
+/// The URL that Claude Code will use. An enterprise gateway needs a complete URL: without one Claude Code would only
+/// break.
 fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     if choice.runs_litellm() {
         return Ok(choice.local_url());
@@ -201,13 +201,13 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     Ok(url.as_str().to_owned())
 }
 
-/// The helper script, unless a helper of another program stands there: that one is never replaced.
+/// The helper script, unless another program set a helper: gwinstall never replaces that one.
 fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, bool)> {
     let command = helper_command(context.place);
     let key = KeyPath::top("apiKeyHelper");
     let existing = context.settings().ok().and_then(|settings| settings.get(&key));
-    let ours = context.ledger()?.paths().any(|path| *path == key);
-    let foreign = existing.as_ref().is_some_and(|value| value.as_str() != Some(&command) && !ours);
+    let recorded = context.ledger()?.paths().any(|path| *path == key);
+    let foreign = existing.as_ref().is_some_and(|value| value.as_str() != Some(&command) && !recorded);
     if !foreign {
         return Ok((Helper::Command(command), false));
     }
@@ -280,8 +280,8 @@ fn key_of(path: &str, kept: &SettingsValue, record: &Record, file: &DotEnv) -> D
     DesiredKey { path, value, secret: *kept == SettingsValue::Secret, always: false }
 }
 
-/// Secrets stay as they are now; other values return if nobody changed them since; what only the later deployment
-/// used goes.
+/// The `.env` of a rollback: secrets keep their current values, other values return unless the user changed them
+/// since, and variables that only the later deployment used are removed.
 fn restore_env(
     context: &Context<'_>,
     text: &str,
@@ -311,7 +311,7 @@ fn restore_env(
     Ok((file.to_text(), variables))
 }
 
-/// What a variable of the backup is to hold; `None`: no source has a value.
+/// The desired value of a variable of the backup; `None` if no source has a value.
 fn restored_value(
     context: &Context<'_>,
     name: &str,
@@ -324,7 +324,7 @@ fn restored_value(
     let now = context.record.as_ref().and_then(|record| record.environment_variables.get(name));
     let unchanged = |current: &str| {
         now.is_some_and(|known| {
-            known.origin == Origin::Ours && known.sha256 == Some(Sha256::of(current.as_bytes()))
+            known.origin == Origin::Gwinstall && known.sha256 == Some(Sha256::of(current.as_bytes()))
         })
     };
     match (current, archived.get(name)) {
@@ -336,7 +336,7 @@ fn restored_value(
     }
 }
 
-/// Removes variables that only the later deployment used, where gwinstall wrote them and nobody changed them.
+/// Removes variables that only the later deployment used, if gwinstall wrote them and they are unchanged.
 fn drop_later_variables(
     context: &Context<'_>,
     file: &mut DotEnv,
@@ -348,9 +348,9 @@ fn drop_later_variables(
         let unchanged = |value: &str| {
             if known.secret { untouched } else { known.sha256 == Some(Sha256::of(value.as_bytes())) }
         };
-        let ours = known.origin == Origin::Ours && file.get(name).is_none_or(unchanged);
+        let removable = known.origin == Origin::Gwinstall && file.get(name).is_none_or(unchanged);
         file.remove_placeholder(name);
-        if ours {
+        if removable {
             file.remove(name);
         }
     }

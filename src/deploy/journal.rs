@@ -56,7 +56,7 @@ impl Journal {
         Entry { path, pre: step.pre, post: step.post, in_place: false }
     }
 
-    /// JSON and a checksum line: a torn journal is told from a whole one. An error means that nothing may change.
+    /// JSON and a checksum line, so that `parse` can recognize a torn journal. On an error no live file may change.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let text = serde_json::to_string(self).map_err(|error| {
             Error::failed("cannot write the journal of this change, so nothing was changed").because(error)
@@ -64,7 +64,7 @@ impl Journal {
         Ok(format!("{text}\n{}\n", Sha256::of(text.as_bytes())).into_bytes())
     }
 
-    /// `None` for anything that is not a whole journal of a schema we know.
+    /// `None` for anything but a complete journal of a schema that this version knows.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (json, sum) = text.strip_suffix('\n')?.split_once('\n')?;
@@ -83,8 +83,8 @@ impl Journal {
         place.target.join(&self.steps[index].path)
     }
 
-    /// Where the file of step `index` waits before the exchange, and where the old one lies after it: beside the
-    /// target for a file outside of the deployment, because a rename does not cross file systems.
+    /// The path of the staged file of step `index` before the exchange, and of the old file after it. For a file
+    /// outside the deployment it is beside the target, because a rename does not cross file systems.
     pub fn staged(&self, place: &Place, index: usize) -> PathBuf {
         let path = &self.steps[index].path;
         if path.is_absolute() {
@@ -94,7 +94,7 @@ impl Journal {
         }
     }
 
-    /// Where the old file lies when it could not be exchanged, only linked or copied.
+    /// The path of the old file where the file system cannot exchange files, and gwinstall links or copies it.
     pub fn displaced(&self, place: &Place, index: usize) -> PathBuf {
         let mut name = self.staged(place, index).into_os_string();
         name.push(".old");
@@ -102,7 +102,7 @@ impl Journal {
     }
 }
 
-/// Whether a stamp is what is on disk.
+/// Whether the file on disk has this stamp.
 pub(super) fn holds(path: &Path, stamp: Option<Stamp>) -> Result<bool> {
     Ok(match (disk::find(path)?, stamp) {
         (Found::File(found), Some(stamp)) => found == stamp,
@@ -170,7 +170,7 @@ pub fn beside(path: &Path, id: &str) -> PathBuf {
 
 #[cfg(test)]
 impl Journal {
-    /// One with these steps, for tests.
+    /// A journal with these steps, for tests.
     pub(super) fn of(steps: Vec<Entry>) -> Self {
         Self {
             schema: SCHEMA,

@@ -1,8 +1,8 @@
-//! A lost record: what only a deployment has is there, and `deployment-manifest.json` is not. Somebody removed it, or a
-//! copy of the directory left it out.
+//! A lost record: files that only a deployment has exist, and `deployment-manifest.json` does not. The user removed
+//! it, or copied the directory without it.
 //!
-//! Promise: looks only. Whoever meets this state keeps what a later repair needs (the ledger of settings, the pristine
-//! copies) and says what mends it.
+//! Promise: looks only. A command that finds this state keeps what a later repair needs (the ledger of settings, the
+//! base copies) and names the command that repairs it.
 
 use serde_json::Value;
 
@@ -19,7 +19,8 @@ use super::{backup, store};
 /// The end of the log that is read for what was deployed: many lines.
 const LOG_TAIL: u64 = 64 << 10;
 
-/// The record of what is deployed; `None` where nothing is. A lost record is an error: nothing tells what is deployed then.
+/// The record of the deployment; `None` if nothing is deployed. A lost record is an error: gwinstall then does not
+/// know what is deployed.
 pub fn record(place: &Place) -> Result<Option<Record>> {
     match store::record_as_found(place)? {
         None if store::is_lost(place) => Err(refusal(place)),
@@ -27,7 +28,7 @@ pub fn record(place: &Place) -> Result<Option<Record>> {
     }
 }
 
-/// What is missing, why that is known, and what brings it back.
+/// The error for a lost record: what is missing, how gwinstall knows, and the command that restores it.
 pub fn refusal(place: &Place) -> Error {
     let seen = [files::CONFIG, files::START, files::ENV].iter().chain(&store::MARKS);
     let seen: Vec<&str> = seen.copied().filter(|name| disk::exists(&place.file(name))).collect();
@@ -42,7 +43,7 @@ pub fn refusal(place: &Place) -> Error {
         .hint(ways_back(place))
 }
 
-/// The commands that end with a record.
+/// The commands that write a new record.
 fn ways_back(place: &Place) -> Hint {
     let install = Hint::run(&install_again(place)).to("write a new record and keep what is deployed");
     match newest_backup(place) {
@@ -58,7 +59,7 @@ fn newest_backup(place: &Place) -> Option<String> {
     backup::open(&path, Some(entry.sha256_checksum)).is_ok().then_some(entry.filename)
 }
 
-/// The installation of what was deployed last, as far as the log and the settings tell.
+/// The `install` command for the last deployment, as far as the log and the settings show it.
 fn install_again(place: &Place) -> Vec<String> {
     let mut command = vec!["install".to_owned()];
     let mut add = |flag: &str, value: String| command.extend([flag.to_owned(), value]);
@@ -76,7 +77,7 @@ fn install_again(place: &Place) -> Vec<String> {
     command
 }
 
-/// Preset and models of a line of the log, if it is of an operation that left a deployment.
+/// Preset and models from a line of the log, if its operation left a deployment.
 fn deployed_by(line: &str) -> Option<(String, Vec<String>)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let word = |key: &str| line.get(key).and_then(Value::as_str);
@@ -87,7 +88,7 @@ fn deployed_by(line: &str) -> Option<(String, Vec<String>)> {
     Some((word("preset")?.to_owned(), models.iter().filter_map(Value::as_str).map(str::to_owned).collect()))
 }
 
-/// The URL of a gateway on this machine, where it is not the usual one. One elsewhere is in `.env`.
+/// The URL of a gateway on this machine, unless it is the default. `.env` holds the URL of a remote gateway.
 fn local_url(place: &Place) -> Option<String> {
     let bytes = disk::read_maybe(&place.settings(), disk::TEXT_CAP).ok()??;
     let url = Settings::parse(&bytes).ok()?.get(&KeyPath::Env("ANTHROPIC_BASE_URL".to_owned()))?;

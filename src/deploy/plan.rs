@@ -1,5 +1,5 @@
-//! Chooses, per file, what happens: a pure function of the three trees. The numbers are the rows of the decision
-//! table in the README and are printed with the plan.
+//! Chooses, per file, what happens: a pure function of the three trees base (as last shipped), local (on disk) and new
+//! (wanted). The numbers are the rows of the decision table in the README and are printed with the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,36 +9,35 @@ use crate::domain::tree::{Class, Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::format::merge::{Merged, three_way, three_way_yaml};
 
-/// Ending of our version of a file where the user's stays.
-pub const OFFER: &str = ".gwinstall-new";
-/// Ending of a foreign file that `--force` moved aside.
-pub const ASIDE: &str = ".gwinstall-old";
-/// Why a file of `ASIDE` is renamed back.
-pub const GIVEN_BACK: &str = "the file that was here before is back";
+/// Suffix of the new version of a file, beside a local version that stays.
+pub const NEW_SUFFIX: &str = ".gwinstall-new";
+/// Suffix of a foreign file that `--force` moved aside.
+pub const OLD_SUFFIX: &str = ".gwinstall-old";
+/// Why a file of `OLD_SUFFIX` is renamed back.
+pub const RENAMED_BACK: &str = "the file that was here before is back";
 
-/// How a difference with the disk is judged.
+/// What a difference between the wanted tree and the disk means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stance {
-    /// Edits of the user are kept or merged; foreign files are taken over only with `force`.
+    /// gwinstall keeps or merges edits of the user, and takes over foreign files only with `force`.
     Deploy { force: bool },
-    /// The wanted tree is a past state of this very disk: it is restored as it was.
+    /// The wanted tree is a past state of this deployment: gwinstall restores it as it was.
     Restore,
 }
 
-/// The three trees and what is needed to look deeper.
+/// The three trees, and access to the bytes of their files.
 pub struct Trees<'a> {
     pub place: &'a Place,
     pub wanted: &'a Wanted,
     /// Files of the last record.
     pub base: &'a BTreeMap<String, FileRecord>,
-    /// What the base of each wanted file is afterwards, where it is not the wanted content itself (a backup's own
-    /// record).
+    /// The next base of each wanted file, where that is not the wanted content itself (from the record of a backup).
     pub next_base: &'a BTreeMap<String, FileRecord>,
     pub found: &'a dyn Fn(&str) -> Result<Found>,
     /// Bytes on disk of a file.
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>>,
-    /// The kept copy of what we shipped, by its hash.
-    pub pristine: &'a dyn Fn(Sha256) -> Option<Vec<u8>>,
+    /// The base copy of a shipped file, by its hash.
+    pub base_copy: &'a dyn Fn(Sha256) -> Option<Vec<u8>>,
 }
 
 /// Steps, the file part of the next record, and foreign files in the way.
@@ -69,13 +68,13 @@ pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
     Ok(decided)
 }
 
-/// The mode that a file keeps (rule 13): never more than we ship it with, and less where the user took something away,
-/// but a script can be run by who can read it. Reference material keeps whatever mode it has.
-fn stricter(theirs: u32, wanted: &WantedFile) -> u32 {
+/// The mode that a file keeps (rule 13): never more permissions than gwinstall ships it with, and fewer where the user
+/// removed some, except that users who can read a script can run it. Reference material keeps its local mode.
+fn stricter(local: u32, wanted: &WantedFile) -> u32 {
     if !wanted.class.guards_mode() {
-        return theirs;
+        return local;
     }
-    let both = theirs & wanted.stamp.mode;
+    let both = local & wanted.stamp.mode;
     let runs = wanted.stamp.mode & 0o100 != 0;
     if runs && both & 0o100 == 0 { both | 0o100 | (both & 0o444) >> 2 } else { both }
 }
@@ -93,9 +92,9 @@ impl File<'_> {
         let Some(wanted) = self.wanted else {
             return self.no_longer_shipped(decided);
         };
-        let (theirs, shipped) = (self.found.stamp(), self.base.map(|base| base.base));
+        let (local, shipped) = (self.found.stamp(), self.base.map(|base| base.base));
         let newer = shipped.is_some_and(|shipped| shipped != wanted.stamp.sha256);
-        match (&self.found, theirs) {
+        match (&self.found, local) {
             (Found::Other(_), _) => {
                 self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided)
             }
@@ -109,8 +108,8 @@ impl File<'_> {
                 );
             }
             (Found::Absent, _) => self.stay_deleted(if newer { 9 } else { 8 }, wanted, decided),
-            (_, Some(theirs)) if theirs.sha256 == wanted.stamp.sha256 => self.same(theirs, shipped, decided),
-            (_, Some(theirs)) if shipped == Some(theirs.sha256) => {
+            (_, Some(local)) if local.sha256 == wanted.stamp.sha256 => self.same(local, shipped, decided),
+            (_, Some(local)) if shipped == Some(local.sha256) => {
                 self.write(4, Action::Replace, "newer version", decided)
             }
             _ if shipped.is_none() && force => self.take_over(3, "taken over with --force", decided)?,
@@ -121,21 +120,21 @@ impl File<'_> {
         Ok(())
     }
 
-    /// A past state: whatever is there now gives way (the safety backup holds what is ours, the rest stays beside it),
-    /// except what is not a file.
+    /// Restores a past state over any local file (the safety backup holds files that gwinstall deployed, a foreign
+    /// file stays beside the restored one), but never over something that is not a file.
     fn restore(&self, decided: &mut Decided) -> Result<()> {
         let Some(wanted) = self.wanted else { return self.no_longer_shipped(decided) };
         match self.found {
             Found::Other(_) => self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided),
             Found::Absent => self.write(14, Action::Create, "restored", decided),
-            Found::File(theirs) if theirs == wanted.stamp => {
+            Found::File(local) if local == wanted.stamp => {
                 self.keep(14, Action::Same, "as it was", decided)
             }
-            Found::File(theirs) if theirs.sha256 == wanted.stamp.sha256 => {
+            Found::File(local) if local.sha256 == wanted.stamp.sha256 => {
                 self.step(14, Action::Chmod, "permissions restored", Some(wanted.stamp), None, decided);
                 self.record(wanted.stamp, decided);
             }
-            // No backup holds what was never ours.
+            // No backup holds a file that gwinstall did not deploy.
             Found::File(_) if self.base.is_none() => {
                 self.take_over(14, "restored; the file that was here is beside it", decided)?;
             }
@@ -146,14 +145,14 @@ impl File<'_> {
 
     fn no_longer_shipped(&self, decided: &mut Decided) -> Result<()> {
         let Some(base) = self.base else { return Ok(()) };
-        let unedited = self.found.stamp().is_none_or(|theirs| theirs.sha256 == base.base);
-        if unedited && !matches!(self.found, Found::Other(_)) && self.give_back(decided)? {
-            self.withdraw_offer(decided);
+        let unedited = self.found.stamp().is_none_or(|local| local.sha256 == base.base);
+        if unedited && !matches!(self.found, Found::Other(_)) && self.restore_old_file(decided)? {
+            self.remove_new_version(decided);
             return Ok(());
         }
         match self.found {
             Found::Absent => {}
-            Found::File(theirs) if theirs.sha256 == base.base => {
+            Found::File(local) if local.sha256 == base.base => {
                 self.step(10, Action::Remove, "no longer part of it", None, None, decided);
             }
             _ => {
@@ -168,44 +167,44 @@ impl File<'_> {
                 );
             }
         }
-        self.withdraw_offer(decided);
+        self.remove_new_version(decided);
         Ok(())
     }
 
-    /// At the end of a deployment the file that `--force` put aside comes back to its place.
-    fn give_back(&self, decided: &mut Decided) -> Result<bool> {
-        let aside = format!("{}{ASIDE}", self.path);
+    /// An uninstall renames the file back that `--force` moved aside.
+    fn restore_old_file(&self, decided: &mut Decided) -> Result<bool> {
+        let old = format!("{}{OLD_SUFFIX}", self.path);
         if !self.trees.wanted.is_empty() {
             return Ok(false);
         }
-        let Some(stamp) = (self.trees.found)(&aside)?.stamp() else { return Ok(false) };
-        let bytes = (self.trees.read)(&aside)?;
+        let Some(stamp) = (self.trees.found)(&old)?.stamp() else { return Ok(false) };
+        let bytes = (self.trees.read)(&old)?;
         let action = if self.found == Found::Absent { Action::Create } else { Action::Replace };
-        self.step(10, action, GIVEN_BACK, Some(stamp), Some(bytes.into()), decided);
-        self.extra(&aside, Action::Remove, GIVEN_BACK, Some(stamp), None, None, decided);
+        self.step(10, action, RENAMED_BACK, Some(stamp), Some(bytes.into()), decided);
+        self.extra(&old, Action::Remove, RENAMED_BACK, Some(stamp), None, None, decided);
         Ok(true)
     }
 
-    fn same(&self, theirs: Stamp, shipped: Option<Sha256>, decided: &mut Decided) {
+    fn same(&self, local: Stamp, shipped: Option<Sha256>, decided: &mut Decided) {
         let Some(wanted) = self.wanted else { return };
-        let mode = stricter(theirs.mode, wanted);
+        let mode = stricter(local.mode, wanted);
         let (rule, reason) = match shipped {
             None => (2, "already as wanted"),
             Some(shipped) if shipped == wanted.stamp.sha256 => (4, "unchanged"),
             Some(_) => (6, "already as wanted"),
         };
-        let post = if mode != theirs.mode {
-            let post = Stamp { mode, ..theirs };
+        let post = if mode != local.mode {
+            let post = Stamp { mode, ..local };
             let reason =
-                if mode & !theirs.mode == 0 { "others could change it" } else { "it must be executable" };
+                if mode & !local.mode == 0 { "others could change it" } else { "it must be executable" };
             self.step(13, Action::Chmod, reason, Some(post), None, decided);
             post
         } else {
-            self.step(rule, Action::Same, reason, Some(theirs), None, decided);
-            theirs
+            self.step(rule, Action::Same, reason, Some(local), None, decided);
+            local
         };
         self.record(post, decided);
-        self.withdraw_offer(decided);
+        self.remove_new_version(decided);
     }
 
     fn write(&self, rule: u8, action: Action, reason: &'static str, decided: &mut Decided) {
@@ -213,13 +212,13 @@ impl File<'_> {
         let stamp = Stamp { mode: self.mode_of_newer(wanted, rule), ..wanted.stamp };
         self.step(rule, action, reason, Some(stamp), Some(wanted.bytes.clone()), decided);
         self.record(stamp, decided);
-        self.withdraw_offer(decided);
+        self.remove_new_version(decided);
     }
 
     /// Permissions that the user tightened stay tight when a newer version comes (rule 13).
     fn mode_of_newer(&self, wanted: &WantedFile, rule: u8) -> u32 {
         match self.found.stamp() {
-            Some(theirs) if rule == 4 => stricter(theirs.mode, wanted),
+            Some(local) if rule == 4 => stricter(local.mode, wanted),
             _ => wanted.stamp.mode,
         }
     }
@@ -229,7 +228,7 @@ impl File<'_> {
         if let Some(wanted) = self.wanted {
             let stamp = self.found.stamp().unwrap_or(wanted.stamp);
             self.record(stamp, decided);
-            self.carry_offer(decided);
+            self.keep_new_version(decided);
             if let (Found::Other(_), Some(record)) = (&self.found, decided.files.get_mut(self.path)) {
                 record.deleted = true;
             }
@@ -244,22 +243,22 @@ impl File<'_> {
         }
     }
 
-    /// A foreign file gives way to ours and stays beside it.
+    /// Replaces a foreign file with the new version and keeps it beside that.
     fn take_over(&self, rule: u8, reason: &'static str, decided: &mut Decided) -> Result<()> {
-        let aside = format!("{}{ASIDE}", self.path);
-        if (self.trees.found)(&aside)? != Found::Absent {
+        let old = format!("{}{OLD_SUFFIX}", self.path);
+        if (self.trees.found)(&old)? != Found::Absent {
             return Err(Error::new(Kind::Usage, format!("cannot take over {}", self.path))
-                .because(format!("{aside} is there already, from an earlier --force"))
+                .because(format!("{old} is there already, from an earlier --force"))
                 .hint(format!(
                     "move it away: mv {0} {0}-1",
-                    self.trees.place.paste(&self.trees.place.file(&aside))
+                    self.trees.place.paste(&self.trees.place.file(&old))
                 )));
         }
         let bytes = (self.trees.read)(self.path)?;
         let mode = self.found.stamp().map_or(0o600, |stamp| stamp.mode);
         let stamp = Stamp { sha256: Sha256::of(&bytes), mode };
         self.extra(
-            &aside,
+            &old,
             Action::Create,
             "the file that was here before",
             None,
@@ -271,10 +270,11 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Both sides changed it: a merge where it is proven, else the user's version and ours beside it.
+    /// Both sides changed the file: merges it if the merge is clean, else keeps the local version and writes the new
+    /// one beside it.
     fn both_changed(&self, wanted: &WantedFile, decided: &mut Decided) -> Result<()> {
         if let Some(merged) = self.merge(wanted)? {
-            let mode = self.found.stamp().map_or(wanted.stamp.mode, |theirs| stricter(theirs.mode, wanted));
+            let mode = self.found.stamp().map_or(wanted.stamp.mode, |local| stricter(local.mode, wanted));
             let stamp = Stamp { sha256: Sha256::of(&merged), mode };
             self.step(
                 7,
@@ -285,7 +285,7 @@ impl File<'_> {
                 decided,
             );
             self.record(stamp, decided);
-            self.withdraw_offer(decided);
+            self.remove_new_version(decided);
             return Ok(());
         }
         self.step(
@@ -297,11 +297,11 @@ impl File<'_> {
             decided,
         );
         self.record(self.found.stamp().unwrap_or(wanted.stamp), decided);
-        let offer = format!("{}{OFFER}", self.path);
-        let pre = (self.trees.found)(&offer)?;
+        let new_version = format!("{}{NEW_SUFFIX}", self.path);
+        let pre = (self.trees.found)(&new_version)?;
         let action = if pre == Found::Absent { Action::Create } else { Action::Replace };
         self.extra(
-            &offer,
+            &new_version,
             action,
             "our version",
             pre.stamp(),
@@ -316,20 +316,20 @@ impl File<'_> {
     }
 
     fn merge(&self, wanted: &WantedFile) -> Result<Option<Vec<u8>>> {
-        if !wanted.class.keeps_pristine() {
+        if !wanted.class.keeps_base_copy() {
             return Ok(None);
         }
-        let Some(base) = self.base.and_then(|base| (self.trees.pristine)(base.base)) else { return Ok(None) };
-        let theirs = (self.trees.read)(self.path)?;
-        let (Ok(base), Ok(theirs), Ok(ours)) =
-            (str::from_utf8(&base), str::from_utf8(&theirs), str::from_utf8(&wanted.bytes))
+        let Some(base) = self.base.and_then(|base| (self.trees.base_copy)(base.base)) else { return Ok(None) };
+        let local = (self.trees.read)(self.path)?;
+        let (Ok(base), Ok(local), Ok(new)) =
+            (str::from_utf8(&base), str::from_utf8(&local), str::from_utf8(&wanted.bytes))
         else {
             return Ok(None);
         };
         let merged = if wanted.class == Class::Config {
-            three_way_yaml(base, theirs, ours)
+            three_way_yaml(base, local, new)
         } else {
-            three_way(base, theirs, ours)
+            three_way(base, local, new)
         };
         Ok(match merged {
             Merged::Clean(text) => Some(text.into_bytes()),
@@ -337,18 +337,18 @@ impl File<'_> {
         })
     }
 
-    /// Our version from an earlier conflict is withdrawn when the conflict is over and nobody touched it.
-    fn withdraw_offer(&self, decided: &mut Decided) {
+    /// Removes the new version that an earlier conflict left, if the user did not edit it.
+    fn remove_new_version(&self, decided: &mut Decided) {
         let Some(offered) = self.base.and_then(|base| base.offered) else { return };
-        let offer = format!("{}{OFFER}", self.path);
-        if let Ok(Found::File(stamp)) = (self.trees.found)(&offer)
+        let new_version = format!("{}{NEW_SUFFIX}", self.path);
+        if let Ok(Found::File(stamp)) = (self.trees.found)(&new_version)
             && stamp.sha256 == offered
         {
-            self.extra(&offer, Action::Remove, "the conflict is over", Some(stamp), None, None, decided);
+            self.extra(&new_version, Action::Remove, "the conflict is over", Some(stamp), None, None, decided);
         }
     }
 
-    fn carry_offer(&self, decided: &mut Decided) {
+    fn keep_new_version(&self, decided: &mut Decided) {
         let offered = self.base.and_then(|base| base.offered);
         if let Some(record) = decided.files.get_mut(self.path) {
             record.offered = offered;

@@ -1,7 +1,7 @@
-//! Recovery: from whatever an interrupted run left, back to the old tree or on to the new one.
+//! Recovery after an interrupted run: restores the old tree, or finishes the new one.
 //!
 //! Promise: decides by what is on disk, is itself killable at any point, needs no space and no network, and never
-//! touches a file that somebody edited since. A journal that cannot be understood is left alone with all it names.
+//! touches a file that the user edited since. It leaves a journal that it cannot read alone, with all files it names.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,7 +15,7 @@ use crate::doors::{disk, system};
 use super::journal::{COMMITTED, Journal, holds};
 use super::store;
 
-/// Ending of an old version that could not go back to its place.
+/// Suffix of an old version that gwinstall could not put back.
 const LEFTOVER: &str = ".gwinstall-rollback";
 /// Larger than the journal of the largest bundle.
 const JOURNAL_CAP: u64 = 16 << 20;
@@ -25,8 +25,8 @@ const JOURNAL_CAP: u64 = 16 << 20;
 pub enum Interrupted {
     /// Not interrupted: another process is at work.
     Running(disk::Holder),
-    /// Before the journal, or after the commit: only rubbish.
-    Rubbish,
+    /// Interrupted before the journal or after the commit: only temporary files are left.
+    TemporaryFiles,
     /// Between journal and commit.
     InFlight(Box<Journal>),
     /// A journal that is torn, or of a newer version.
@@ -47,15 +47,15 @@ fn look_at_disk(place: &Place) -> Result<Option<Interrupted>> {
         let journal = Journal::parse(&bytes).map(Box::new);
         return Ok(Some(journal.map_or(Interrupted::Unreadable, Interrupted::InFlight)));
     }
-    // A lock without a record: a first install or an uninstall that did not come to its end.
+    // A lock without a record: an unfinished first install or uninstall.
     let half_made =
         disk::exists(&place.lock()) && !disk::exists(&place.file(files::RECORD)) && !store::is_lost(place);
     let begun =
         half_made || !disk::list(&place.transactions())?.is_empty() || !temporary_files(place)?.is_empty();
-    Ok(begun.then_some(Interrupted::Rubbish))
+    Ok(begun.then_some(Interrupted::TemporaryFiles))
 }
 
-/// The lock's own word; it decides nothing but what is said to the user.
+/// Whether another process holds the lock and still runs. Used only for messages.
 fn is_at_work(holder: &disk::Holder) -> bool {
     holder.pid != system::pid() && i32::try_from(holder.pid).is_ok_and(system::is_running)
 }
@@ -65,18 +65,18 @@ fn is_at_work(holder: &disk::Holder) -> bool {
 pub struct Recovered {
     /// The operation that was undone.
     pub undone: Option<Operation>,
-    /// Files that were left for the user, with the reason.
+    /// Files that recovery left for the user, with the reason.
     pub leftovers: Vec<String>,
-    /// Whether the gateway's configuration went back to an older version.
+    /// Whether recovery restored an older version of the gateway's configuration.
     pub config_changed: bool,
 }
 
-/// Recovers under the lock. Nothing to do is fine.
+/// Recovers under the lock. Succeeds when there is nothing to do.
 pub fn recover(place: &Place) -> Result<Recovered> {
     let mut recovered = Recovered::default();
     match look_at_disk(place)? {
         None => return Ok(recovered),
-        Some(Interrupted::Rubbish | Interrupted::Running(_)) => {}
+        Some(Interrupted::TemporaryFiles | Interrupted::Running(_)) => {}
         Some(Interrupted::Unreadable) => return Err(unreadable(place)),
         Some(Interrupted::InFlight(journal)) => {
             recovered.config_changed = journal.steps.iter().any(|step| step.path == Path::new(files::CONFIG));
@@ -100,7 +100,7 @@ fn unreadable(place: &Place) -> Error {
         ))
 }
 
-/// Goes back to the old tree, step by step in reverse. Returns what had to be left for the user.
+/// Restores the old tree, step by step in reverse. Returns what it left for the user.
 pub fn undo(place: &Place, journal: &Journal) -> Result<Vec<String>> {
     let mut leftovers = Vec::new();
     let mut touched = BTreeSet::new();
@@ -145,13 +145,13 @@ fn undo_step(
     if step.in_place {
         return undo_in_place(&target, old.as_deref()).map(|()| true);
     }
-    let ours = holds(&target, step.post)?;
+    let is_new = holds(&target, step.post)?;
     match (step.pre, &old) {
-        (None, _) if ours => {
+        (None, _) if is_new => {
             disk::remove(&target).map_err(|error| disk::failure("remove", &target, &error))?
         }
         (None, _) => leftovers.push(format!("{} was edited and stays", target.display())),
-        (Some(_), Some(old)) if ours || disk::find(&target)? == Found::Absent => {
+        (Some(_), Some(old)) if is_new || disk::find(&target)? == Found::Absent => {
             // Its directory may have been removed because it was empty.
             let dir = target.parent().unwrap_or(&place.target);
             disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
@@ -160,16 +160,16 @@ fn undo_step(
         (Some(_), Some(old)) => {
             let mut name = target.clone().into_os_string();
             name.push(LEFTOVER);
-            let aside = PathBuf::from(name);
-            disk::rename(old, &aside).map_err(|error| disk::failure("keep", &aside, &error))?;
+            let leftover = PathBuf::from(name);
+            disk::rename(old, &leftover).map_err(|error| disk::failure("keep", &leftover, &error))?;
             leftovers.push(format!(
                 "{} was edited and stays; its earlier version is {}",
                 target.display(),
-                aside.display()
+                leftover.display()
             ));
         }
         (Some(_), None) => {
-            // The old version is nowhere: the file was never touched by us and somebody else changed it.
+            // There is no old version: gwinstall never touched the file, and the user changed it.
             leftovers.push(format!("{} was edited and stays", target.display()));
             return Ok(false);
         }
@@ -177,8 +177,9 @@ fn undo_step(
     Ok(true)
 }
 
-/// Where the old version of a step lies: exchanged into the staged place, or kept by a second name. It may be newer than
-/// the plan: what another program saved between the plan and the exchange is what came out, and counts.
+/// The path of the old version of a step: the staged path after an exchange, else its second name. It may be newer
+/// than the plan: if another program saved between the plan and the exchange, it is the version of that program, and
+/// stays.
 fn old_copy(place: &Place, journal: &Journal, index: usize) -> Result<Option<PathBuf>> {
     let step = &journal.steps[index];
     let Some(pre) = step.pre else { return Ok(None) };
@@ -190,25 +191,25 @@ fn old_copy(place: &Place, journal: &Journal, index: usize) -> Result<Option<Pat
     } else if at_displaced.is_some() {
         Some(displaced)
     } else {
-        // Neither the old version nor ours.
+        // Neither the old version nor the new one.
         at_staged.filter(|sum| step.post.is_none_or(|post| post.sha256 != *sum)).map(|_| staged)
     })
 }
 
-/// Puts the old version in the place of ours. Where somebody saves in this very moment, that is exchanged back: the
-/// newest version of theirs stays.
-fn put_back(old: &Path, target: &Path, ours: Option<Stamp>) -> Result<Option<Restored>> {
+/// Replaces the new version with the old one. If the user saves at the same moment, exchanges the files once more, so
+/// that the newest version of the user stays.
+fn put_back(old: &Path, target: &Path, new: Option<Stamp>) -> Result<Option<Restored>> {
     let failed = |error: io::Error| disk::failure("put back", target, &error);
     if disk::find(target)? == Found::Absent {
         match disk::place(old, target) {
-            // What was saved there since is newer.
+            // Another program has saved a newer version there.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) if disk::cannot_exchange(&error) => disk::rename(old, target).map_err(failed)?,
             placed => placed.map_err(failed)?,
         }
         return Ok(None);
     }
-    let theirs = disk::find(old)?;
+    let found = disk::find(old)?;
     match disk::exchange(old, target) {
         Ok(()) => {}
         // A rename replaces in one step, too.
@@ -217,33 +218,34 @@ fn put_back(old: &Path, target: &Path, ours: Option<Stamp>) -> Result<Option<Res
         }
         Err(error) => return Err(failed(error)),
     }
-    if !holds(old, ours)? {
+    if !holds(old, new)? {
         return disk::exchange(old, target).map_err(failed).map(|()| None);
     }
-    Ok(Some(Restored { target: target.to_owned(), ours_at: old.to_owned(), ours, theirs }))
+    Ok(Some(Restored { target: target.to_owned(), new_at: old.to_owned(), new, old: found }))
 }
 
-/// A file that was put back, with ours beside it until the staged files go.
+/// A restored file, and the new version at the staged path until the staged files are removed.
 struct Restored {
     target: PathBuf,
-    ours_at: PathBuf,
-    ours: Option<Stamp>,
-    theirs: Found,
+    new_at: PathBuf,
+    new: Option<Stamp>,
+    old: Found,
 }
 
 impl Restored {
-    /// A program that had ours open may have written to it since: those bytes count, unless something newer is there.
+    /// A program that had the new version open may have written to it since: those bytes stay, unless the target
+    /// changed too.
     fn take_late_writes(&self) -> Result<()> {
-        if holds(&self.ours_at, self.ours)? || disk::find(&self.target)? != self.theirs {
+        if holds(&self.new_at, self.new)? || disk::find(&self.target)? != self.old {
             return Ok(());
         }
         let failed = |error: io::Error| disk::failure("put back", &self.target, &error);
-        disk::exchange(&self.ours_at, &self.target).map_err(failed)?;
+        disk::exchange(&self.new_at, &self.target).map_err(failed)?;
         self.target.parent().map_or(Ok(()), |dir| disk::flush_dir(dir).map_err(failed))
     }
 }
 
-/// A file that is rewritten in place may be torn: its kept copy is written over it again.
+/// Writes the old copy over a file that a run was rewriting in place, because it may be torn.
 fn undo_in_place(target: &Path, old: Option<&Path>) -> Result<()> {
     let Some(old) = old else {
         return Err(Error::new(Kind::Leftovers, format!("cannot restore {}", target.display()))
@@ -253,7 +255,7 @@ fn undo_in_place(target: &Path, old: Option<&Path>) -> Result<()> {
     disk::overwrite(target, &bytes).map_err(|error| disk::failure("restore", target, &error))
 }
 
-/// Says an error together with what was left for the user.
+/// Adds what was left for the user to an error.
 pub fn with_leftovers(error: Error, leftovers: &[String]) -> Error {
     leftovers.iter().fold(error, |error, leftover| error.because(leftover)).of_kind(Kind::Leftovers)
 }
@@ -261,7 +263,7 @@ pub fn with_leftovers(error: Error, leftovers: &[String]) -> Error {
 /// Removes the staged files of one transaction. Failures are left for the next run: nothing depends on it.
 pub fn clean(place: &Place, journal: &Journal) {
     let dir = journal.directory(place);
-    // Last of all the mark of the commit: until then a later run knows what to finish.
+    // The mark of the commit goes last: until then a later run knows what to finish.
     let own = disk::list(&dir).unwrap_or_default();
     let own = own.iter().filter(|name| *name != COMMITTED).map(|name| dir.join(name));
     let outside = (0..journal.steps.len()).filter(|index| journal.steps[*index].path.is_absolute());
@@ -273,8 +275,8 @@ pub fn clean(place: &Place, journal: &Journal) {
     let _ = disk::remove_dir_if_empty(&place.transactions());
 }
 
-/// Removes what runs without a journal left: transactions that never began or have been committed, with their staged
-/// files outside of the deployment, a half-written journal and unreferenced pristine copies.
+/// Removes temporary files of runs without a journal: transactions that never began or have been committed, with their
+/// staged files outside the deployment, a half-written journal and unreferenced base copies.
 fn sweep(place: &Place) -> Result<()> {
     let failed = |path: &Path, error: &std::io::Error| disk::failure("remove", path, error);
     for id in disk::list(&place.transactions())? {
@@ -299,11 +301,11 @@ fn sweep(place: &Place) -> Result<()> {
     drop_unreferenced_all(place)
 }
 
-/// Files that were being written when a run ended: the journal, a backup, the index of backups, a pristine copy, and
-/// staged files beside settings.json and the pointer. Under the lock and without a journal, nobody needs them.
+/// Files that a run was writing when it ended: the journal, a backup, the index of backups, a base copy, and staged
+/// files beside settings.json and the pointer. Under the lock and without a journal, no run needs them.
 fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for dir in [place.own(), place.backups(), place.pristine()] {
+    for dir in [place.own(), place.backups(), place.base_copies()] {
         files.extend(
             disk::list(&dir)?.iter().filter(|name| name.ends_with(".tmp")).map(|name| dir.join(name)),
         );
@@ -319,7 +321,7 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Removes a pristine copy unless the record or a backup may still need it. What a lost record refers to is not known.
+/// Removes a base copy unless the record or a backup may still need it. Keeps it while the record is lost.
 pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
     if store::is_lost(place) {
         return Ok(());
@@ -329,35 +331,35 @@ pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
     if !needed.contains(&name) {
         disk::remove(path).map_err(|error| disk::failure("remove", path, &error))?;
     }
-    let _ = disk::remove_dir_if_empty(&place.pristine());
+    let _ = disk::remove_dir_if_empty(&place.base_copies());
     Ok(())
 }
 
-/// Removes all pristine copies that neither the record nor a backup refers to. What a lost record refers to is not known.
+/// Removes all base copies that neither the record nor a backup refers to. Keeps them while the record is lost.
 pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
     if store::is_lost(place) {
         return Ok(());
     }
-    let names = disk::list(&place.pristine())?;
+    let names = disk::list(&place.base_copies())?;
     if names.is_empty() {
-        let _ = disk::remove_dir_if_empty(&place.pristine());
+        let _ = disk::remove_dir_if_empty(&place.base_copies());
         return Ok(());
     }
     let needed = super::backup::referenced(place)?;
     for name in names.iter().filter(|name| !needed.contains(*name)) {
-        let path = place.pristine().join(name);
+        let path = place.base_copies().join(name);
         disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
     }
-    let _ = disk::remove_dir_if_empty(&place.pristine());
+    let _ = disk::remove_dir_if_empty(&place.base_copies());
     Ok(())
 }
 
-/// After recovery of a place where nothing is deployed: our private directory goes, and empty directories with it.
+/// After recovery without a deployment: removes the private directory, and directories that are empty then.
 pub fn leave_no_trace(place: &Place) {
     if !disk::exists(&place.file(files::RECORD)) && !store::is_lost(place) && !disk::exists(&place.journal())
     {
         let _ = disk::remove(&place.lock());
-        for dir in [place.pristine(), place.transactions(), place.own(), place.target.clone()] {
+        for dir in [place.base_copies(), place.transactions(), place.own(), place.target.clone()] {
             let _ = disk::remove_dir_if_empty(&dir);
         }
     }
@@ -373,22 +375,22 @@ mod tests {
         Stamp { sha256: Sha256::of(text.as_bytes()), mode: 0o600 }
     }
 
-    /// What lies staged, what is kept by a second name, what is live; then what is live afterwards, and whether something
-    /// is left for the user.
+    /// The staged file, the one under the second name, the live file; then the live file afterwards, and whether
+    /// something is left for the user.
     type Case = (Option<&'static str>, Option<&'static str>, Option<&'static str>, &'static str, bool);
 
-    /// A program saved between the plan and the exchange: what came out is its version, and goes back, wherever it lies.
+    /// A program saved between the plan and the exchange: undo restores its version, wherever it is.
     #[test]
     fn what_was_saved_between_plan_and_exchange_comes_back() {
         let cases: [Case; 8] = [
-            (Some("old"), None, Some("ours"), "old", false),
-            (Some("edit"), None, Some("ours"), "edit", false),
+            (Some("old"), None, Some("new"), "old", false),
+            (Some("edit"), None, Some("new"), "edit", false),
             (Some("edit"), None, None, "edit", false),
-            (None, Some("edit"), Some("ours"), "edit", false),
+            (None, Some("edit"), Some("new"), "edit", false),
             // Not exchanged yet.
-            (Some("ours"), None, Some("old"), "old", false),
-            (Some("ours"), None, Some("edit"), "edit", true),
-            // Saved once more, over ours.
+            (Some("new"), None, Some("old"), "old", false),
+            (Some("new"), None, Some("edit"), "edit", true),
+            // The user saved once more, over the new version.
             (Some("old"), None, Some("edit"), "edit", true),
             (Some("edit"), None, Some("newer edit"), "newer edit", true),
         ];
@@ -405,7 +407,7 @@ mod tests {
             let entry = Entry {
                 path: place.settings(),
                 pre: Some(stamp("old")),
-                post: Some(stamp("ours")),
+                post: Some(stamp("new")),
                 in_place: false,
             };
             let journal = Journal::of(vec![entry]);
@@ -424,7 +426,7 @@ mod tests {
             assert_eq!(disk::read(&place.settings(), 100).unwrap(), after.as_bytes(), "{case:?}");
             assert_eq!(!leftovers.is_empty(), left, "{case:?}: {leftovers:?}");
             assert!(!disk::exists(&place.journal()));
-            // Nothing of ours, and no version of theirs, is lost or left in the dark.
+            // No version of the user is lost, and no unreported file stays.
             let names = disk::list(&place.config_dir).unwrap();
             let aside = leftovers.iter().any(|leftover| leftover.contains(LEFTOVER));
             assert_eq!(names.len(), 2 + usize::from(aside), "{case:?}: {names:?}");

@@ -1,5 +1,5 @@
-//! Conflicts that an earlier change left: the user's version in place, ours beside it. Deciding one is a change like any
-//! other: a draft for the one transaction, with a backup before it.
+//! Conflicts that an earlier change left: the local version is in place, the new version beside it. Resolving one is a
+//! change like any other: a draft for the one transaction, with a backup before it.
 
 use crate::domain::Operation;
 use crate::domain::plan::{Action, Plan, Step};
@@ -10,33 +10,33 @@ use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
 use super::draft::{Draft, record_step};
-use super::plan::OFFER;
+use super::plan::NEW_SUFFIX;
 use super::store;
 
 words! {
     /// Which version of a file in conflict stays.
     pub enum Side {
-        /// The user's.
+        /// The local version, which the user edited.
         Mine = "keep-mine",
-        /// The one that the update brought.
+        /// The new version, which an update brought.
         New = "take-new",
     }
 }
 
-/// Paths of the record that have a version of ours beside them.
+/// Paths of the record with an unresolved conflict.
 pub fn open_conflicts(record: &Record) -> Vec<&str> {
     record.files.iter().filter(|(_, file)| file.offered.is_some()).map(|(path, _)| path.as_str()).collect()
 }
 
-/// Our version of a conflict: the file beside the user's, else the kept copy, else what `shipped` gives. A file that
-/// somebody edited is not ours any more.
-pub fn offered(
+/// The new version in a conflict: the file beside the local version, else the base copy, else what `shipped` gives. A
+/// file beside it that the user edited is refused: it may hold the user's merge.
+pub fn new_version(
     place: &Place,
     path: &str,
     sum: Sha256,
     shipped: &dyn Fn(&str) -> Option<Content>,
 ) -> Result<Vec<u8>> {
-    let beside = place.file(&format!("{path}{OFFER}"));
+    let beside = place.file(&format!("{path}{NEW_SUFFIX}"));
     if let Found::File(stamp) = disk::find(&beside)? {
         if stamp.sha256 == sum {
             return disk::read(&beside, disk::TEXT_CAP);
@@ -52,7 +52,7 @@ pub fn offered(
 }
 
 fn edited(place: &Place, path: &str) -> Error {
-    let (live, beside) = (place.file(path), place.file(&format!("{path}{OFFER}")));
+    let (live, beside) = (place.file(path), place.file(&format!("{path}{NEW_SUFFIX}")));
     Error::failed(format!("{} was changed after we wrote it", place.show(&beside)))
         .because("it may hold a merge of yours, so it is neither taken nor removed")
         .hint(
@@ -62,8 +62,8 @@ fn edited(place: &Place, path: &str) -> Error {
         )
 }
 
-/// The draft that decides one conflict. `ours` is our version, as `offered` gave it.
-pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) -> Result<Draft> {
+/// The draft that resolves one conflict. `new` holds the bytes that `new_version` returned.
+pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -> Result<Draft> {
     let mut record = last.clone();
     record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
@@ -72,12 +72,12 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) 
     if let Some(known) = record.files.get_mut(path) {
         let sum = known.offered.take();
         if side == Side::New {
-            let step = take_ours(place, path, known.class, known.mode, ours)?;
+            let step = take_new(place, path, known.class, known.mode, new)?;
             let post = step.post.unwrap_or(Stamp { sha256: known.sha256, mode: known.mode });
             (known.sha256, known.mode, known.deleted) = (post.sha256, post.mode, false);
             steps.push(step);
         }
-        steps.extend(withdraw(place, path, sum)?);
+        steps.extend(remove_new_version(place, path, sum)?);
     }
     steps.push(record_step(place, None, Some(&record), false)?);
     let plan = Plan { steps };
@@ -85,14 +85,14 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, ours: &[u8]) 
     Ok(Draft {
         id,
         record: Some(record),
-        pristine: Vec::new(),
+        base_copies: Vec::new(),
         kept_keys: Vec::new(),
         changed_keys: Vec::new(),
         plan,
     })
 }
 
-fn take_ours(place: &Place, path: &str, class: Class, mode: u32, ours: &[u8]) -> Result<Step> {
+fn take_new(place: &Place, path: &str, class: Class, mode: u32, new: &[u8]) -> Result<Step> {
     let target = place.file(path);
     let found = disk::find(&target)?;
     if let Found::Other(what) = found {
@@ -101,7 +101,7 @@ fn take_ours(place: &Place, path: &str, class: Class, mode: u32, ours: &[u8]) ->
             .hint(Hint::shell(format!("ls -ld {}", place.paste(&target))).to("look at it")));
     }
     let pre = found.stamp();
-    let post = Stamp { sha256: Sha256::of(ours), mode: pre.map_or(mode, |pre| pre.mode) };
+    let post = Stamp { sha256: Sha256::of(new), mode: pre.map_or(mode, |pre| pre.mode) };
     let action = match pre {
         None => Action::Create,
         Some(pre) if pre == post => Action::Same,
@@ -116,13 +116,13 @@ fn take_ours(place: &Place, path: &str, class: Class, mode: u32, ours: &[u8]) ->
         reason: "our version, as you decided",
         pre,
         post: Some(post),
-        bytes: (action != Action::Same).then(|| ours.into()),
+        bytes: (action != Action::Same).then(|| new.into()),
     })
 }
 
-/// Our version beside the user's goes, if it still is ours.
-fn withdraw(place: &Place, path: &str, sum: Option<Sha256>) -> Result<Option<Step>> {
-    let name = format!("{path}{OFFER}");
+/// Removes the new version beside the local one, if it is unedited.
+fn remove_new_version(place: &Place, path: &str, sum: Option<Sha256>) -> Result<Option<Step>> {
+    let name = format!("{path}{NEW_SUFFIX}");
     let beside = place.file(&name);
     match disk::find(&beside)? {
         Found::Absent => Ok(None),

@@ -1,7 +1,7 @@
-//! The edit of settings.json inside a draft: what our desired and the ledger make of the file as it is.
+//! The edit of settings.json inside a draft, worked out from the desired keys, the ledger and the file as it is.
 //!
-//! Promise: the file behind every link is the one that changes; one that does not parse is never touched; a value of
-//! somebody else gives way only when told. Reads only.
+//! Promise: gwinstall changes the real file behind every link, never touches a file that does not parse, and replaces
+//! a value of the user or another program only with `--force`, or where leaving it would leak a key. Reads only.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::domain::tree::Class;
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, DesiredValue, KeyPath, Ledger, Problem, Settings};
-use crate::render::{DesiredKey, keys_beside_our_helper};
+use crate::render::{DesiredKey, keys_beside_gateway_helper};
 
 use super::plan::Stance;
 use super::step;
@@ -26,20 +26,20 @@ pub(super) struct SettingsEdit {
     path: PathBuf,
     pub(super) step: Option<Step>,
     ledger: Ledger,
-    /// Keys that hold somebody else's value and stand in the way.
+    /// Keys with a value that gwinstall did not set and the user has to decide about.
     pub(super) foreign: Vec<KeyPath>,
     pub(super) kept: Vec<KeyPath>,
     pub(super) changed: Vec<KeyPath>,
-    /// A value of somebody else gives way.
+    /// Whether gwinstall replaces a value that it did not set.
     pub(super) took_over: bool,
-    /// The mode to give back once no secret is in the file any more.
+    /// The mode to restore once the file holds no secret.
     mode_before: Option<u32>,
 }
 
 /// Claude Code's settings as found: the real file behind every link.
 pub struct SettingsFile {
     path: PathBuf,
-    /// `None`: there is no file.
+    /// `None` if there is no file.
     bytes: Option<Vec<u8>>,
     parsed: std::result::Result<Settings, Problem>,
 }
@@ -68,8 +68,8 @@ impl SettingsFile {
     }
 
     /// Whether Claude Code asks the helper of this place for its key.
-    pub(super) fn names_our_helper(&self, place: &Place) -> bool {
-        self.parsed().is_some_and(|settings| holds_our_helper(place, settings))
+    pub(super) fn names_gateway_helper(&self, place: &Place) -> bool {
+        self.parsed().is_some_and(|settings| holds_gateway_helper(place, settings))
     }
 }
 
@@ -99,7 +99,7 @@ impl SettingsEdit {
         {
             edit.ledger = orphans(place, settings);
         }
-        // Nothing of ours in it and nothing wanted: not even its syntax matters.
+        // gwinstall has no key in it and needs none, so not even its syntax matters.
         if !desired.is_empty() || !edit.ledger.is_empty() {
             edit.converge(place, found, desired, stance)?;
         }
@@ -124,21 +124,21 @@ impl SettingsEdit {
             value: key.value.clone(),
             take_over: force || key.always,
         };
-        let ours: Vec<DesiredValue> = desired.iter().map(key).collect();
-        // A key that the user changed after us is theirs and stays; one that was never ours needs an answer.
-        self.foreign = settings.foreign(&ours, &self.ledger);
-        let known = |path: &KeyPath| self.ledger.paths().any(|ours| ours == path);
+        let values: Vec<DesiredValue> = desired.iter().map(key).collect();
+        // A key that the user changed after gwinstall set it stays; one that gwinstall never set needs a decision.
+        self.foreign = settings.foreign(&values, &self.ledger);
+        let known = |path: &KeyPath| self.ledger.paths().any(|recorded| recorded == path);
         self.foreign.retain(|path| stance != Stance::Restore && !known(path) && !always(path));
         if force {
             self.took_over = !self.foreign.is_empty();
             self.foreign.clear();
         }
-        let converged = settings.converge(&ours, &self.ledger).map_err(|problem| refused(&problem))?;
+        let converged = settings.converge(&values, &self.ledger).map_err(|problem| refused(&problem))?;
         let secret =
             desired.iter().any(|key| key.secret && key.value.is_some()) && !converged.ledger.is_empty();
         self.step = Some(self.file_step(&converged, found.bytes.as_deref(), secret)?);
         self.ledger = converged.ledger;
-        // What somebody removed is kept by leaving it away: nothing is there to be named.
+        // A key that the user removed stays removed, and there is no value to report.
         self.kept = converged.kept.into_iter().filter(|path| settings.get(path).is_some()).collect();
         self.changed = converged.changed;
         Ok(())
@@ -167,7 +167,7 @@ impl SettingsEdit {
         Ok(Step { reason: "our keys only", ..step })
     }
 
-    /// A file with a secret of ours in it is private; afterwards it gets its mode back.
+    /// The mode of the file: private while it holds a secret of gwinstall, its previous mode afterwards.
     fn mode(&mut self, mode: u32, secret: bool) -> u32 {
         let private = mode & 0o700;
         if secret {
@@ -177,7 +177,7 @@ impl SettingsEdit {
         self.mode_before.take().filter(|before| mode == before & 0o700).unwrap_or(mode)
     }
 
-    /// What the record keeps of it.
+    /// The part of the record about settings.json.
     pub(super) fn record(&self, place: &Place, desired: &[DesiredKey]) -> SettingsRecord {
         SettingsRecord {
             path: place.show(&self.path),
@@ -186,7 +186,7 @@ impl SettingsEdit {
         }
     }
 
-    /// Previous values of keys live in a private file of ours, and nowhere else.
+    /// The step that writes the previous values of keys. Only this private file of gwinstall holds them.
     pub(super) fn ledger_step(&self, place: &Place) -> Result<Step> {
         let path = place.file(files::SETTINGS_BEFORE);
         if self.ledger.is_empty() {
@@ -218,18 +218,18 @@ pub(super) fn helper_command(place: &Place) -> String {
     shell_word(&place.file(files::KEY_HELPER).display().to_string())
 }
 
-fn holds_our_helper(place: &Place, settings: &Settings) -> bool {
+fn holds_gateway_helper(place: &Place, settings: &Settings) -> bool {
     let helper = settings.get(&KeyPath::top("apiKeyHelper"));
     helper.is_some_and(|helper| helper.as_str() == Some(&helper_command(place)))
 }
 
-/// The ledger of keys that can only be ours, where there is no other.
+/// A ledger of the keys that only gwinstall can have set, for settings without a ledger.
 fn orphans(place: &Place, settings: &Settings) -> Ledger {
-    if !holds_our_helper(place, settings) {
+    if !holds_gateway_helper(place, settings) {
         return Ledger::default();
     }
-    let mut paths = keys_beside_our_helper();
-    // gwinstall writes these two empty; nobody else has a reason to.
+    let mut paths = keys_beside_gateway_helper();
+    // gwinstall writes these two empty; no other program has a reason to.
     for name in ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"] {
         let blank = KeyPath::env(name);
         paths.extend(settings.get(&blank).filter(|value| value == "").map(|_| blank));
@@ -248,8 +248,8 @@ fn untouched(error: Error, place: &Place) -> Error {
 
 /// What the record keeps of the keys that gwinstall sets or removes.
 fn recorded_keys(desired: &[DesiredKey], kept: &[KeyPath]) -> IndexMap<String, SettingsValue> {
-    let ours = desired.iter().filter(|key| !kept.contains(&key.path));
-    ours.map(|key| {
+    let managed = desired.iter().filter(|key| !kept.contains(&key.path));
+    managed.map(|key| {
         let kept = match &key.value {
             Some(_) if key.secret => SettingsValue::Secret,
             Some(value) => SettingsValue::Value(value.clone()),

@@ -1,4 +1,4 @@
-//! How steps of a plan are made: each compares what is on disk with what is wanted. Reads only.
+//! Makes the steps of a plan: each compares the disk with the wanted state. Reads only.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(super) fn write(
     write_over(name, path, class, bytes, mode, &found)
 }
 
-/// A step that brings `path`, where this was found, to these bytes and this mode.
+/// A step that changes `path` from `found` to these bytes and this mode.
 pub(super) fn write_over(
     name: &str,
     path: PathBuf,
@@ -34,8 +34,8 @@ pub(super) fn write_over(
     Ok(Step { bytes, ..step })
 }
 
-/// What was at `path` when it was read; `None`: nothing was. A plan stands on what was read, so the content is not looked
-/// at again: what another program has written since then is found out when the plan is carried out.
+/// The file at `path` as it was read, `None` if there was none. A plan uses what was read, so this does not read the
+/// content again: the transaction notices what another program has written since.
 pub(super) fn as_read(path: &Path, read: Option<Sha256>) -> Found {
     let stamp = |sha256| Stamp { sha256, mode: disk::mode(path).unwrap_or(0o600) };
     read.map_or(Found::Absent, |sha256| Found::File(stamp(sha256)))

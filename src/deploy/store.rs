@@ -1,4 +1,4 @@
-//! Reads and keeps what we know about a deployment: the record, pristine copies, the log.
+//! Reads and writes what gwinstall knows about a deployment: the record, base copies, the log.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -15,21 +15,21 @@ use crate::domain::tree::{Content, Stamp};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
-/// A record is small; more than this is not one.
+/// Largest accepted record.
 const RECORD_CAP: u64 = 16 << 20;
 
-/// What a deployment has besides its record; an uninstall removes these in the same transaction.
+/// Files that only a deployment has, besides its record; an uninstall removes them in the same transaction.
 pub(super) const MARKS: [&str; 2] = [files::SETTINGS_BEFORE, files::ENV_SUM];
 
-/// Whether a deployment is here whose record is gone. Under a journal the record is not there yet, or is about to come
-/// back.
+/// Whether there is a deployment without its record. While a journal exists the record may be missing for a moment, so
+/// that does not count.
 pub fn is_lost(place: &Place) -> bool {
     !disk::exists(&place.file(files::RECORD))
         && !disk::exists(&place.journal())
         && MARKS.iter().any(|mark| disk::exists(&place.file(mark)))
 }
 
-/// The record of what is deployed; `None` where nothing is, and where the record is lost.
+/// The record of the deployment; `None` if nothing is deployed or the record is lost.
 pub fn record_as_found(place: &Place) -> Result<Option<Record>> {
     let path = place.file(files::RECORD);
     let Some(bytes) = disk::read_maybe(&path, RECORD_CAP)? else { return Ok(None) };
@@ -40,7 +40,7 @@ pub fn record_as_found(place: &Place) -> Result<Option<Record>> {
     })
 }
 
-/// Parses a record of a schema that we know.
+/// Parses a record of a schema that this version knows.
 pub fn parse_record(bytes: &[u8]) -> std::result::Result<Record, String> {
     #[derive(Deserialize)]
     struct Format {
@@ -69,7 +69,7 @@ pub fn record_stamp(record: &Record) -> Result<Stamp> {
     Ok(Stamp { sha256: hasher.finish().0, mode: 0o600 })
 }
 
-/// A document of gwinstall's own as indented JSON with a line end.
+/// A document of gwinstall as indented JSON with a line end.
 pub fn pretty(document: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(document).map_err(unwritable)?;
     text.push(b'\n');
@@ -80,8 +80,8 @@ fn unwritable(error: impl Display) -> Error {
     Error::failed("cannot write down what is deployed, so nothing was changed").because(error)
 }
 
-/// A copy of a file as it was delivered, for later merges: written once under its hash, checked by it whenever it is read,
-/// removed when neither the record nor a backup refers to it.
+/// A base copy: a file as gwinstall shipped it, for later merges. gwinstall writes it once under its hash, checks the
+/// hash whenever it reads the copy, and removes the copy when neither the record nor a backup refers to it.
 pub struct BaseCopy {
     pub path: PathBuf,
     pub bytes: Content,
@@ -94,24 +94,24 @@ impl BaseCopy {
     }
 }
 
-/// Where the kept copy of a shipped file lies.
+/// The path of the base copy of a shipped file.
 pub fn base_copy_path(place: &Place, sha256: Sha256) -> PathBuf {
-    place.pristine().join(sha256.to_string())
+    place.base_copies().join(sha256.to_string())
 }
 
-/// Whether the kept copy of a shipped file is there. Its name was given when its content was durable, so only its length is
-/// held against what it must be; who reads it checks all of it.
+/// Whether the base copy of a shipped file exists. It got its name when its content was durable, so this compares only
+/// the length; `base_copy` checks the content.
 pub fn has_base_copy(place: &Place, sha256: Sha256, len: usize) -> bool {
     disk::is_file_of(&base_copy_path(place, sha256), len as u64)
 }
 
-/// The kept copy of what we shipped, if it is whole.
+/// The base copy of a shipped file, if it is undamaged.
 pub fn base_copy(place: &Place, sha256: Sha256) -> Option<Vec<u8>> {
     let bytes = disk::read_maybe(&base_copy_path(place, sha256), 8 << 20).ok()??;
     (Sha256::of(&bytes) == sha256).then_some(bytes)
 }
 
-/// A line of the log of operations: the fields that every operation has, those of a success.
+/// A line of the log of operations, with the fields of every successful operation.
 pub fn log_line(operation: Operation, now: Instant, duration_ms: u64, record: Option<&Record>) -> Value {
     json!({
         "schema": 1,
@@ -132,8 +132,7 @@ pub fn log_line(operation: Operation, now: Instant, duration_ms: u64, record: Op
     })
 }
 
-/// Appends a line to the log of operations. The log is a courtesy: that it cannot be written is said, but undoes
-/// nothing.
+/// Appends a line to the log of operations. A failure to write the log gives a warning and undoes nothing.
 pub fn log(place: &Place, line: &Value) -> std::io::Result<()> {
     disk::append_line(&place.log(), &line.to_string())
 }

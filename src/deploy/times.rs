@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::doors::system::Stopwatch;
 
-/// One phase that an operation completed or failed in.
+/// One phase of an operation, completed or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Took {
     pub phase: &'static str,
@@ -18,7 +18,7 @@ pub struct Took {
 pub struct Times(RefCell<Vec<Took>>);
 
 impl Times {
-    /// Does `work` and keeps how long it took, whether it succeeded or not.
+    /// Runs `work` and records its duration, whether it succeeded or not.
     pub fn of<T>(&self, phase: &'static str, work: impl FnOnce() -> T) -> T {
         let watch = Stopwatch::start();
         let done = work();

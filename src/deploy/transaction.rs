@@ -1,8 +1,8 @@
 //! The transaction: stage → sync → journal → exchange → verify → commit, or undo.
 //!
 //! Promise: a process that ends anywhere in here, by signal, error or power cut, leaves a disk from which `recover`
-//! makes the old tree (before the commit) or the new one (after it), never a mixture. An edit that somebody makes
-//! meanwhile is noticed, because every file that comes out is hashed. Never: prints, panics, retries a failed sync.
+//! makes the old tree (before the commit) or the new one (after it), never a mixture. It notices an edit that the user
+//! makes meanwhile, because it hashes every file that it exchanges. Never: prints, panics, retries a failed sync.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,14 +23,14 @@ use super::recover;
 use super::store::BaseCopy;
 use super::times::Times;
 
-/// Files that are held open and become durable together. Every batch costs a commit of the file system's journal, so a
+/// Files that stay open and become durable together. Every batch costs a commit of the file system's journal, so a
 /// preset fits into one; 256 descriptors are what a process may have everywhere.
 const BATCH: usize = 200;
 
 words! {
-    /// How files come to their places.
+    /// How the transaction puts files in place.
     pub enum PlacedBy {
-        /// Old and new change places in one step.
+        /// One step exchanges the old and the new file.
         Exchange = "exchange",
         /// For a file system that cannot exchange: the old file keeps a second name, then the new one replaces it.
         Link = "link",
@@ -55,23 +55,23 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {
-    /// It had not begun to change anything.
+    /// The transaction had not changed anything yet.
     NotNeeded,
     /// The old tree is back.
     RolledBack,
-    /// Something could not go back and is left for the next run or for the user.
+    /// The transaction could not undo everything: the rest is for the next run or the user.
     RollbackFailed,
 }
 
-/// Judges the staged files: it is given where the file of each step lies.
-pub type JudgeStaged<'a> = &'a dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>;
+/// Checks the staged files; its argument returns the path of the staged file of a step.
+pub type CheckStaged<'a> = &'a dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>;
 
 /// The changes of one draft on their way to the disk.
 pub struct Transaction<'a> {
     place: &'a Place,
     steps: Vec<&'a Step>,
-    pristine: &'a [BaseCopy],
-    /// Directories that were made for this transaction before it began.
+    base_copies: &'a [BaseCopy],
+    /// Directories that gwinstall made for this transaction before it began.
     made: &'a [PathBuf],
     times: &'a Times,
     journal: Journal,
@@ -100,14 +100,14 @@ impl<'a> Transaction<'a> {
             steps: steps.iter().map(|step| Journal::entry(place, step)).collect(),
             directories: missing_directories(&steps),
         };
-        Self { place, steps, pristine: &draft.pristine, made, times, journal, placed_by: PlacedBy::Exchange }
+        Self { place, steps, base_copies: &draft.base_copies, made, times, journal, placed_by: PlacedBy::Exchange }
     }
 
     /// Carries it out under the lock of the place. `staged` validates the staged files before anything live changes;
     /// `live` checks the new tree before it is final.
     pub fn carry_out(
         mut self,
-        staged: JudgeStaged<'_>,
+        staged: CheckStaged<'_>,
         live: &dyn Fn() -> Result<()>,
     ) -> std::result::Result<Done, Failure> {
         let times = self.times;
@@ -123,7 +123,7 @@ impl<'a> Transaction<'a> {
             let begun = failure.undo == Undo::RollbackFailed;
             return Err(if begun { failure } else { Failure { undo: Undo::NotNeeded, ..failure } });
         }
-        match self.exchange_and_judge(live).and_then(|()| self.commit()) {
+        match self.exchange_and_check(live).and_then(|()| self.commit()) {
             Ok(()) => {
                 recover::clean(self.place, &self.journal);
                 Ok(Done { placed_by: self.placed_by, id: self.journal.id })
@@ -152,7 +152,7 @@ impl<'a> Transaction<'a> {
             batch.write(&staged, bytes, post.mode)?;
             signals::check()?;
         }
-        self.stage_pristine(&mut batch)?;
+        self.stage_base_copies(&mut batch)?;
         let staged = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
@@ -161,16 +161,16 @@ impl<'a> Transaction<'a> {
             .chain(self.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf));
         staged.for_each(|dir| batch.0.directory(dir));
         batch.0.flush()?;
-        self.name_pristine()
+        self.name_base_copies()
     }
 
-    fn stage_pristine(&self, batch: &mut Batch) -> Result<()> {
-        if self.pristine.is_empty() {
+    fn stage_base_copies(&self, batch: &mut Batch) -> Result<()> {
+        if self.base_copies.is_empty() {
             return Ok(());
         }
-        let dir = self.place.pristine();
+        let dir = self.place.base_copies();
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        for copy in self.pristine {
+        for copy in self.base_copies {
             let path = copy.unnamed();
             disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
             batch.write(&path, &copy.bytes, 0o600)?;
@@ -178,16 +178,17 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// The name of a pristine copy is a promise about its content, so it comes when that is durable. The name itself becomes
-    /// durable with the exchange: until then no record refers to it.
-    fn name_pristine(&self) -> Result<()> {
-        self.pristine.iter().try_for_each(|copy| {
+    /// The name of a base copy is a promise about its content, so it gets the name once that is durable. The name
+    /// itself becomes durable with the exchange: until then no record refers to it.
+    fn name_base_copies(&self) -> Result<()> {
+        self.base_copies.iter().try_for_each(|copy| {
             disk::rename(&copy.unnamed(), &copy.path)
                 .map_err(|error| disk::failure("write", &copy.path, &error))
         })
     }
 
-    /// A staged file outside of the deployment lies in the directory of its target, which may have to be made first.
+    /// Stages files outside the deployment in the directory of their target, and makes that directory where it is
+    /// missing.
     fn make_directory_of(&self, staged: &Path) -> Result<()> {
         let Some(dir) = staged.parent().filter(|dir| !disk::is_dir(dir)) else { return Ok(()) };
         disk::create_dirs(dir).map(drop).map_err(|error| disk::failure("create", dir, &error))
@@ -202,7 +203,7 @@ impl<'a> Transaction<'a> {
             .map_err(|error| disk::failure("write", &path, &error))
     }
 
-    fn exchange_and_judge(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
+    fn exchange_and_check(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
         let times = self.times;
         times.of("exchange", || self.exchange_all())?;
         times.of("checks", live)?;
@@ -211,7 +212,7 @@ impl<'a> Transaction<'a> {
         self.remove_emptied_directories()
     }
 
-    /// Afterwards the live tree is the new one, durable and as planned.
+    /// Exchanges all files. Afterwards the live tree is the new one, durable and as planned.
     fn exchange_all(&mut self) -> Result<()> {
         for dir in &self.journal.directories {
             disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
@@ -233,8 +234,8 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Directories that held only what was removed, up to the deployment itself, which stays for its log and backups.
-    /// Before the commit: a failure undoes everything, and undo makes them again.
+    /// Removes directories that held only removed files, up to the deployment itself, which stays for its log and
+    /// backups. Runs before the commit: a failure undoes everything, and undo makes the directories again.
     fn remove_emptied_directories(&self) -> Result<()> {
         let removed = self.steps.iter().filter(|step| step.post.is_none());
         let dirs: BTreeSet<&Path> = removed
@@ -247,7 +248,7 @@ impl<'a> Transaction<'a> {
             })
             .collect();
         for dir in dirs.iter().rev().filter(|dir| disk::is_dir(dir)) {
-            // What went from it first, or a power cut could bring it back with what was in it.
+            // The removal of its files becomes durable first, or a power cut could restore the directory with them.
             flush_dir(dir)?;
             disk::remove_dir_if_empty(dir).map_err(|error| disk::failure("remove", dir, &error))?;
         }
@@ -278,7 +279,7 @@ impl<'a> Transaction<'a> {
         self.link(index, &target, &staged)
     }
 
-    /// The way of file systems without exchange: keep the old file by a second name, make that durable, then rename.
+    /// For file systems without exchange: keeps the old file under a second name, makes that durable, then renames.
     fn link(&mut self, index: usize, target: &Path, staged: &Path) -> Result<()> {
         let displaced = self.journal.displaced(self.place, index);
         let step = &self.journal.steps[index];
@@ -301,8 +302,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// A file that cannot be replaced (a bind mount) is rewritten, after its old content and this intention are
-    /// durable.
+    /// Rewrites a file that cannot be replaced (a bind mount), after its old content and the journal are durable.
     fn rewrite_in_place(&mut self, index: usize) -> Result<()> {
         let target = self.journal.target(self.place, index);
         let (Some(pre), Some(_)) = (self.journal.steps[index].pre, self.journal.steps[index].post) else {
@@ -321,7 +321,7 @@ impl<'a> Transaction<'a> {
         };
         keep().map_err(|error| disk::failure("write", &displaced, &error))?;
         self.journal.steps[index].in_place = true;
-        // The mode of a file that stays is left as it is: what was asked for is its content.
+        // The file stays in place and keeps its mode: the step is about its content.
         if let Some(post) = &mut self.journal.steps[index].post {
             post.mode = pre.mode;
         }
@@ -330,7 +330,8 @@ impl<'a> Transaction<'a> {
         disk::overwrite(&target, &new).map_err(|error| disk::failure("write", &target, &error))
     }
 
-    /// What came out must be what the plan saw; else somebody edited meanwhile and their bytes count.
+    /// Checks that the exchanged old file is the one in the plan. If it is not, the user edited it meanwhile and the
+    /// edit stays.
     fn check_displaced(&self, index: usize) -> Result<()> {
         let step = &self.journal.steps[index];
         let Some(pre) = step.pre else { return Ok(()) };
@@ -357,12 +358,12 @@ impl<'a> Transaction<'a> {
             .filter_map(|path| path.parent())
             .chain(made)
             .chain(own.iter().map(PathBuf::as_path))
-            .chain(self.pristine.iter().filter_map(|copy| copy.path.parent()))
+            .chain(self.base_copies.iter().filter_map(|copy| copy.path.parent()))
             .map(Path::to_path_buf)
             .collect()
     }
 
-    /// The one step that decides: after it the new tree is final.
+    /// Commits: after this one rename the new tree is final.
     fn commit(&self) -> Result<()> {
         if cfg!(feature = "fault-no-journal") {
             return Ok(());
@@ -372,7 +373,7 @@ impl<'a> Transaction<'a> {
         disk::rename(&journal, &committed).map_err(|error| disk::failure("commit", &journal, &error))?;
         let synced = disk::flush_dir(&dir).and_then(|()| disk::flush_dir(&self.place.own()));
         if let Err(error) = synced {
-            // Whether the commit will survive is unknown. Take it back, so that what is reported is true.
+            // The commit may not survive a power cut. Undo it, so that the error reports the truth.
             disk::rename(&committed, &journal)
                 .map_err(|error| disk::failure("take back", &committed, &error))?;
             return Err(disk::failure("commit", &journal, &error));
@@ -380,16 +381,16 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Before the journal: only staged files are to be removed.
+    /// A failure before the journal: removes the staged files.
     fn discard(&self) {
         recover::clean(self.place, &self.journal);
-        for copy in self.pristine {
-            // One that the current record refers to stays; it was there before.
+        for copy in self.base_copies {
+            // A base copy that the current record refers to stays; it existed before.
             let _ = recover::drop_unreferenced(self.place, &copy.path);
         }
     }
 
-    /// After the journal: back to the old tree, and the error says what became of it.
+    /// A failure after the journal: restores the old tree, and the error says whether that succeeded.
     fn undone(&self, error: Error) -> Failure {
         match recover::undo(self.place, &self.journal) {
             Ok(leftovers) if leftovers.is_empty() => {

@@ -24,20 +24,20 @@ pub struct Values {
     pub found: BTreeMap<String, Value>,
     /// Google's libraries find credentials by themselves.
     pub google_login: bool,
-    /// What the user should know: a value that could not be read, with file and line.
+    /// Notes for the user: each names a value that gwinstall could not read, with file and line.
     pub notes: Vec<String>,
     /// The one variable that the user sets, whatever value it has.
     pub set: Option<(String, Value)>,
 }
 
 impl Values {
-    /// Only this value changes: what else could be found now is for the next installation.
+    /// Sets one value only: other values that gwinstall could find now wait for the next installation.
     pub fn setting(self, name: &str, value: Value) -> Self {
         Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), ..self }
     }
 }
 
-/// Looks everywhere for what a choice needs. Nothing is taken from the environment of whoever builds an image.
+/// Searches all sources for the variables of a choice. For an image gwinstall ignores the environment of the builder.
 pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<Values> {
     let flags = from_flags(choice, request);
     let sources = Sources::open(place);

@@ -66,7 +66,7 @@ impl Status {
     }
 }
 
-/// What a check found; the seeds call it ValidationResult.
+/// The result of a check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
     pub check_name: CheckName,

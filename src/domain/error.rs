@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Hint;
 
-/// The result of everything that can fail.
+/// The result of a function that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Kinds of failure. What each means to the user is a row of `exit::EXITS`.
@@ -88,7 +88,7 @@ impl Error {
         Self::new(Kind::Unverified, message)
     }
 
-    /// Adds why it failed; the first cause added is the outermost.
+    /// Adds a cause; the first cause added is the outermost.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.0.causes.push(cause.to_string());
@@ -102,14 +102,14 @@ impl Error {
         self
     }
 
-    /// Adds something for programs to read beside the causes.
+    /// Adds facts for programs beside the causes.
     #[must_use]
     pub fn fact(mut self, name: &str, value: Value) -> Self {
         self.0.facts.insert(name.to_owned(), value);
         self
     }
 
-    /// Says the same thing one level up: `message` in front, today's message becomes its first cause.
+    /// Puts `message` in front; the previous message becomes the first cause.
     #[must_use]
     pub fn under(mut self, message: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.0.message, message.into());
@@ -117,7 +117,7 @@ impl Error {
         self
     }
 
-    /// The same failure as another kind.
+    /// This failure with another kind.
     #[must_use]
     pub fn of_kind(mut self, kind: Kind) -> Self {
         self.0.kind = kind;

@@ -1,7 +1,8 @@
 //! What the user can do next, as a value. Pure.
 //!
-//! Promise: whoever knows of a failure names the command, and only the layer that knows the command line turns it into
-//! text, with the flags that this run was given: a pasted command works on the same deployment as the refused one.
+//! Promise: the code that reports a failure names the command, and only the layer that knows the command line turns it
+//! into text, with the flags that this run was given: a pasted command works on the same deployment as the refused
+//! one.
 
 use std::fmt;
 
@@ -16,12 +17,12 @@ pub struct Hint(Vec<Way>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
-    /// What the step is good for, as in "to remove it"; empty where the error says it.
+    /// The purpose of the step, as in "to remove it"; empty where the error says it.
     purpose: String,
     step: Step,
 }
 
-/// What one way consists of.
+/// The action of one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// A gwinstall command: its words without the program's name and without the global flags of this run.
@@ -38,7 +39,7 @@ enum Step {
     Do(String),
 }
 
-/// How this run was called: what a command has to carry to work on the same deployment.
+/// The command line of this run: the parts that a printed command needs to work on the same deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Invocation {
     /// `--home DIR` and `--target-dir DIR`, where they were given.
@@ -89,12 +90,12 @@ impl Hint {
         Self::of(Step::Run(owned(words)))
     }
 
-    /// The command that was refused, with these words added.
+    /// The refused command with these words added.
     pub fn again<W: AsRef<str>>(added: &[W]) -> Self {
         Self::of(Step::Again(owned(added)))
     }
 
-    /// The command that was refused, with the value that was meant in place of the one that was typed.
+    /// The refused command with `meant` in place of the value that the user typed.
     pub fn instead(typed: impl Into<String>, meant: impl Into<String>) -> Self {
         Self::of(Step::Instead { typed: typed.into(), meant: meant.into() })
     }
@@ -118,7 +119,7 @@ impl Hint {
         Self(vec![Way { purpose: String::new(), step }])
     }
 
-    /// Says what the last way is good for: `to("remove it")` prints `to remove it: COMMAND`.
+    /// Adds the purpose of the last way: `to("remove it")` prints `to remove it: COMMAND`.
     #[must_use]
     pub fn to(mut self, purpose: impl Into<String>) -> Self {
         if let Some(way) = self.0.last_mut() {
@@ -145,7 +146,7 @@ impl Hint {
         self.0.iter().filter(|way| !matches!(way.step, Step::Do(_))).map(|way| way.step.text(run)).collect()
     }
 
-    /// The ways one by one, each in a line that begins with what it is good for, or with `try`.
+    /// The ways one by one, each in a line that begins with its purpose or with `try`.
     pub fn lines(&self, run: &Invocation) -> Vec<String> {
         let line = |way: &Way| match way.purpose.as_str() {
             "" => format!("try: {}", way.text(run)),
@@ -160,7 +161,7 @@ impl Hint {
     }
 }
 
-/// The hint of a program that was called without flags.
+/// The hint as printed by a run without flags.
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(&Invocation::default()))

@@ -37,7 +37,7 @@ fn escape(c: char) -> Vec<char> {
     if hidden { c.escape_unicode().collect() } else { vec![c] }
 }
 
-/// A value as it may be shown: masked when it is secret or holds a login.
+/// A value as gwinstall shows it: masked when it is secret or holds a login.
 pub fn mask_or_show(value: &str, secret: bool) -> String {
     if secret { super::secret::mask(value) } else { super::secret::mask_userinfo(&printable(value)) }
 }

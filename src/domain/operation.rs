@@ -44,7 +44,7 @@ impl Operation {
         }
     }
 
-    /// Whether it may remove old backups. What goes back or decides about one file leaves them alone.
+    /// Whether it may remove old backups. A rollback and `resolve` leave them alone.
     pub const fn prunes(self) -> bool {
         !matches!(self, Self::Rollback | Self::Resolve)
     }

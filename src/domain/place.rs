@@ -11,7 +11,7 @@ pub struct Place {
     pub config_dir: PathBuf,
     /// Where the gateway is deployed, normally `~/.claude/gateway`.
     pub target: PathBuf,
-    /// Our own state outside the deployment, normally `~/.local/state/gwinstall`.
+    /// State of gwinstall outside the deployment, normally `~/.local/state/gwinstall`.
     pub state_dir: PathBuf,
     /// Staged for an image with `--home`: no key is generated and files get the directory's owner.
     pub staged: bool,
@@ -41,7 +41,7 @@ impl Place {
         self.target.join("backups")
     }
 
-    /// Our private directory: lock, journal, transactions, pristine copies.
+    /// The private directory of gwinstall: lock, journal, transactions, base copies.
     pub fn own(&self) -> PathBuf {
         self.target.join(".gwinstall")
     }
@@ -58,7 +58,7 @@ impl Place {
         self.own().join("txn")
     }
 
-    pub fn pristine(&self) -> PathBuf {
+    pub fn base_copies(&self) -> PathBuf {
         self.own().join("pristine")
     }
 
@@ -66,7 +66,7 @@ impl Place {
         self.target.join("deployment.log")
     }
 
-    /// Remembers a target that is not the default, so that later commands find it without a flag.
+    /// The file that names a target that is not the default, so that later commands find it without a flag.
     pub fn pointer(&self) -> PathBuf {
         let name = super::Sha256::of(self.config_dir.as_os_str().as_encoded_bytes()).short();
         self.state_dir.join("places").join(format!("{name}.json"))
@@ -85,7 +85,7 @@ impl Place {
         }
     }
 
-    /// The same, quoted for a command line; `~` stays outside the quotes. The `~` of a shell is never a staged home.
+    /// A path quoted for a command line; `~` stays outside the quotes. The `~` of a shell is never a staged home.
     pub fn paste(&self, path: &Path) -> String {
         if self.staged {
             return super::name::shell_word(&super::name::printable(&path.to_string_lossy()));

@@ -18,11 +18,11 @@ words! {
         Merge = "merge",
         /// Only the permission bits change.
         Chmod = "chmod",
-        /// The file is as it is to be.
+        /// The file is as wanted.
         Same = "same",
-        /// The user's version stays.
+        /// The local version stays.
         Keep = "keep",
-        /// Both sides changed it: the user's version stays and the new one is written beside it.
+        /// Both sides changed it: the local version stays and gwinstall writes the new one beside it.
         Conflict = "conflict",
         /// The user deleted it and it is optional.
         StayDeleted = "stay-deleted",
@@ -34,7 +34,7 @@ words! {
 /// One line of the plan.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// How the path is named to a person: relative to the deployment, or `settings.json`.
+    /// The path as messages show it: relative to the deployment, or `settings.json`.
     pub name: String,
     /// The absolute path that changes; for settings.json the real file behind any links.
     pub path: PathBuf,
@@ -44,9 +44,9 @@ pub struct Step {
     pub rule: u8,
     /// Why, in words.
     pub reason: &'static str,
-    /// What must be on disk when the step is carried out; absent = nothing.
+    /// The file that must be on disk when the transaction runs; `None` = no file.
     pub pre: Option<Stamp>,
-    /// What is there afterwards; equal to `pre` when nothing changes.
+    /// The file afterwards; equal to `pre` when nothing changes.
     pub post: Option<Stamp>,
     /// The bytes of `post` where they are not on disk already.
     pub bytes: Option<Content>,
@@ -58,7 +58,7 @@ impl Step {
     }
 }
 
-/// What an operation is going to do.
+/// The steps of an operation.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub steps: Vec<Step>,

@@ -1,7 +1,7 @@
-//! The record: facts about what is deployed, kept as `deployment-manifest.json`.
+//! The record: facts about the deployment, stored as `deployment-manifest.json`.
 //!
-//! It holds hashes, names and origins, never a secret value. Readers tolerate fields they do not know; a `schema`
-//! above ours is refused, because acting on half-understood facts could lose a user's edit.
+//! It holds hashes, names and origins, never a secret value. Readers tolerate fields they do not know; a newer
+//! `schema` is refused, because acting on half-understood facts could lose an edit of the user.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::url::HttpUrl;
 use super::word::words;
 use super::{Instant, Operation, Sha256};
 
-/// Format of the record that this version writes.
+/// Schema of the record that this version writes.
 pub const SCHEMA: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,16 +28,16 @@ pub struct Record {
     pub deployment_id: String,
     pub timestamp: Instant,
     pub operation: Operation,
-    /// The specification whose files these are.
+    /// The specification that the deployed files implement.
     pub source_spec: String,
     pub deployed_by: String,
     pub bundle: BundleId,
     pub preset: String,
     pub gateway_type: GatewayType,
-    /// Where Claude Code is pointed at.
+    /// The URL that Claude Code uses.
     pub gateway_url: String,
     pub models: Vec<String>,
-    /// What was asked for, without secrets.
+    /// The request, without secrets.
     pub request: RequestFacts,
     pub files: BTreeMap<String, FileRecord>,
     pub environment_variables: BTreeMap<String, EnvRecord>,
@@ -46,7 +46,7 @@ pub struct Record {
     pub backup_path: Option<String>,
     /// Names of the flags given, without values.
     pub flags_used: Vec<String>,
-    /// The backup that a rollback went to.
+    /// The backup that a rollback restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_from: Option<String>,
 }
@@ -106,7 +106,7 @@ pub struct RequestFacts {
     /// Whether Claude Code's settings are left alone (`off`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub off: bool,
-    /// Values of others were taken over, as `on` does again after `off`.
+    /// Whether gwinstall took over values that it did not set; `on` takes them over again after `off`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
 }
@@ -119,12 +119,12 @@ pub struct FileRecord {
     #[serde(with = "octal")]
     pub mode: u32,
     pub class: Class,
-    /// What we shipped: the base of the next three-way decision.
+    /// The shipped content: the base of the next three-way decision.
     pub base: Sha256,
-    /// sha256 of the version offered beside a conflict.
+    /// sha256 of the new version beside an unresolved conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<Sha256>,
-    /// The user deleted it, or put something there that is no file; it is left alone.
+    /// The user deleted the file, or replaced it with something that is not a file; gwinstall leaves it alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
 }
@@ -133,7 +133,7 @@ words! {
     /// Who a value in `.env` belongs to.
     pub enum Origin {
         /// gwinstall wrote it, and it is unchanged since.
-        Ours = "ours",
+        Gwinstall = "ours",
         /// It was there before, or the user changed it.
         User = "user",
     }
@@ -150,7 +150,7 @@ pub struct EnvRecord {
     pub value: EnvValue,
 }
 
-/// What the record keeps of a value in `.env`.
+/// A value in `.env`, as the record stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "value", rename_all = "lowercase")]
 pub enum EnvValue {
@@ -162,19 +162,19 @@ pub enum EnvValue {
     Missing,
 }
 
-/// Our keys in Claude Code's settings.
+/// The keys of gwinstall in Claude Code's settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SettingsRecord {
     /// The real file, behind any links.
     pub path: String,
-    /// In the order in which they stand: dotted key path → what gwinstall did with the key.
+    /// Dotted key path → what gwinstall did with the key, in the order of the file.
     pub keys: IndexMap<String, SettingsValue>,
-    /// The file's mode before a secret of ours made it private.
+    /// The file's mode before a secret of gwinstall made it private.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode_before: Option<u32>,
 }
 
-/// What the record keeps of a key in Claude Code's settings.
+/// A key in Claude Code's settings, as the record stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "value", rename_all = "lowercase")]
 pub enum SettingsValue {
@@ -211,7 +211,7 @@ impl Record {
         self.runs_litellm().then(url)?.map(|url| url.port())
     }
 
-    /// Whether two records state the same facts, whenever and by whomever they were written.
+    /// Whether two records state the same facts, apart from when and by which version they were written.
     pub fn same_facts(&self, other: &Self) -> bool {
         let Self {
             schema,

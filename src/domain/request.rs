@@ -1,4 +1,4 @@
-//! What the user asked for, parsed and fully validated; the seeds call it DeploymentConfig.
+//! What the user asked for, parsed and fully validated.
 
 use std::path::PathBuf;
 
@@ -33,10 +33,10 @@ impl GatewayType {
     }
 }
 
-/// The port of a local gateway when none is asked for.
+/// The default port of a local gateway.
 pub const DEFAULT_PORT: u16 = 4000;
 
-/// A request as given: every field may be absent, and then the record or a default speaks.
+/// A request as given. For an absent field the record or a default applies.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     pub preset: Option<String>,
@@ -49,17 +49,17 @@ pub struct Request {
     pub source: Source,
     /// Names of the flags given, for the record.
     pub flags: Vec<String>,
-    /// Existing files and settings that gwinstall did not create give way.
+    /// Whether gwinstall replaces existing files and settings that it did not create.
     pub force: bool,
-    /// The gateway runs at the end.
+    /// Whether gwinstall starts the gateway at the end.
     pub start: bool,
-    /// Warnings of the checks before the change count as failures.
+    /// Whether warnings of the checks before the change count as failures.
     pub strict: bool,
-    /// The user answered questions instead of giving flags.
+    /// Whether the user answered questions instead of giving flags.
     pub answered: bool,
 }
 
-/// Where the bundle comes from when the user says so.
+/// The source of the bundle, where the user named one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Source {
     /// The newest that is trusted: embedded, or fetched by `self-update`.
@@ -98,7 +98,7 @@ pub fn models(text: &str) -> Result<Vec<String>> {
     Ok(models)
 }
 
-/// A value as it may be repeated: not a key that landed in the wrong place.
+/// A value that a message may repeat, without a key that the user put in the wrong place.
 fn shown(typed: &str) -> String {
     masked(typed).unwrap_or_else(|| printable(typed))
 }

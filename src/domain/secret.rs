@@ -23,7 +23,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How a secret is shown to a person: its kind by a known public prefix, never a part of the random rest.
+/// A secret as gwinstall shows it: its kind by a known public prefix, never a part of the random rest.
 pub fn mask(value: &str) -> String {
     let prefix = ["sk-ant-", "sk-"].into_iter().find(|prefix| value.starts_with(prefix)).unwrap_or("");
     if value.is_empty() { "(empty)".to_owned() } else { format!("{prefix}****") }
@@ -53,7 +53,7 @@ pub fn looks_like_key(text: &str) -> bool {
     random || looks_secret(text) || KEY_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Whether a text is put together of words, numbers and short parts, as the names of models and backups are.
+/// Whether a text consists of words, numbers and short parts, like the names of models and backups.
 fn is_name_of_parts(text: &str) -> bool {
     let of_one_kind = |part: &str| {
         part.bytes().all(|b| b.is_ascii_alphabetic()) || part.bytes().all(|b| b.is_ascii_digit())
@@ -62,7 +62,7 @@ fn is_name_of_parts(text: &str) -> bool {
     parts.clone().count() >= 3 && parts.all(|part| part.len() <= 5 || of_one_kind(part))
 }
 
-/// A URL that is about to be shown, without what may be secret in it: a login, a query, a fragment.
+/// A URL without its parts that may be secret: a login, a query, a fragment.
 pub fn mask_url(url: &str) -> String {
     let shown = mask_userinfo(url);
     // A password may hold these too, but it is gone already.
@@ -72,7 +72,7 @@ pub fn mask_url(url: &str) -> String {
     }
 }
 
-/// Hides `user:password@` in a URL that is about to be shown.
+/// A URL with `user:password@` hidden.
 pub fn mask_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     // Up to the last @ of all: a password that was not percent-encoded may hold a slash.
@@ -82,10 +82,10 @@ pub fn mask_userinfo(url: &str) -> String {
     }
 }
 
-/// Prefixes by which providers let their keys be known, and be found where they do not belong.
+/// Prefixes of the keys of known providers.
 const KEY_PREFIXES: [&str; 8] = ["sk-", "sk_", "AIza", "ghp_", "github_pat_", "xoxb-", "xoxp-", "glpat-"];
 
-/// Whether a text is a secret whatever its name says: a key by its prefix, or a private key.
+/// Whether a text is a secret, whatever variable holds it: a key by its prefix, or a private key.
 pub fn looks_secret(text: &str) -> bool {
     let shaped = KEY_PREFIXES.iter().any(|start| text.starts_with(start)) && text.len() >= 12;
     let aws = text.len() == 20 && text.starts_with("AKIA") && text.bytes().all(|b| b.is_ascii_alphanumeric());

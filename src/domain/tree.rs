@@ -1,4 +1,4 @@
-//! The three trees of every operation: wanted (to have), found (on disk) and base (what we shipped last).
+//! The three trees of every operation: wanted (new), found (local, on disk) and base (as last shipped).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,25 +22,25 @@ pub enum Class {
     Doc,
     Example,
     Test,
-    /// Claude Code's settings: our keys only.
+    /// Claude Code's settings: gwinstall changes its own keys only.
     Settings,
-    /// Ours alone: the record, the ledger, the pointer to a target.
+    /// Files that only gwinstall writes: the record, the ledger, the pointer to a target.
     Record,
 }
 
 impl Class {
-    /// Whether a copy of what we shipped is kept, so that a later change can be merged with the user's.
-    pub fn keeps_pristine(self) -> bool {
+    /// Whether gwinstall keeps a base copy, so that it can merge a later version with the edits of the user.
+    pub fn keeps_base_copy(self) -> bool {
         matches!(self, Self::Config | Self::Script)
     }
 
-    /// Whether its permissions are ours to watch: it is run, or read by what is run. Those of reference material are the
-    /// user's.
+    /// Whether gwinstall checks its permissions, because a program runs or reads it. The user decides about those of
+    /// reference material.
     pub fn guards_mode(self) -> bool {
         matches!(self, Self::Config | Self::Script | Self::Test)
     }
 
-    /// Whether a deleted file comes back.
+    /// Whether gwinstall restores a deleted file.
     pub fn is_required(self) -> bool {
         !matches!(self, Self::Template | Self::Doc | Self::Example | Self::Test)
     }
@@ -57,7 +57,7 @@ pub struct Stamp {
 /// The bytes of a file: in memory once, whether the bundle, the wanted tree or a step of the plan names them.
 pub type Content = Rc<[u8]>;
 
-/// A file that we want at a path.
+/// A file of the wanted tree.
 #[derive(Debug, Clone)]
 pub struct WantedFile {
     pub bytes: Content,
@@ -72,10 +72,10 @@ impl WantedFile {
     }
 }
 
-/// The tree to have, by path inside the deployment.
+/// The wanted tree, by path inside the deployment.
 pub type Wanted = BTreeMap<String, WantedFile>;
 
-/// What is at a path.
+/// What gwinstall found at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     Absent,

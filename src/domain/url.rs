@@ -77,7 +77,7 @@ impl HttpUrl {
     }
 }
 
-/// Why a text is not a URL that can be used.
+/// Why gwinstall cannot use a text as a URL.
 enum Why {
     /// It holds a user name or a password.
     Login,
@@ -101,7 +101,7 @@ fn refused(what: &str, text: &str, why: &Why) -> Error {
     })
 }
 
-/// The URL that a flag's value was meant to be, where only the scheme is missing or the port is wrong.
+/// The URL that the user probably meant, where only the scheme is missing or the port is wrong.
 fn meant(what: &str, text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));

@@ -1,6 +1,6 @@
 //! Facts that have one word each: in JSON, on the command line, in the log and in sentences. Pure.
 //!
-//! Promise: the word of a variant stands in one place, so that no code compares a string with a string.
+//! Promise: one place defines the word of a variant, so that no code compares a string with a string.
 
 /// Declares an enum and the word of each variant. Reading an unknown word is an error, never a guess.
 macro_rules! words {

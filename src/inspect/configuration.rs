@@ -1,4 +1,5 @@
-//! Whether a configuration is one with which LiteLLM does what its author meant. `validate` and `doctor` judge alike.
+//! Whether a configuration is one with which LiteLLM does what its author meant. `validate` and `doctor` use the same
+//! check.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use crate::format::yaml::Doc;
 use super::facts::Facts;
 use super::variables;
 
-/// Everything that is wrong with a configuration that LiteLLM reads with this `.env`.
+/// All problems of a configuration that LiteLLM reads with this `.env`.
 pub fn findings(place: &Place, text: &str, env: &DotEnv) -> Vec<litellm::Finding> {
     let known = known_variables(place, &references(text), env);
     litellm::check(text, &Context { known_env: Some(&known), unset_is_error: true })

@@ -16,7 +16,7 @@ use crate::format::settings::{KeyPath, Settings};
 use super::facts::Facts;
 use super::{overrides, pointed, variables};
 
-/// They make Claude Code talk to a provider directly, whatever its base URL says.
+/// Variables that make Claude Code talk to a provider directly, whatever its base URL is.
 const OTHER_WAYS: [&str; 3] =
     ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
 

@@ -1,4 +1,4 @@
-//! How the deployed files differ from what the last operation left: `status` and `verify` print the same words.
+//! How the deployed files differ from what the last operation left: `status` and `verify` print the same texts.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ enum Kind {
     NotAFile,
     /// Other users can change a script or what it reads.
     Writable,
-    /// A script that no longer can be run.
+    /// The user can no longer run a script.
     NotExecutable,
 }
 

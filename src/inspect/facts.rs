@@ -1,4 +1,4 @@
-//! What a command that looks knows about a deployment. Reads only, and each file at most once.
+//! The facts about a deployment for commands that only look. Reads only, and each file at most once.
 
 use std::cell::OnceCell;
 
@@ -14,7 +14,7 @@ use crate::gateway::process::{self, Running};
 
 use super::overrides;
 
-/// A deployment as it was found, with what an interrupted run left and what runs.
+/// A deployment as gwinstall found it, with what an interrupted run left and what runs.
 pub struct Facts<'a> {
     pub context: &'a Context<'a>,
     /// What an earlier run left, or a run that is at work now.
@@ -70,7 +70,7 @@ impl<'a> Facts<'a> {
         self.configuration.get_or_init(read).as_ref().map(Option::as_deref).map_err(Clone::clone)
     }
 
-    /// Settings files that win over the user's, a sentence for each key; empty where nothing is deployed.
+    /// Settings files that override the user's, a sentence for each key; empty where nothing is deployed.
     pub fn overrides(&self) -> &[String] {
         let look = || self.record().map(|record| overrides::of(self.place(), record)).unwrap_or_default();
         self.overrides.get_or_init(look)

@@ -1,7 +1,7 @@
-//! Everything that only looks: what is deployed, what Claude Code is pointed at, what is missing, what has changed.
+//! Everything that only looks: what is deployed, which address Claude Code uses, what is missing, what has changed.
 //!
-//! Promise: each fact is read once and judged in one place, so that `doctor`, `status`, `env check`, `validate` and the checks
-//! before an installation never disagree about a file or a variable. Never: writes, or runs LiteLLM.
+//! Promise: each fact is read once and checked in one place, so that `doctor`, `status`, `env check`, `validate` and
+//! the checks before an installation never disagree about a file or a variable. Never: writes, or runs LiteLLM.
 
 pub mod configuration;
 pub mod conflicts;

@@ -1,4 +1,4 @@
-//! Settings files that win over the user's: an administrator's, and those of the project in the current directory.
+//! Settings files that override the user's: an administrator's, and those of the project in the current directory.
 
 use std::path::{Path, PathBuf};
 

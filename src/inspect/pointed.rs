@@ -44,7 +44,7 @@ impl Pointed {
                 let helper = settings.get(&KeyPath::top(HELPER));
                 let other = matches!(
                     (record.settings.keys.get(HELPER), &helper),
-                    (Some(SettingsValue::Value(ours)), found) if found.as_ref() != Some(ours)
+                    (Some(SettingsValue::Value(recorded)), found) if found.as_ref() != Some(recorded)
                 );
                 if other && !record.request.off { Self::OtherKey } else { Self::Here }
             }

@@ -1,4 +1,4 @@
-//! Who listens on the port of the gateway.
+//! Which program listens on the port of the gateway.
 
 use serde_json::json;
 

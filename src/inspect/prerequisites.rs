@@ -1,5 +1,5 @@
-//! What people miss before the gateway runs: packages of Python, a version of LiteLLM that must not be used, a free
-//! port, a real key. Each is named with the command that fixes it.
+//! Requirements that are often missing before the gateway runs: packages of Python, a version of LiteLLM that must not
+//! be used, a free port, a real key. Each is named with the command that fixes it.
 
 mod ends;
 mod litellm;
@@ -14,9 +14,9 @@ use super::facts::Facts;
 use super::port::{self, Purpose};
 use super::{configuration, variables};
 
-use litellm::{Judge, Tools};
+use litellm::{Prerequisites, Tools};
 
-/// Runs every check. Without a deployment those of the default preset, and nothing that is missing is a failure yet.
+/// Runs every check. Without a deployment it uses the default preset, and a missing requirement is not a failure.
 pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     let (place, record) = (facts.place(), facts.record());
     // A staged home is for another machine.
@@ -33,19 +33,19 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
         None => Finding::skip("the configuration cannot be read"),
     };
     let tools = Tools::look(place);
-    let judge = Judge { place, tools: &tools, deployed: record.is_some() };
-    checks.run(CheckName::PythonRecentEnough, || judge.python());
-    checks.run(CheckName::LitellmInstalled, || judge.litellm());
-    checks.run(CheckName::LitellmVersionSafe, || judge.version());
+    let prerequisites = Prerequisites { place, tools: &tools, deployed: record.is_some() };
+    checks.run(CheckName::PythonRecentEnough, || prerequisites.python());
+    checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
+    checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
     checks.run(CheckName::GoogleAuthInstalled, || match google {
-        Some(true) => judge.package("google-auth", "every call to Vertex AI fails without it"),
+        Some(true) => prerequisites.package("google-auth", "every call to Vertex AI fails without it"),
         _ => unused(),
     });
     checks.run(CheckName::PrismaInstalled, || {
-        judge.package("prisma", "LiteLLM answers a missing key with 500 instead of 401 without it")
+        prerequisites.package("prisma", "LiteLLM answers a missing key with 500 instead of 401 without it")
     });
     checks.run(CheckName::GunicornInstalled, || {
-        judge.package("gunicorn", "the start script runs LiteLLM with it")
+        prerequisites.package("gunicorn", "the start script runs LiteLLM with it")
     });
     checks.run(CheckName::NoLitellmRunning, || {
         let port = record.and_then(|record| record.port()).unwrap_or(DEFAULT_PORT);
@@ -60,10 +60,10 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::MasterKeySet, || variables::master_key(facts));
 }
 
-/// What `install --start` would fail on after all files are deployed, asked before.
+/// Checks before an installation for which `install --start` would otherwise fail after it deployed all files.
 pub fn before_a_start(checks: &mut Checks, place: &Place) {
     let tools = Tools::look(place);
-    let judge = Judge { place, tools: &tools, deployed: true };
-    checks.run(CheckName::LitellmInstalled, || judge.litellm());
-    checks.run(CheckName::LitellmVersionSafe, || judge.version());
+    let prerequisites = Prerequisites { place, tools: &tools, deployed: true };
+    checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
+    checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
 }

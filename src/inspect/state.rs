@@ -9,7 +9,7 @@ use crate::release::session;
 
 use super::facts::Facts;
 
-/// What an earlier run left, in one sentence.
+/// One sentence about what an earlier run left.
 pub fn interruption(found: &Interrupted) -> String {
     match found {
         Interrupted::Running(holder) => {
@@ -18,7 +18,7 @@ pub fn interruption(found: &Interrupted) -> String {
         Interrupted::InFlight(journal) => {
             format!("{} of {} was interrupted before it was complete", journal.operation, journal.started)
         }
-        Interrupted::Rubbish => "an interrupted run left temporary files".to_owned(),
+        Interrupted::TemporaryFiles => "an interrupted run left temporary files".to_owned(),
         Interrupted::Unreadable => "an interrupted run left a journal that cannot be read".to_owned(),
     }
 }

@@ -1,5 +1,5 @@
-//! Templates that no release key has signed: those of a directory and of the user's own presets. The validator reads them
-//! before anything is made of them, so that an error names the file that a person wrote, and its line.
+//! Templates that no release key has signed: those of a directory and of the user's own presets. The validator reads
+//! them before gwinstall renders them, so that an error names the file that the user wrote, and its line.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -51,7 +51,7 @@ pub fn missing_of(facts: &Facts<'_>, bundle: &Bundle) -> Result<Vec<String>> {
     missing(facts, &choice, &values)
 }
 
-/// What the lack of a value means for the command that asks.
+/// How serious a missing value is for a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
     /// The gateway cannot work without it.
@@ -60,8 +60,8 @@ pub enum Lack {
     Warns,
 }
 
-/// The verdict about variables without a value. Before a deployment there is no `.env` to write to: an installation looks
-/// around.
+/// The result for variables without a value. Before a deployment there is no `.env` to write to, so `install`
+/// searches for the values.
 pub fn required(place: &Place, deployed: bool, missing: &[String], lack: Lack) -> Finding {
     let Some(first) = missing.first() else {
         return Finding::pass("every required variable has a value");
@@ -81,7 +81,7 @@ pub fn required(place: &Place, deployed: bool, missing: &[String], lack: Lack) -
     finding.details(json!({ "missing": missing })).hint(hint)
 }
 
-/// A value that everybody knows is not a key.
+/// A well-known placeholder does not count as a key.
 pub fn master_key(facts: &Facts<'_>) -> Finding {
     if facts.record().is_none() {
         return Finding::skip("generated at installation");
@@ -102,7 +102,7 @@ pub fn master_key(facts: &Facts<'_>) -> Finding {
     }
 }
 
-/// What depends on `.env` where it cannot be read; the check of the file itself says why.
+/// The result of a check that needs `.env` where gwinstall cannot read it; the check of the file itself says why.
 pub fn unread() -> Finding {
     Finding::skip(".env cannot be read")
 }

@@ -1,4 +1,4 @@
-//! The choice: a request held against the catalog and the last deployment, with every default filled in.
+//! The choice: a request checked against the catalog and the last deployment, with every default filled in.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::domain::{Error, Hint, Result};
 
 use super::variables::{AUTH_TOKEN, MASTER_KEY};
 
-/// What is going to be deployed.
+/// What gwinstall will deploy.
 #[derive(Debug, Clone)]
 pub struct Choice<'a> {
     pub catalog: &'a Catalog,
@@ -19,7 +19,7 @@ pub struct Choice<'a> {
     pub gateway_type: GatewayType,
     /// Models of the catalog, in its order, successors of retired ones included.
     pub models: Vec<&'a Model>,
-    /// Model names of a gateway that is not ours, as the user gave them.
+    /// Model names of a gateway that gwinstall does not run, as the user gave them.
     pub foreign_models: Vec<String>,
     /// Port of the local gateway.
     pub port: u16,
@@ -29,14 +29,14 @@ pub struct Choice<'a> {
     pub flags: Vec<String>,
 }
 
-/// Holds a request against the catalog. `last` is what was deployed before: it speaks where the request is silent.
+/// Checks a request against the catalog. `last` is the previous deployment: it applies where the request says nothing.
 pub fn choose<'a>(
     catalog: &'a Catalog,
     request: &Request,
     last: Option<&RequestFacts>,
 ) -> Result<Choice<'a>> {
     let preset = preset_of(catalog, request, last)?;
-    demand_proxy_goes_with(preset, request)?;
+    require_proxy_goes_with(preset, request)?;
     // The address of a gateway on this machine goes with every preset that runs one; models and types do not.
     let runs_here = |last: &&RequestFacts| {
         preset.base.is_some() && catalog.preset(&last.preset).is_some_and(|before| before.base.is_some())
@@ -75,8 +75,8 @@ pub fn choose<'a>(
     Ok(Choice { catalog, preset, gateway_type, models, foreign_models, port, facts, flags })
 }
 
-/// A preset without the variable would drop the proxy without a word.
-fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
+/// Refuses a proxy with a preset that has no variable for it: the preset would silently drop the proxy.
+fn require_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
     let mut variables = preset.required_env_vars.iter().chain(&preset.optional_env_vars);
     if request.proxy.is_none() || variables.any(|name| name == "HTTPS_PROXY") {
         return Ok(());
@@ -89,7 +89,7 @@ fn demand_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
         }))
 }
 
-/// `--models all` is the preset's own list. A gateway that somebody else runs may have a model of that name.
+/// `--models all` is the preset's own list. A gateway that gwinstall does not run may have a model of that name.
 fn is_all(preset: &Preset, names: &[String]) -> bool {
     preset.base.is_some() && matches!(names, [only] if only == "all")
 }
@@ -212,7 +212,7 @@ fn unknown_model(catalog: &Catalog, typed: &str) -> Error {
 }
 
 impl<'a> Choice<'a> {
-    /// Whether a LiteLLM of ours runs on this machine.
+    /// Whether gwinstall runs LiteLLM on this machine.
     pub fn runs_litellm(&self) -> bool {
         self.preset.base.is_some()
     }

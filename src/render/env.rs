@@ -1,7 +1,7 @@
 //! `gateway/.env`: which variables are needed, and the text that holds them.
 //!
-//! An existing value is never overwritten. A missing one becomes a comment that no reader loads. What is no longer
-//! needed goes, if it is ours and unchanged; else it stays and is reported.
+//! An existing value is never overwritten. A missing one becomes a comment that no reader loads. gwinstall removes a
+//! variable that is no longer needed if gwinstall wrote it and it is unchanged; else it stays and is reported.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Value {
     pub source: ValueSource,
 }
 
-/// Google's libraries find a login without it, too; no model's configuration refers to it.
+/// Optional: Google's libraries also find a login without it, and no model refers to it.
 const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Whether the gateway works without it.
@@ -84,10 +84,10 @@ pub fn as_setting(name: &str, value: &str) -> String {
     if name == HEADERS { value.replace("\\n", "\n") } else { value.to_owned() }
 }
 
-/// What `.env` is made from.
+/// The inputs of an edit of `.env`.
 pub struct EnvInput<'a> {
     pub choice: &'a Choice<'a>,
-    /// `.env` as found; empty when there is none.
+    /// The current `.env`; empty when there is none.
     pub text: &'a str,
     /// What the last deployment wrote.
     pub recorded: &'a BTreeMap<String, EnvRecord>,
@@ -110,7 +110,7 @@ pub struct EnvOutcome {
     pub missing: Vec<String>,
     /// Variables that this request does not use and that stay because they are the user's.
     pub kept: Vec<String>,
-    /// Variables of ours that were taken out.
+    /// Variables of gwinstall that this edit removes.
     pub removed: Vec<String>,
     /// Names and origins, for the plan id.
     pub summary: String,
@@ -171,7 +171,7 @@ fn drop_unneeded(
         } else {
             recorded.sha256 == Some(Sha256::of(value.as_bytes()))
         };
-        if recorded.origin == Origin::Ours && unchanged {
+        if recorded.origin == Origin::Gwinstall && unchanged {
             file.remove(name);
             outcome.removed.push(name.clone());
         } else {
@@ -181,7 +181,7 @@ fn drop_unneeded(
     }
 }
 
-/// Brings one needed variable into the file.
+/// Adds one needed variable to the file.
 fn settle(
     file: &mut DotEnv,
     input: &EnvInput<'_>,
@@ -207,7 +207,7 @@ fn settle(
             write(file, name, value.text.expose())?;
             outcome
                 .record
-                .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Ours, value.source));
+                .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Gwinstall, value.source));
         }
         None if need.is_required() && !(name == GOOGLE_CREDENTIALS && input.google_login) => {
             file.placeholder(name);
@@ -224,7 +224,7 @@ fn write(file: &mut DotEnv, name: &str, value: &str) -> Result<()> {
         .map_err(|why| Error::usage(format!("the value of {name} cannot be written to .env")).because(why))
 }
 
-/// A value that the user sets is the user's from now on.
+/// The record of a value that the user sets: from now on it belongs to the user.
 fn set_record(input: &EnvInput<'_>, name: &str, value: &Value) -> EnvRecord {
     let record = facts(input, name, value.text.expose(), Origin::User, value.source);
     let known = input.recorded.get(name).is_some_and(|known| known.secret);
@@ -256,7 +256,7 @@ fn facts(input: &EnvInput<'_>, name: &str, value: &str, origin: Origin, source: 
 
 fn missing(input: &EnvInput<'_>, name: &str) -> EnvRecord {
     EnvRecord {
-        origin: Origin::Ours,
+        origin: Origin::Gwinstall,
         source: ValueSource::Placeholder,
         secret: input.choice.catalog.is_secret(name),
         sha256: None,

@@ -75,7 +75,7 @@ fn fallbacks(choice: &Choice<'_>) -> Vec<String> {
     named.filter(|(_, next)| !next.is_empty()).map(|(id, next)| format!("- {id}: [{next}]")).collect()
 }
 
-/// The models that may answer in place of this one, deployed or not.
+/// The fallback models of this one, deployed or not.
 fn after<'m>(choice: &Choice<'_>, model: &'m Model) -> Vec<&'m str> {
     match &model.successor {
         Some(successor) if choice.catalog.is_retired(model) => vec![successor],

@@ -1,4 +1,4 @@
-//! What Claude Code's settings are to hold: keys and values, nothing about the file. Pure.
+//! The desired keys and values of Claude Code's settings; nothing about the file. Pure.
 
 use serde_json::Value;
 
@@ -9,19 +9,19 @@ use super::choice::Choice;
 use super::env::as_setting;
 use super::variables::HEADERS;
 
-/// One key of settings.json as it is to be.
+/// One desired key of settings.json.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DesiredKey {
     pub path: KeyPath,
-    /// `None`: it must not be there, or it would lead past the gateway.
+    /// `None` if the key must be absent, because it would lead past the gateway.
     pub value: Option<Value>,
     pub secret: bool,
-    /// Taken over from a foreign value without asking, because leaving it would leak a key.
+    /// Whether gwinstall replaces a foreign value without asking, because it would leak a key.
     pub always: bool,
 }
 
-/// The keys beside our helper that nobody else has a reason to set together with it.
-pub fn keys_beside_our_helper() -> Vec<KeyPath> {
+/// The keys that only gwinstall has a reason to set together with its helper.
+pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
     let env = [
         "ANTHROPIC_BASE_URL",
         "ANTHROPIC_MODEL",
@@ -70,7 +70,7 @@ pub fn desired_keys(
         Helper::Token(token) => (token.as_deref().map(Value::from), true),
     };
     keys.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
-    // Else the user's own key goes to the gateway as x-api-key beside our token.
+    // Otherwise Claude Code sends the user's own key to the gateway as x-api-key beside the gateway's token.
     keys.push(DesiredKey { always: true, ..env("ANTHROPIC_API_KEY", Value::from("")) });
     keys.push(DesiredKey { value: token, secret, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
     keys.extend(models(choice));

@@ -1,4 +1,4 @@
-//! The LiteLLM that start-gateway.sh would run, and the Python behind it: found, asked for versions, judged.
+//! The LiteLLM that start-gateway.sh would run, and the Python behind it: found, asked for versions, checked.
 //!
 //! LiteLLM itself is never run for this. The interpreter next to it is asked for package versions with `-S`: without it
 //! Python runs the `.pth` files of its packages, which is how the malicious versions of LiteLLM took hold.
@@ -86,7 +86,7 @@ impl Said {
 }
 
 impl Tools {
-    /// The same order as in the script: `GATEWAY_LITELLM_BIN`, the venv beside it, the PATH.
+    /// Finds LiteLLM in the order of start-gateway.sh: `GATEWAY_LITELLM_BIN`, the venv beside it, the PATH.
     pub(super) fn look(place: &Place) -> Self {
         let named = system::path_variable("GATEWAY_LITELLM_BIN");
         let named_wrongly = named.as_ref().is_some_and(|path| !disk::is_program(path));
@@ -177,14 +177,14 @@ fn release(version: &str) -> Option<(u64, u64)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-pub(super) struct Judge<'a> {
+pub(super) struct Prerequisites<'a> {
     pub(super) place: &'a Place,
     pub(super) tools: &'a Tools,
     pub(super) deployed: bool,
 }
 
-impl Judge<'_> {
-    /// What a deployed gateway cannot run without is a failure; before the installation it is worth knowing.
+impl Prerequisites<'_> {
+    /// A missing requirement is a failure for a deployed gateway, and a warning before the installation.
     fn bad(&self, message: String) -> Finding {
         if self.deployed { Finding::fail(message) } else { Finding::warn(message) }
     }

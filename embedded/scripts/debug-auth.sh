@@ -57,7 +57,7 @@ source=
 credential=
 if [ -n "$token" ]; then
 	source="ANTHROPIC_AUTH_TOKEN of settings.json" credential=$token
-elif [ -n "${ANTHROPIC_AUTH_TOKEN-}" ]; then
+elif [ -n "${ANTHROPIC_AUTH_TOKEN-}" ] && ! names ANTHROPIC_AUTH_TOKEN; then
 	source="ANTHROPIC_AUTH_TOKEN of this shell" credential=$ANTHROPIC_AUTH_TOKEN
 elif [ -n "$helper" ]; then
 	source="apiKeyHelper"

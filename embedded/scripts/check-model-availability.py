@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares the configured models with what the running gateway serves.
 
---ask also sends one short message to each model (or to those that --model names), which costs a few tokens, and says who answered:
-a provider that took a model down answers 404, and a fallback may answer in its place.
+--ask also sends one short message to each model (or to those that --model names), which costs a few tokens, and says which model
+answered: a provider that removed a model answers 404, and a fallback may answer in its place.
 
 exit status: 0 all available, 1 one is not or the gateway does not answer, 2 wrong usage
 """
@@ -24,12 +24,12 @@ MEANING = {
 
 
 def opener():
-    """Never through a proxy: the gateway is on this machine, or at an address that Claude Code reaches directly."""
+    """Uses no proxy: the gateway is on this machine, or at an address that Claude Code reaches directly."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def ask(url, key, path, body=None, timeout=60):
-    """(status, document, headers) of one request."""
+    """Sends one request; returns (status, document, headers)."""
     headers = {"authorization": f"Bearer {key}", "anthropic-version": "2023-06-01", "content-type": "application/json"}
     request = urllib.request.Request(url + path, json.dumps(body).encode() if body else None, headers)
     try:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Looks for what a gateway needs and people miss: the right Python, LiteLLM with its Google and database parts, a free port, a key that
-# is not a placeholder, NO_PROXY beside a proxy. Where gwinstall is installed, its doctor looks at the deployment as well.
+# Looks for what a gateway needs and what is often missing: the right Python, LiteLLM with its Google and database parts, a free port, a key that
+# is not a placeholder, NO_PROXY beside a proxy. Where gwinstall is installed, gwinstall doctor checks the deployment as well.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 usage='usage: check-prerequisites.sh [--standalone]
@@ -39,7 +39,7 @@ check_litellm() {
 		return 0
 	fi
 	# One start of Python answers everything: its version, LiteLLM's version, the packages that are missing; on lines of their own
-	# its venv, and the directory of a malicious LiteLLM. -S: the .pth files among its packages would run, theirs among them.
+	# its venv, and the directory of a malicious LiteLLM. Without -S Python would run the .pth files among its packages, also a malicious one.
 	answer=$("$python" -S - <<-'EOF'
 	import importlib.metadata, os, site, sys
 	home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
@@ -68,7 +68,7 @@ check_litellm() {
 	*) print_error "LiteLLM needs Python 3.10 to 3.14, $python is $1" "$install_line" ;;
 	esac
 	if [ -n "$malicious" ]; then
-		# Its own pip would begin with running what they left.
+		# Its own pip would first run the file that the malicious release left.
 		gone="rm -rf $(quoted "$venv")"
 		[ -n "$venv" ] || gone="cd $(quoted "$malicious") && rm -rf litellm litellm_init.pth litellm-1.82.[78].dist-info"
 		print_error "$malicious holds files of the releases of March 2026 that steal credentials (LiteLLM 1.82.7, 1.82.8); renew every key they could read" "$gone && $install_line"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tries to reach the providers of the active configuration the way LiteLLM does: through HTTPS_PROXY of gateway/.env, trusting
-# SSL_CERT_FILE. No credentials of a provider are sent; any answer of the host counts as reached.
+# SSL_CERT_FILE. It sends no credentials of a provider; any answer of the host counts as reached.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 usage='usage: check-proxy-connectivity.sh [HOST ...]
@@ -52,7 +52,7 @@ if [ -n "$proxy" ]; then
 	print_info "through the proxy $named"
 else
 	named=
-	print_warning "HTTPS_PROXY is not set: the hosts are asked directly" "gwinstall env set HTTPS_PROXY"
+	print_warning "HTTPS_PROXY is not set: this script asks the hosts directly" "gwinstall env set HTTPS_PROXY"
 fi
 bundle=$(value SSL_CERT_FILE SSL_CERT_FILE)
 around=$(value NO_PROXY no_proxy)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Says what is deployed here, whether the gateway runs and whether Claude Code is pointed at it. Reads only.
+# Shows what is deployed here, whether the gateway runs and whether Claude Code uses it. It changes nothing.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 usage='usage: check-status.sh
 
-exit status: 0 all is in place, 1 something is wrong, 2 wrong usage, 3 the gateway does not run'
+exit status: 0 everything is in place, 1 something is wrong, 2 wrong usage, 3 the gateway does not run'
 case ${1-} in
 '') ;;
 -h | --help) printf '%s\n' "$usage"; exit 0 ;;
@@ -16,7 +16,7 @@ settings=${CLAUDE_CONFIG_DIR:-$HOME/.claude}/settings.json
 running=yes
 
 print_header "Files"
-# manifest_value NAME: a top-level text of the record.
+# manifest_value NAME: a top-level string of deployment-manifest.json.
 manifest_value() { sed -n "s/^ *\"$1\": *\"\([^\"]*\)\".*/\1/p" "$gateway_dir/deployment-manifest.json" 2>/dev/null | head -n 1; }
 if [ -f "$gateway_dir/deployment-manifest.json" ]; then
 	print_success "deployed by gwinstall $(manifest_value version) at $(manifest_value timestamp)"
@@ -44,7 +44,7 @@ if runs_litellm; then
 		print_warning "$answer" "$(quoted "$gateway_dir/start-gateway.sh")"
 	fi
 else
-	print_info "Claude Code talks to ${url:-nobody}; nothing runs here"
+	print_info "Claude Code uses ${url:-no gateway}; no gateway runs on this machine"
 fi
 
 print_header "Claude Code"
@@ -85,7 +85,7 @@ else
 fi
 for name in CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX; do
 	eval "value=\${$name-}"
-	if [ -n "$value" ]; then print_warning "$name is set in this shell: Claude Code would go around the gateway" "unset $name"; fi
+	if [ -n "$value" ]; then print_warning "$name is set in this shell: Claude Code would not use the gateway" "unset $name"; fi
 done
 
 [ "$failures" -eq 0 ] || finish

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds out which credential Claude Code shows to the gateway and what the gateway makes of it. Secrets are shown by their length.
+# Finds out which credential Claude Code sends to the gateway and whether the gateway accepts it. Of a secret it shows the length.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 usage='usage: debug-auth.sh
@@ -29,10 +29,10 @@ setting() {
 	sys.stdout.write(str(value))
 	EOF
 }
-# names NAME: is it in the env block at all, even empty?
+# names NAME: does the env block hold NAME, even with an empty value?
 names() { [ -f "$settings" ] && grep -q "\"$1\"" "$settings"; }
 
-print_header "Where Claude Code looks"
+print_header "The address in settings.json"
 if [ -f "$settings" ] && ! python3 -c 'import json, sys; json.load(open(sys.argv[1], encoding="utf-8-sig"))' "$settings" 2>/dev/null; then
 	print_error "$settings is not JSON; Claude Code ignores it as a whole" "python3 -m json.tool $(quoted "$settings")"
 fi
@@ -50,14 +50,14 @@ for managed in /etc/claude-code/managed-settings.json "/Library/Application Supp
 	if [ -f "$managed" ] && grep -q 'ANTHROPIC_BASE_URL\|apiKeyHelper' "$managed"; then print_warning "$managed wins over your own settings"; fi
 done
 
-print_header "What it shows"
+print_header "The credential that Claude Code sends"
 helper=$(setting apiKeyHelper)
 token=$(setting ANTHROPIC_AUTH_TOKEN)
 source=
 credential=
 if [ -n "$token" ]; then
 	source="ANTHROPIC_AUTH_TOKEN of settings.json" credential=$token
-elif [ -n "${ANTHROPIC_AUTH_TOKEN-}" ]; then
+elif [ -n "${ANTHROPIC_AUTH_TOKEN-}" ] && ! names ANTHROPIC_AUTH_TOKEN; then
 	source="ANTHROPIC_AUTH_TOKEN of this shell" credential=$ANTHROPIC_AUTH_TOKEN
 elif [ -n "$helper" ]; then
 	source="apiKeyHelper"
@@ -75,8 +75,8 @@ if [ -n "${ANTHROPIC_API_KEY-}" ] && ! names ANTHROPIC_API_KEY; then
 	print_error "ANTHROPIC_API_KEY of this shell is sent to the gateway as x-api-key" "gwinstall on"
 fi
 
-print_header "What the gateway makes of it"
-# accepted WHAT: the status of /v1/models as a sentence. LiteLLM without a database answers 400 to a wrong key.
+print_header "The answer of the gateway"
+# accepted WHAT: reports the status of /v1/models. LiteLLM without a database answers 400 to a wrong key.
 accepted() {
 	case $http_code in
 	000) print_error "$1: nothing answers at $url" "$(quoted "$gateway_dir/start-gateway.sh")" ;;

@@ -1,7 +1,7 @@
 """Reads the files of a deployed gateway: .env, config/litellm.yaml, settings.json. Shared by the scripts and tests beside it.
 
-Promises: .env is read by the rules of start-gateway.sh and never evaluated; nothing here writes; `masked` is the only way in
-which a secret reaches the output. Needs Python 3.10 and, for YAML, PyYAML.
+It reads .env by the rules of start-gateway.sh and never evaluates it. It writes no file. A secret reaches the output only through
+`masked`. Needs Python 3.10 and, for YAML, PyYAML.
 """
 import json
 import os
@@ -24,7 +24,7 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 class Problem(Exception):
-    """Something the person has to mend; `hint` is a command or a sentence that helps."""
+    """A fault that the user has to fix; `hint` is a command or a sentence that helps."""
 
     def __init__(self, message, hint=None):
         super().__init__(message)
@@ -32,7 +32,7 @@ class Problem(Exception):
 
 
 def yaml():
-    """PyYAML, or the way to get it."""
+    """PyYAML; without it, a Problem that says how to install it."""
     try:
         import yaml as module
     except ImportError:
@@ -100,7 +100,7 @@ def is_secret(name):
 
 
 def masked(value):
-    """Enough to recognise a secret, too little to use it."""
+    """Shows enough to recognise a secret, too little to use it."""
     if not value:
         return "(empty)"
     return f"{value[:3]}… ({len(value)} characters)" if len(value) >= 16 else f"({len(value)} characters)"
@@ -111,7 +111,7 @@ def shown(name, value):
 
 
 def load_config(path):
-    """The value of a YAML file. Duplicate keys are validate-config.py's business."""
+    """The value of a YAML file. validate-config.py reports duplicate keys."""
     module = yaml()
     text = read_text(path)
     try:

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Asks the gateway whether it is alive, ready, closed to strangers and open to its key. Nothing that costs money, unless --models.
+# Checks that the gateway is alive and ready, refuses requests without its key and accepts its key. Only --models costs money.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 usage='usage: health-check.sh [--wait SECONDS] [--models]
 
-  --wait SECONDS  wait so long for the gateway to come up
+  --wait SECONDS  wait up to SECONDS for the gateway to start
   --models        let LiteLLM call every model (/health); costs a few tokens each
 
 exit status: 0 healthy, 1 not, 2 wrong usage'
@@ -86,7 +86,7 @@ if [ -n "$models" ] && runs_litellm; then
 	bad=$(printf %s "$http_body" | sed -n 's/.*"unhealthy_count":\([0-9]*\).*/\1/p')
 	case $bad in
 	0) print_success "every model answers" ;;
-	'') print_error "the models could not be asked (status $http_code)" ;;
+	'') print_error "LiteLLM could not call the models (status $http_code)" ;;
 	*) print_error "$bad models do not answer" "$(quoted "$here/check-model-availability.py") --ask" ;;
 	esac
 fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Mends an older LiteLLM configuration: what LiteLLM ignores or takes as it stands today, and routes that are gone.
+"""Converts an older LiteLLM configuration: fixes keys that LiteLLM ignores, values that it does not expand, and retired routes.
 
-Every change is a change of text at its place, so comments and order stay. The result is parsed again and compared before anything
-is written. Without --write the changes are only shown.
+It edits the text in place, so comments and order stay. It parses and compares the result before it writes. Without --write it only
+shows the changes.
 
   ${VAR}, $VAR as a whole value           os.environ/VAR
   os.environ/VERTEX_PROJECT and the like  os.environ/VERTEXAI_PROJECT, …_LOCATION (the names that LiteLLM knows)
@@ -36,7 +36,7 @@ GONE = re.compile(r"claude-(3|3-5|3-7)-|claude-2|gemini-1\.5|gemini-2\.0")
 
 
 class Migration:
-    """Collects (start, end, new text) for one file, and what only a person can decide."""
+    """Collects (start, end, new text) for one file, and the changes that the user must make by hand."""
 
     def __init__(self, text):
         self.text, self.edits, self.by_hand, self.why = text, [], [], []
@@ -60,7 +60,7 @@ class Migration:
         if isinstance(node, self.nodes.MappingNode):
             for key, value in node.value:
                 if key.value in KEYS:
-                    self.replace(key, KEYS[key.value], f"{key.value} is spelt {KEYS[key.value]}")
+                    self.replace(key, KEYS[key.value], f"{key.value} is spelled {KEYS[key.value]}")
                 self.walk(value, key.value, seen)
         elif isinstance(node, self.nodes.SequenceNode):
             for value in node.value:
@@ -135,7 +135,7 @@ class Migration:
 
 
 def write(path, text):
-    """The old file stays beside the new one; the new one appears whole or not at all."""
+    """Keeps the old file beside the new one; writes the new one whole or not at all."""
     kept = path.with_name(path.name + ".before-migration")
     if kept.exists():
         raise gateway.Problem(f"{kept} exists from an earlier migration", f"mv '{kept}' '{kept}.old'")
@@ -164,13 +164,13 @@ def main():
     try:
         sections = module.safe_load(after)
     except module.YAMLError as error:
-        raise gateway.Problem(f"the changes do not fit together, nothing was written: {str(error).splitlines()[0]}") from None
+        raise gateway.Problem(f"the changed file is not valid YAML, nothing was written: {str(error).splitlines()[0]}") from None
     if set(sections) - set(module.safe_load(before)) - {"general_settings"}:
         raise gateway.Problem("the changes would add a section, nothing was written")
     for line, what in sorted(migration.by_hand):
         print(f"{path}:{line}: by hand: {what}", file=sys.stderr)
     if after == before:
-        print("nothing to change" if not migration.by_hand else "the rest needs a person")
+        print("nothing to change" if not migration.by_hand else "change the rest by hand")
         return gateway.EXIT_FAILED if migration.by_hand else gateway.EXIT_OK
     if not options.write:
         sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(path), f"{path} (new)"))

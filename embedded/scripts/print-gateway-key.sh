@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the key that Claude Code shows to the gateway (its apiKeyHelper), so that settings.json holds no secret.
-# gateway/.env is read as text; nothing but the key goes to stdout.
+# Prints the key that Claude Code sends to the gateway (its apiKeyHelper), so that settings.json holds no secret.
+# It reads gateway/.env as text and prints only the key to stdout.
 set -eu
 
 KEY_NAME=LITELLM_MASTER_KEY # gwinstall:key-name

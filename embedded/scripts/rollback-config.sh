@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings config/litellm.yaml back from a backup. `gwinstall rollback` goes back as a whole and is called where it is installed; this
-# script is for the day on which only the gateway's directory is left.
+# Restores config/litellm.yaml from a backup. Where gwinstall is installed, this script calls `gwinstall rollback`, which restores the
+# whole deployment; without gwinstall it restores the configuration only.
 set -eu
 umask 077
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -9,7 +9,7 @@ usage='usage: rollback-config.sh [--standalone] [--list | FILE | N]
   --list        show the backups, newest first
   FILE          a file name in backups/
   N             the N-th newest; default 1
-  --standalone  do not call gwinstall rollback: only config/litellm.yaml comes back
+  --standalone  do not call gwinstall rollback: restore config/litellm.yaml only
 
 exit status: 0 done, 1 failed and nothing changed, 2 wrong usage; that of gwinstall rollback where it is called'
 standalone='' list='' choice=
@@ -36,7 +36,7 @@ fail() {
 }
 backups=$gateway_dir/backups
 config=$gateway_dir/config/litellm.yaml
-# The names hold a date, so that their order is that of time; nothing but these names is taken.
+# The names hold a date, so they sort by time. A file with another name is not a backup.
 newest_first() {
 	for file in "$backups"/gateway-backup-*.tar.gz; do printf '%s\n' "${file##*/}"; done |
 		grep -E '^gateway-backup-[0-9]{8}-[0-9]{6}(-[0-9]+)?\.tar\.gz$' | sort -r
@@ -54,7 +54,7 @@ esac
 printf '%s\n' "$names" | grep -Fqx -- "${name:-none}" || fail "no such backup: $choice (rollback-config.sh --list shows them)"
 archive=$backups/$name
 
-# The checksum that was noted when the backup was made.
+# The checksum that gwinstall recorded when it made the backup.
 noted=
 if [ ! -f "$backups/metadata.json" ]; then
 	:
@@ -78,13 +78,13 @@ else
 fi
 if [ -n "$noted" ]; then
 	if have sha256sum; then now=$(sha256sum <"$archive"); else now=$(shasum -a 256 <"$archive"); fi
-	[ "${now%% *}" = "$noted" ] || fail "$name is not what it was when it was made: its checksum differs"
+	[ "${now%% *}" = "$noted" ] || fail "$name changed after it was made: its checksum differs"
 fi
 draft=$gateway_dir/config/.litellm.yaml.rollback
 trap 'rm -f -- "$draft"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-# To standard output: whatever else the archive holds is not written anywhere.
+# tar writes this one file to standard output, so that no other file of the archive reaches the disk.
 tar -xzOf "$archive" gateway/config/litellm.yaml >"$draft" 2>/dev/null || fail "$name holds no gateway/config/litellm.yaml that can be read"
 [ -s "$draft" ] || fail "the configuration in $name is empty"
 if have python3 && python3 -c 'import yaml' 2>/dev/null; then

@@ -1,11 +1,11 @@
 #!/bin/sh
-# What the shell scripts of this directory share; it is read with `.` and does nothing by itself.
+# Functions that the shell scripts of this directory share. A script reads this file with `.`; alone it does nothing.
 #
 #   here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 #   . "$here/troubleshooting-utils.sh"
 #
 # It sets gateway_dir and offers the functions below. gateway/.env is read as text and never evaluated; a secret reaches another
-# program through its standard input only, never on a command line.
+# program only through its standard input, never on a command line.
 
 case ${1-} in
 -h | --help)
@@ -18,7 +18,7 @@ gateway_env=$gateway_dir/.env
 failures=0
 warnings=0
 
-# Words, not colours, carry the meaning: screen readers and logs get the same.
+# Words carry the meaning, not colours: screen readers and logs show the same.
 print_header() { printf '\n%s\n' "$1"; }
 print_info() { printf 'INFO %s\n' "$1"; }
 print_success() { printf 'PASS %s\n' "$1"; }
@@ -50,7 +50,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # A path as a word to paste.
 quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 
-# mask VALUE: enough to recognise, too little to use.
+# mask VALUE: shows enough to recognise a secret, too little to use it.
 mask() {
 	if [ -z "$1" ]; then
 		printf '(empty)'
@@ -61,7 +61,7 @@ mask() {
 	fi
 }
 
-# gateway_value NAME: the value in gateway/.env, empty when there is none.
+# gateway_value NAME: the value in gateway/.env, or nothing if the file does not set it.
 gateway_value() {
 	[ -r "$gateway_env" ] || return 0
 	found=$(sed -n "s/^$1=//p" "$gateway_env" | tail -n 1 | tr -d '\r')
@@ -76,7 +76,7 @@ is_placeholder() {
 	case $1 in '' | sk-1234 | *CHANGE-ME* | *CHANGE_ME* | *change-me*) return 0 ;; *) return 1 ;; esac
 }
 
-# Does LiteLLM run here (basic, multi-provider, proxy), or does Claude Code talk to somebody else's gateway (enterprise)?
+# Does LiteLLM run here (basic, multi-provider, proxy), or does Claude Code use the gateway of a company (enterprise)?
 runs_litellm() { [ -f "$gateway_dir/config/litellm.yaml" ]; }
 
 # The root of the gateway that this directory configures.

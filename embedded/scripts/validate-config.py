@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks a LiteLLM configuration more strictly than LiteLLM does.
 
-LiteLLM starts with most mistakes and fails at the first request: a wrong key is ignored, ${VAR} is taken as it stands, an
-alias that names a list breaks every call. Each of them is reported here with its place. Where gwinstall is installed it does the
-work (`gwinstall validate`); --standalone keeps it out.
+LiteLLM starts with most mistakes and fails at the first request: it ignores a wrong key, does not expand ${VAR}, and fails every
+call through an alias that names a list. This script reports each with line and column. Where gwinstall is installed, the script
+calls `gwinstall validate`, unless you give --standalone.
 
 exit status: 0 no errors, 1 errors (with --strict also for warnings), 2 wrong usage
 """
@@ -46,7 +46,7 @@ SECRET_KEYS = {"api_key", "master_key", "aws_secret_access_key", "aws_access_key
 
 
 def names_secret(key):
-    """api_key, and what stands in capitals under environment_variables."""
+    """True for api_key and the like, and for secret names in capitals under environment_variables."""
     return bool(key) and (key.lower() in SECRET_KEYS or (key.isupper() and gateway.is_secret(key)))
 
 
@@ -82,7 +82,7 @@ class Checker:
         return [(k.value, k, v) for k, v in node.value if isinstance(k, self.nodes.ScalarNode)] if self.is_map(node) else []
 
     def child(self, node, name):
-        """The value under `name`, also one that a merge key (<<) brings."""
+        """The value under `name`, also one from a merge key (<<)."""
         own = next((v for key, _, v in self.pairs(node) if key == name), None)
         if own is not None:
             return own
@@ -123,7 +123,7 @@ class Checker:
         return list(node.value) if self.is_list(node) else []
 
     def scalars(self, node, name, seen):
-        """Values that LiteLLM would take as they stand, and secrets."""
+        """Reports variables that LiteLLM does not expand, and secrets."""
         if id(node) in seen:
             return
         seen.add(id(node))
@@ -148,7 +148,7 @@ class Checker:
             self.error(node, f"a secret stands in the file; write os.environ/NAME and put the value of {name} into gateway/.env")
 
     def models(self, root):
-        """The names a client can ask for; errors on the way."""
+        """Checks model_list; returns the names that a client can ask for."""
         listed, names = self.child(root, "model_list"), set()
         if listed is None:
             self.error(root, "there is no model_list; LiteLLM would serve nothing")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks whether a gateway can serve Claude Code: address, TLS, key, model list and, when told, one streamed message.
+"""Checks whether a gateway can serve Claude Code: address, TLS, key, model list and, with --send, one streamed message.
 
-Without --send it asks only for the list of models and for answers that must be refusals: nothing that costs money. The address and
+Without --send it asks only for the list of models and sends requests that the gateway must refuse: nothing that costs money. The address and
 the token come from gateway/.env (ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN; for a local gateway its own address and key),
 or from --url and the environment variable that --token-from names.
 
@@ -70,12 +70,12 @@ def address(report, url, kind):
     if re.search(r"/v1/?$", parts.path):
         report.fail("the address ends in /v1; Claude Code adds /v1/messages itself", f"use {url.rstrip('/')[:-3]}")
     elif parts.query or parts.fragment:
-        report.fail("the address has something after its path")
+        report.fail("the address has a query or fragment after its path")
     else:
         report.ok(f"the address is {url}")
     loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
     if parts.scheme == "http" and not loopback:
-        report.fail("the address is plain http: the token could be read on the way")
+        report.fail("the address is plain http: others on the network could read the token")
     if kind == "local" and not loopback:
         report.warn("a local gateway should listen on 127.0.0.1 only")
 
@@ -112,7 +112,7 @@ def list_models(report, answer):
 
 
 def refusals(report, target):
-    """Without a token the gateway must not serve anybody."""
+    """Without a token the gateway must refuse every request."""
     body = {"model": "gwinstall-no-such-model", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
     answer = target.ask("POST", "/v1/messages?beta=true", body, token=False)
     answer.read()
@@ -121,7 +121,7 @@ def refusals(report, target):
     elif answer.status == 404:
         report.fail("there is no /v1/messages: the gateway does not speak the Anthropic format at this address")
     elif answer.status < 300:
-        report.fail("it answers without a token: anybody who reaches it can use it")
+        report.fail("it answers without a token: anyone who reaches it can use it")
     else:
         report.warn(f"without a token it answers {answer.status}, where 401 is expected")
 

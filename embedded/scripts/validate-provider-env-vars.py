@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks that the providers of the active configuration have what they need in gateway/.env.
 
-Looks at form only: no provider is asked, nothing is sent. Secrets are shown by their length. Values of .env count first, then
+It checks the form only and sends nothing to a provider. Of a secret it shows the length. Values of .env count first, then
 those of this shell, as for start-gateway.sh.
 
-exit status: 0 everything needed is there, 1 something is missing or wrong, 2 wrong usage
+exit status: 0 every needed value is there, 1 one is missing or wrong, 2 wrong usage
 """
 import argparse
 import json
@@ -20,7 +20,7 @@ PROVIDERS = ("anthropic", "bedrock", "vertex", "gateway")
 PREFIX = {"anthropic": "anthropic", "bedrock": "bedrock", "vertex_ai": "vertex", "vertex_ai_beta": "vertex"}
 OLD_NAMES = {"VERTEX_PROJECT": "VERTEXAI_PROJECT", "VERTEX_AI_PROJECT": "VERTEXAI_PROJECT", "VERTEX_PROJECT_ID": "VERTEXAI_PROJECT",
              "VERTEX_LOCATION": "VERTEXAI_LOCATION", "VERTEX_AI_LOCATION": "VERTEXAI_LOCATION"}
-# Left over from a set-up without a gateway, they take Claude Code around it.
+# With one of these, left from a set-up without a gateway, Claude Code does not use the gateway.
 AROUND = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX")
 
 

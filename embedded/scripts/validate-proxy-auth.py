@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks the corporate proxy of gateway/.env: its URL, the login in it, NO_PROXY and the certificates.
 
---connect HOST[:PORT] also asks the proxy for a connection to that host, with the login, and says what it answered. Nothing is sent
-to the host itself. The password appears in no output.
+--connect HOST[:PORT] also asks the proxy for a connection to that host, with the login, and shows its answer. It sends
+nothing to the host itself and prints no password.
 
 exit status: 0 good, 1 something is wrong, 2 wrong usage
 """
@@ -36,12 +36,12 @@ def split_proxy(text):
     if not parts.hostname:
         raise gateway.Problem("the proxy URL has no host")
     if parts.path not in ("", "/") or parts.query:
-        raise gateway.Problem("the proxy URL has something after the port")
+        raise gateway.Problem("the proxy URL has a path or query after the port")
     return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 8080), parts.username, parts.password
 
 
 def login(values, user, password):
-    """The login as the proxy gets it: from the URL, else from PROXY_USERNAME and PROXY_PASSWORD."""
+    """The login that the proxy gets: from the URL, else from PROXY_USERNAME and PROXY_PASSWORD."""
     if user is not None:
         return urllib.parse.unquote(user), urllib.parse.unquote(password or "")
     if values.get("PROXY_USERNAME"):
@@ -77,7 +77,7 @@ def no_proxy(report, values):
     elif {"127.0.0.1", "localhost"} <= listed:
         report.ok("NO_PROXY keeps the loopback addresses away from the proxy")
     else:
-        report.fail("NO_PROXY lacks localhost,127.0.0.1: the gateway on this machine would be asked of the proxy", "gwinstall env set NO_PROXY")
+        report.fail("NO_PROXY lacks localhost,127.0.0.1: requests to the gateway on this machine would go to the proxy", "gwinstall env set NO_PROXY")
 
 
 def connect(report, proxy, credentials, target, timeout):

@@ -30,12 +30,12 @@ EMBEDDED = ROOT / "embedded"
 CATALOG = yaml.safe_load((EMBEDDED / "catalog.yaml").read_text(encoding="utf-8"))
 
 COMMON = "--json --quiet --color --lock-wait --yes --home --target-dir --verbose --plain --help --version"
-REQUEST = ("--preset --models --source-dir --bundle --embedded --gateway-type --gateway-url --auth-token --auth-token-file --proxy-url "
+REQUEST = ("--preset --models --source-dir --bundle --embedded --gateway-type --gateway-url --port --auth-token --auth-token-file --proxy-url "
            "--proxy --proxy-auth --dry-run --force --backup --start --include-secrets --strict --keep --max-age")
 # The command line: words after `gwinstall`, its own flags, fewest and most operands.
 COMMANDS = {
     "": ("", 0, 0),
-    "install": (REQUEST, 0, 0),
+    "install": (REQUEST, 0, 1),
     "update": ("--dry-run --force --source-dir --bundle --embedded --include-secrets --keep --max-age --strict", 0, 0),
     "rollback": ("--dry-run --force", 0, 1),
     "uninstall": ("--dry-run --force --purge", 0, 0),
@@ -47,7 +47,7 @@ COMMANDS = {
     "backup create": ("--include-secrets --keep --max-age", 0, 0), "backup list": ("", 0, 0), "backup verify": ("", 0, 1),
     "backup pin": ("", 1, 1), "backup unpin": ("", 1, 1), "backup prune": ("--keep --max-age --dry-run", 0, 0),
     "backup diff": ("", 1, 1), "backup export": ("", 2, 2), "backup import": ("", 1, 1),
-    "resolve": ("", 0, 1),
+    "resolve": ("--keep-mine --take-new", 0, 1),
     "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9),
     "presets list": ("", 0, 0), "presets show": ("", 1, 1),
     "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
@@ -55,9 +55,10 @@ COMMANDS = {
     "self-update": ("--check --version --channel --binary-only --bundle-only --from --allow-downgrade --rollback --list --dry-run "
                     "--keep-rejected --accept-below-floor --pin --unpin", 0, 0),
     "bundle inspect": ("", 1, 1), "bundle verify": ("", 1, 1),
-    "completions": ("", 1, 1), "man": ("", 0, 0),
+    "config path": ("", 0, 1),
+    "completions": ("--install", 0, 1), "man": ("", 0, 0),
 }
-TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --models --source-dir --bundle --gateway-type --gateway-url --auth-token "
+TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --models --source-dir --bundle --gateway-type --gateway-url --port --auth-token "
                   "--auth-token-file --proxy-url --proxy --proxy-auth --keep --max-age --limit --version --channel --from "
                   "--allow-downgrade --accept-below-floor --pin".split())
 GROUPS = {words.split()[0] for words in COMMANDS if " " in words}
@@ -247,7 +248,7 @@ def settings_problems(value, where):
         yield f"{where}: a proxy without NO_PROXY for loopback"
     if env.get("ANTHROPIC_API_KEY") or re.search(r"sk-[A-Za-z0-9]{8}", json.dumps(value)):
         yield f"{where}: a key in settings.json"
-    if "apiKeyHelper" in value and "ANTHROPIC_AUTH_TOKEN" in env:
+    if "apiKeyHelper" in value and env.get("ANTHROPIC_AUTH_TOKEN"):
         yield f"{where}: two credentials"
 
 
@@ -394,7 +395,7 @@ def command_of(words):
 def run_alone(binary, home, words):
     """A command as a guide has it, in a home of its own: nobody to answer, no release server, no LiteLLM."""
     home.mkdir(exist_ok=True)
-    env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "GWINSTALL_BASE_URL": "https://127.0.0.1:9"}
+    env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "SHELL": "/bin/bash", "LANG": "C.UTF-8", "GWINSTALL_BASE_URL": "https://127.0.0.1:9"}
     try:
         return subprocess.run([binary, *words], env=env, cwd=home, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
     except subprocess.TimeoutExpired as waiting:
@@ -429,7 +430,8 @@ def command_problems(words, where):
     own_bundle = "--source-dir" in dict(flags)
     problems += [f"{where}: {flag} {value}: the catalog has no such name" for flag, value in flags
                  if flag in chosen and value not in chosen[flag] and not value.isupper() and not own_bundle]
-    known = {"env set": referenced_variables() | {"NAME"}, "presets show": chosen["--preset"]}
+    known = {"install": chosen["--preset"] | {"PRESET"}, "config path": {"litellm", "env", "settings"},
+             "env set": referenced_variables() | {"NAME"}, "presets show": chosen["--preset"]}
     problems += [f"{where}: {name} {operand}: the catalog has no such name" for operand in operands if operand not in known.get(name, {operand})]
     return problems
 
@@ -740,10 +742,11 @@ class TheChecks(unittest.TestCase):
             guide = Guide("docs/x.md", f"```sh\n{line}\n```\n`{line}`\n")
             return [p for number, words in gwinstall_uses(guide) for p in command_problems(words, "x")]
         for good in ("gwinstall install --preset basic --models codestral,gpt-oss-20b --yes --json > x", "X=1 gwinstall status --quiet || echo no",
-                     "cat a | gwinstall env set REDIS_HOST # why", "gwinstall backup pin FILE", "gwinstall self-update --version 1.0.0", "gwinstall"):
+                     "cat a | gwinstall env set REDIS_HOST # why", "gwinstall backup pin FILE", "gwinstall self-update --version 1.0.0", "gwinstall",
+                     "gwinstall install basic --port 4100", "gwinstall config path env", "gwinstall resolve docs/faq.md --keep-mine"):
             self.assertEqual([], problems(good), good)
         for bad in ("gwinstall instal", "gwinstall install --presets basic", "gwinstall install --preset basics", "gwinstall install x",
-                    "gwinstall models add gpt-5", "gwinstall backup", "gwinstall env set", "gwinstall env set VERTEX_PROJECT", "true && gwinstall status x",
+                    "gwinstall models add gpt-5", "gwinstall backup", "gwinstall config path x", "gwinstall resolve --mine", "gwinstall env set", "gwinstall env set VERTEX_PROJECT", "true && gwinstall status x",
                     "gwinstall install --models nope", "gwinstall rollback --to x"):
             self.assertTrue(len(problems(bad)) >= 2 or bad.startswith("true"), bad)
 

@@ -200,6 +200,9 @@ class DebugAuth(Place):
         self.point(server)
         for shell in SHELLS:
             self.expect(0, ["apiKeyHelper gives sk-…", "Authorization: Bearer is accepted", "x-api-key is accepted", "without a key it refuses"], self.name, shell=shell)
+        # The empty token that gwinstall writes wins over one of the shell, and Claude Code asks the helper.
+        self.point(server, ANTHROPIC_AUTH_TOKEN="")
+        self.expect(0, "apiKeyHelper gives sk-…", self.name, ANTHROPIC_AUTH_TOKEN="another-token-of-mine")
 
     def test_each_failure(self):
         self.expect(1, "settings.json names no gateway", self.name)

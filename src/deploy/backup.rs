@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Hint;
 use crate::bundle::catalog::is_generated;
 use crate::bundle::{pack, ustar};
 use crate::domain::place::files;
@@ -296,7 +297,7 @@ fn holds_secrets(backup: &Backup) -> bool {
 pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
     let refused = |error: Error| error.under(format!("cannot import {}", from.display()));
     let bytes = disk::read_given(from, ARCHIVE_CAP)?;
-    parse(&bytes).map_err(|why| refused(Error::unverified("it is no backup of a gateway").because(why)))?;
+    parse(&bytes).map_err(|why| refused(Error::unverified("it is not a backup of a gateway").because(why)))?;
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
     let entries = list(place)?;
@@ -321,7 +322,7 @@ pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
 pub fn pin(place: &Place, filename: &str, pinned: bool) -> Result<bool> {
     let mut entries = list(place)?;
     let Some(entry) = entries.iter_mut().find(|entry| entry.filename == filename) else {
-        return Err(Error::usage(format!("there is no backup {filename}")).hint("gwinstall backup list"));
+        return Err(Error::usage(format!("there is no backup {filename}")).hint(Hint::run(&["backup", "list"])));
     };
     if entry.pinned == pinned {
         return Ok(false);
@@ -389,7 +390,7 @@ pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {
     let damaged = |why: String| {
         Error::new(Kind::Unverified, format!("the backup {} cannot be used", path.display()))
             .because(why)
-            .hint("choose another: gwinstall backup list")
+            .hint(Hint::run(&["backup", "list"]).to("choose another"))
     };
     let bytes = disk::read(path, ARCHIVE_CAP).map_err(|error| damaged(error.to_string()))?;
     if let Some(expected) = expected.filter(|expected| *expected != Sha256::of(&bytes)) {
@@ -465,7 +466,7 @@ pub fn choose(
                         1 => "there is 1 backup".to_owned(),
                         n => format!("there are {n} backups"),
                     })
-                    .hint("gwinstall backup list")
+                    .hint(Hint::run(&["backup", "list"]))
             };
             n.checked_sub(1).and_then(|index| states.get(index)).copied().ok_or_else(known)?
         }
@@ -482,10 +483,14 @@ pub fn choose(
 
 /// The error when there is no older state to roll back to.
 fn nothing_older(here: Option<&Entry>) -> Error {
-    let Some(here) = here else { return Error::failed("there is no backup to go back to") };
-    Error::failed("this is the oldest state already, so there is none to go back to")
+    let Some(here) = here else { return Error::failed("there is no backup to return to") };
+    Error::failed("this is the oldest state already: no backup is older")
         .because(format!("what is deployed is {}", here.filename))
-        .hint("to a newer one: gwinstall rollback 1, or any that gwinstall backup list shows")
+        .hint(
+            Hint::run(&["rollback", "1"])
+                .to("return to a newer one")
+                .or(Hint::run(&["backup", "list"]).to("see them all")),
+        )
 }
 
 /// A backup given by a path.
@@ -495,7 +500,7 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
         return Ok((path, None));
     }
     Err(Error::usage(format!("there is no backup {}", crate::domain::name::printable(name)))
-        .hint("gwinstall backup list"))
+        .hint(Hint::run(&["backup", "list"])))
 }
 
 /// Names of the base copies that the record and all backups refer to.

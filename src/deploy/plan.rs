@@ -115,7 +115,7 @@ impl File<'_> {
             _ if shipped.is_none() && force => self.take_over(3, "taken over with --force", decided)?,
             _ if shipped.is_none() => decided.foreign.push(self.path.to_owned()),
             _ if newer => self.both_changed(wanted, decided)?,
-            _ => self.keep(5, Action::Keep, "you changed it and we did not", decided),
+            _ => self.keep(5, Action::Keep, "your edit", decided),
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl File<'_> {
                 self.step(
                     11,
                     Action::Release,
-                    "no longer part of it, but you changed it: it is yours now",
+                    "you edited it; gwinstall no longer manages it",
                     kept,
                     None,
                     decided,
@@ -291,7 +291,7 @@ impl File<'_> {
         self.step(
             7,
             Action::Conflict,
-            "both sides changed it: yours stays, ours is beside it",
+            "you and the update both changed it: yours stays, the new version is beside it",
             self.found.stamp(),
             None,
             decided,
@@ -303,7 +303,7 @@ impl File<'_> {
         self.extra(
             &new_version,
             action,
-            "our version",
+            "the new version",
             pre.stamp(),
             Some(wanted.stamp),
             Some(wanted.bytes.clone()),

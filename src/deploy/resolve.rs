@@ -45,7 +45,7 @@ pub fn new_version(
     }
     let in_bundle = || shipped(path).filter(|bytes| Sha256::of(bytes) == sum).map(|bytes| bytes.to_vec());
     store::base_copy(place, sum).or_else(in_bundle).ok_or_else(|| {
-        Error::failed(format!("our version of {path} is gone"))
+        Error::failed(format!("the new version of {path} is gone"))
             .because(format!("{} is not there, and this bundle has another one", place.show(&beside)))
             .hint(Hint::run(&["resolve", path, "--keep-mine"]).to("keep yours"))
     })
@@ -53,7 +53,7 @@ pub fn new_version(
 
 fn edited(place: &Place, path: &str) -> Error {
     let (live, beside) = (place.file(path), place.file(&format!("{path}{NEW_SUFFIX}")));
-    Error::failed(format!("{} was changed after we wrote it", place.show(&beside)))
+    Error::failed(format!("{} was changed after gwinstall wrote it", place.show(&beside)))
         .because("it may hold a merge of yours, so it is neither taken nor removed")
         .hint(
             Hint::shell(format!("mv {1} {0}", place.paste(&live), place.paste(&beside)))
@@ -113,7 +113,7 @@ fn take_new(place: &Place, path: &str, class: Class, mode: u32, new: &[u8]) -> R
         class,
         action,
         rule: 7,
-        reason: "our version, as you decided",
+        reason: "the new version, as you decided",
         pre,
         post: Some(post),
         bytes: (action != Action::Same).then(|| new.into()),

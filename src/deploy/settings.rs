@@ -164,7 +164,7 @@ impl SettingsEdit {
         let mode = self.mode(mode, secret);
         let bytes = converged.bytes.clone();
         let step = step::write_over("settings.json", path, Class::Settings, bytes, mode, &found)?;
-        Ok(Step { reason: "our keys only", ..step })
+        Ok(Step { reason: "only the keys of gwinstall", ..step })
     }
 
     /// The mode of the file: private while it holds a secret of gwinstall, its previous mode afterwards.
@@ -242,7 +242,7 @@ fn untouched(error: Error, place: &Place) -> Error {
     error.hint(if disk::is_dir(&place.settings()) {
         format!("see what is in it: ls -la {shown}; move it away, then run the same command again")
     } else {
-        format!("mend {shown} (it was not touched), then run the same command again")
+        format!("fix {shown} (gwinstall did not touch it), then run the same command again")
     })
 }
 

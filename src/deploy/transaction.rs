@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::domain::Hint;
 use crate::domain::plan::Step;
 use crate::domain::tree::Found;
 use crate::domain::word::words;
@@ -406,7 +407,10 @@ impl<'a> Transaction<'a> {
                 let error = error
                     .because(format!("and going back failed too: {why}"))
                     .of_kind(Kind::Leftovers)
-                    .hint("mend what is named above, then: gwinstall doctor --repair --yes");
+                    .hint(
+                        Hint::run(&["doctor", "--repair", "--yes"])
+                            .to("finish the undo once what is named above is fixed"),
+                    );
                 Failure { error, undo: Undo::RollbackFailed }
             }
         }

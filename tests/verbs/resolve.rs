@@ -74,7 +74,7 @@ fn a_version_that_was_edited_is_nobodys_to_remove() {
         let _ = world
             .run(&["resolve", "docs/faq.md", side, "--yes"])
             .exits(1)
-            .says("was changed after we wrote it");
+            .says("was changed after gwinstall wrote it");
     }
     assert_eq!(before, world.snapshot());
     fs::rename(world.gateway("docs/faq.md.gwinstall-new"), world.gateway("docs/faq.md")).unwrap();

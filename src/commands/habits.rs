@@ -9,7 +9,15 @@ use crate::doors::term;
 
 /// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
 /// is one of another program.
-const HABITS: [(&str, &[&str]); 58] = [
+const HABITS: [(&str, &[&str]); 66] = [
+    ("models|model help", &["help models"]),
+    ("presets|preset help", &["help presets"]),
+    ("backup|backups help", &["help backup"]),
+    ("env help", &["help env"]),
+    ("models|model delete|del|drop|uninstall X", &["models remove X"]),
+    ("presets|preset delete|del|rm|remove X", &["presets list"]),
+    ("rm|remove|delete backup|backups X", &["backup list"]),
+    ("rm|remove|delete backup|backups", &["backup list"]),
     ("ls|list", &["models list", "status"]),
     ("rm|remove|delete X", &["models remove X"]),
     ("rm|remove|delete", &["uninstall"]),
@@ -32,7 +40,7 @@ const HABITS: [(&str, &[&str]); 58] = [
     ("self update|upgrade", &["self-update"]),
     ("undo|revert|restore|back", &["rollback"]),
     ("undo|revert|restore X", &["rollback X"]),
-    ("backup delete|rm|remove X", &["backup prune"]),
+    ("backup|backups delete|del|rm|remove X", &["backup list", "backup prune --dry-run"]),
     ("backup now|make|new|save", &["backup create"]),
     ("backup export X", &["backup export X ."]),
     ("enable", &["on"]),

@@ -79,9 +79,15 @@ fn shown(words: &[String]) -> Vec<String> {
         let (flag, attached) =
             word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
         let mut value = || attached.map(str::to_owned).or_else(|| rest.next().cloned());
-        if let Some((_, instead)) = SECRET.iter().find(|(secret, _)| *secret == flag) {
+        if let Some(instead) = instead_of_secret(flag) {
             let _ = value();
             shown.extend(instead.iter().map(|word| (*word).to_owned()));
+        } else if is_variable(flag) {
+            // `NAME=VALUE`, or `NAME VALUE` behind a command that was not spelled right.
+            shown.push(flag.to_owned());
+            if attached.is_none() && rest.clone().next().is_some_and(|next| !next.starts_with('-')) {
+                rest.next();
+            }
         } else if PROXY.contains(&flag) {
             shown.extend(proxy(flag, &value().unwrap_or_default()));
         } else {
@@ -91,10 +97,31 @@ fn shown(words: &[String]) -> Vec<String> {
     values_of_env_dropped(shown)
 }
 
+/// What takes the place of a flag whose value is a secret, however the flag is spelled.
+fn instead_of_secret(flag: &str) -> Option<&'static [&'static str]> {
+    const KNOWN: [&str; 2] = ["authtokenfile", "includesecrets"];
+    let name: String = flag.to_ascii_lowercase().chars().filter(char::is_ascii_alphabetic).collect();
+    let dashed = flag.starts_with('-') || flag.contains('-');
+    let near = |secret: &str| strsim::damerau_levenshtein(&name, secret) <= 2;
+    if !dashed || KNOWN.iter().any(|known| near(known)) {
+        return None;
+    }
+    if near("proxyauth") {
+        return Some(SECRET[1].1);
+    }
+    let telling = ["token", "password", "passwd", "secret", "apikey"].iter().any(|word| name.contains(word));
+    (near("authtoken") || flag.starts_with('-') && telling).then_some(SECRET[0].1)
+}
+
+/// Whether a word is the name of a variable.
+pub(super) fn is_variable(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
 /// The address without its login, which is asked for instead.
 fn proxy(flag: &str, url: &str) -> Vec<String> {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    let bare = mask_userinfo(url).replacen(&format!("{scheme}://****@"), &format!("{scheme}://"), 1);
+    let bare = mask_userinfo(url).replacen("****@", "", 1);
     let mut words = vec![flag.to_owned(), masked(&bare).unwrap_or_else(|| bare.clone())];
     if bare != url {
         words.extend(SECRET[1].1.iter().map(|word| (*word).to_owned()));
@@ -151,6 +178,17 @@ mod tests {
         for (typed, repeated) in [
             ("install --auth-token t0ken --yes", "install --auth-token-file - --yes"),
             ("install --auth-token=t0ken", "install --auth-token-file -"),
+            ("install --auth-tokn t0ken --yes", "install --auth-token-file - --yes"),
+            ("instal --Auth_Token t0ken", "instal --auth-token-file -"),
+            ("install -auth-token t0ken", "install --auth-token-file -"),
+            ("install auth-token t0ken", "install --auth-token-file -"),
+            ("install --api-token=t0ken", "install --auth-token-file -"),
+            ("install --proxy-aut u:t0ken", "install --proxy-auth -"),
+            ("evn set FOO=t0ken", "evn set FOO"),
+            ("env st FOO t0ken --yes", "env st FOO --yes"),
+            ("export FOO=t0ken", "export FOO"),
+            ("install --proxy u:t0ken@proxy:80", "install --proxy proxy:80 --proxy-auth -"),
+            ("install --auth-token-file t0ken", "install --auth-token-file t0ken"),
             (
                 "install --proxy-url http://p:1 --proxy-auth me:word",
                 "install --proxy-url http://p:1 --proxy-auth -",

@@ -76,10 +76,10 @@ fn chosen(context: &Context<'_>, args: &RollbackArgs) -> Result<(PathBuf, Option
         if args.backup.is_none() && context.is_lost() {
             return lost::refusal(context.place);
         }
-        error.hint(match context.record {
-            Some(_) => Hint::run(&["uninstall"]).to("remove the gateway instead"),
-            None => Hint::run(&["install"]).to("deploy the gateway: nothing is deployed"),
-        })
+        match context.record {
+            Some(_) => error.hint(Hint::run(&["uninstall"]).to("remove the gateway instead")),
+            None => error.because("nothing is deployed").hint(Hint::run(&["install"])),
+        }
     })
 }
 

@@ -12,6 +12,7 @@ use crate::domain::secret::masked;
 use crate::domain::{Error, Hint};
 use crate::ui::answer;
 
+use super::invocation::is_variable;
 use super::{habits, invocation};
 
 /// Flags of other programs, with their value if that matters, and the flags of gwinstall for them.
@@ -56,8 +57,9 @@ pub(super) fn explain(error: &clap::Error, words: &[String]) -> Error {
         return own;
     }
     let said = wrong.said();
-    let meant = habits::meant(&wrong.spoken()).or_else(|| wrong.meant()).unwrap_or_else(|| wrong.help());
-    said.hint(meant)
+    let meant = habits::meant(&wrong.spoken()).or_else(|| wrong.meant());
+    // The refused line itself is not an answer.
+    said.hint(meant.filter(|meant| words.iter().any(|word| word == "-") || *meant != run(words)).unwrap_or_else(|| wrong.help()))
 }
 
 struct Wrong<'a> {
@@ -113,6 +115,25 @@ impl<'a> Wrong<'a> {
         bare(text.split(' ').next().unwrap_or_default())
     }
 
+    /// Whether the parser stopped at a word that is not repeated: a secret, or the flag in front of one.
+    fn hid_a_secret(&self) -> bool {
+        let typed = self.typed();
+        let attached = format!("{typed}=");
+        matches!(self.error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand)
+            && !typed.is_empty()
+            && !self.words.iter().any(|word| word == typed || word.starts_with(&attached))
+            && self.whole_flag() == typed
+    }
+
+    /// The word that the parser stopped at, as it may be shown.
+    fn safe_typed(&self) -> String {
+        match masked(self.typed()) {
+            Some(masked) => masked,
+            None if self.hid_a_secret() => "****".to_owned(),
+            None => printable(self.typed()),
+        }
+    }
+
     /// What is wrong, without what to do.
     fn said(&self) -> Error {
         let name = self.name();
@@ -120,7 +141,7 @@ impl<'a> Wrong<'a> {
         let argument = self.argument();
         match self.error.kind() {
             ErrorKind::InvalidSubcommand => {
-                let typed = [self.path.as_slice(), &[safe(self.typed())]].concat().join(" ");
+                let typed = [self.path.as_slice(), &[self.safe_typed()]].concat().join(" ");
                 Error::usage(format!("there is no command {typed:?}"))
             }
             ErrorKind::UnknownArgument if self.is_misplaced() => {
@@ -130,7 +151,7 @@ impl<'a> Wrong<'a> {
                 Error::usage(format!("{name} has no flag {}", safe(self.whole_flag())))
             }
             ErrorKind::UnknownArgument => {
-                Error::usage(format!("{name} does not expect {:?}", safe(self.typed())))
+                Error::usage(format!("{name} does not expect {:?}", self.safe_typed()))
             }
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 let below: Vec<&str> = self.visible().map(Command::get_name).collect();
@@ -236,6 +257,12 @@ impl<'a> Wrong<'a> {
         let flags: Vec<&Arg> = self.command.get_arguments().filter(|arg| !arg.is_hide_set()).collect();
         let longs = || flags.iter().flat_map(|flag| flag.get_long_and_visible_aliases().unwrap_or_default());
         let name = typed.trim_start_matches('-');
+        if self.hid_a_secret() {
+            // What takes the place of the secret goes behind the command.
+            let at = self.words.iter().position(|word| word == "-")?;
+            let (before, after) = (&self.words[..at.saturating_sub(1)], &self.words[at + 1..]);
+            return Some(run(&[before, after, &self.words[at.saturating_sub(1)..=at]].concat()));
+        }
         if self.is_misplaced() {
             let behind = self.words.iter().filter(|word| *word != typed).cloned();
             return Some(run(&behind.chain([typed.to_owned()]).collect::<Vec<_>>()));
@@ -422,11 +449,6 @@ fn bare(text: &str) -> &str {
     text.trim_end_matches("...").trim_matches(['<', '>', '[', ']'])
 }
 
-fn is_variable(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_uppercase())
-        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-}
-
 pub(super) fn is_preset(word: &str) -> bool {
     crate::bundle::Bundle::embedded().is_ok_and(|bundle| bundle.catalog.preset(word).is_some())
 }
@@ -440,7 +462,7 @@ pub(super) fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> 
     let distance = |name: &str| {
         let edits = strsim::damerau_levenshtein(&typed, &name.to_ascii_lowercase());
         let unfinished = typed.len() >= 3 && name.starts_with(&typed);
-        (edits <= (typed.len() / 3).max(1) || unfinished).then_some(if unfinished { 1 } else { edits })
+        (edits <= (typed.len() / 3).max(1) || unfinished).then_some(if unfinished { 0 } else { edits })
     };
     names
         .filter_map(|name| Some((distance(name)?, REMOVING.contains(&name), name)))

@@ -72,7 +72,11 @@ impl Invocation {
                 Some((flag, value)) if flag.starts_with('-') => (format!("{flag}="), value),
                 _ => (String::new(), word.as_str()),
             };
-            let value = if value.trim_end_matches('/') == typed {
+            // A port alone stands for a URL of this machine.
+            let is_port = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            let value = if value.trim_end_matches('/') == typed
+                || is_port && format!("http://127.0.0.1:{value}") == typed
+            {
                 meant.to_owned()
             } else {
                 let one = |item: &str| if item.trim() == typed { meant.to_owned() } else { item.to_owned() };

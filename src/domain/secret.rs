@@ -33,7 +33,7 @@ pub fn mask(value: &str) -> String {
 /// wrong place, alone or as `NAME=KEY`, is not shown, nor are the login and the query of a URL.
 pub fn masked(text: &str) -> Option<String> {
     let (name, value) = text.split_once('=').map_or(("", text), |(name, value)| (name, value));
-    if text.contains("://") {
+    if text.contains("://") || mask_userinfo(text) != text {
         let shown = mask_url(text);
         return (shown != text).then_some(shown);
     }
@@ -74,11 +74,17 @@ pub fn mask_url(url: &str) -> String {
 
 /// A URL with `user:password@` hidden.
 pub fn mask_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // Without a scheme only what looks like `user:password@` counts as a login.
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
     // Up to the last @ of all: a password that was not percent-encoded may hold a slash.
     match rest.rfind('@') {
-        Some(at) => format!("{scheme}://****@{}", &rest[at + 1..]),
-        None => url.to_owned(),
+        Some(at) if !scheme.is_empty() || rest[..at].contains(':') => {
+            format!("{scheme}****@{}", &rest[at + 1..])
+        }
+        _ => url.to_owned(),
     }
 }
 

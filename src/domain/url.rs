@@ -105,7 +105,8 @@ fn refused(what: &str, text: &str, why: &Why) -> Error {
 fn meant(what: &str, text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    if authority.contains('@') {
+    // A login may stand in any part of a text that is not a URL.
+    if text.contains('@') {
         return None;
     }
     let host = authority.split(':').next().unwrap_or_default();

@@ -135,3 +135,74 @@ fn the_answer_works_on_the_same_deployment() {
         assert!(advice(&run).unwrap().starts_with(hint), "{}", run.stderr);
     }
 }
+
+/// A typing error in the flag, or in the command in front of it, does not make a secret a word that may be repeated.
+#[test]
+fn no_slip_repeats_a_secret() {
+    const SECRET: &str = "SEKRET123abc";
+    let home = TestHome::new();
+    for line in [
+        "install enterprise --auth-tokn S --yes",
+        "install enterprise --authtoken S",
+        "install enterprise --auth_token S",
+        "install enterprise --Auth-Token=S",
+        "install enterprise -auth-token S",
+        "install enterprise --token S",
+        "install enterprise --api-key S",
+        "install auth-token S",
+        "instal --auth-tokn S",
+        "--auth-token S install enterprise --yes",
+        "install proxy --proxy-aut u:S",
+        "install proxy --proxy_auth=u:S",
+        "install proxy --proxy-auht u:S",
+        "install proxy --proxy u:S@proxy:80 --yes",
+        "install proxy --proxy http//u:S@proxy:80 --yes",
+        "install --port u:S@h:1",
+        "install enterprise --gateway-type custom --gateway-url u:S@gw",
+        "evn set FOO=S",
+        "env st FOO=S",
+        "evn set LITELLM_MASTER_KEY S",
+        "export FOO=S",
+        "FOO=S",
+        "env set FOO=S",
+    ] {
+        for json in ["", "--json "] {
+            let run = typed(
+                &home,
+                &format!(
+                    "{json}{}",
+                    line.replace(" S", &format!(" {SECRET}"))
+                        .replace("=S", &format!("={SECRET}"))
+                        .replace(":S", &format!(":{SECRET}"))
+                ),
+            );
+            assert_eq!(run.code, 2, "{line}: {}", run.all());
+            assert!(!run.all().contains(SECRET), "{line}: {}", run.all());
+        }
+    }
+}
+
+/// Pasting an answer never leads back to the same refusal.
+#[test]
+fn no_answer_is_the_refused_line() {
+    let home = world();
+    for line in ["logs -n", "install --port 0 --yes", "install --port 65536 --yes", "env set PATH", "stat"] {
+        let refused = typed(&home, line);
+        let answer = advice(&refused).unwrap_or_default();
+        assert_ne!(answer, format!("gwinstall {line}"), "{}", refused.stderr);
+        assert!(!answer.contains("start"), "{}", refused.stderr);
+    }
+    for (line, answer) in [
+        ("models delete glm-5.2", "gwinstall models remove glm-5.2"),
+        ("backup delete 1 --yes", "gwinstall backup list; or gwinstall backup prune --dry-run"),
+        ("delete backup 1", "gwinstall backup list"),
+        ("stat", "gwinstall status"),
+        ("models help", "gwinstall help models"),
+        (
+            "--auth-token t0ken install enterprise --yes",
+            "gwinstall install enterprise --yes --auth-token-file -",
+        ),
+    ] {
+        assert_eq!(advice(&typed(&home, line).exits(2)).as_deref(), Some(answer), "{line}");
+    }
+}

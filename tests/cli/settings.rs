@@ -99,7 +99,7 @@ fn what_cannot_be_edited_is_named_and_not_touched() {
         let home = TestHome::new();
         home.write(".claude/settings.json", bytes);
         let run = home.refused(&mut home.command(INSTALL), 1);
-        run.says(&["~/.claude/settings.json"]).says(texts).says(&["not touched"]);
+        run.says(&["~/.claude/settings.json"]).says(texts).says(&["did not touch it"]);
         assert_eq!(home.tree().0.len(), 3, "{what}: something was made");
         // Neither force nor a dry run changes that.
         home.refused(&mut home.command(&format!("{INSTALL} --force")), 1);

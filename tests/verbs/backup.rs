@@ -174,7 +174,7 @@ fn foreign_archives_are_refused_and_leave_nothing_behind() {
     fs::write(world.home().join("junk"), "junk").unwrap();
     let before = world.snapshot();
     for file in [foreign.to_str().unwrap(), "junk"] {
-        let _ = world.run(&["backup", "import", file]).exits(8).says("no backup of a gateway");
+        let _ = world.run(&["backup", "import", file]).exits(8).says("not a backup of a gateway");
     }
     let _ = world.run(&["backup", "import", "absent"]).exits(2);
     let _ = world.run(&["backup", "pin", "9"]).exits(2).says("backup list");

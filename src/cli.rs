@@ -145,6 +145,14 @@ pub struct ConfirmArgs {
     pub dry_run: bool,
 }
 
+/// For a command that changes what the gateway runs with.
+#[derive(Debug, Clone, Args)]
+pub struct TakeoverArgs {
+    /// Leave a running gateway with its old configuration, and do not reload or restart it
+    #[arg(long)]
+    pub no_reload: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct BundleArgs {
     /// Deploy the files of this directory instead of the built-in bundle
@@ -201,6 +209,8 @@ pub struct InstallArgs {
     pub bundle: BundleArgs,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
     /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
@@ -226,6 +236,8 @@ pub struct UpdateArgs {
     pub bundle: BundleArgs,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
     /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
@@ -243,6 +255,8 @@ pub struct RollbackArgs {
     pub backup: Option<String>,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -369,6 +383,8 @@ pub struct ResolveArgs {
     pub keep_mine: bool,
     #[command(flatten)]
     pub confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -383,6 +399,8 @@ pub enum ModelsCommand {
         models: Vec<String>,
         #[command(flatten)]
         confirm: ConfirmArgs,
+        #[command(flatten)]
+        takeover: TakeoverArgs,
     },
     /// Remove models from the deployment
     #[command(visible_alias = "rm")]
@@ -392,6 +410,8 @@ pub enum ModelsCommand {
         models: Vec<String>,
         #[command(flatten)]
         confirm: ConfirmArgs,
+        #[command(flatten)]
+        takeover: TakeoverArgs,
     },
     /// Ask the running gateway for its models
     Check {
@@ -429,6 +449,8 @@ pub enum EnvCommand {
         from: Option<PathBuf>,
         #[command(flatten)]
         confirm: ConfirmArgs,
+        #[command(flatten)]
+        takeover: TakeoverArgs,
     },
 }
 

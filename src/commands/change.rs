@@ -3,6 +3,8 @@
 //! Promise: a verb supplies a goal and its texts, and all verbs share the rest: a dry run writes nothing, nothing is
 //! written without consent, and an error says whether the change was undone.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Common, ConfirmArgs, KeepArgs};
@@ -15,13 +17,16 @@ use crate::deploy::goals::Goal;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
-use crate::doors::{prompt, signals, term};
+use crate::doors::{prompt, signals, system, term};
 use crate::gateway::{self, Verb, process};
 use crate::inspect::state;
 
-use crate::gateway::starting::Starting;
+use crate::gateway::takeover::Takeover;
 use crate::ui::answer::Answer;
 use crate::ui::report;
+
+/// An open session of Claude Code notices new settings after 1.0 to 1.5 s, and after 3.5 s where it has to poll.
+const NOTICED: Duration = Duration::from_millis(3_500);
 
 /// One change that a command makes.
 pub(super) struct Change<'a> {
@@ -33,8 +38,10 @@ pub(super) struct Change<'a> {
     include_secrets: bool,
     /// Whether no backup can undo it: then an empty answer means no.
     irreversible: bool,
-    /// Whether the gateway starts with the change, before the change is final.
-    pub starting: Option<Starting<'a>>,
+    /// Whether the gateway is to run at the end, also where it does not run now.
+    pub start: bool,
+    /// Whether a running gateway takes the change over, which is part of the change.
+    takes_over: bool,
     /// Fields of the JSON besides the plan and the outcome.
     pub facts: Map<String, Value>,
 }
@@ -60,7 +67,8 @@ impl<'a> Change<'a> {
             keep: KeepArgs { keep: KEEP, max_age: None },
             include_secrets: false,
             irreversible: false,
-            starting: None,
+            start: false,
+            takes_over: true,
             facts: Map::new(),
         })
     }
@@ -69,6 +77,12 @@ impl<'a> Change<'a> {
     #[must_use]
     pub(super) fn backing_up(self, keep: &KeepArgs, include_secrets: bool) -> Self {
         Self { keep: keep.clone(), include_secrets, ..self }
+    }
+
+    /// Leaves a running gateway with its old configuration.
+    #[must_use]
+    pub(super) fn without_takeover(self, no_reload: bool) -> Self {
+        Self { takes_over: !no_reload, ..self }
     }
 
     #[must_use]
@@ -113,14 +127,31 @@ impl<'a> Change<'a> {
         }
         self.ask(summary)?;
         let stopped = self.stop_what_would_be_lost(&draft)?;
-        let outcome = self.apply(&mut draft).map_err(|failed| self.failure(*failed, stopped))?;
+        let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
+        let outcome = self.apply(&mut draft, takeover.as_ref());
+        let outcome = outcome.map_err(|failed| self.failure(*failed, stopped, takeover.as_ref()))?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }
         tell_times(&outcome);
         let answer = done(&draft, &outcome)?;
-        let data = merged(self.data(&draft, Some(&outcome)), answer.data.clone());
-        Ok(answer.data(data))
+        let mut data = merged(self.data(&draft, Some(&outcome)), answer.data.clone());
+        data["gateway"] = json!(takeover.as_ref().map(|takeover| takeover.verb.word()));
+        let text = match takeover {
+            Some(takeover) => takeover.done().to_owned(),
+            None => self.still_to_take_over(&draft),
+        };
+        Ok(answer.line(&text).data(data))
+    }
+
+    /// The command with which a running gateway takes over what it was left without.
+    fn still_to_take_over(&self, draft: &Draft) -> String {
+        let running = !self.place().staged && process::pid(self.place()).is_some();
+        let verb = gateway::takes_over(&draft.plan).filter(|_| running && draft.record.is_some());
+        let command = |verb: Verb| term::command(&[verb.word()]);
+        verb.map_or_else(String::new, |verb| {
+            format!("The running gateway still has its old configuration: {}", command(verb))
+        })
     }
 
     fn dry_run(&self, draft: &Draft, summary: &str) -> Answer {
@@ -140,12 +171,17 @@ impl<'a> Change<'a> {
         consent(self.confirm.yes, "Go ahead?", !self.irreversible)
     }
 
-    fn apply(&self, draft: &mut Draft) -> std::result::Result<Outcome, Box<Failed>> {
-        let gate = || self.starting.as_ref().map_or(Ok(()), Starting::go);
-        self.converge(&gate).apply(draft)
+    fn apply(
+        &self,
+        draft: &mut Draft,
+        takeover: Option<&Takeover<'_>>,
+    ) -> std::result::Result<Outcome, Box<Failed>> {
+        let Some(takeover) = takeover else { return self.converge(None).apply(draft) };
+        let pass = || takeover.pass();
+        self.converge(Some(&pass)).apply(draft)
     }
 
-    fn converge<'b>(&'b self, gate: &'b dyn Fn() -> Result<()>) -> converge::Change<'b> {
+    fn converge<'b>(&'b self, gate: Option<&'b dyn Fn() -> Result<()>>) -> converge::Change<'b> {
         converge::Change {
             place: self.place(),
             operation: self.operation,
@@ -154,22 +190,25 @@ impl<'a> Change<'a> {
             keep: self.keep.keep,
             max_age_days: self.keep.max_age,
             gate,
+            settle: &|| system::sleep(NOTICED),
         }
     }
 
     /// A check refused the change before it began.
     pub(super) fn refused(&self, error: Error) -> Error {
-        let failed = self.converge(&|| Ok(())).refuse(self.context.record.as_ref(), error);
-        self.failure(failed, false)
+        let failed = self.converge(None).refuse(self.context.record.as_ref(), error);
+        self.failure(failed, false, None)
     }
 
     /// The error of a change that was refused or undone: a gateway that ran before runs again, and a program reads the
     /// outcome.
-    fn failure(&self, failed: Failed, stopped: bool) -> Error {
+    fn failure(&self, failed: Failed, stopped: bool, takeover: Option<&Takeover<'_>>) -> Error {
         let Failed { error, outcome } = failed;
         tell_times(&outcome);
-        let error = match &self.starting {
-            Some(starting) => starting.back(error),
+        // A change that was refused before it touched a file leaves the gateway alone.
+        let takeover = takeover.filter(|_| outcome.undo.is_some());
+        let error = match takeover {
+            Some(takeover) => takeover.back(error),
             None if stopped => gateway::up_again(self.place(), Verb::Start, error),
             None => error,
         };

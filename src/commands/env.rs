@@ -27,8 +27,8 @@ use super::env_set;
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
-    if let EnvCommand::Set { name, from, confirm } = command {
-        return env_set::run(place, common, name, from.as_deref(), confirm);
+    if let EnvCommand::Set { name, from, confirm, takeover } = command {
+        return env_set::run(place, common, name, from.as_deref(), (confirm, takeover));
     }
     let context = Context::load(place)?;
     let record = context.recorded()?;

@@ -6,16 +6,15 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::bundle::catalog::Catalog;
-use crate::cli::{Common, ConfirmArgs};
+use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
 use crate::deploy::draft::Draft;
 use crate::deploy::{goals, values};
 use crate::domain::name::{closest, printable};
-use crate::domain::record::{Record, ValueSource};
+use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
 use crate::domain::secret::masked;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
-use crate::gateway::process;
 use crate::render::{self, Value};
 use crate::ui::report;
 
@@ -29,10 +28,10 @@ pub(super) fn run(
     common: &Common,
     name: &str,
     from: Option<&Path>,
-    confirm: &ConfirmArgs,
+    (confirm, takeover): (&ConfirmArgs, &TakeoverArgs),
 ) -> Result<Answer> {
     require_name(name)?;
-    let mut change = Change::open(place, common, confirm, Operation::SetValue)?;
+    let mut change = Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
     let record = change.context.recorded()?.ok_or_else(|| {
         Error::usage("nothing is deployed yet, so there is no .env to write to")
             .hint(Hint::run(&["install"]).to(format!("take {name} from the environment or ~/.claude/.env")))
@@ -69,19 +68,14 @@ pub(super) fn run(
     }
     let summary = format!("Set {name}\n{}", report::plan(&draft, true));
     change.carry_out(draft, &summary, |draft, _| {
-        Ok(Answer::new(format!("{name} is set")).text(done(place, name, draft)))
+        Ok(Answer::new(format!("{name} is set")).text(done(name, draft)))
     })
 }
 
-fn done(place: &Place, name: &str, draft: &Draft) -> String {
+fn done(name: &str, draft: &Draft) -> String {
     let mut text = format!("{name} is set.");
     if !draft.changed_keys.is_empty() {
         text.push_str(&format!("\n  Claude Code's settings follow. {}", report::OPEN_SESSIONS));
-    }
-    let local = draft.record.as_ref().is_some_and(Record::runs_litellm) && !place.staged;
-    if local && process::pid(place).is_some() {
-        let restart = term::command(&["restart"]);
-        text.push_str(&format!("\n  The running gateway still has the old value: {restart}"));
     }
     text
 }

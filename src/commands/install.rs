@@ -25,7 +25,6 @@ use crate::ui::report;
 
 use super::change::Change;
 use super::{install_flags, interactive, sources};
-use crate::gateway::starting::Starting;
 use crate::ui::answer::Answer;
 use crate::ui::install_report::Report;
 
@@ -33,7 +32,8 @@ use crate::ui::install_report::Report;
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
     let mut request = install_flags::request_of(place, args)?;
     let change = Change::open(place, common, &args.confirm, Operation::Install)?
-        .backing_up(&args.keep, args.include_secrets);
+        .backing_up(&args.keep, args.include_secrets)
+        .without_takeover(args.takeover.no_reload);
     let bundle = sources::bundle(place, &request.source)?;
     if request.flags.is_empty() && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
         request = interactive::complete(place, &bundle.catalog, change.context.record.as_ref())?;
@@ -44,7 +44,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
 /// `gwinstall update`: the recorded request with the newest bundle.
 pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Result<Answer> {
     let change = Change::open(place, common, &args.confirm, Operation::Update)?
-        .backing_up(&args.keep, args.include_secrets);
+        .backing_up(&args.keep, args.include_secrets)
+        .without_takeover(args.takeover.no_reload);
     let deployed = &change.context.deployed()?.bundle;
     let source = sources::named(&args.bundle);
     if deployed.origin == BundleOrigin::Directory && source == Source::Newest {
@@ -100,8 +101,8 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     if change.is_dry() {
         change.facts.insert("would_stop".to_owned(), json!(!checks.failed().is_empty()));
         summary.push_str(&words.would_stop(&checks));
-    } else if words.starts() {
-        change.starting = Some(Starting::of(place, &draft));
+    } else {
+        change.start = words.starts();
     }
     change.carry_out(draft, &summary, |draft, outcome| Ok(words.done(draft, outcome)))
 }

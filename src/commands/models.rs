@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::bundle::Bundle;
 use crate::bundle::catalog::{Catalog, Model};
-use crate::cli::{Common, ConfirmArgs, ModelsCommand};
+use crate::cli::{Common, ConfirmArgs, ModelsCommand, TakeoverArgs};
 use crate::deploy::lost;
 use crate::domain::Operation;
 use crate::domain::name::{closest, count, list, printable};
@@ -24,8 +24,12 @@ use crate::ui::table::columns;
 pub(super) fn run(place: &Place, common: &Common, command: &ModelsCommand) -> Result<Answer> {
     match command {
         ModelsCommand::List => show(place),
-        ModelsCommand::Add { models, confirm } => change(place, common, confirm, models, Verb::Add),
-        ModelsCommand::Remove { models, confirm } => change(place, common, confirm, models, Verb::Remove),
+        ModelsCommand::Add { models, confirm, takeover } => {
+            change(place, common, (confirm, takeover), models, Verb::Add)
+        }
+        ModelsCommand::Remove { models, confirm, takeover } => {
+            change(place, common, (confirm, takeover), models, Verb::Remove)
+        }
         ModelsCommand::Check { call } => models_check::run(place, *call),
     }
 }
@@ -111,11 +115,11 @@ enum Verb {
 fn change(
     place: &Place,
     common: &Common,
-    confirm: &ConfirmArgs,
+    (confirm, takeover): (&ConfirmArgs, &TakeoverArgs),
     typed: &[String],
     verb: Verb,
 ) -> Result<Answer> {
-    let change = Change::open(place, common, confirm, Operation::Models)?;
+    let change = Change::open(place, common, confirm, Operation::Models)?.without_takeover(takeover.no_reload);
     let typed: Vec<String> = typed.iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
     let record = change.context.recorded()?.ok_or_else(|| {
         let names = typed.join(",");

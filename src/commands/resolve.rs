@@ -11,7 +11,6 @@ use crate::deploy::plan::NEW_SUFFIX;
 use crate::deploy::resolve::{self, Side};
 use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
-use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, term};
@@ -98,7 +97,8 @@ fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {
 }
 
 fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side: Side) -> Result<Answer> {
-    let mut change = Change::open(place, common, &args.confirm, Operation::Resolve)?;
+    let mut change = Change::open(place, common, &args.confirm, Operation::Resolve)?
+        .without_takeover(args.takeover.no_reload);
     let record = change.context.deployed()?;
     let path = conflict(place, record, typed)?;
     let new = match side {
@@ -126,9 +126,6 @@ fn done(draft: &Draft, outcome: &Outcome, path: &str, side: Side) -> String {
     if let Some(backup) = outcome.backup.as_ref().filter(|_| side == Side::New) {
         let back = term::command(&["rollback"]);
         text.push_str(&format!("\n  Yours is in {} (to return to it: {back})", backup.filename));
-    }
-    if side == Side::New && path == files::CONFIG {
-        text.push_str(&format!("\n  A running gateway needs: {}", term::command(&["reload"])));
     }
     let left = draft.record.as_ref().map_or(0, |record| resolve::open_conflicts(record).len());
     if left > 0 {

@@ -14,7 +14,6 @@ use crate::domain::request::Request;
 use crate::domain::tree::Class;
 use crate::domain::{Hint, Operation, Place, Result};
 use crate::doors::term;
-use crate::gateway;
 use crate::render::{self, Value};
 use crate::ui::report;
 
@@ -23,7 +22,8 @@ use super::sources;
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result<Answer> {
-    let change = Change::open(place, common, &args.confirm, Operation::Rollback)?;
+    let change = Change::open(place, common, &args.confirm, Operation::Rollback)?
+        .without_takeover(args.takeover.no_reload);
     let (path, entry) = chosen(&change.context, args)?;
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
@@ -59,9 +59,6 @@ fn done(draft: &Draft, outcome: &Outcome, filename: &str, preset: &str) -> Strin
         text.push_str(&format!("\n  {name} has no value: {}", term::command(&["env", "set", name])));
     }
     text.push_str("\n  Secrets in .env stayed as they are.");
-    if let Some(verb) = gateway::takes_over(&draft.plan) {
-        text.push_str(&format!(" A running gateway needs: {}", term::command(&[verb.word()])));
-    }
     if !draft.changed_keys.is_empty() {
         text.push_str(&format!("\n{}", report::OPEN_SESSIONS));
     }

@@ -10,10 +10,13 @@ use serde_json::json;
 use crate::domain::check::{Check, CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
-use crate::domain::record::Record;
+use crate::domain::record::{Record, SettingsValue};
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Instant, Kind, Operation, Place, Result};
 use crate::doors::{disk, signals, system};
+use crate::format::litellm::Served;
+use crate::format::settings::KeyPath;
+use crate::render::{LIMIT_KEYS, MODEL_KEYS};
 
 use super::backup::{self, Entry, Making};
 use super::checks::{self, Checks};
@@ -21,7 +24,7 @@ use super::draft::Draft;
 use super::recover::{self, Recovered};
 use super::store;
 use super::times::{Times, Took};
-use super::transaction::{Failure, PlacedBy, Transaction, Undo};
+use super::transaction::{Conditions, Failure, Gate, PlacedBy, SettingsOrder, Transaction, Undo};
 
 /// The end of the log in which operations of this second are looked for: many lines.
 const LOG_TAIL: u64 = 64 << 10;
@@ -59,8 +62,10 @@ pub struct Change<'a> {
     /// Backups that stay beside pinned ones.
     pub keep: usize,
     pub max_age_days: Option<u32>,
-    /// A further check of the live tree before it is final, for example that the gateway starts.
-    pub gate: &'a dyn Fn() -> Result<()>,
+    /// What makes the gateway take the change over and waits until it serves it; `None` where none is to run.
+    pub gate: Option<&'a dyn Fn() -> Result<()>>,
+    /// Gives open sessions of Claude Code the time to notice new settings.
+    pub settle: &'a dyn Fn(),
 }
 
 /// A change that was refused or undone.
@@ -266,38 +271,40 @@ impl Run<'_> {
 
     fn transact(&mut self, draft: &Draft) -> Result<()> {
         self.outcome.states.push(State::Deploying);
-        let Change { place, operation, gate, .. } = *self.change;
+        let Change { place, operation, gate, settle, .. } = *self.change;
         let transaction = Transaction::new(place, operation, draft, self.now, self.made, &self.times);
         // Empty until the checks of the live tree run.
         let checked = std::cell::RefCell::new(None);
         let config = draft.plan.changes().position(|step| step.name == files::CONFIG && step.post.is_some());
         let models = draft.record.as_ref().map_or(0, |record| record.models.len());
-        let done = transaction.carry_out(
-            &|staged| {
-                let validate = |index| staged_config(&staged(index), models, operation);
-                config.map_or(Ok(()), validate)
-            },
-            &|| {
-                let mut checked = checked.borrow_mut();
-                let checks = checked.insert(Checks::default());
-                if let Some(record) = &draft.record {
-                    checks::live(checks, place, record);
-                    if !concerns_files(draft) {
-                        // `off` and `env set` must work beside a broken file, too.
-                        checks.only_warn(&FILE_CHECKS);
-                    }
-                    checks.require(
-                        Kind::RolledBack,
-                        "the new deployment did not pass its checks and was rolled back",
-                    )?;
-                }
-                gate().map_err(|error| {
-                    error
-                        .of_kind(Kind::RolledBack)
-                        .under("the gateway did not come up, and everything was rolled back")
-                })
-            },
-        );
+        let staged = |staged: &dyn Fn(usize) -> PathBuf| {
+            let validate = |index| staged_config(&staged(index), models, operation);
+            config.map_or(Ok(()), validate)
+        };
+        let live = || {
+            let mut checked = checked.borrow_mut();
+            let checks = checked.insert(Checks::default());
+            let Some(record) = &draft.record else { return Ok(()) };
+            checks::live(checks, place, record);
+            if !concerns_files(draft) {
+                // `off` and `env set` must work beside a broken file, too.
+                checks.only_warn(&FILE_CHECKS);
+            }
+            checks
+                .require(Kind::RolledBack, "the new deployment did not pass its checks and was rolled back")
+        };
+        let pass = || {
+            gate.map_or(Ok(()), |gate| gate()).map_err(|error| {
+                error
+                    .of_kind(Kind::RolledBack)
+                    .under("the gateway did not come up with the change, and everything was rolled back")
+            })
+        };
+        let again = || {
+            draft.settings.as_ref().map_or(Ok(Vec::new()), |goal| goal.again(place, &draft.kept_keys))
+        };
+        let gate = gate.map(|_| Gate { settings: settings_order(place, draft), pass: &pass, settle, again: &again });
+        let done = transaction.carry_out(&Conditions { staged: &staged, live: &live, gate });
         if let Some(checks) = checked.into_inner() {
             self.outcome.states.push(State::ValidatingPost);
             self.outcome.checks = checks.0;
@@ -401,6 +408,27 @@ fn rewrite_record(steps: &mut [Step], record: &Record) -> Result<()> {
         step.bytes = Some(store::record_bytes(record)?.into());
     }
     Ok(())
+}
+
+/// Settings come first only if the configuration that runs serves all that they name: then nothing is asked for that is
+/// removed. A new address or another way to the key is right only once the new gateway serves.
+fn settings_order(place: &Place, draft: &Draft) -> SettingsOrder {
+    let about_models =
+        |key: &KeyPath| MODEL_KEYS.iter().chain(&LIMIT_KEYS).any(|name| *key == KeyPath::env(*name));
+    if !draft.changed_keys.iter().all(about_models) {
+        return SettingsOrder::Last;
+    }
+    let text = disk::read_maybe(&place.file(files::CONFIG), disk::TEXT_CAP).ok().flatten();
+    let served = text.and_then(|text| Served::read(std::str::from_utf8(&text).ok()?));
+    let Some((served, record)) = served.zip(draft.record.as_ref()) else { return SettingsOrder::Last };
+    let named = record.settings.keys.iter().filter(|(key, _)| {
+        MODEL_KEYS.iter().any(|name| KeyPath::parse(key) == KeyPath::env(*name))
+    });
+    let all = named.map(|(_, value)| value).all(|value| match value {
+        SettingsValue::Value(name) => name.as_str().is_some_and(|name| served.has(name)),
+        SettingsValue::Secret | SettingsValue::Removed => true,
+    });
+    if all { SettingsOrder::First } else { SettingsOrder::Last }
 }
 
 /// Whether this operation changes files of the deployment, and not only values or settings.

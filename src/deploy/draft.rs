@@ -16,11 +16,12 @@ use crate::format::settings::KeyPath;
 
 use super::context::{Context, EnvFile};
 use super::goals::Goal;
-use super::plan::{Decided, Stance, Trees, decide};
-use super::settings::SettingsEdit;
+use super::plan::{Decided, Stance};
+use super::settings::{SettingsEdit, SettingsGoal};
 use super::step;
 use super::store;
 use super::store::BaseCopy;
+use super::trees;
 
 /// Everything an operation would do.
 pub struct Draft {
@@ -33,6 +34,8 @@ pub struct Draft {
     pub kept_keys: Vec<KeyPath>,
     /// Keys of settings.json that change.
     pub changed_keys: Vec<KeyPath>,
+    /// What settings.json is worked out from; `None` if the operation leaves it alone.
+    pub(super) settings: Option<SettingsGoal>,
 }
 
 impl Draft {
@@ -56,18 +59,18 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let last = context.record.as_ref();
     let decided = files_of(context, &goal)?;
     let base_copies = base_copies_of(place, &goal);
+    let env_steps = env_steps(place, &goal)?;
     let tightened = last.and_then(|last| last.settings.mode_before);
-    let settings = SettingsEdit::work_out(
-        place,
-        context.settings()?,
-        context.ledger()?,
-        &goal.settings,
-        goal.stance,
+    let settings_goal = SettingsGoal {
+        desired: goal.settings,
+        stance: goal.stance,
         tightened,
-    )?;
+        ledger: context.ledger()?.clone(),
+    };
+    let settings = settings_goal.work_out(place, context.settings()?)?;
     refuse_foreign(place, &decided.foreign, &settings.foreign)?;
     let mut steps = decided.steps;
-    steps.extend(env_steps(place, &goal)?);
+    steps.extend(env_steps);
     let mut record = goal.record;
     if let Some(record) = &mut record {
         record.files = match (&goal.files, last) {
@@ -76,7 +79,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
         };
         // `on` takes over the values again that `off` restored.
         record.request.forced |= settings.took_over;
-        record.settings = settings.record(place, &goal.settings);
+        record.settings = settings.record(place, &settings_goal.desired);
     }
     steps.push(settings.ledger_step(place)?);
     steps.extend(pointer_step(place, record.is_some())?);
@@ -89,7 +92,8 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, plan })
+    let settings = Some(settings_goal);
+    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, settings, plan })
 }
 
 fn rank(class: Class) -> u8 {
@@ -107,16 +111,8 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     let Some(wanted) = &goal.files else { return Ok(Decided::default()) };
     let (place, last) = (context.place, context.record.as_ref());
     let proven = if context.is_lost() { known_without_record(place, wanted, goal) } else { BTreeMap::new() };
-    let trees = Trees {
-        place,
-        wanted,
-        base: last.map_or(&proven, |last| &last.files),
-        next_base: &goal.next_base,
-        found: &|path| disk::find(&place.file(path)),
-        read: &|path| disk::read(&place.file(path), 8 << 20),
-        base_copy: &|sha256| store::base_copy(place, sha256),
-    };
-    let mut decided = decide(&trees, goal.stance)?;
+    let base = last.map_or(&proven, |last| &last.files);
+    let mut decided = trees::decide_here(place, wanted, base, &goal.next_base, goal.stance)?;
     if goal.purge {
         for step in
             decided.steps.iter_mut().filter(|step| step.action == Action::Release && step.pre.is_some())

@@ -23,6 +23,7 @@ use crate::render::{
 use super::backup::Backup;
 use super::context::{Context, EnvFile};
 use super::plan::Stance;
+use super::served;
 use super::settings::helper_command;
 use super::values::Values;
 
@@ -66,6 +67,8 @@ pub struct Notes {
     pub removed_variables: Vec<String>,
     /// Another program set apiKeyHelper, so gwinstall writes the token to settings.json.
     pub foreign_helper: bool,
+    /// Models of the choice that the configuration does not serve, because an edit of the user stays.
+    pub unserved: Vec<String>,
 }
 
 /// The goal of `install`, `update`, `on`, `off`, `env set` and `models`: the choice, as far as the operation touches a
@@ -95,16 +98,24 @@ pub fn from_choice(
         Operation::Off => true,
         _ => choice.facts.off,
     };
+    let files = (scope == Scope::Files).then(|| render::files_of(bundle, choice)).transpose()?;
+    let stance = Stance::Deploy { force };
+    // Claude Code is pointed only at models that the configuration serves once it is merged.
+    let served = served::after(context, files.as_ref(), stance)?;
+    let (named, unserved) = match &served {
+        Some(served) => served::only(choice, served),
+        None => (choice.clone(), Vec::new()),
+    };
     let settings = if off {
         Vec::new()
     } else {
-        render::desired_keys(choice, &gateway_url, &helper, no_proxy, headers, authorities)
+        render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities)
     };
     let facts = RequestFacts { off, ..choice.facts.clone() };
     let record = record_of(context, operation, bundle, choice, facts);
     Ok(Goal {
-        files: (scope == Scope::Files).then(|| render::files_of(bundle, choice)).transpose()?,
-        stance: Stance::Deploy { force },
+        files,
+        stance,
         next_base: BTreeMap::new(),
         env: (scope != Scope::Settings).then_some(EnvFile { text: env.text, read }),
         env_summary: env.summary,
@@ -116,6 +127,7 @@ pub fn from_choice(
             kept_variables: env.kept,
             removed_variables: env.removed,
             foreign_helper,
+            unserved,
         },
     })
 }

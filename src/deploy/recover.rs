@@ -168,6 +168,9 @@ fn undo_step(
                 leftover.display()
             ));
         }
+        // The new version still waits where it was staged: the exchange had not come to this file, and another program
+        // changed it meanwhile.
+        (Some(_), None) if holds(&journal.staged(place, index), step.post)? => return Ok(false),
         (Some(_), None) => {
             // There is no old version: gwinstall never touched the file, and the user changed it.
             leftovers.push(format!("{} was edited and stays", target.display()));
@@ -387,9 +390,9 @@ mod tests {
             (Some("edit"), None, Some("new"), "edit", false),
             (Some("edit"), None, None, "edit", false),
             (None, Some("edit"), Some("new"), "edit", false),
-            // Not exchanged yet.
+            // Not exchanged yet: an edit is the user's affair alone.
             (Some("new"), None, Some("old"), "old", false),
-            (Some("new"), None, Some("edit"), "edit", true),
+            (Some("new"), None, Some("edit"), "edit", false),
             // The user saved once more, over the new version.
             (Some("old"), None, Some("edit"), "edit", true),
             (Some("edit"), None, Some("newer edit"), "newer edit", true),

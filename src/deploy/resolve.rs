@@ -88,6 +88,7 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -
         base_copies: Vec::new(),
         kept_keys: Vec::new(),
         changed_keys: Vec::new(),
+        settings: None,
         plan,
     })
 }

@@ -13,7 +13,7 @@ use crate::domain::place::files;
 use crate::domain::plan::Step;
 use crate::domain::record::{SettingsRecord, SettingsValue};
 use crate::domain::tree::Class;
-use crate::domain::{Error, Place, Result, Sha256};
+use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, DesiredValue, KeyPath, Ledger, Problem, Settings};
 use crate::render::{DesiredKey, keys_beside_gateway_helper};
@@ -34,6 +34,36 @@ pub(super) struct SettingsEdit {
     pub(super) took_over: bool,
     /// The mode to restore once the file holds no secret.
     mode_before: Option<u32>,
+}
+
+/// What the edit of settings.json is worked out from, beside the file itself.
+pub(super) struct SettingsGoal {
+    pub(super) desired: Vec<DesiredKey>,
+    pub(super) stance: Stance,
+    /// The mode that the file had before a secret of gwinstall made it private.
+    pub(super) tightened: Option<u32>,
+    pub(super) ledger: Ledger,
+}
+
+impl SettingsGoal {
+    pub(super) fn work_out(&self, place: &Place, found: &SettingsFile) -> Result<SettingsEdit> {
+        SettingsEdit::work_out(place, found, &self.ledger, &self.desired, self.stance, self.tightened)
+    }
+
+    /// The steps of settings.json and its ledger over the file as it is now. `kept` are the keys that the plan leaves to
+    /// the user: if another program changed one more of gwinstall's keys, the user has to decide again.
+    pub(super) fn again(&self, place: &Place, kept: &[KeyPath]) -> Result<Vec<Step>> {
+        let edit = self.work_out(place, &SettingsFile::read(place)?)?;
+        if !edit.foreign.is_empty() || edit.kept != kept {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("{} was changed by another program meanwhile", place.show(&place.settings())),
+            )
+            .because("it changed a key that gwinstall sets too"));
+        }
+        let ledger = edit.ledger_step(place)?;
+        Ok(edit.step.into_iter().chain([ledger]).collect())
+    }
 }
 
 /// Claude Code's settings as found: the real file behind every link.

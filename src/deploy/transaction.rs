@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::domain::Hint;
+use crate::domain::place::files;
 use crate::domain::plan::Step;
-use crate::domain::tree::Found;
+use crate::domain::tree::{Class, Found};
 use crate::domain::word::words;
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, Unflushed};
@@ -67,6 +68,36 @@ pub enum Undo {
 /// Checks the staged files; its argument returns the path of the staged file of a step.
 pub type CheckStaged<'a> = &'a dyn Fn(&dyn Fn(usize) -> PathBuf) -> Result<()>;
 
+/// What must hold before the new tree is final.
+pub struct Conditions<'a> {
+    /// Validates the staged files before anything live changes.
+    pub staged: CheckStaged<'a>,
+    /// Checks the new tree: values and files of the deployment, not settings.json.
+    pub live: &'a dyn Fn() -> Result<()>,
+    /// The running gateway takes the change over; `None` where none runs.
+    pub gate: Option<Gate<'a>>,
+}
+
+/// The running gateway between the exchange of its files and that of settings.json.
+pub struct Gate<'a> {
+    pub settings: SettingsOrder,
+    /// Succeeds once the gateway serves the new configuration. May take minutes.
+    pub pass: &'a dyn Fn() -> Result<()>,
+    /// Gives open sessions of Claude Code the time to notice new settings.
+    pub settle: &'a dyn Fn(),
+    /// The steps of settings.json and its ledger, worked out again because another program wrote the file meanwhile.
+    pub again: &'a dyn Fn() -> Result<Vec<Step>>,
+}
+
+/// When settings.json changes, relative to the gateway: Claude Code must never be pointed at what is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingsOrder {
+    /// Before: the old configuration serves all that the new settings name.
+    First,
+    /// After: the new settings name what only the new configuration serves.
+    Last,
+}
+
 /// The changes of one draft on their way to the disk.
 pub struct Transaction<'a> {
     place: &'a Place,
@@ -104,15 +135,10 @@ impl<'a> Transaction<'a> {
         Self { place, steps, base_copies: &draft.base_copies, made, times, journal, placed_by: PlacedBy::Exchange }
     }
 
-    /// Carries it out under the lock of the place. `staged` validates the staged files before anything live changes;
-    /// `live` checks the new tree before it is final.
-    pub fn carry_out(
-        mut self,
-        staged: CheckStaged<'_>,
-        live: &dyn Fn() -> Result<()>,
-    ) -> std::result::Result<Done, Failure> {
+    /// Carries it out under the lock of the place.
+    pub fn carry_out(mut self, conditions: &Conditions<'_>) -> std::result::Result<Done, Failure> {
         let times = self.times;
-        let validate = |work: &Self| staged(&|index| work.journal.staged(work.place, index));
+        let validate = |work: &Self| (conditions.staged)(&|index| work.journal.staged(work.place, index));
         let done = times.of("staging", || self.stage());
         if let Err(error) = done.and_then(|()| times.of("validation", || validate(&self))) {
             self.discard();
@@ -124,7 +150,7 @@ impl<'a> Transaction<'a> {
             let begun = failure.undo == Undo::RollbackFailed;
             return Err(if begun { failure } else { Failure { undo: Undo::NotNeeded, ..failure } });
         }
-        match self.exchange_and_check(live).and_then(|()| self.commit()) {
+        match self.exchange_and_check(conditions).and_then(|()| self.commit()) {
             Ok(()) => {
                 recover::clean(self.place, &self.journal);
                 Ok(Done { placed_by: self.placed_by, id: self.journal.id })
@@ -204,21 +230,77 @@ impl<'a> Transaction<'a> {
             .map_err(|error| disk::failure("write", &path, &error))
     }
 
-    fn exchange_and_check(&mut self, live: &dyn Fn() -> Result<()>) -> Result<()> {
+    fn exchange_and_check(&mut self, conditions: &Conditions<'_>) -> Result<()> {
         let times = self.times;
-        times.of("exchange", || self.exchange_all())?;
-        times.of("checks", live)?;
+        let all = 0..self.journal.steps.len();
+        match &conditions.gate {
+            None => {
+                times.of("exchange", || self.exchange_some(&all.clone().collect::<Vec<_>>()))?;
+                times.of("checks", conditions.live)?;
+            }
+            Some(gate) => self.exchange_around(gate, conditions.live)?,
+        }
         // A program that had the old file open may have written to it after the exchange: those bytes count.
-        (0..self.journal.steps.len()).try_for_each(|index| self.check_displaced(index))?;
+        all.into_iter().try_for_each(|index| self.check_displaced(index))?;
         self.remove_emptied_directories()
     }
 
-    /// Exchanges all files. Afterwards the live tree is the new one, durable and as planned.
-    fn exchange_all(&mut self) -> Result<()> {
+    /// Exchanges settings.json on one side of the gate and everything else on the other.
+    fn exchange_around(&mut self, gate: &Gate<'_>, live: &dyn Fn() -> Result<()>) -> Result<()> {
+        let times = self.times;
+        let (settings, rest): (Vec<usize>, Vec<usize>) =
+            (0..self.journal.steps.len()).partition(|index| concerns_settings(self.steps[*index]));
+        if gate.settings == SettingsOrder::First && !settings.is_empty() {
+            times.of("exchange", || self.exchange_some(&settings))?;
+            (gate.settle)();
+        }
+        times.of("exchange", || self.exchange_some(&rest))?;
+        times.of("checks", live)?;
+        times.of("gateway", gate.pass)?;
+        if gate.settings == SettingsOrder::Last && !settings.is_empty() {
+            self.follow_settings(&settings, gate)?;
+            times.of("exchange", || self.exchange_some(&settings))?;
+        }
+        Ok(())
+    }
+
+    /// Stages the steps of settings.json again if another program wrote the file while the gateway took its time.
+    fn follow_settings(&mut self, settings: &[usize], gate: &Gate<'_>) -> Result<()> {
+        let moved = |index: &&usize| {
+            let target = self.journal.target(self.place, **index);
+            Ok::<_, Error>(disk::find(&target)?.stamp() != self.journal.steps[**index].pre)
+        };
+        let mut all = settings.iter();
+        if !all.try_fold(false, |any, index| Ok::<_, Error>(any || moved(&index)?))? {
+            return Ok(());
+        }
+        let again = (gate.again)()?;
+        let mut fresh = Vec::new();
+        for index in settings {
+            let target = self.journal.target(self.place, *index);
+            let step = again.iter().find(|step| step.path == target && step.bytes.is_some());
+            let step = step.ok_or_else(|| raced(&target))?;
+            self.journal.steps[*index] = Journal::entry(self.place, step);
+            fresh.push((self.journal.staged(self.place, *index), step));
+        }
+        // The journal first: a kill before the files are staged again then finds a file that was never touched.
+        self.write_journal()?;
+        let mut batch = Batch::default();
+        for (staged, step) in fresh {
+            disk::remove(&staged).map_err(|error| disk::failure("remove", &staged, &error))?;
+            let mode = step.post.map_or(0o600, |post| post.mode);
+            batch.write(&staged, step.bytes.as_deref().unwrap_or_default(), mode)?;
+            staged.parent().into_iter().for_each(|dir| batch.0.directory(dir.to_path_buf()));
+        }
+        batch.0.flush()
+    }
+
+    /// Exchanges these files. Afterwards each is the new one, durable and as planned.
+    fn exchange_some(&mut self, indices: &[usize]) -> Result<()> {
         for dir in &self.journal.directories {
             disk::create_dirs(dir).map_err(|error| disk::failure("create", dir, &error))?;
         }
-        for index in 0..self.journal.steps.len() {
+        for index in indices.iter().copied() {
             self.exchange(index)?;
             self.check_displaced(index)?;
             signals::check()?;
@@ -226,7 +308,7 @@ impl<'a> Transaction<'a> {
         let mut touched = Unflushed::default();
         self.touched_directories().into_iter().for_each(|dir| touched.directory(dir));
         touched.flush()?;
-        for index in 0..self.journal.steps.len() {
+        for index in indices.iter().copied() {
             let target = self.journal.target(self.place, index);
             if disk::find(&target)?.stamp() != self.journal.steps[index].post {
                 return Err(raced(&target));
@@ -415,6 +497,11 @@ impl<'a> Transaction<'a> {
             }
         }
     }
+}
+
+/// settings.json, and the ledger of the values that gwinstall replaced in it.
+fn concerns_settings(step: &Step) -> bool {
+    step.class == Class::Settings || step.name == files::SETTINGS_BEFORE
 }
 
 /// Directories that new files need, outermost first.

@@ -17,11 +17,13 @@ mod keys;
 mod models;
 mod routing;
 mod sections;
+mod served;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use finding::{Context, Finding, Severity};
+pub use served::Served;
 
 use finding::Report;
 

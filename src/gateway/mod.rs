@@ -5,7 +5,8 @@
 pub mod ask;
 pub mod health;
 pub mod process;
-pub mod starting;
+pub mod serving;
+pub mod takeover;
 
 use std::path::Path;
 

@@ -11,7 +11,7 @@ use crate::gateway::process::Running;
 pub enum Purpose {
     /// A report. Only where a gateway is deployed another program on its port is a failure.
     Report { deployed: bool },
-    /// A change of the files: a running gateway does not read them by itself.
+    /// A change of the files, which needs no free port.
     Change,
     /// The gateway is about to start there, and gives way to itself.
     Start,
@@ -20,11 +20,6 @@ pub enum Purpose {
 pub fn finding(running: Running, port: u16, purpose: Purpose) -> Finding {
     match running {
         Running::No => Finding::pass(format!("port {port} is free")),
-        Running::Ours { pid, .. } if purpose == Purpose::Change => Finding::warn(format!(
-            "the gateway is running (pid {pid}); it keeps its old configuration until it reloads"
-        ))
-        .details(json!({ "pid": pid, "port": port }))
-        .hint(Hint::run(&["reload"])),
         Running::Ours { pid, .. } => {
             Finding::pass(format!("the gateway is running (pid {pid}) on port {port}"))
                 .details(json!({ "pid": pid, "port": port }))

@@ -20,19 +20,21 @@ pub struct DesiredKey {
     pub always: bool,
 }
 
+/// The variables that name a model.
+pub const MODEL_KEYS: [&str; 4] = [
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+];
+/// The variables that state limits of the models.
+pub const LIMIT_KEYS: [&str; 2] = ["CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS"];
+
 /// The keys that only gwinstall has a reason to set together with its helper.
 pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
-    let env = [
-        "ANTHROPIC_BASE_URL",
-        "ANTHROPIC_MODEL",
-        "ANTHROPIC_DEFAULT_OPUS_MODEL",
-        "ANTHROPIC_DEFAULT_SONNET_MODEL",
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
-        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
-    ];
-    env.map(KeyPath::env).into_iter().chain([KeyPath::top("apiKeyHelper")]).collect()
+    let others = ["ANTHROPIC_BASE_URL", "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"];
+    let env = others.iter().chain(&MODEL_KEYS).chain(&LIMIT_KEYS);
+    env.map(|name| KeyPath::env(*name)).chain([KeyPath::top("apiKeyHelper")]).collect()
 }
 
 /// How Claude Code gets its key.

@@ -33,6 +33,15 @@ impl Answer {
         self
     }
 
+    /// Adds a line to the text.
+    #[must_use]
+    pub fn line(mut self, line: &str) -> Self {
+        if !line.is_empty() {
+            self.text = format!("{}\n{line}", self.text.trim_end()).trim_start().to_owned();
+        }
+        self
+    }
+
     #[must_use]
     pub fn quoting(mut self, text: impl Into<String>) -> Self {
         self.quotes = true;

@@ -10,7 +10,7 @@ use crate::domain::name::{count, list};
 use crate::domain::plan::Action;
 use crate::domain::{Kind, Place};
 use crate::doors::term;
-use crate::gateway::{self, process};
+use crate::gateway::process;
 use crate::render::Choice;
 
 use super::answer::Answer;
@@ -98,6 +98,12 @@ impl<'a> Report<'a> {
         if self.notes.foreign_helper {
             notes.push("note: settings.json has an apiKeyHelper of another program; it stays, and gwinstall writes the token to settings.json".to_owned());
         }
+        if !self.notes.unserved.is_empty() {
+            notes.push(format!(
+                "note: your edit of config/litellm.yaml stays, and it does not serve {}; gwinstall points Claude Code only at models that it serves",
+                list(&self.notes.unserved)
+            ));
+        }
         if !self.notes.removed_variables.is_empty() {
             notes.push(format!(
                 "note: gwinstall removes from .env what is no longer needed: {}",
@@ -178,12 +184,6 @@ impl<'a> Report<'a> {
             let resolve = term::command(&["resolve", conflict]);
             lines.push(format!(
                 "  Conflict: {conflict} stays as you changed it; the new version is {conflict}.gwinstall-new ({resolve})"
-            ));
-        }
-        if let Some(verb) = gateway::takes_over(&draft.plan).filter(|_| running && !self.start) {
-            lines.push(format!(
-                "The gateway still runs with its old configuration: {}",
-                term::command(&[verb.word()])
             ));
         }
         if !draft.changed_keys.is_empty() {

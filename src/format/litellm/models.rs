@@ -1,40 +1,16 @@
 //! `model_list`: each entry has a name, parameters and a route whose provider LiteLLM knows.
 
-use std::collections::BTreeSet;
-
 use super::closest::closest;
 use super::finding::Report;
 use super::keys::{FAMILIES, PROVIDERS, knows, names};
+use super::served::Served;
 use super::sections::{LITELLM_PARAMS, MODEL_ENTRY, typed, unknown_keys};
-use crate::format::yaml::{Node, Scalar};
-
-/// The names that can be called, and whether there may be others that are not in this file.
-pub(super) struct Served {
-    pub(super) names: BTreeSet<String>,
-    pub(super) open_ended: bool,
-}
-
-impl Served {
-    /// Whether a call to `name` finds a model; names with `*` serve all that they match.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.open_ended
-            || self.names.contains(name)
-            || self.names.iter().any(|pattern| {
-                let fits = |(start, end): (&str, &str)| {
-                    name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
-                };
-                pattern.split_once('*').is_some_and(fits)
-            })
-    }
-}
+use crate::format::yaml::Node;
 
 pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) -> Served {
-    let general = root.get("general_settings");
-    let in_database = general.and_then(|general| general.get("store_model_in_db")).and_then(Node::scalar);
-    let open_ended = in_database == Some(&Scalar::Bool(true)) || root.get("include").is_some();
-    let mut served = Served { names: BTreeSet::new(), open_ended };
+    let mut served = Served::empty(root);
     let Some((key, list)) = root.entry("model_list") else {
-        if !open_ended {
+        if !served.open_ended {
             report.error(
                 root,
                 "models.missing",
@@ -53,7 +29,7 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) -> Served {
         );
         return served;
     };
-    if models.len() == 0 && !open_ended {
+    if models.len() == 0 && !served.open_ended {
         report.warning(key, "models.empty", "model_list is empty: the gateway would serve no model", None);
     }
     for model in models {

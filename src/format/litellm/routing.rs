@@ -3,7 +3,7 @@
 use super::closest::closest;
 use super::finding::Report;
 use super::keys::{ALLOWED_FAILS, CACHES, CALLBACKS, RETRIES, STRATEGIES, knows, names};
-use super::models::Served;
+use super::served::Served;
 use crate::format::yaml::{Node, Scalar};
 
 const FALLBACKS: [&str; 3] = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"];

@@ -23,6 +23,8 @@ use crate::gateway::starting::Starting;
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
+use super::leaving;
+
 /// One change that a command makes.
 pub(super) struct Change<'a> {
     pub context: Context<'a>,
@@ -52,8 +54,17 @@ impl<'a> Change<'a> {
         } else {
             recover_first(place, operation, common.lock_wait)?;
         }
+        let mut context = Context::load(place)?;
+        // The others decide about the settings themselves.
+        let settles = matches!(
+            operation,
+            Operation::Install | Operation::On | Operation::Off | Operation::Uninstall | Operation::Rollback
+        );
+        if !confirm.dry_run && !settles && leaving::finish(&context, common.lock_wait)? {
+            context = Context::load(place)?;
+        }
         Ok(Self {
-            context: Context::load(place)?,
+            context,
             operation,
             common,
             confirm,
@@ -103,7 +114,7 @@ impl<'a> Change<'a> {
 
     /// Shows `summary`, asks, applies the draft and answers with what `done` makes of the outcome.
     pub(super) fn carry_out(
-        self,
+        mut self,
         mut draft: Draft,
         summary: &str,
         done: impl FnOnce(&Draft, &Outcome) -> Result<Answer>,
@@ -112,15 +123,26 @@ impl<'a> Change<'a> {
             return Ok(self.dry_run(&draft, summary));
         }
         self.ask(summary)?;
+        let mut left = leaving::lead_away(&self.context, self.operation, &draft, self.common.lock_wait)?;
+        if !left.staying.is_empty() {
+            return leaving::stays(self.place(), self.operation, &left);
+        }
+        let held = left.held.take();
+        if held.is_some() {
+            self.context = Context::load(self.place())?;
+            draft = draft.again(&self.context)?;
+        }
         let stopped = self.stop_what_would_be_lost(&draft)?;
-        let outcome = self.apply(&mut draft).map_err(|failed| self.failure(*failed, stopped))?;
+        let outcome = self.apply(&mut draft, held).map_err(|failed| self.failure(*failed, stopped))?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }
         tell_times(&outcome);
         let answer = done(&draft, &outcome)?;
         let data = merged(self.data(&draft, Some(&outcome)), answer.data.clone());
-        Ok(answer.data(data))
+        let data = merged(data, json!({ "sessions": leaving::as_json(&left) }));
+        let text = format!("{}{}", answer.text, leaving::words(self.place(), &left));
+        Ok(answer.text(text).data(data))
     }
 
     fn dry_run(&self, draft: &Draft, summary: &str) -> Answer {
@@ -140,9 +162,13 @@ impl<'a> Change<'a> {
         consent(self.confirm.yes, "Go ahead?", !self.irreversible)
     }
 
-    fn apply(&self, draft: &mut Draft) -> std::result::Result<Outcome, Box<Failed>> {
+    fn apply(
+        &self,
+        draft: &mut Draft,
+        held: Option<converge::Held>,
+    ) -> std::result::Result<Outcome, Box<Failed>> {
         let gate = || self.starting.as_ref().map_or(Ok(()), Starting::go);
-        self.converge(&gate).apply(draft)
+        self.converge(&gate).apply(draft, held)
     }
 
     fn converge<'b>(&'b self, gate: &'b dyn Fn() -> Result<()>) -> converge::Change<'b> {

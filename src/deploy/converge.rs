@@ -165,11 +165,15 @@ pub fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<O
 
 impl Change<'_> {
     /// Carries out a draft, if the disk is still as the draft found it, and completes its record with the moment and
-    /// the backup.
-    pub fn apply(&self, draft: &mut Draft) -> std::result::Result<Outcome, Box<Failed>> {
+    /// the backup. `held` is the lock, where an earlier part of the same operation has taken it.
+    pub fn apply(
+        &self,
+        draft: &mut Draft,
+        held: Option<Held>,
+    ) -> std::result::Result<Outcome, Box<Failed>> {
         let watch = system::Stopwatch::start();
         let mut outcome = Outcome { states: vec![State::Created, State::Validating], ..Outcome::default() };
-        let held = match lock(self.place, self.operation, self.lock_wait) {
+        let held = match held.map_or_else(|| lock(self.place, self.operation, self.lock_wait), Ok) {
             Ok(held) => held,
             Err(error) => return Err(Box::new(Failed { error, outcome: Outcome::default() })),
         };

@@ -8,14 +8,15 @@ use std::rc::Rc;
 
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
-use crate::domain::record::{FileRecord, Record};
+use crate::domain::record::{FileRecord, Pointed, Record};
 use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::KeyPath;
+use crate::render::DesiredKey;
 
 use super::context::{Context, EnvFile};
-use super::goals::Goal;
+use super::goals::{self, Goal};
 use super::plan::{Decided, Stance, Trees, decide};
 use super::settings::SettingsEdit;
 use super::step;
@@ -33,6 +34,7 @@ pub struct Draft {
     pub kept_keys: Vec<KeyPath>,
     /// Keys of settings.json that change.
     pub changed_keys: Vec<KeyPath>,
+    goal: Goal,
 }
 
 impl Draft {
@@ -47,6 +49,31 @@ impl Draft {
             }
         }
         Ok(true)
+    }
+
+    /// A draft of these steps alone.
+    pub(super) fn of_steps(steps: Vec<Step>) -> Self {
+        Self {
+            plan: Plan { steps },
+            id: String::new(),
+            record: None,
+            base_copies: Vec::new(),
+            kept_keys: Vec::new(),
+            changed_keys: Vec::new(),
+            goal: goals::nothing(false),
+        }
+    }
+
+    /// The draft of the same goal over the disk as it is now, after gwinstall has led the sessions of Claude Code away.
+    /// What changes in the settings counts from before.
+    pub fn again(self, context: &Context<'_>) -> Result<Self> {
+        let Self { id, kept_keys, changed_keys, goal, .. } = self;
+        Ok(Self { id, kept_keys, changed_keys, ..draft(context, goal)? })
+    }
+
+    /// The keys of settings.json that the operation leaves to gwinstall.
+    pub(super) fn desired_keys(&self) -> &[DesiredKey] {
+        &self.goal.settings
     }
 }
 
@@ -68,7 +95,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     refuse_foreign(place, &decided.foreign, &settings.foreign)?;
     let mut steps = decided.steps;
     steps.extend(env_steps(place, &goal)?);
-    let mut record = goal.record;
+    let mut record = goal.record.clone();
     if let Some(record) = &mut record {
         record.files = match (&goal.files, last) {
             (None, Some(last)) => last.files.clone(),
@@ -76,7 +103,11 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
         };
         // `on` takes over the values again that `off` restored.
         record.request.forced |= settings.took_over;
-        record.settings = settings.record(place, &goal.settings);
+        record.settings = match last {
+            // What is there for the way out is not what a backup is to restore.
+            Some(last) if record.request.pointed == Pointed::Leaving => last.settings.clone(),
+            _ => settings.record(place, &goal.settings),
+        };
     }
     steps.push(settings.ledger_step(place)?);
     steps.extend(pointer_step(place, record.is_some())?);
@@ -89,7 +120,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, plan })
+    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, plan, goal })
 }
 
 fn rank(class: Class) -> u8 {

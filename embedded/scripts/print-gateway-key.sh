@@ -8,14 +8,19 @@ KEY_NAME=LITELLM_MASTER_KEY # gwinstall:key-name
 dir=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 env_file=$dir/.env
 
+usage="usage: print-gateway-key.sh [local|remote]"
 case ${1-} in
 '') ;;
+# An open session may still hold the command of another gateway: it must never get the key of this one.
+local) KEY_NAME=LITELLM_MASTER_KEY ;;
+remote) KEY_NAME=ANTHROPIC_AUTH_TOKEN ;;
 -h | --help)
-	echo "usage: print-gateway-key.sh"
-	echo "Prints $KEY_NAME of $env_file. exit status: 0 printed, 1 there is no usable key"
+	echo "$usage"
+	echo "Prints the key of the gateway from $env_file: local LITELLM_MASTER_KEY, remote ANTHROPIC_AUTH_TOKEN, else $KEY_NAME."
+	echo "exit status: 0 printed, 1 there is no usable key"
 	exit 0 ;;
 *)
-	echo "usage: print-gateway-key.sh" >&2
+	echo "$usage" >&2
 	exit 2 ;;
 esac
 

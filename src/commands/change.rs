@@ -3,8 +3,6 @@
 //! Promise: a verb supplies a goal and its texts, and all verbs share the rest: a dry run writes nothing, nothing is
 //! written without consent, and an error says whether the change was undone.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Common, ConfirmArgs, KeepArgs};
@@ -17,7 +15,7 @@ use crate::deploy::goals::Goal;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
-use crate::doors::{prompt, signals, system, term};
+use crate::doors::{prompt, signals, term};
 use crate::gateway::{self, Verb, process};
 use crate::inspect::state;
 
@@ -25,8 +23,7 @@ use crate::gateway::takeover::Takeover;
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
-/// An open session of Claude Code notices new settings after 1.0 to 1.5 s, and after 3.5 s where it has to poll.
-const NOTICED: Duration = Duration::from_millis(3_500);
+use super::leaving;
 
 /// One change that a command makes.
 pub(super) struct Change<'a> {
@@ -59,8 +56,17 @@ impl<'a> Change<'a> {
         } else {
             recover_first(place, operation, common.lock_wait)?;
         }
+        let mut context = Context::load(place)?;
+        // The others decide about the settings themselves.
+        let settles = matches!(
+            operation,
+            Operation::Install | Operation::On | Operation::Off | Operation::Uninstall | Operation::Rollback
+        );
+        if !confirm.dry_run && !settles && leaving::finish(&context, common.lock_wait)? {
+            context = Context::load(place)?;
+        }
         Ok(Self {
-            context: Context::load(place)?,
+            context,
             operation,
             common,
             confirm,
@@ -117,7 +123,7 @@ impl<'a> Change<'a> {
 
     /// Shows `summary`, asks, applies the draft and answers with what `done` makes of the outcome.
     pub(super) fn carry_out(
-        self,
+        mut self,
         mut draft: Draft,
         summary: &str,
         done: impl FnOnce(&Draft, &Outcome) -> Result<Answer>,
@@ -126,9 +132,18 @@ impl<'a> Change<'a> {
             return Ok(self.dry_run(&draft, summary));
         }
         self.ask(summary)?;
+        let mut left = leaving::lead_away(&self.context, self.operation, &draft, self.common.lock_wait)?;
+        if !left.staying.is_empty() {
+            return leaving::stays(self.place(), self.operation, &left);
+        }
+        let held = left.held.take();
+        if held.is_some() {
+            self.context = Context::load(self.place())?;
+            draft = draft.again(&self.context)?;
+        }
         let stopped = self.stop_what_would_be_lost(&draft)?;
         let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
-        let outcome = self.apply(&mut draft, takeover.as_ref());
+        let outcome = self.apply(&mut draft, held, takeover.as_ref());
         let outcome = outcome.map_err(|failed| self.failure(*failed, stopped, takeover.as_ref()))?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
@@ -141,7 +156,8 @@ impl<'a> Change<'a> {
             Some(takeover) => takeover.done().to_owned(),
             None => self.still_to_take_over(&draft),
         };
-        Ok(answer.line(&text).data(data))
+        let data = merged(data, json!({ "sessions": leaving::as_json(&left) }));
+        Ok(answer.line(&text).line(leaving::words(self.place(), &left).trim_start()).data(data))
     }
 
     /// The command with which a running gateway takes over what it was left without.
@@ -174,11 +190,12 @@ impl<'a> Change<'a> {
     fn apply(
         &self,
         draft: &mut Draft,
+        held: Option<converge::Held>,
         takeover: Option<&Takeover<'_>>,
     ) -> std::result::Result<Outcome, Box<Failed>> {
-        let Some(takeover) = takeover else { return self.converge(None).apply(draft) };
+        let Some(takeover) = takeover else { return self.converge(None).apply(draft, held) };
         let pass = || takeover.pass();
-        self.converge(Some(&pass)).apply(draft)
+        self.converge(Some(&pass)).apply(draft, held)
     }
 
     fn converge<'b>(&'b self, gate: Option<&'b dyn Fn() -> Result<()>>) -> converge::Change<'b> {
@@ -190,7 +207,6 @@ impl<'a> Change<'a> {
             keep: self.keep.keep,
             max_age_days: self.keep.max_age,
             gate,
-            settle: &|| system::sleep(NOTICED),
         }
     }
 

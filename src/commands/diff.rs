@@ -26,7 +26,9 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let bundle = sources::bundle(place, &request.source)?;
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let goal = goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, false)?;
+    let pointed = record.request.pointed;
+    let goal =
+        goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, pointed, false)?;
     let drafted = draft(&context, goal)?;
     let text = text(&bundle, &drafted)?;
     let data = change::data(&drafted, None);

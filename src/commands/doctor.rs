@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::cli::{Common, DoctorArgs, DoctorTopic};
+use crate::cli::{Common, ConfirmArgs, DoctorArgs, DoctorTopic};
 use crate::deploy::checks::Checks;
 use crate::deploy::context::Context;
 use crate::deploy::recover;
@@ -11,13 +11,14 @@ use crate::deploy::{lost, store};
 use crate::domain::Operation;
 use crate::domain::check::{CheckName, Status};
 use crate::domain::name::count;
+use crate::domain::record::Pointed;
 use crate::domain::{Kind, Place, Result};
 use crate::inspect::facts::Facts;
 use crate::inspect::{examine, prerequisites};
 use crate::release::session;
 use crate::ui::report;
 
-use super::{change, sources};
+use super::{change, leaving, sources, switch};
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<Answer> {
@@ -50,6 +51,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     let interrupted = recover::look(place)?.is_some();
+    if !interrupted && Context::load(place)?.record.is_some_and(|record| record.request.pointed == Pointed::Leaving) {
+        return switch::off(place, common, &ConfirmArgs { yes, dry_run: false });
+    }
     if !interrupted && store::is_lost(place) {
         return Err(lost::refusal(place).because("no run was interrupted, so there is nothing to undo"));
     }
@@ -63,6 +67,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     };
     change::consent(yes, question, true)?;
     change::recover_first(place, Operation::Repair, common.lock_wait)?;
+    leaving::finish(&Context::load(place)?, common.lock_wait)?;
     Ok(Answer::new("repaired").text(if interrupted {
         "Repaired: everything is as it was before the interrupted run."
     } else {
@@ -71,7 +76,7 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
 }
 
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
-    let context = Context::load(place)?;
+    let context = leaving::finish_if_possible(place)?;
     let facts = Facts::gather(&context)?;
     let bundle = sources::deployed(place, facts.record());
     examine::state(checks, &facts);

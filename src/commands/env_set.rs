@@ -56,7 +56,16 @@ pub(super) fn run(
     let source = if from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
         values::gather(place, &choice, &request)?.setting(name, Value { text: Secret::new(text), source });
-    let goal = goals::from_choice(&change.context, Operation::SetValue, &bundle, &choice, &values, false)?;
+    let pointed = record.request.pointed;
+    let goal = goals::from_choice(
+        &change.context,
+        Operation::SetValue,
+        &bundle,
+        &choice,
+        &values,
+        pointed,
+        false,
+    )?;
     let draft = change.draft(goal)?;
     change.facts.insert("name".to_owned(), json!(name));
     if draft.plan.is_empty() {

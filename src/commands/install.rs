@@ -69,8 +69,16 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let choice = render::choose(&bundle.catalog, request, last.map(|last| &last.request))?;
     let values = values::gather(place, &choice, request)?;
     tell_what_was_found(&change.context, &choice, &values, request);
-    let goal =
-        goals::from_choice(&change.context, change.operation, &bundle, &choice, &values, request.force)?;
+    let pointed = goals::pointed_after(change.operation, choice.facts.pointed);
+    let goal = goals::from_choice(
+        &change.context,
+        change.operation,
+        &bundle,
+        &choice,
+        &values,
+        pointed,
+        request.force,
+    )?;
     let url = goal.record.as_ref().map_or("", |record| &record.gateway_url);
     session::permit(&choice.preset.name, &HttpUrl::parse("the gateway URL", url)?)?;
     let checks = pre_checks(&change.context, &bundle, &choice, &goal, request);

@@ -20,6 +20,7 @@ mod install;
 mod install_flags;
 mod interactive;
 mod invocation;
+mod leaving;
 mod manual;
 mod manual_page;
 mod models;
@@ -40,7 +41,7 @@ mod validate;
 mod wrong_input;
 
 use crate::cli::{Cli, Command};
-use crate::domain::{Operation, Result};
+use crate::domain::Result;
 use crate::gateway::Verb;
 
 use crate::ui::answer::Answer;
@@ -57,8 +58,8 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Update(args)) => install::update(&place()?, common, args),
         Some(Command::Rollback(args)) => rollback::run(&place()?, common, args),
         Some(Command::Uninstall(args)) => uninstall::run(&place()?, common, args),
-        Some(Command::Off(args)) => switch::run(&place()?, common, args, Operation::Off),
-        Some(Command::On(args)) => switch::run(&place()?, common, args, Operation::On),
+        Some(Command::Off(args)) => switch::off(&place()?, common, args),
+        Some(Command::On(args)) => switch::on(&place()?, common, args),
         Some(Command::Diff(args)) => diff::run(&place()?, args),
         Some(Command::History(args)) => history::run(&place()?, args),
         Some(Command::Doctor(args)) => doctor::run(&place()?, common, args),

@@ -9,7 +9,7 @@ use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::{backup, goals, lost, values};
 use crate::domain::name::count;
-use crate::domain::record::{EnvValue, Record};
+use crate::domain::record::{EnvValue, Pointed, Record};
 use crate::domain::request::Request;
 use crate::domain::tree::Class;
 use crate::domain::{Hint, Operation, Place, Result};
@@ -59,7 +59,8 @@ fn done(draft: &Draft, outcome: &Outcome, filename: &str, preset: &str) -> Strin
         text.push_str(&format!("\n  {name} has no value: {}", term::command(&["env", "set", name])));
     }
     text.push_str("\n  Secrets in .env stayed as they are.");
-    if !draft.changed_keys.is_empty() {
+    let on = draft.record.as_ref().is_some_and(|record| record.request.pointed == Pointed::On);
+    if on && !draft.changed_keys.is_empty() {
         text.push_str(&format!("\n{}", report::OPEN_SESSIONS));
     }
     text

@@ -1,5 +1,5 @@
-//! `status`: what is deployed and whether it is as deployed. Reads only; a stopped gateway, warnings and retired
-//! models never change its exit code.
+//! `status`: what is deployed and whether it is as deployed. Reads only, apart from a departure of Claude Code that it
+//! can finish; a stopped gateway, warnings and retired models never change its exit code.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::inspect::{examine, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 
-use super::sources;
+use super::{leaving, sources};
 
 /// Checks that the other lines of the status cover.
 const SHOWN_ELSEWHERE: [CheckName; 6] = [
@@ -35,7 +35,7 @@ const SHOWN_ELSEWHERE: [CheckName; 6] = [
 
 /// `gwinstall` alone: the status, or the first step.
 pub(super) fn overview(place: &Place) -> Result<Answer> {
-    let context = Context::load(place)?;
+    let context = leaving::finish_if_possible(place)?;
     let nothing = context.record.is_none() && !context.is_lost() && !context.is_orphaned();
     if nothing && recover::look(place)?.is_none() {
         let ways = [
@@ -55,7 +55,7 @@ pub(super) fn overview(place: &Place) -> Result<Answer> {
 }
 
 pub(super) fn run(place: &Place) -> Result<Answer> {
-    of(&Context::load(place)?)
+    of(&leaving::finish_if_possible(place)?)
 }
 
 fn of(context: &Context<'_>) -> Result<Answer> {
@@ -214,7 +214,7 @@ fn headline(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> Vec<String
         }
     };
     lines.push(format!("  Gateway:     {}{after}", record.gateway_url));
-    lines.push(format!("  Claude Code: {}", pointed.words()));
+    lines.push(format!("  Claude Code: {}", pointed.words(facts.place())));
     lines.push(format!(
         "  Files:       {}, bundle {} ({})",
         count(record.files.len(), "file"),

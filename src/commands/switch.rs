@@ -2,6 +2,7 @@
 
 use crate::cli::{Common, ConfirmArgs};
 use crate::deploy::{goals, values};
+use crate::domain::record::Pointed;
 use crate::domain::request::Request;
 use crate::domain::{Error, Hint, Operation, Place, Result};
 use crate::doors::term;
@@ -13,23 +14,25 @@ use super::change::Change;
 use super::sources;
 use crate::ui::answer::Answer;
 
-pub(super) fn run(
-    place: &Place,
-    common: &Common,
-    confirm: &ConfirmArgs,
-    operation: Operation,
-) -> Result<Answer> {
-    let off = operation == Operation::Off;
-    let change = Change::open(place, common, confirm, operation)?;
+pub(super) fn on(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
+    let change = Change::open(place, common, confirm, Operation::On)?;
     let record = change.context.deployed()?;
     let bundle = sources::deployed(place, Some(record))?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let values = values::gather(place, &choice, &request)?;
     let forced = record.request.forced;
-    let goal = goals::from_choice(&change.context, operation, &bundle, &choice, &values, forced)?;
+    let goal = goals::from_choice(
+        &change.context,
+        Operation::On,
+        &bundle,
+        &choice,
+        &values,
+        Pointed::On,
+        forced,
+    )?;
     let draft = change.draft(goal)?;
-    if !off && draft.kept_keys.contains(&KeyPath::env(render::BASE_URL)) {
+    if draft.kept_keys.contains(&KeyPath::env(render::BASE_URL)) {
         return Err(Error::usage(format!(
             "{} sets env.ANTHROPIC_BASE_URL to another address",
             place.show(&place.settings())
@@ -37,18 +40,29 @@ pub(super) fn run(
         .because("you changed it, so it stays, and Claude Code does not use the gateway")
         .hint(Hint::run(&["install", "--force"]).to("point Claude Code at the gateway again")));
     }
-    let (state, back) = if off {
-        ("Claude Code no longer uses the gateway", "on")
-    } else {
-        ("Claude Code uses the gateway", "off")
-    };
+    let state = "Claude Code uses the gateway";
     if draft.plan.is_empty() {
         return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
     }
     let summary = report::plan(&draft, true);
     change.carry_out(draft, &summary, |_, _| {
-        let sessions = if off { report::LEAVE_OPEN_SESSIONS } else { report::OPEN_SESSIONS };
-        let undo = term::command(&[back]);
-        Ok(Answer::new(state).text(format!("{state}. To undo this: {undo}\n{sessions}")))
+        let undo = term::command(&["off"]);
+        Ok(Answer::new(state)
+            .text(format!("{state}. To undo this: {undo}\n  {}", report::OPEN_SESSIONS)))
+    })
+}
+
+/// Leads open sessions away first; where they have not all followed, it runs again to restore the settings.
+pub(super) fn off(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
+    let change = Change::open(place, common, confirm, Operation::Off)?;
+    let draft = change.draft(goals::off(change.context.deployed()?))?;
+    let state = "Claude Code no longer uses the gateway";
+    if draft.plan.is_empty() {
+        return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
+    }
+    let summary = report::plan(&draft, true);
+    change.carry_out(draft, &summary, |_, _| {
+        let undo = term::command(&["on"]);
+        Ok(Answer::new(state).text(format!("{state}. To undo this: {undo}")))
     })
 }

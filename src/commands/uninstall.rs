@@ -70,9 +70,6 @@ fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<Str
         lines.extend(left(place, draft)?);
     }
     lines.extend(draft.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
-    if !draft.changed_keys.is_empty() {
-        lines.push(report::LEAVE_OPEN_SESSIONS.to_owned());
-    }
     Ok(lines.join("\n"))
 }
 

@@ -22,6 +22,7 @@ use super::backup::{self, Entry, Making};
 use super::checks::{self, Checks};
 use super::draft::Draft;
 use super::recover::{self, Recovered};
+use super::sessions;
 use super::store;
 use super::times::{Times, Took};
 use super::transaction::{Conditions, Failure, Gate, PlacedBy, SettingsOrder, Transaction, Undo};
@@ -36,6 +37,9 @@ const FILE_CHECKS: [CheckName; 4] = [
     CheckName::ScriptsExecutable,
     CheckName::StartupScriptGenerated,
 ];
+
+/// An open session of Claude Code notices new settings after 1.0 to 1.5 s, and after 3.5 s where it has to poll.
+const NOTICED: Duration = Duration::from_millis(3_500);
 
 /// The phases of an operation, as the log and `--json` name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,8 +68,6 @@ pub struct Change<'a> {
     pub max_age_days: Option<u32>,
     /// What makes the gateway take the change over and waits until it serves it; `None` where none is to run.
     pub gate: Option<&'a dyn Fn() -> Result<()>>,
-    /// Gives open sessions of Claude Code the time to notice new settings.
-    pub settle: &'a dyn Fn(),
 }
 
 /// A change that was refused or undone.
@@ -170,11 +172,15 @@ pub fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<O
 
 impl Change<'_> {
     /// Carries out a draft, if the disk is still as the draft found it, and completes its record with the moment and
-    /// the backup.
-    pub fn apply(&self, draft: &mut Draft) -> std::result::Result<Outcome, Box<Failed>> {
+    /// the backup. `held` is the lock, where an earlier part of the same operation has taken it.
+    pub fn apply(
+        &self,
+        draft: &mut Draft,
+        held: Option<Held>,
+    ) -> std::result::Result<Outcome, Box<Failed>> {
         let watch = system::Stopwatch::start();
         let mut outcome = Outcome { states: vec![State::Created, State::Validating], ..Outcome::default() };
-        let held = match lock(self.place, self.operation, self.lock_wait) {
+        let held = match held.map_or_else(|| lock(self.place, self.operation, self.lock_wait), Ok) {
             Ok(held) => held,
             Err(error) => return Err(Box::new(Failed { error, outcome: Outcome::default() })),
         };
@@ -271,7 +277,7 @@ impl Run<'_> {
 
     fn transact(&mut self, draft: &Draft) -> Result<()> {
         self.outcome.states.push(State::Deploying);
-        let Change { place, operation, gate, settle, .. } = *self.change;
+        let Change { place, operation, gate, .. } = *self.change;
         let transaction = Transaction::new(place, operation, draft, self.now, self.made, &self.times);
         // Empty until the checks of the live tree run.
         let checked = std::cell::RefCell::new(None);
@@ -300,10 +306,13 @@ impl Run<'_> {
                     .under("the gateway did not come up with the change, and everything was rolled back")
             })
         };
-        let again = || {
-            draft.settings.as_ref().map_or(Ok(Vec::new()), |goal| goal.again(place, &draft.kept_keys))
+        let again = || draft.settings_again(place);
+        let settle = || {
+            if sessions::open(place).is_ok_and(|open| !open.is_empty()) {
+                system::sleep(NOTICED);
+            }
         };
-        let gate = gate.map(|_| Gate { settings: settings_order(place, draft), pass: &pass, settle, again: &again });
+        let gate = gate.map(|_| Gate { settings: settings_order(place, draft), pass: &pass, settle: &settle, again: &again });
         let done = transaction.carry_out(&Conditions { staged: &staged, live: &live, gate });
         if let Some(checks) = checked.into_inner() {
             self.outcome.states.push(State::ValidatingPost);

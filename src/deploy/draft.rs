@@ -8,16 +8,17 @@ use std::rc::Rc;
 
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
-use crate::domain::record::{FileRecord, Record};
+use crate::domain::record::{FileRecord, Pointed, Record};
 use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::KeyPath;
+use crate::render::DesiredKey;
 
 use super::context::{Context, EnvFile};
-use super::goals::Goal;
+use super::goals::{self, Goal};
 use super::plan::{Decided, Stance};
-use super::settings::{SettingsEdit, SettingsGoal};
+use super::settings::{self, SettingsEdit, SettingsFile};
 use super::step;
 use super::store;
 use super::store::BaseCopy;
@@ -34,8 +35,9 @@ pub struct Draft {
     pub kept_keys: Vec<KeyPath>,
     /// Keys of settings.json that change.
     pub changed_keys: Vec<KeyPath>,
-    /// What settings.json is worked out from; `None` if the operation leaves it alone.
-    pub(super) settings: Option<SettingsGoal>,
+    /// The mode that settings.json had before a secret of gwinstall made it private.
+    tightened: Option<u32>,
+    goal: Goal,
 }
 
 impl Draft {
@@ -51,6 +53,50 @@ impl Draft {
         }
         Ok(true)
     }
+
+    /// A draft of these steps alone.
+    pub(super) fn of_steps(steps: Vec<Step>) -> Self {
+        Self {
+            plan: Plan { steps },
+            id: String::new(),
+            record: None,
+            base_copies: Vec::new(),
+            kept_keys: Vec::new(),
+            changed_keys: Vec::new(),
+            tightened: None,
+            goal: goals::nothing(false),
+        }
+    }
+
+    /// The draft of the same goal over the disk as it is now, after gwinstall has led the sessions of Claude Code away.
+    /// What changes in the settings counts from before.
+    pub fn again(self, context: &Context<'_>) -> Result<Self> {
+        let Self { id, kept_keys, changed_keys, goal, .. } = self;
+        Ok(Self { id, kept_keys, changed_keys, ..draft(context, goal)? })
+    }
+
+    /// The steps of settings.json and its ledger over the file as it is now, because another program wrote it since the
+    /// plan. If that changed one more of gwinstall's keys, the user has to decide again.
+    pub(super) fn settings_again(&self, place: &Place) -> Result<Vec<Step>> {
+        let ledger = settings::ledger(place)?.unwrap_or_default();
+        let found = SettingsFile::read(place)?;
+        let Goal { settings: desired, stance, .. } = &self.goal;
+        let edit = SettingsEdit::work_out(place, &found, &ledger, desired, *stance, self.tightened)?;
+        if !edit.foreign.is_empty() || edit.kept != self.kept_keys {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("{} was changed by another program meanwhile", place.show(&place.settings())),
+            )
+            .because("it changed a key that gwinstall sets too"));
+        }
+        let ledger = edit.ledger_step(place)?;
+        Ok(edit.step.into_iter().chain([ledger]).collect())
+    }
+
+    /// The keys of settings.json that the operation leaves to gwinstall.
+    pub(super) fn desired_keys(&self) -> &[DesiredKey] {
+        &self.goal.settings
+    }
 }
 
 /// Works out the draft for a goal.
@@ -59,19 +105,19 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let last = context.record.as_ref();
     let decided = files_of(context, &goal)?;
     let base_copies = base_copies_of(place, &goal);
-    let env_steps = env_steps(place, &goal)?;
     let tightened = last.and_then(|last| last.settings.mode_before);
-    let settings_goal = SettingsGoal {
-        desired: goal.settings,
-        stance: goal.stance,
+    let settings = SettingsEdit::work_out(
+        place,
+        context.settings()?,
+        context.ledger()?,
+        &goal.settings,
+        goal.stance,
         tightened,
-        ledger: context.ledger()?.clone(),
-    };
-    let settings = settings_goal.work_out(place, context.settings()?)?;
+    )?;
     refuse_foreign(place, &decided.foreign, &settings.foreign)?;
     let mut steps = decided.steps;
-    steps.extend(env_steps);
-    let mut record = goal.record;
+    steps.extend(env_steps(place, &goal)?);
+    let mut record = goal.record.clone();
     if let Some(record) = &mut record {
         record.files = match (&goal.files, last) {
             (None, Some(last)) => last.files.clone(),
@@ -79,7 +125,11 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
         };
         // `on` takes over the values again that `off` restored.
         record.request.forced |= settings.took_over;
-        record.settings = settings.record(place, &settings_goal.desired);
+        record.settings = match last {
+            // What is there for the way out is not what a backup is to restore.
+            Some(last) if record.request.pointed == Pointed::Leaving => last.settings.clone(),
+            _ => settings.record(place, &goal.settings),
+        };
     }
     steps.push(settings.ledger_step(place)?);
     steps.extend(pointer_step(place, record.is_some())?);
@@ -92,8 +142,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    let settings = Some(settings_goal);
-    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, settings, plan })
+    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, tightened, plan, goal })
 }
 
 fn rank(class: Class) -> u8 {

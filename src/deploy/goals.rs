@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use crate::bundle::{Bundle, build};
 use crate::domain::operation::Scope;
 use crate::domain::record::{
-    EnvRecord, EnvValue, FileRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord, SettingsValue,
+    EnvRecord, EnvValue, FileRecord, Origin, Pointed, Record, RequestFacts, SCHEMA, SettingsRecord,
+    SettingsValue,
 };
 use crate::domain::request::GatewayType;
 use crate::domain::tree::Wanted;
@@ -24,7 +25,7 @@ use super::backup::Backup;
 use super::context::{Context, EnvFile};
 use super::plan::Stance;
 use super::served;
-use super::settings::helper_command;
+use super::settings::{HOOKS, helper_script};
 use super::values::Values;
 
 /// The specification that the deployed files implement.
@@ -71,14 +72,25 @@ pub struct Notes {
     pub unserved: Vec<String>,
 }
 
-/// The goal of `install`, `update`, `on`, `off`, `env set` and `models`: the choice, as far as the operation touches a
-/// deployment.
+/// Where an operation leaves Claude Code pointed, unless its command decides otherwise: `install` and `on` point it at
+/// the gateway.
+pub fn pointed_after(operation: Operation, recorded: Pointed) -> Pointed {
+    match operation {
+        Operation::Install | Operation::On => Pointed::On,
+        Operation::Off => Pointed::Off,
+        _ => recorded,
+    }
+}
+
+/// The goal of `install`, `update`, `on`, `env set` and `models`: the choice, as far as the operation touches a
+/// deployment, and Claude Code pointed where `pointed` says.
 pub fn from_choice(
     context: &Context<'_>,
     operation: Operation,
     bundle: &Bundle,
     choice: &Choice<'_>,
     values: &Values,
+    pointed: Pointed,
     force: bool,
 ) -> Result<Goal> {
     let scope = operation.scope();
@@ -92,12 +104,6 @@ pub fn from_choice(
     let headers = file.get(render::HEADERS).filter(|_| !choice.runs_litellm());
     // Claude Code does not read .env, and talks to the company's gateway by itself.
     let authorities = file.get("NODE_EXTRA_CA_CERTS").filter(|_| !choice.runs_litellm());
-    // `install` and `on` point Claude Code here; everything else leaves it pointed where it is.
-    let off = match operation {
-        Operation::Install | Operation::On => false,
-        Operation::Off => true,
-        _ => choice.facts.off,
-    };
     let files = (scope == Scope::Files).then(|| render::files_of(bundle, choice)).transpose()?;
     let stance = Stance::Deploy { force };
     // Claude Code is pointed only at models that the configuration serves once it is merged.
@@ -106,12 +112,12 @@ pub fn from_choice(
         Some(served) => served::only(choice, served),
         None => (choice.clone(), Vec::new()),
     };
-    let settings = if off {
-        Vec::new()
-    } else {
-        render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities)
+    let settings = match pointed {
+        Pointed::On => render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities),
+        Pointed::Armed | Pointed::Off => Vec::new(),
+        Pointed::Leaving => held(context)?,
     };
-    let facts = RequestFacts { off, ..choice.facts.clone() };
+    let facts = RequestFacts { pointed, ..choice.facts.clone() };
     let record = record_of(context, operation, bundle, choice, facts);
     Ok(Goal {
         files,
@@ -140,6 +146,7 @@ fn record_of(
     choice: &Choice<'_>,
     request: RequestFacts,
 ) -> Record {
+    let request_pointed = request.pointed;
     let deployed = context.record.as_ref().filter(|_| operation.scope() != Scope::Files);
     let mut bundle = deployed.map_or_else(|| bundle.id.clone(), |record| record.bundle.clone());
     if context.place.staged {
@@ -166,7 +173,35 @@ fn record_of(
         backup_path: None,
         flags_used: choice.flags.clone(),
         restored_from: None,
+        waiting: match (request_pointed, &context.record) {
+            (Pointed::Leaving, Some(record)) => record.waiting.clone(),
+            _ => Vec::new(),
+        },
     }
+}
+
+/// The keys that stay in the settings while sessions of Claude Code are on their way out, without the hook that asks
+/// them for an acknowledgement.
+fn held(context: &Context<'_>) -> Result<Vec<DesiredKey>> {
+    let mut keys = context.settings()?.held(context.ledger()?, false);
+    keys.retain(|key| key.path != KeyPath::top(HOOKS));
+    Ok(keys)
+}
+
+/// The goal of `off`: the settings as they were before gwinstall, and everything else as it is.
+pub fn off(record: &Record) -> Goal {
+    let request = RequestFacts { pointed: Pointed::Off, ..record.request.clone() };
+    let record = Record {
+        version: build::VERSION.to_owned(),
+        operation: Operation::Off,
+        deployed_by: system::user_name(),
+        request,
+        flags_used: Vec::new(),
+        restored_from: None,
+        waiting: Vec::new(),
+        ..record.clone()
+    };
+    Goal { files: None, record: Some(record), ..nothing(false) }
 }
 
 fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &str) -> Result<EnvOutcome> {
@@ -215,13 +250,13 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
 
 /// The helper script, unless another program set a helper: gwinstall never replaces that one.
 fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, bool)> {
-    let command = helper_command(context.place);
+    let script = helper_script(context.place);
     let key = KeyPath::top("apiKeyHelper");
     let existing = context.settings().ok().and_then(|settings| settings.get(&key));
     let recorded = context.ledger()?.paths().any(|path| *path == key);
-    let foreign = existing.as_ref().is_some_and(|value| value.as_str() != Some(&command) && !recorded);
-    if !foreign {
-        return Ok((Helper::Command(command), false));
+    let of_gwinstall = |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));
+    if recorded || existing.as_ref().is_none_or(of_gwinstall) {
+        return Ok((Helper::Command(render::helper_command(&script, choice.runs_litellm())), false));
     }
     let token = file.get(choice.key_name()).filter(|value| !is_placeholder(value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
@@ -262,6 +297,8 @@ pub fn from_backup(
         environment_variables: variables,
         flags_used: Vec::new(),
         restored_from: Some(filename.to_owned()),
+        request: RequestFacts { pointed: restored_pointed(&backup.record), ..backup.record.request.clone() },
+        waiting: Vec::new(),
         ..backup.record.clone()
     };
     Ok(Goal {
@@ -277,6 +314,15 @@ pub fn from_backup(
     })
 }
 
+/// Where a backup points Claude Code. One that was made while sessions were on their way out lists the keys from before.
+fn restored_pointed(record: &Record) -> Pointed {
+    match record.request.pointed {
+        Pointed::Leaving if record.settings.keys.is_empty() => Pointed::Off,
+        Pointed::Leaving => Pointed::On,
+        recorded => recorded,
+    }
+}
+
 /// A key of the backup's record with its value; a secret comes from `.env` as it is now.
 fn key_of(path: &str, kept: &SettingsValue, record: &Record, file: &DotEnv) -> DesiredKey {
     let path = KeyPath::parse(path);
@@ -289,7 +335,7 @@ fn key_of(path: &str, kept: &SettingsValue, record: &Record, file: &DotEnv) -> D
         SettingsValue::Secret => file.get(name).map(|value| Json::from(render::as_setting(name, value))),
         SettingsValue::Value(value) => Some(value.clone()),
     };
-    DesiredKey { path, value, secret: *kept == SettingsValue::Secret, always: false }
+    DesiredKey { path, value, secret: *kept == SettingsValue::Secret, always: false, yields: false }
 }
 
 /// The `.env` of a rollback: secrets keep their current values, other values return unless the user changed them

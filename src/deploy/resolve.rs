@@ -2,7 +2,7 @@
 //! change like any other: a draft for the one transaction, with a backup before it.
 
 use crate::domain::Operation;
-use crate::domain::plan::{Action, Plan, Step};
+use crate::domain::plan::{Action, Step};
 use crate::domain::record::Record;
 use crate::domain::tree::{Class, Content, Found, Stamp};
 use crate::domain::word::words;
@@ -80,17 +80,10 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -
         steps.extend(remove_new_version(place, path, sum)?);
     }
     steps.push(record_step(place, None, Some(&record), false)?);
-    let plan = Plan { steps };
-    let id = plan.id(&format!("{path} {side}"));
-    Ok(Draft {
-        id,
-        record: Some(record),
-        base_copies: Vec::new(),
-        kept_keys: Vec::new(),
-        changed_keys: Vec::new(),
-        settings: None,
-        plan,
-    })
+    let mut draft = Draft::of_steps(steps);
+    draft.id = draft.plan.id(&format!("{path} {side}"));
+    draft.record = Some(record);
+    Ok(draft)
 }
 
 fn take_new(place: &Place, path: &str, class: Class, mode: u32, new: &[u8]) -> Result<Step> {

@@ -13,13 +13,16 @@ use crate::domain::place::files;
 use crate::domain::plan::Step;
 use crate::domain::record::{SettingsRecord, SettingsValue};
 use crate::domain::tree::Class;
-use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, DesiredValue, KeyPath, Ledger, Problem, Settings};
-use crate::render::{DesiredKey, keys_beside_gateway_helper};
+use crate::render::{DesiredKey, is_helper_command, keys_beside_gateway_helper};
 
 use super::plan::Stance;
 use super::step;
+
+/// The key of the user's hooks, which holds one of gwinstall for seconds.
+pub(super) const HOOKS: &str = "hooks";
 
 /// The edit of settings.json, worked out.
 pub(super) struct SettingsEdit {
@@ -29,41 +32,13 @@ pub(super) struct SettingsEdit {
     /// Keys with a value that gwinstall did not set and the user has to decide about.
     pub(super) foreign: Vec<KeyPath>,
     pub(super) kept: Vec<KeyPath>,
+    /// Keys that have a value of the user and need no other.
+    yielded: Vec<KeyPath>,
     pub(super) changed: Vec<KeyPath>,
     /// Whether gwinstall replaces a value that it did not set.
     pub(super) took_over: bool,
     /// The mode to restore once the file holds no secret.
-    mode_before: Option<u32>,
-}
-
-/// What the edit of settings.json is worked out from, beside the file itself.
-pub(super) struct SettingsGoal {
-    pub(super) desired: Vec<DesiredKey>,
-    pub(super) stance: Stance,
-    /// The mode that the file had before a secret of gwinstall made it private.
-    pub(super) tightened: Option<u32>,
-    pub(super) ledger: Ledger,
-}
-
-impl SettingsGoal {
-    pub(super) fn work_out(&self, place: &Place, found: &SettingsFile) -> Result<SettingsEdit> {
-        SettingsEdit::work_out(place, found, &self.ledger, &self.desired, self.stance, self.tightened)
-    }
-
-    /// The steps of settings.json and its ledger over the file as it is now. `kept` are the keys that the plan leaves to
-    /// the user: if another program changed one more of gwinstall's keys, the user has to decide again.
-    pub(super) fn again(&self, place: &Place, kept: &[KeyPath]) -> Result<Vec<Step>> {
-        let edit = self.work_out(place, &SettingsFile::read(place)?)?;
-        if !edit.foreign.is_empty() || edit.kept != kept {
-            return Err(Error::new(
-                Kind::Busy,
-                format!("{} was changed by another program meanwhile", place.show(&place.settings())),
-            )
-            .because("it changed a key that gwinstall sets too"));
-        }
-        let ledger = edit.ledger_step(place)?;
-        Ok(edit.step.into_iter().chain([ledger]).collect())
-    }
+    pub(super) mode_before: Option<u32>,
 }
 
 /// Claude Code's settings as found: the real file behind every link.
@@ -97,6 +72,17 @@ impl SettingsFile {
         self.parsed()?.get(key)
     }
 
+    /// The keys of gwinstall with their present values, without one that another program has changed since.
+    pub(super) fn held(&self, ledger: &Ledger, secret: bool) -> Vec<DesiredKey> {
+        let Some(settings) = self.parsed() else { return Vec::new() };
+        let held = ledger.paths().filter(|path| settings.is_of_gwinstall(path, ledger));
+        held.map(|path| {
+            let (path, value) = (path.clone(), settings.get(path));
+            DesiredKey { path, value, secret, always: false, yields: false }
+        })
+        .collect()
+    }
+
     /// Whether Claude Code asks the helper of this place for its key.
     pub(super) fn names_gateway_helper(&self, place: &Place) -> bool {
         self.parsed().is_some_and(|settings| holds_gateway_helper(place, settings))
@@ -120,6 +106,7 @@ impl SettingsEdit {
             ledger: ledger.clone(),
             foreign: Vec::new(),
             kept: Vec::new(),
+            yielded: Vec::new(),
             changed: Vec::new(),
             took_over: false,
             mode_before: tightened,
@@ -154,7 +141,12 @@ impl SettingsEdit {
             value: key.value.clone(),
             take_over: force || key.always,
         };
-        let values: Vec<DesiredValue> = desired.iter().map(key).collect();
+        // The user's own value of such a key is neither replaced nor a matter of a decision.
+        let yields = |key: &&DesiredKey| {
+            key.yields && settings.get(&key.path).is_some() && !settings.is_of_gwinstall(&key.path, &self.ledger)
+        };
+        self.yielded = desired.iter().filter(yields).map(|key| key.path.clone()).collect();
+        let values: Vec<DesiredValue> = desired.iter().filter(|key| !yields(key)).map(key).collect();
         // A key that the user changed after gwinstall set it stays; one that gwinstall never set needs a decision.
         self.foreign = settings.foreign(&values, &self.ledger);
         let known = |path: &KeyPath| self.ledger.paths().any(|recorded| recorded == path);
@@ -211,7 +203,7 @@ impl SettingsEdit {
     pub(super) fn record(&self, place: &Place, desired: &[DesiredKey]) -> SettingsRecord {
         SettingsRecord {
             path: place.show(&self.path),
-            keys: recorded_keys(desired, &self.kept),
+            keys: recorded_keys(desired, &[&self.kept[..], &self.yielded].concat()),
             mode_before: self.mode_before,
         }
     }
@@ -239,9 +231,9 @@ pub fn ledger(place: &Place) -> Result<Option<Ledger>> {
         .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))
 }
 
-/// The command that prints the key, as settings.json names it: a shell runs it, so `~` works and anything else is
-/// quoted.
-pub(super) fn helper_command(place: &Place) -> String {
+/// The script that prints the key, as a command in settings.json names it: a shell runs it, so `~` works and anything
+/// else is quoted.
+pub(super) fn helper_script(place: &Place) -> String {
     if place.config_dir == place.home.join(".claude") && place.target_is_default() {
         return format!("~/.claude/gateway/{}", files::KEY_HELPER);
     }
@@ -250,7 +242,8 @@ pub(super) fn helper_command(place: &Place) -> String {
 
 fn holds_gateway_helper(place: &Place, settings: &Settings) -> bool {
     let helper = settings.get(&KeyPath::top("apiKeyHelper"));
-    helper.is_some_and(|helper| helper.as_str() == Some(&helper_command(place)))
+    let script = helper_script(place);
+    helper.is_some_and(|helper| helper.as_str().is_some_and(|command| is_helper_command(command, &script)))
 }
 
 /// A ledger of the keys that only gwinstall can have set, for settings without a ledger.

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod record;
 pub mod request;
 pub mod secret;
+pub mod session;
 pub mod tree;
 pub mod url;
 pub(crate) mod word;

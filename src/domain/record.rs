@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::place::files;
 use super::request::GatewayType;
+use super::session::Session;
 use super::tree::{Class, octal};
 use super::url::HttpUrl;
 use super::word::words;
@@ -49,6 +50,9 @@ pub struct Record {
     /// The backup that a rollback restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_from: Option<String>,
+    /// Sessions of Claude Code that have to end before its settings can be restored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Session>,
 }
 
 words! {
@@ -93,8 +97,23 @@ pub struct BundleId {
     pub path: Option<String>,
 }
 
+words! {
+    /// Where Claude Code is pointed, as far as gwinstall decides it.
+    pub enum Pointed {
+        /// Its settings are untouched; `start` or `on` points it at the gateway.
+        Armed = "armed",
+        /// At the gateway.
+        On = "on",
+        /// Where it was before gwinstall, because the user ran `off`.
+        Off = "off",
+        /// On its way out: the settings lead every session away from the gateway, and are not restored yet.
+        Leaving = "leaving",
+    }
+}
+
 /// The part of a request that is repeated by `update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "FactsAsRead")]
 pub struct RequestFacts {
     pub preset: String,
     pub gateway_type: GatewayType,
@@ -103,12 +122,33 @@ pub struct RequestFacts {
     pub models: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_url: Option<String>,
-    /// Whether Claude Code's settings are left alone (`off`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub off: bool,
+    /// Where Claude Code is pointed.
+    pub pointed: Pointed,
     /// Whether gwinstall took over values that it did not set; `on` takes them over again after `off`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
+}
+
+/// The facts of a request as a record holds them. A record of version 1.0 has `off` in place of `pointed`.
+#[derive(Deserialize)]
+struct FactsAsRead {
+    preset: String,
+    gateway_type: GatewayType,
+    models: Option<Vec<String>>,
+    gateway_url: Option<String>,
+    pointed: Option<Pointed>,
+    #[serde(default)]
+    off: bool,
+    #[serde(default)]
+    forced: bool,
+}
+
+impl From<FactsAsRead> for RequestFacts {
+    fn from(read: FactsAsRead) -> Self {
+        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced } = read;
+        let pointed = pointed.unwrap_or(if off { Pointed::Off } else { Pointed::On });
+        Self { preset, gateway_type, models, gateway_url, pointed, forced }
+    }
 }
 
 /// One deployed file.
@@ -225,6 +265,7 @@ impl Record {
             files,
             environment_variables,
             settings,
+            waiting,
             version: _,
             deployment_id: _,
             timestamp: _,
@@ -245,5 +286,28 @@ impl Record {
             && *files == other.files
             && *environment_variables == other.environment_variables
             && *settings == other.settings
+            && *waiting == other.waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_an_earlier_version_says_where_claude_code_is_pointed() {
+        let read = |more: &str| {
+            let text = format!(r#"{{"preset":"basic","gateway_type":"local"{more}}}"#);
+            serde_json::from_str::<RequestFacts>(&text).map(|facts| facts.pointed)
+        };
+        assert_eq!(read("").unwrap(), Pointed::On);
+        assert_eq!(read(r#","off":true"#).unwrap(), Pointed::Off);
+        assert_eq!(read(r#","off":false"#).unwrap(), Pointed::On);
+        assert_eq!(read(r#","pointed":"leaving","off":true"#).unwrap(), Pointed::Leaving);
+        assert!(read(r#","pointed":"elsewhere""#).is_err());
+        let facts: RequestFacts =
+            serde_json::from_str(r#"{"preset":"basic","gateway_type":"local","off":true}"#).unwrap();
+        let written = serde_json::to_value(&facts).unwrap();
+        assert_eq!((written["pointed"].as_str(), written.get("off")), (Some("off"), None));
     }
 }

@@ -3,6 +3,7 @@
 //! - `disk`: files and directories, and the few system calls a transaction stands on
 //! - `errno`: what an error of the operating system means
 //! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
+//! - `processes`: other processes, as the kernel shows them
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
@@ -21,6 +22,7 @@ mod errno;
 pub mod exe;
 pub mod loopback;
 pub mod net;
+pub mod processes;
 pub mod progress;
 pub mod prompt;
 pub mod signals;

@@ -40,6 +40,12 @@ pub fn now() -> Instant {
     Instant::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
+/// Milliseconds since 1970.
+pub fn now_in_milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Measures how long something takes; never decides anything.
 pub struct Stopwatch(std::time::Instant);
 

@@ -5,5 +5,6 @@ pub mod dotenv;
 pub mod litellm;
 pub mod merge;
 pub mod rc;
+pub mod sessions;
 pub mod settings;
 pub mod yaml;

@@ -25,6 +25,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub mod hook;
 mod json;
 mod ledger;
 mod problem;

@@ -2,8 +2,10 @@
 
 use crate::domain::check::Finding;
 use crate::domain::name::printable;
-use crate::domain::record::{Record, SettingsValue};
+use crate::deploy::leaving;
+use crate::domain::record::{self, Record, SettingsValue};
 use crate::domain::secret::mask_userinfo;
+use crate::domain::session::Session;
 use crate::domain::{Hint, Place};
 use crate::doors::term;
 use crate::format::settings::KeyPath;
@@ -21,6 +23,10 @@ pub enum Pointed {
     OtherKey,
     /// Away from the gateway, as `off` left it.
     Off,
+    /// Away from the gateway, until `start` or `on`.
+    Armed,
+    /// On its way out. These sessions have not followed, or are not known to have.
+    Leaving(Vec<Session>),
     /// No address is set, although one was.
     Nowhere,
     /// At another address, which is safe to show.
@@ -38,6 +44,10 @@ impl Pointed {
         if let Some(problem) = settings.problem() {
             return Self::Unreadable(problem.to_string());
         }
+        if record.request.pointed == record::Pointed::Leaving {
+            let awaited = leaving::awaited(facts.context).ok().flatten();
+            return Self::Leaving(awaited.unwrap_or_default());
+        }
         let address = settings.get(&KeyPath::env(BASE_URL));
         match address.as_ref().and_then(|value| value.as_str()) {
             Some(address) if address == record.gateway_url => {
@@ -46,9 +56,10 @@ impl Pointed {
                     (record.settings.keys.get(HELPER), &helper),
                     (Some(SettingsValue::Value(recorded)), found) if found.as_ref() != Some(recorded)
                 );
-                if other && !record.request.off { Self::OtherKey } else { Self::Here }
+                if other && record.request.pointed == record::Pointed::On { Self::OtherKey } else { Self::Here }
             }
-            _ if record.request.off => Self::Off,
+            _ if record.request.pointed == record::Pointed::Off => Self::Off,
+            _ if record.request.pointed == record::Pointed::Armed => Self::Armed,
             None => Self::Nowhere,
             Some(address) => Self::Elsewhere(printable(&mask_userinfo(address))),
         }
@@ -61,10 +72,15 @@ impl Pointed {
 
     /// Whether it is what the record says.
     pub fn as_recorded(&self, record: &Record) -> bool {
-        if record.request.off { *self == Self::Off } else { self.is_here() }
+        match record.request.pointed {
+            record::Pointed::On => self.is_here(),
+            record::Pointed::Off => *self == Self::Off,
+            record::Pointed::Armed => *self == Self::Armed,
+            record::Pointed::Leaving => false,
+        }
     }
 
-    pub fn words(&self) -> String {
+    pub fn words(&self, place: &Place) -> String {
         let on = || term::command(&["on"]);
         let forced = || term::command(&["install", "--force"]);
         match self {
@@ -73,6 +89,10 @@ impl Pointed {
                 format!("uses it, with a key of another program ({HELPER}): {}", forced())
             }
             Self::Off => format!("does not use it: {}", on()),
+            Self::Armed => format!("armed: Claude Code does not use it yet: {}", on()),
+            Self::Leaving(waiting) => {
+                format!("leaves it, {}: {}", waits_for(place, waiting), term::command(&["off"]))
+            }
             Self::Nowhere => format!("does not use it, its settings name no address: {}", on()),
             Self::Elsewhere(address) => {
                 format!("uses {address}, which gwinstall did not set: {}", forced())
@@ -93,6 +113,12 @@ impl Pointed {
                 "Claude Code is not pointed at the gateway: you ran {}",
                 term::command(&["off"])
             )),
+            Self::Armed => Finding::pass("armed: Claude Code does not use the gateway yet")
+                .hint(Hint::run(&["on"]).to("point it at the gateway")),
+            Self::Leaving(waiting) => {
+                Finding::warn(format!("Claude Code leaves the gateway, {}", waits_for(place, waiting)))
+                    .hint(Hint::run(&["off"]).to("finish it"))
+            }
             Self::Nowhere => Finding::fail(format!(
                 "{settings} has no address of a gateway, so Claude Code does not use it"
             ))
@@ -104,6 +130,16 @@ impl Pointed {
             Self::Unreadable(why) => Finding::fail(format!("{settings} cannot be read: {why}"))
                 .hint(Hint::shell(format!("less {}", place.paste(&place.settings()))).to("look at it")),
         }
+    }
+}
+
+/// What a departure still waits for.
+fn waits_for(place: &Place, waiting: &[Session]) -> String {
+    let names: Vec<String> = waiting.iter().map(|session| session.shown(place)).collect();
+    match names.len() {
+        0 => "and its settings are not restored yet".to_owned(),
+        1 => format!("and a session that is open has not followed ({}); close it", names[0]),
+        _ => format!("and sessions that are open have not followed ({}); close them", names.join(", ")),
     }
 }
 

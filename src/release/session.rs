@@ -170,6 +170,11 @@ pub fn permit(preset: &str, url: &HttpUrl) -> Result<()> {
     policy.permit_gateway_url(url)
 }
 
+/// Whether the policy of this machine allows Claude Code to talk to this address.
+pub fn permit_address(url: &HttpUrl) -> Result<()> {
+    policy_at(Path::new(policy::PATH))?.permit_gateway_url(url)
+}
+
 /// Whether the policy of this machine allows files that no release key has signed.
 pub fn permit_unsigned() -> Result<()> {
     policy_at(Path::new(policy::PATH))?.permit_source_dir()

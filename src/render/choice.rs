@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::bundle::catalog::{Catalog, Model, Preset, Tier};
 use crate::domain::name::{self, closest};
-use crate::domain::record::RequestFacts;
+use crate::domain::record::{Pointed, RequestFacts};
 use crate::domain::request::{DEFAULT_PORT, GatewayType, Request, known};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Result};
@@ -61,7 +61,7 @@ pub fn choose<'a>(
         gateway_type,
         models: named.clone().filter(|names| !is_all(preset, names)),
         gateway_url: url.as_ref().map(|url| url.as_str().to_owned()),
-        off: last.is_some_and(|last| last.off),
+        pointed: last.map_or(Pointed::On, |last| last.pointed),
         forced: last.is_some_and(|last| last.forced),
     };
     let named = named.filter(|names| !is_all(preset, names));

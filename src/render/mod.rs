@@ -16,7 +16,10 @@ use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 pub use choice::{Choice, choose};
 pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
 pub use litellm::assemble;
-pub use settings::{DesiredKey, Helper, LIMIT_KEYS, MODEL_KEYS, desired_keys, keys_beside_gateway_helper};
+pub use settings::{
+    DesiredKey, Helper, LIMIT_KEYS, MODEL_KEYS, desired_keys, helper_command, is_helper_command,
+    keys_beside_gateway_helper,
+};
 pub use variables::{AUTH_TOKEN, BASE_URL, HEADERS, MASTER_KEY};
 
 /// Every file that the bundle deploys for this choice, and the assembled configuration. `.env`, settings and the

@@ -18,6 +18,8 @@ pub struct DesiredKey {
     pub secret: bool,
     /// Whether gwinstall replaces a foreign value without asking, because it would leak a key.
     pub always: bool,
+    /// Whether a value that the user has set stays without a question.
+    pub yields: bool,
 }
 
 /// The variables that name a model.
@@ -32,10 +34,34 @@ pub const LIMIT_KEYS: [&str; 2] = ["CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_COD
 
 /// The keys that only gwinstall has a reason to set together with its helper.
 pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
-    let others = ["ANTHROPIC_BASE_URL", "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"];
+    let others = [
+        "ANTHROPIC_BASE_URL",
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+        "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+    ];
     let env = others.iter().chain(&MODEL_KEYS).chain(&LIMIT_KEYS);
     env.map(|name| KeyPath::env(*name)).chain([KeyPath::top("apiKeyHelper")]).collect()
 }
+
+/// Milliseconds after which Claude Code asks its helper again. A gateway that the helper started is found by the next
+/// try of a request, and not after five minutes.
+const HELPER_TTL: &str = "5000";
+
+/// The command line of the helper: the script, and the word for the credential that it prints. An open session may
+/// hold an earlier command for seconds, and that one never prints the credential of another gateway.
+pub fn helper_command(script: &str, runs_litellm: bool) -> String {
+    format!("{script} {}", if runs_litellm { LOCAL } else { REMOTE })
+}
+
+/// Whether `command` runs the helper script, for whichever credential. Version 1.0 named none.
+pub fn is_helper_command(command: &str, script: &str) -> bool {
+    command.strip_prefix(script).is_some_and(|word| matches!(word.trim(), "" | LOCAL | REMOTE))
+}
+
+/// What the helper prints: the key of the LiteLLM on this machine.
+const LOCAL: &str = "local";
+/// What the helper prints: the token of the company's gateway.
+const REMOTE: &str = "remote";
 
 /// How Claude Code gets its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,10 +92,16 @@ pub fn desired_keys(
                 value: Some(Value::from(command.as_str())),
                 secret: false,
                 always: false,
+                yields: false,
+            });
+            keys.push(DesiredKey {
+                yields: true,
+                ..env("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", Value::from(HELPER_TTL))
             });
             (Some(Value::from("")), false)
         }
-        Helper::Token(token) => (token.as_deref().map(Value::from), true),
+        // An open session keeps a token that it once read until another value stands there.
+        Helper::Token(token) => (Some(Value::from(token.as_deref().unwrap_or(""))), token.is_some()),
     };
     keys.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
     // Otherwise Claude Code sends the user's own key to the gateway as x-api-key beside the gateway's token.
@@ -95,7 +127,7 @@ pub fn desired_keys(
 }
 
 fn env(name: &str, value: Value) -> DesiredKey {
-    DesiredKey { path: KeyPath::env(name), value: Some(value), secret: false, always: false }
+    DesiredKey { path: KeyPath::env(name), value: Some(value), secret: false, always: false, yields: false }
 }
 
 /// The model of each tier, and the token limits: the smallest over the tier models, because Claude Code has one

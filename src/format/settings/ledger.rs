@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::splice::{self, Draft, Splice};
-use super::{KeyPath, Problem, Settings, value_of};
+use super::{KeyPath, Problem, Settings, hook, value_of};
 use crate::domain::Sha256;
 
 const SCHEMA: u32 = 1;
@@ -204,7 +204,7 @@ impl Settings {
         let replaces = !ledger.keys.contains_key(path) || (owner == Owner::Other && !satisfied);
         let before = match (replaces, ledger.keys.get(path)) {
             (false, Some(held)) => held.before.clone(),
-            _ => self.raw(path).map(str::to_owned),
+            _ => self.left_by_others(path),
         };
         next.keys.insert(path.clone(), Held { before, set: value.as_ref().map(fingerprint) });
         if !satisfied {
@@ -227,8 +227,31 @@ impl Settings {
                 pending.targets.push((path.clone(), held.before.clone()));
             }
             Owner::Gwinstall => {}
-            Owner::Other | Owner::Absent => pending.kept.push(path.clone()),
+            Owner::Other | Owner::Absent => {
+                let rest = self.left_by_others(path);
+                if rest.as_deref() != self.raw(path) {
+                    pending.targets.push((path.clone(), rest));
+                }
+                pending.kept.push(path.clone());
+            }
         }
+    }
+
+    /// The JSON text that another program set at `path`. Beside its own hooks it may have kept the one of gwinstall.
+    fn left_by_others(&self, path: &KeyPath) -> Option<String> {
+        let rest = match path {
+            KeyPath::Top(name) if name == "hooks" => self.get(path).as_ref().and_then(hook::without),
+            _ => None,
+        };
+        match rest {
+            Some(rest) => rest.as_ref().map(json_text),
+            None => self.raw(path).map(str::to_owned),
+        }
+    }
+
+    /// Whether gwinstall set the present value of `path`, or removed it.
+    pub fn is_of_gwinstall(&self, path: &KeyPath, ledger: &Ledger) -> bool {
+        self.owner(path, ledger) == Owner::Gwinstall
     }
 
     fn owner(&self, path: &KeyPath, ledger: &Ledger) -> Owner {

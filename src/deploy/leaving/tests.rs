@@ -1,0 +1,1 @@
+//! Sequences of writes and acknowledgements, without a disk.

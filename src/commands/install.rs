@@ -24,7 +24,7 @@ use crate::render::{self, Choice};
 use crate::ui::report;
 
 use super::change::Change;
-use super::{install_flags, interactive, sources};
+use super::{install_flags, interactive, runtime, sources};
 use crate::gateway::starting::Starting;
 use crate::ui::answer::Answer;
 use crate::ui::install_report::Report;
@@ -35,6 +35,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     let change = Change::open(place, common, &args.confirm, Operation::Install)?
         .backing_up(&args.keep, args.include_secrets);
     let bundle = sources::bundle(place, &request.source)?;
+    if let Some(file) = &args.runtime_from {
+        request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
+    }
     if request.flags.is_empty() && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
         request = interactive::complete(place, &bundle.catalog, change.context.record.as_ref())?;
     }

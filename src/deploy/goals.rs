@@ -14,6 +14,7 @@ use crate::domain::tree::Wanted;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
+use crate::runtime::choose::{self, Chosen};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::settings::KeyPath;
 use crate::render::{
@@ -66,6 +67,8 @@ pub struct Notes {
     pub removed_variables: Vec<String>,
     /// Another program set apiKeyHelper, so gwinstall writes the token to settings.json.
     pub foreign_helper: bool,
+    /// What is wrong with a LiteLLM that is not used.
+    pub runtime: Vec<String>,
 }
 
 /// The goal of `install`, `update`, `on`, `off`, `env set` and `models`: the choice, as far as the operation touches a
@@ -79,6 +82,8 @@ pub fn from_choice(
     force: bool,
 ) -> Result<Goal> {
     let scope = operation.scope();
+    let Chosen { runtime, notes } = runtime_of(context, scope, bundle, choice)?;
+    let choice = &Choice { runtime, ..choice.clone() };
     let EnvFile { text, read } = context.env()?.clone();
     let env = edit_env(context, choice, values, &text)?;
     let file = DotEnv::parse(&env.text);
@@ -116,6 +121,7 @@ pub fn from_choice(
             kept_variables: env.kept,
             removed_variables: env.removed,
             foreign_helper,
+            runtime: notes,
         },
     })
 }
@@ -148,12 +154,23 @@ fn record_of(
         gateway_url: String::new(),
         models: choice.model_names(),
         request,
+        runtime: choice.runtime.clone(),
         files: BTreeMap::new(),
         environment_variables: BTreeMap::new(),
         settings: SettingsRecord::default(),
         backup_path: None,
         flags_used: choice.flags.clone(),
         restored_from: None,
+    }
+}
+
+/// The LiteLLM to start. Only an operation that writes the start script chooses it.
+fn runtime_of(context: &Context<'_>, scope: Scope, bundle: &Bundle, choice: &Choice<'_>) -> Result<Chosen> {
+    let recorded = context.record.as_ref().and_then(|record| record.runtime.as_ref());
+    match scope {
+        Scope::Files if choice.runs_litellm() => choose::choose(context.place, bundle, &choice.asked, recorded),
+        Scope::Files => Ok(Chosen::default()),
+        Scope::Settings | Scope::Values => Ok(Chosen { runtime: recorded.cloned(), notes: Vec::new() }),
     }
 }
 

@@ -3,6 +3,7 @@
 //! - `disk`: files and directories, and the few system calls a transaction stands on
 //! - `errno`: what an error of the operating system means
 //! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
+//! - `job`: a long run of another program
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
@@ -19,6 +20,7 @@
 pub mod disk;
 mod errno;
 pub mod exe;
+pub mod job;
 pub mod loopback;
 pub mod net;
 pub mod progress;

@@ -150,7 +150,8 @@ fn pre_checks(
             port::finding(process::look(place, choice.port), choice.port, purpose)
         });
         if request.start {
-            prerequisites::before_a_start(&mut checks, place);
+            let runtime = goal.record.as_ref().and_then(|record| record.runtime.as_ref());
+            prerequisites::before_a_start(&mut checks, place, runtime);
         }
     }
     let lack = if request.strict || request.start { Lack::Fails } else { Lack::Warns };

@@ -6,11 +6,13 @@ use serde_json::Value as Json;
 
 use crate::bundle::{Bundle, build};
 use crate::domain::operation::Scope;
+use crate::domain::place::files;
 use crate::domain::record::{
     EnvRecord, EnvValue, FileRecord, Origin, Record, RequestFacts, SCHEMA, SettingsRecord, SettingsValue,
 };
 use crate::domain::request::GatewayType;
-use crate::domain::tree::Wanted;
+use crate::domain::runtime::RuntimeId;
+use crate::domain::tree::{Wanted, WantedFile};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
@@ -254,6 +256,8 @@ pub fn from_backup(
     filename: &str,
     values: &BTreeMap<String, Value>,
 ) -> Result<Goal> {
+    let mut backup = backup;
+    let notes = Notes { runtime: keep_a_runtime(context, &mut backup), ..Notes::default() };
     let EnvFile { text, read } = context.env()?.clone();
     let (text, variables) = restore_env(context, &text, &backup, values)?;
     let file = DotEnv::parse(&text);
@@ -278,8 +282,35 @@ pub fn from_backup(
         settings,
         record: Some(record),
         purge: false,
-        notes: Notes::default(),
+        notes,
     })
+}
+
+/// Where the LiteLLM of a backup is gone, the present one stays: the restored gateway could not start without it.
+fn keep_a_runtime(context: &Context<'_>, backup: &mut Backup) -> Vec<String> {
+    let place = context.place;
+    let there = |runtime: &&RuntimeId| choose::is_there(place, runtime);
+    if !backup.record.runs_litellm() || backup.record.runtime.as_ref().filter(there).is_some() {
+        return Vec::new();
+    }
+    let present = context.record.as_ref().and_then(|record| record.runtime.clone()).filter(|found| there(&found));
+    let gone = backup.record.runtime.as_ref().map(|runtime| place.show(&runtime.path(&place.home)));
+    let start = backup.files.get_mut(files::START);
+    let script = start.zip(present.as_ref()).and_then(|(file, present)| {
+        let bytes = render::with_runtime(&file.bytes, present)?;
+        *file = WantedFile::new(bytes.into(), file.stamp.mode, file.class);
+        Some(file.stamp.sha256)
+    });
+    if let Some(sha256) = script {
+        // The line is gwinstall's own: a script that was untouched stays so.
+        let untouched = backup.record.files.get_mut(files::START).filter(|known| known.sha256 == known.base);
+        if let Some(known) = untouched {
+            (known.sha256, known.base) = (sha256, sha256);
+        }
+        backup.record.runtime = present;
+    }
+    let kept = if script.is_some() { "the present one stays" } else { "gwinstall runtime install brings another" };
+    gone.map(|gone| format!("the LiteLLM of this backup, {gone}, is gone; {kept}")).into_iter().collect()
 }
 
 /// A key of the backup's record with its value; a secret comes from `.env` as it is now.

@@ -54,6 +54,17 @@ fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
     for_preset && wanted
 }
 
+/// A script with another LiteLLM to start; `None` for one that has no place for it.
+pub fn with_runtime(script: &[u8], runtime: &RuntimeId) -> Option<Vec<u8>> {
+    const END: &str = " # gwinstall:litellm";
+    let text = std::str::from_utf8(script).ok().filter(|text| text.contains(END))?;
+    let line = |line: &str| match line.trim_end().strip_suffix(END).and_then(|line| line.split_once('=')) {
+        Some((name, _)) => format!("{name}={}{END}\n", runtime.shell_word()),
+        None => line.to_owned(),
+    };
+    Some(text.split_inclusive('\n').map(line).collect::<String>().into_bytes())
+}
+
 /// Scripts hold three facts of the request, each on a line that ends with its marker; `None` for one without a marker.
 fn fill_in(script: &[u8], choice: &Choice<'_>) -> Option<Vec<u8>> {
     const MARKER: &str = " # gwinstall:";

@@ -49,7 +49,11 @@ pub fn choose(
         let runtime = RuntimeId::new(RuntimeKind::Managed, version, &found.path, &place.home);
         return Ok(Chosen { runtime: Some(runtime), notes });
     }
-    let runtime = found(place, bundle, asked.allow_unsafe, &mut notes)?;
+    let insisted = |dir: &Path, version: Option<&str>| {
+        let same = |recorded: &&RuntimeId| recorded.path(&place.home) == dir && recorded.version.as_deref() == version;
+        asked.allow_unsafe || recorded.filter(same).is_some()
+    };
+    let runtime = found(place, bundle, &insisted, &mut notes)?;
     Ok(Chosen { runtime, notes })
 }
 
@@ -90,6 +94,10 @@ struct Objection {
 
 /// Why an environment that gwinstall did not build must not run.
 fn objection(bundle: &Bundle, environment: &Environment, allow_unsafe: bool) -> Result<Option<Objection>> {
+    if let Some(mark) = &environment.mark {
+        let reason = format!("{} was left by a malicious version of LiteLLM", mark.display());
+        return Ok(Some(Objection { reason, may_insist: false }));
+    }
     let Some(version) = environment.version() else { return Ok(None) };
     let facts = Facts::of(bundle).or_else(|_| Facts::embedded())?;
     Ok(match facts.verdict(version) {
@@ -105,12 +113,18 @@ fn objection(bundle: &Bundle, environment: &Environment, allow_unsafe: bool) -> 
     })
 }
 
-/// What the user installed: beside the gateway, else on the PATH. Nothing of this machine counts for an image.
-fn found(place: &Place, bundle: &Bundle, allow_unsafe: bool, notes: &mut Vec<String>) -> Result<Option<RuntimeId>> {
+/// What the user installed: beside the gateway, else on the PATH. An unsafe version counts only if the user insists, or did so
+/// when it was recorded. Nothing of this machine counts for an image.
+fn found(
+    place: &Place,
+    bundle: &Bundle,
+    insisted: &dyn Fn(&Path, Option<&str>) -> bool,
+    notes: &mut Vec<String>,
+) -> Result<Option<RuntimeId>> {
     let beside = environment::read(&place.file("venv"));
     match &beside.state {
         State::Sound(_) | State::Unnamed => {
-            if let Some(why) = objection(bundle, &beside, allow_unsafe)? {
+            if let Some(why) = objection(bundle, &beside, insisted(&beside.dir, beside.version()))? {
                 notes.push(format!("{} is not used: {}", place.show(&beside.dir), why.reason));
             } else {
                 let version = beside.version().map(str::to_owned);
@@ -128,7 +142,7 @@ fn found(place: &Place, bundle: &Bundle, allow_unsafe: bool, notes: &mut Vec<Str
             notes.push(format!("{} cannot run: {why}", shell_word(&program.to_string_lossy())));
             return Ok(None);
         }
-        if let Some(why) = objection(bundle, environment, allow_unsafe)? {
+        if let Some(why) = objection(bundle, environment, insisted(&program, version.as_deref()))? {
             notes.push(format!("{} is not used: {}", place.show(&program), why.reason));
             return Ok(None);
         }

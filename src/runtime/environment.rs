@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::doors::disk;
 
+/// The file that the malicious versions wrote beside the packages.
+pub const MARK: &str = "litellm_init.pth";
+
 /// An environment: `bin/`, `lib/` and what is installed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     pub dir: PathBuf,
     pub state: State,
+    /// What a malicious version left: every start of its Python runs it, whatever is installed now.
+    pub mark: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +55,8 @@ impl Environment {
 }
 
 pub fn read(dir: &Path) -> Environment {
-    Environment { dir: dir.to_path_buf(), state: state(dir) }
+    let marks = packages(dir).into_iter().map(|packages| packages.join(MARK));
+    Environment { dir: dir.to_path_buf(), state: state(dir), mark: marks.into_iter().find(|mark| disk::exists(mark)) }
 }
 
 fn state(dir: &Path) -> State {
@@ -62,10 +68,12 @@ fn state(dir: &Path) -> State {
             Some(_) => State::Broken("its bin/litellm is missing".to_owned()),
         };
     }
-    let python = dir.join("bin/python");
-    if disk::exists(&dir.join("pyvenv.cfg")) && !disk::is_program(&python) {
-        let to = disk::link_target(&python).map_or_else(String::new, |to| format!(": {} does not exist", to.display()));
-        return State::Broken(format!("the Python that it was made with is gone{to}"));
+    let pythons = ["bin/python", "bin/python3"].map(|name| dir.join(name));
+    if disk::exists(&dir.join("pyvenv.cfg")) && !pythons.iter().any(|python| disk::is_program(python)) {
+        let links = pythons.iter().filter_map(|python| disk::link_target(python).filter(|to| to.is_absolute()));
+        let to = links.map(|to| format!(": {} does not exist", to.display())).next();
+        let why = "the Python that it was made with is gone";
+        return State::Broken(format!("{why}{}", to.unwrap_or_default()));
     }
     if !disk::is_program(&program) {
         return State::Broken("its bin/litellm is not a program".to_owned());

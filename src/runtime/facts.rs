@@ -97,6 +97,11 @@ impl Facts {
         hashes.chain(self.data.uv.wheels.iter().map(|wheel| wheel.sha256)).collect()
     }
 
+    /// The oldest version without a known hole.
+    pub fn oldest_safe(&self) -> Option<String> {
+        self.data.unsafe_.iter().map(|known| &known.below).max_by_key(|below| numbers(below)).cloned()
+    }
+
     pub fn verdict(&self, version: &str) -> Verdict {
         if self.data.malicious.iter().any(|known| known == version) {
             return Verdict::Malicious;

@@ -7,6 +7,7 @@ set -eu
 umask 077
 
 GATEWAY_PORT=4000 # gwinstall:port
+GATEWAY_LITELLM='' # gwinstall:litellm
 
 host=127.0.0.1
 url="http://$host:$GATEWAY_PORT"
@@ -29,7 +30,7 @@ usage() {
 	  stop     let running requests finish, then stop
 	  status   say whether it runs
 
-	LiteLLM is the program in GATEWAY_LITELLM_BIN, else venv/bin/litellm here, else litellm on PATH.
+	LiteLLM is the program in GATEWAY_LITELLM_BIN, else the one that gwinstall recorded, else venv/bin/litellm here, else litellm on PATH.
 	exit status: 0 done, 1 failed, 2 wrong usage, 3 (status only) not running
 	EOF
 }
@@ -170,29 +171,69 @@ check_references() {
 
 # --- LiteLLM --------------------------------------------------------------------------------------------------------------
 
-make_venv="python3 -m venv $(quoted "$dir/venv") && $(quoted "$dir/venv/bin/pip") install 'litellm[proxy,google]' prisma"
+make_venv="gwinstall runtime install"
 
+# GATEWAY_LITELLM is what gwinstall chose when it deployed this file: an environment, or a program. It was checked then; what is
+# found here instead is checked now. An environment is started by its own Python: its scripts may name one of another place.
 find_litellm() {
+	run_by=
 	if [ -n "${GATEWAY_LITELLM_BIN-}" ]; then
 		litellm=$GATEWAY_LITELLM_BIN
 		[ -x "$litellm" ] || fail "GATEWAY_LITELLM_BIN is not a program: $litellm"
-	elif [ -x "$dir/venv/bin/litellm" ]; then
+	elif [ -n "$GATEWAY_LITELLM" ] && [ -x "$GATEWAY_LITELLM/bin/python" ] && [ -f "$GATEWAY_LITELLM/bin/litellm" ]; then
+		litellm=$GATEWAY_LITELLM/bin/litellm run_by=$GATEWAY_LITELLM/bin/python
+	elif [ -n "$GATEWAY_LITELLM" ] && [ -f "$GATEWAY_LITELLM" ] && [ -x "$GATEWAY_LITELLM" ]; then
+		litellm=$GATEWAY_LITELLM
+	else
+		[ -z "$GATEWAY_LITELLM" ] || warn "the LiteLLM in $GATEWAY_LITELLM is gone or cannot run"
+		find_another_litellm
+		refuse_unsafe
+	fi
+	refuse_malicious
+}
+
+find_another_litellm() {
+	if [ -x "$dir/venv/bin/litellm" ]; then
 		litellm=$dir/venv/bin/litellm
+		if [ -f "$dir/venv/pyvenv.cfg" ] && [ -x "$dir/venv/bin/python" ]; then
+			run_by=$dir/venv/bin/python
+		elif [ -L "$dir/venv/bin/python" ]; then
+			fail "the Python that $dir/venv was made with is gone: $(readlink "$dir/venv/bin/python") does not exist" "$make_venv"
+		fi
 	else
 		litellm=$(command -v litellm) || fail "litellm was not found" "$make_venv"
 	fi
-	refuse_malicious
+}
+
+# The file that a program is, behind the links that pipx and uv put on the PATH.
+real_program() {
+	program=$1
+	while [ -L "$program" ]; do
+		link=$(readlink "$program")
+		case $link in /*) program=$link ;; *) program=$(dirname -- "$program")/$link ;; esac
+	done
+}
+
+# Before 1.84.0 a forged Host header passes LiteLLM's authentication (CVE-2026-49468), before 1.83.7 anybody who reaches the
+# port can run commands (CVE-2026-42271). The version is the name of a directory.
+refuse_unsafe() {
+	real_program "$litellm"
+	prefix=$(CDPATH='' cd -- "$(dirname -- "$program")/.." 2>/dev/null && pwd -P) || return 0
+	[ -f "$prefix/pyvenv.cfg" ] || return 0
+	for found in "$prefix"/lib*/python3*/site-packages/litellm-[0-9]*.dist-info; do
+		version=${found##*/litellm-} version=${version%.dist-info}
+		rest=${version#*.}
+		major=${version%%.*} minor=${rest%%[!0-9]*}
+		case $major$minor in '' | *[!0-9]*) continue ;; esac
+		[ "$major" -lt 1 ] || { [ "$major" -eq 1 ] && [ "${minor:-0}" -lt 84 ]; } || continue
+		fail "LiteLLM $version in $prefix has known security holes (CVE-2026-49468)" "$make_venv"
+	done
 }
 
 # LiteLLM 1.82.7 and 1.82.8 stole credentials, and left a file that every start of their Python runs. Both are looked for by
 # name, in the directories that belong to the program; nothing of them is started for it, not even to remove them.
 refuse_malicious() {
-	program=$litellm
-	# pipx and uv put a link on the PATH.
-	while [ -L "$program" ]; do
-		link=$(readlink "$program")
-		case $link in /*) program=$link ;; *) program=$(dirname -- "$program")/$link ;; esac
-	done
+	real_program "$litellm"
 	python=$(LC_ALL=C sed -n -e '1s,^#![[:space:]]*\(/[^[:space:]]*\).*,\1,p' -e 1q "$program") || python=
 	for used in "$program" ${python:+"$python"}; do
 		prefix=$(CDPATH='' cd -- "$(dirname -- "$used")/.." 2>/dev/null && pwd -P) || continue
@@ -208,7 +249,7 @@ refuse_malicious() {
 validate_config() {
 	[ -f "$config" ] || fail "$config is missing" "gwinstall install"
 	check_references
-	if ! answer=$("$litellm" --config "$config" --validate_config 2>&1 </dev/null); then
+	if ! answer=$(${run_by:+"$run_by"} "$litellm" --config "$config" --validate_config 2>&1 </dev/null); then
 		printf '%s\n' "$answer" | tail -n 5 >&2
 		fail "LiteLLM does not accept $config" "gwinstall validate $(quoted "$config")"
 	fi
@@ -327,7 +368,7 @@ start() {
 	if command -v setsid >/dev/null 2>&1; then own_session=setsid; fi
 	# nohup: a closed terminal must not be taken for a reload; gunicorn sets its own handler. No child keeps our stdout open.
 	# shellcheck disable=SC2086 # empty, or one word
-	nohup $own_session "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1 \
+	nohup $own_session ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1 \
 		>>"$log" 2>&1 </dev/null &
 	pid=$!
 	printf '%s\n' "$pid" >"$pid_file"
@@ -342,7 +383,7 @@ run() {
 	make_ready
 	# exec keeps the process number, and the lock with it: until it is LiteLLM, no other start comes in between.
 	printf '%s\n' "$$" >"$pid_file"
-	exec "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
+	exec ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
 }
 
 reload() {

@@ -100,6 +100,9 @@ pub enum Command {
     /// Print the paths of the files that you may edit
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Install, list, remove and export the LiteLLM that the gateway runs
+    #[command(subcommand)]
+    Runtime(RuntimeCommand),
     /// Start the gateway
     #[command(aliases = ["up", "run", "serve"])]
     Start,
@@ -211,6 +214,15 @@ pub struct InstallArgs {
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
+    /// Run the LiteLLM of this environment instead of one that gwinstall installed
+    #[arg(long, value_name = "DIR", conflicts_with = "runtime_from")]
+    pub venv: Option<PathBuf>,
+    /// First install LiteLLM from a file that gwinstall runtime export made
+    #[arg(long, value_name = "FILE")]
+    pub runtime_from: Option<PathBuf>,
+    /// Use a LiteLLM although its version has a known security hole
+    #[arg(long)]
+    pub allow_unsafe_litellm: bool,
     /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
@@ -419,6 +431,52 @@ pub enum ModelsCommand {
         #[arg(long)]
         call: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuntimeCommand {
+    /// Install LiteLLM where gwinstall keeps it, and let the gateway use it
+    Install(RuntimeInstallArgs),
+    /// List the installed runtimes, their sizes and what uses them
+    #[command(visible_alias = "ls")]
+    List,
+    /// Remove a runtime that nothing uses
+    #[command(visible_alias = "rm")]
+    Remove(RuntimeRemoveArgs),
+    /// Write the packages to one file, for a machine without a network
+    Export(RuntimeExportArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RuntimeInstallArgs {
+    /// Take the packages from a file that gwinstall runtime export made
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Use nothing from the network
+    #[arg(long)]
+    pub offline: bool,
+    /// The Python to make it with [default: the first on the PATH that fits]
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RuntimeRemoveArgs {
+    /// Name as in gwinstall runtime list [default: all that nothing uses]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RuntimeExportArgs {
+    /// A file that does not exist yet
+    pub file: PathBuf,
+    /// The Python that will run it [default: the first on the PATH that fits]
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

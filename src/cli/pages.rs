@@ -18,7 +18,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "doctor",
         ],
     ),
-    ("Gateway", &["start", "stop", "restart", "reload", "logs", "health"]),
+    ("Gateway", &["runtime", "start", "stop", "restart", "reload", "logs", "health"]),
     ("Models and values", &["models", "presets", "env", "config", "validate"]),
     ("Backups", &["rollback", "backup"]),
     ("Program", &["self-update", "bundle", "completions", "man", "help", "version"]),
@@ -28,7 +28,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 53] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 58] = [
     (
         "",
         [
@@ -204,6 +204,38 @@ pub const EXAMPLES: [(&str, [Example; 2]); 53] = [
         [
             ("config path", "where the LiteLLM configuration is"),
             ("config path settings", "where Claude Code's settings are"),
+        ],
+    ),
+    (
+        "runtime",
+        [
+            ("runtime install", "install LiteLLM, after a question"),
+            ("runtime list", "show what is installed, and what uses it"),
+        ],
+    ),
+    (
+        "runtime install",
+        [
+            ("runtime install --yes", "install LiteLLM without a question"),
+            ("runtime install --from litellm-runtime.tar", "install it without a network"),
+        ],
+    ),
+    (
+        "runtime list",
+        [("runtime list", "list the runtimes"), ("runtime ls --json", "the same for a program")],
+    ),
+    (
+        "runtime remove",
+        [
+            ("runtime remove", "remove every runtime that nothing uses"),
+            ("runtime rm --dry-run", "show which ones would be removed"),
+        ],
+    ),
+    (
+        "runtime export",
+        [
+            ("runtime export litellm-runtime.tar", "write the packages to a file"),
+            ("runtime export rt.tar --python python3.12", "for this Python"),
         ],
     ),
     ("start", [("start", "start the gateway"), ("up", "the same")]),

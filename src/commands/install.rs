@@ -24,7 +24,7 @@ use crate::render::{self, Choice};
 use crate::ui::report;
 
 use super::change::Change;
-use super::{install_flags, interactive, sources};
+use super::{install_flags, interactive, runtime, sources};
 use crate::ui::answer::Answer;
 use crate::ui::install_report::Report;
 
@@ -35,6 +35,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
         .backing_up(&args.keep, args.include_secrets)
         .without_takeover(args.takeover.no_reload);
     let bundle = sources::bundle(place, &request.source)?;
+    if let Some(file) = &args.runtime_from {
+        request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
+    }
     if request.flags.is_empty() && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
         request = interactive::complete(place, &bundle.catalog, change.context.record.as_ref())?;
     }
@@ -156,7 +159,8 @@ fn pre_checks(
             port::finding(process::look(place, choice.port), choice.port, purpose)
         });
         if request.start {
-            prerequisites::before_a_start(&mut checks, place);
+            let runtime = goal.record.as_ref().and_then(|record| record.runtime.as_ref());
+            prerequisites::before_a_start(&mut checks, place, runtime);
         }
     }
     let lack = if request.strict || request.start { Lack::Fails } else { Lack::Warns };

@@ -1,10 +1,11 @@
 //! The flags of `install` as a request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::InstallArgs;
 use crate::domain::request::GatewayType;
 use crate::domain::request::{self, Proxy, Request};
+use crate::domain::runtime::RuntimeRequest;
 use crate::domain::secret::looks_like_key;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Kind, Place, Result, Secret};
@@ -23,6 +24,9 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
         (args.proxy_auth.is_some(), "--proxy-auth"),
         (args.bundle.source_dir.is_some(), "--source-dir"),
         (args.bundle.bundle.is_some(), "--bundle"),
+        (args.venv.is_some(), "--venv"),
+        (args.runtime_from.is_some(), "--runtime-from"),
+        (args.allow_unsafe_litellm, "--allow-unsafe-litellm"),
         (args.force, "--force"),
         (args.start, "--start"),
         (args.strict, "--strict"),
@@ -54,12 +58,24 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
         auth_token: auth_token(args)?,
         proxy: proxy(place, args)?,
         source: super::sources::named(&args.bundle),
+        runtime: runtime(args)?,
         flags,
         force: args.force,
         start: args.start,
         strict: args.strict,
         answered: false,
     })
+}
+
+/// Which LiteLLM to start.
+fn runtime(args: &InstallArgs) -> Result<RuntimeRequest> {
+    let absolute = |dir: &PathBuf| {
+        let dir = system::current_dir()?.join(dir);
+        // A directory that is not there is refused by its name.
+        Ok(disk::canonical(&dir).unwrap_or(dir))
+    };
+    let venv = args.venv.as_ref().map(absolute).transpose()?;
+    Ok(RuntimeRequest { venv, managed: None, allow_unsafe: args.allow_unsafe_litellm })
 }
 
 /// The proxy and its login. Where only the login is given, it is for the proxy that the environment names.

@@ -29,6 +29,8 @@ mod place;
 mod presets;
 mod resolve;
 mod rollback;
+mod runtime;
+mod runtime_users;
 mod self_update;
 mod shell_files;
 mod signed;
@@ -74,6 +76,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Presets(command)) => presets::run(&place()?, command),
         Some(Command::Env(command)) => env::run(&place()?, common, command),
         Some(Command::Config(command)) => config::run(&place()?, command),
+        Some(Command::Runtime(command)) => runtime::run(&place()?, common, command),
         Some(Command::Start) => gateway::run(&place()?, Verb::Start),
         Some(Command::Stop) => gateway::run(&place()?, Verb::Stop),
         Some(Command::Restart) => gateway::run(&place()?, Verb::Restart),

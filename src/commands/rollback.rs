@@ -30,6 +30,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     // gwinstall searches again for a secret that `.env` has lost, as `install` does.
     let found = values_for(place, &backup.record).unwrap_or_default();
     let goal = goals::from_backup(&change.context, backup, &filename, &found)?;
+    for note in &goal.notes.runtime {
+        term::talk(&format!("note: {note}"));
+    }
     let draft = change.draft(goal)?;
     // Two releases may have the same files; which of them is deployed is still a fact to restore.
     let same_bundle = change.context.record.as_ref().map(|record| &record.bundle)

@@ -15,7 +15,7 @@ use crate::release::session;
 use crate::ui::report;
 
 use super::change::Change;
-use super::shell_files;
+use super::{runtime, shell_files};
 use crate::release::replace;
 use crate::release::state::State;
 use crate::ui::answer::Answer;
@@ -31,7 +31,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UninstallArgs) -> Resul
     let draft = change.draft(goals::nothing(args.purge))?;
     let summary = intention(place, &draft, args.purge)?;
     change.carry_out(draft, &summary, |draft, _| {
-        Ok(Answer::new("uninstalled").text(done(place, draft, args.purge, deployed)?))
+        Ok(Answer::new("uninstalled").text(done(place, draft, args.purge, deployed, common.lock_wait)?))
     })
 }
 
@@ -45,6 +45,9 @@ fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
         summary.push_str(
             "\n  - backups, logs and gwinstall's own state\n  No backup brings these or .env back.",
         );
+        if runtime::are_left_by(place)? {
+            summary.push_str("\n  - the LiteLLM that gwinstall installed");
+        }
         for path in shell_files::marked(place)? {
             summary.push_str(&format!("\n  - the line of gwinstall in {}", place.show(&path)));
         }
@@ -53,7 +56,7 @@ fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
 }
 
 /// After the transaction: what `--purge` still removes, and what stays.
-fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<String> {
+fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool, wait: u64) -> Result<String> {
     let mut lines = vec![if deployed {
         format!("gwinstall removed the gateway from {}.", place.show(&place.target))
     } else {
@@ -63,11 +66,13 @@ fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool) -> Result<Str
         let state = State { dir: &place.state_dir };
         let kept = replace::previous(state).ok().map(|previous| previous.kept);
         remove_leftovers(place)?;
+        lines.extend(runtime::after_uninstall(place, true, wait)?);
         lines.extend(path_lines(place)?);
         lines.extend(left_to_the_user(place)?);
         lines.extend(executables(place, kept));
     } else {
         lines.extend(left(place, draft)?);
+        lines.extend(runtime::after_uninstall(place, false, wait)?);
     }
     lines.extend(draft.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
     Ok(lines.join("\n"))

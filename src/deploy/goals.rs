@@ -6,15 +6,18 @@ use serde_json::Value as Json;
 
 use crate::bundle::{Bundle, build};
 use crate::domain::operation::Scope;
+use crate::domain::place::files;
 use crate::domain::record::{
     EnvRecord, EnvValue, FileRecord, Origin, Pointed, Record, RequestFacts, SCHEMA, SettingsRecord,
     SettingsValue,
 };
 use crate::domain::request::GatewayType;
-use crate::domain::tree::Wanted;
+use crate::domain::runtime::RuntimeId;
+use crate::domain::tree::{Wanted, WantedFile};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
+use crate::runtime::choose::{self, Chosen};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::format::settings::KeyPath;
 use crate::render::{
@@ -70,6 +73,8 @@ pub struct Notes {
     pub foreign_helper: bool,
     /// Models of the choice that the configuration does not serve, because an edit of the user stays.
     pub unserved: Vec<String>,
+    /// What is wrong with a LiteLLM that is not used.
+    pub runtime: Vec<String>,
 }
 
 /// Where an operation leaves Claude Code pointed, unless its command decides otherwise: `install` and `on` point it at
@@ -94,6 +99,8 @@ pub fn from_choice(
     force: bool,
 ) -> Result<Goal> {
     let scope = operation.scope();
+    let Chosen { runtime, notes } = runtime_of(context, scope, bundle, choice)?;
+    let choice = &Choice { runtime, ..choice.clone() };
     let EnvFile { text, read } = context.env()?.clone();
     let env = edit_env(context, choice, values, &text)?;
     let file = DotEnv::parse(&env.text);
@@ -134,6 +141,7 @@ pub fn from_choice(
             removed_variables: env.removed,
             foreign_helper,
             unserved,
+            runtime: notes,
         },
     })
 }
@@ -167,6 +175,7 @@ fn record_of(
         gateway_url: String::new(),
         models: choice.model_names(),
         request,
+        runtime: choice.runtime.clone(),
         files: BTreeMap::new(),
         environment_variables: BTreeMap::new(),
         settings: SettingsRecord::default(),
@@ -202,6 +211,16 @@ pub fn off(record: &Record) -> Goal {
         ..record.clone()
     };
     Goal { files: None, record: Some(record), ..nothing(false) }
+}
+
+/// The LiteLLM to start. Only an operation that writes the start script chooses it.
+fn runtime_of(context: &Context<'_>, scope: Scope, bundle: &Bundle, choice: &Choice<'_>) -> Result<Chosen> {
+    let recorded = context.record.as_ref().and_then(|record| record.runtime.as_ref());
+    match scope {
+        Scope::Files if choice.runs_litellm() => choose::choose(context.place, bundle, &choice.asked, recorded),
+        Scope::Files => Ok(Chosen::default()),
+        Scope::Settings | Scope::Values => Ok(Chosen { runtime: recorded.cloned(), notes: Vec::new() }),
+    }
 }
 
 fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &str) -> Result<EnvOutcome> {
@@ -284,6 +303,8 @@ pub fn from_backup(
     filename: &str,
     values: &BTreeMap<String, Value>,
 ) -> Result<Goal> {
+    let mut backup = backup;
+    let notes = Notes { runtime: keep_a_runtime(context, &mut backup), ..Notes::default() };
     let EnvFile { text, read } = context.env()?.clone();
     let (text, variables) = restore_env(context, &text, &backup, values)?;
     let file = DotEnv::parse(&text);
@@ -310,7 +331,7 @@ pub fn from_backup(
         settings,
         record: Some(record),
         purge: false,
-        notes: Notes::default(),
+        notes,
     })
 }
 
@@ -321,6 +342,33 @@ fn restored_pointed(record: &Record) -> Pointed {
         Pointed::Leaving => Pointed::On,
         recorded => recorded,
     }
+}
+
+/// Where the LiteLLM of a backup is gone, the present one stays: the restored gateway could not start without it.
+fn keep_a_runtime(context: &Context<'_>, backup: &mut Backup) -> Vec<String> {
+    let place = context.place;
+    let there = |runtime: &&RuntimeId| choose::is_there(place, runtime);
+    if !backup.record.runs_litellm() || backup.record.runtime.as_ref().filter(there).is_some() {
+        return Vec::new();
+    }
+    let present = context.record.as_ref().and_then(|record| record.runtime.clone()).filter(|found| there(&found));
+    let gone = backup.record.runtime.as_ref().map(|runtime| place.show(&runtime.path(&place.home)));
+    let start = backup.files.get_mut(files::START);
+    let script = start.zip(present.as_ref()).and_then(|(file, present)| {
+        let bytes = render::with_runtime(&file.bytes, present)?;
+        *file = WantedFile::new(bytes.into(), file.stamp.mode, file.class);
+        Some(file.stamp.sha256)
+    });
+    if let Some(sha256) = script {
+        // The line is gwinstall's own: a script that was untouched stays so.
+        let untouched = backup.record.files.get_mut(files::START).filter(|known| known.sha256 == known.base);
+        if let Some(known) = untouched {
+            (known.sha256, known.base) = (sha256, sha256);
+        }
+        backup.record.runtime = present;
+    }
+    let kept = if script.is_some() { "the present one stays" } else { "gwinstall runtime install brings another" };
+    gone.map(|gone| format!("the LiteLLM of this backup, {gone}, is gone; {kept}")).into_iter().collect()
 }
 
 /// A key of the backup's record with its value; a secret comes from `.env` as it is now.

@@ -16,6 +16,10 @@ impl Sha256 {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Parses exactly 64 lower-case hex digits; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];

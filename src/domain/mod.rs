@@ -12,6 +12,7 @@ pub mod place;
 pub mod plan;
 pub mod record;
 pub mod request;
+pub mod runtime;
 pub mod secret;
 pub mod session;
 pub mod tree;

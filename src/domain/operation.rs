@@ -13,6 +13,7 @@ words! {
         Off = "off",
         SetValue = "env set",
         Models = "models",
+        Runtime = "runtime install",
         Resolve = "resolve",
         BackupCreate = "backup create",
         BackupPin = "backup pin",

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::place::files;
 use super::request::GatewayType;
+use super::runtime::RuntimeId;
 use super::session::Session;
 use super::tree::{Class, octal};
 use super::url::HttpUrl;
@@ -40,6 +41,9 @@ pub struct Record {
     pub models: Vec<String>,
     /// The request, without secrets.
     pub request: RequestFacts,
+    /// The LiteLLM that start-gateway.sh runs; absent where none was found, and where the preset runs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeId>,
     pub files: BTreeMap<String, FileRecord>,
     pub environment_variables: BTreeMap<String, EnvRecord>,
     pub settings: SettingsRecord,
@@ -262,6 +266,7 @@ impl Record {
             gateway_url,
             models,
             request,
+            runtime,
             files,
             environment_variables,
             settings,
@@ -283,6 +288,7 @@ impl Record {
             && *gateway_url == other.gateway_url
             && *models == other.models
             && *request == other.request
+            && *runtime == other.runtime
             && *files == other.files
             && *environment_variables == other.environment_variables
             && *settings == other.settings

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
+use super::runtime::RuntimeRequest;
 use super::secret::masked;
 use super::url::{HttpUrl, encode_userinfo};
 use super::word::words;
@@ -47,6 +48,8 @@ pub struct Request {
     /// With `user:password@` when `--proxy-auth` was given: then it is a secret.
     pub proxy: Option<Proxy>,
     pub source: Source,
+    /// Which LiteLLM.
+    pub runtime: RuntimeRequest,
     /// Names of the flags given, for the record.
     pub flags: Vec<String>,
     /// Whether gwinstall replaces existing files and settings that it did not create.

@@ -3,6 +3,7 @@
 //! - `disk`: files and directories, and the few system calls a transaction stands on
 //! - `errno`: what an error of the operating system means
 //! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
+//! - `job`: a long run of another program
 //! - `processes`: other processes, as the kernel shows them
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
@@ -20,6 +21,7 @@
 pub mod disk;
 mod errno;
 pub mod exe;
+pub mod job;
 pub mod loopback;
 pub mod net;
 pub mod processes;

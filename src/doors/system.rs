@@ -147,6 +147,25 @@ pub fn was_started_with(pid: i32, path: &Path) -> bool {
     }
 }
 
+/// The processes that were started with a path in `dir` among their arguments.
+pub fn processes_using(dir: &Path) -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return ps_using(dir) };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let uses = |pid: &i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| Path::new(&OsString::from_vec(word.to_vec())).starts_with(dir))
+    };
+    numbers.filter(uses).collect()
+}
+
+/// What `processes_using` asks where there is no /proc.
+fn ps_using(dir: &Path) -> Vec<i32> {
+    let text = listen_to(Path::new("ps"), &["-axww", "-o", "pid=,args="], &[], Duration::from_secs(5)).unwrap_or_default();
+    let inside = format!(" {}/", dir.display());
+    let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
+    text.lines().filter(|line| line.contains(&inside)).filter_map(pid).collect()
+}
+
 /// What `was_started_with` asks where there is no /proc, as on macOS. `ps` separates words by spaces, which a path may
 /// hold as well. `-ww`: without a terminal the `ps` of macOS cuts its lines at 79 columns.
 fn ps_shows(pid: i32, path: &Path) -> bool {
@@ -196,13 +215,13 @@ pub(super) fn cannot_run(program: &Path, error: &io::Error) -> Error {
 
 /// A file in memory.
 #[cfg(target_os = "linux")]
-fn nameless_file() -> io::Result<File> {
+pub(super) fn nameless_file() -> io::Result<File> {
     Ok(rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC)?.into())
 }
 
 /// A file that no other process can open: private from the start, and without a name before anything is in it.
 #[cfg(any(not(target_os = "linux"), test))]
-fn unlinked_file() -> io::Result<File> {
+pub(super) fn unlinked_file() -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let name = random_hex(16).map_err(|error| io::Error::other(error.to_string()))?;
     let path = std::env::temp_dir().join(format!("gwinstall-{name}"));
@@ -212,7 +231,7 @@ fn unlinked_file() -> io::Result<File> {
 }
 
 #[cfg(not(target_os = "linux"))]
-use unlinked_file as nameless_file;
+pub(super) use unlinked_file as nameless_file;
 
 /// Root staging for an image becomes the owner of that home for the rest of the run: whatever it makes has the right
 /// owner from the start, and it can reach nothing that this user cannot.
@@ -283,7 +302,7 @@ fn process_id(child: &Child) -> Option<rustix::process::Pid> {
 }
 
 /// Waits for the end of a child without taking its status.
-fn ends_within(child: &Child, timeout: Duration) -> bool {
+pub(super) fn ends_within(child: &Child, timeout: Duration) -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let Some(pid) = process_id(child) else { return false };
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -299,7 +318,7 @@ fn ends_within(child: &Child, timeout: Duration) -> bool {
     }
 }
 
-fn end_group(leader: &Child) {
+pub(super) fn end_group(leader: &Child) {
     if let Some(pid) = process_id(leader) {
         // It fails when the group has ended already.
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);

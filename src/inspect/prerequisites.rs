@@ -8,6 +8,7 @@ use crate::deploy::checks::Checks;
 use crate::domain::Place;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::request::DEFAULT_PORT;
+use crate::domain::runtime::RuntimeId;
 use crate::gateway::process;
 
 use super::facts::Facts;
@@ -32,7 +33,7 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
         Some(_) => Finding::skip("no deployed model needs it"),
         None => Finding::skip("the configuration cannot be read"),
     };
-    let tools = Tools::look(place);
+    let tools = Tools::look(place, record.and_then(|record| record.runtime.as_ref()));
     let prerequisites = Prerequisites { place, tools: &tools, deployed: record.is_some() };
     checks.run(CheckName::PythonRecentEnough, || prerequisites.python());
     checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
@@ -61,8 +62,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
 }
 
 /// Checks before an installation for which `install --start` would otherwise fail after it deployed all files.
-pub fn before_a_start(checks: &mut Checks, place: &Place) {
-    let tools = Tools::look(place);
+pub fn before_a_start(checks: &mut Checks, place: &Place, runtime: Option<&RuntimeId>) {
+    let tools = Tools::look(place, runtime);
     let prerequisites = Prerequisites { place, tools: &tools, deployed: true };
     checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());

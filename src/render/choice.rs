@@ -6,6 +6,7 @@ use crate::bundle::catalog::{Catalog, Model, Preset, Tier};
 use crate::domain::name::{self, closest};
 use crate::domain::record::{Pointed, RequestFacts};
 use crate::domain::request::{DEFAULT_PORT, GatewayType, Request, known};
+use crate::domain::runtime::{RuntimeId, RuntimeRequest};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Result};
 
@@ -25,6 +26,10 @@ pub struct Choice<'a> {
     pub port: u16,
     /// What `update` repeats.
     pub facts: RequestFacts,
+    /// What was asked about the LiteLLM to start.
+    pub asked: RuntimeRequest,
+    /// The LiteLLM to start; the deployment decides.
+    pub runtime: Option<RuntimeId>,
     /// Names of the flags given, for the record.
     pub flags: Vec<String>,
 }
@@ -71,8 +76,8 @@ pub fn choose<'a>(
     } else {
         (Vec::new(), named.unwrap_or_default())
     };
-    let flags = request.flags.clone();
-    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, port, facts, flags })
+    let (asked, flags) = (request.runtime.clone(), request.flags.clone());
+    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, port, facts, asked, runtime: None, flags })
 }
 
 /// Refuses a proxy with a preset that has no variable for it: the preset would silently drop the proxy.

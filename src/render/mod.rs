@@ -11,6 +11,7 @@ use crate::bundle::Bundle;
 use crate::bundle::catalog::FileEntry;
 use crate::domain::Result;
 use crate::domain::place::files;
+use crate::domain::runtime::RuntimeId;
 use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
@@ -56,7 +57,18 @@ fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
     for_preset && wanted
 }
 
-/// Scripts hold two facts of the request, each on a line that ends with its marker; `None` for one without a marker.
+/// A script with another LiteLLM to start; `None` for one that has no place for it.
+pub fn with_runtime(script: &[u8], runtime: &RuntimeId) -> Option<Vec<u8>> {
+    const END: &str = " # gwinstall:litellm";
+    let text = std::str::from_utf8(script).ok().filter(|text| text.contains(END))?;
+    let line = |line: &str| match line.trim_end().strip_suffix(END).and_then(|line| line.split_once('=')) {
+        Some((name, _)) => format!("{name}={}{END}\n", runtime.shell_word()),
+        None => line.to_owned(),
+    };
+    Some(text.split_inclusive('\n').map(line).collect::<String>().into_bytes())
+}
+
+/// Scripts hold three facts of the request, each on a line that ends with its marker; `None` for one without a marker.
 fn fill_in(script: &[u8], choice: &Choice<'_>) -> Option<Vec<u8>> {
     const MARKER: &str = " # gwinstall:";
     let text = std::str::from_utf8(script).ok().filter(|text| text.contains(MARKER))?;
@@ -64,9 +76,13 @@ fn fill_in(script: &[u8], choice: &Choice<'_>) -> Option<Vec<u8>> {
     let mut filled = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         match line.trim_end().split_once(MARKER) {
-            Some((assignment, marker @ ("port" | "key-name"))) => {
+            Some((assignment, marker @ ("port" | "key-name" | "litellm"))) => {
                 let name = assignment.split('=').next().unwrap_or_default();
-                let value = if marker == "port" { choice.port.to_string() } else { key.to_owned() };
+                let value = match marker {
+                    "port" => choice.port.to_string(),
+                    "key-name" => key.to_owned(),
+                    _ => choice.runtime.as_ref().map_or_else(|| "''".to_owned(), RuntimeId::shell_word),
+                };
                 filled.push_str(&format!("{name}={value}{MARKER}{marker}\n"));
             }
             _ => filled.push_str(line),

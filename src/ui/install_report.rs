@@ -95,6 +95,7 @@ impl<'a> Report<'a> {
             };
             notes.push(format!("note: {} {are}", list(&self.retired)));
         }
+        notes.extend(self.notes.runtime.iter().map(|note| format!("note: {note}")));
         if self.notes.foreign_helper {
             notes.push("note: settings.json has an apiKeyHelper of another program; it stays, and gwinstall writes the token to settings.json".to_owned());
         }

@@ -1,6 +1,6 @@
 //! The names of the commands in `--json`. They are an interface.
 
-use crate::cli::{BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand};
+use crate::cli::{BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand, RuntimeCommand};
 
 /// The name of the command that was given.
 pub fn name(cli: &Cli) -> &'static str {
@@ -47,6 +47,12 @@ pub fn name(cli: &Cli) -> &'static str {
             EnvCommand::Set { .. } => "env-set",
         },
         Some(Command::Config(_)) => "config-path",
+        Some(Command::Runtime(command)) => match command {
+            RuntimeCommand::Install(_) => "runtime-install",
+            RuntimeCommand::List => "runtime-list",
+            RuntimeCommand::Remove(_) => "runtime-remove",
+            RuntimeCommand::Export(_) => "runtime-export",
+        },
         Some(Command::Start) => "start",
         Some(Command::Stop) => "stop",
         Some(Command::Restart) => "restart",

@@ -9,16 +9,18 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::check::Finding;
+use crate::domain::runtime::{RuntimeId, RuntimeKind};
 use crate::domain::{Hint, Place};
-use crate::doors::{disk, system};
+use crate::doors::{disk, system, term};
+use crate::runtime::choose;
+use crate::runtime::environment;
+use crate::runtime::facts::{Facts as Releases, Verdict};
 
-/// Published with malicious code, and withdrawn.
-const POISONED: [&str; 2] = ["1.82.7", "1.82.8"];
-/// Before it a forged Host header passed authentication (CVE-2026-49468).
-const OLDEST_SAFE: (u64, u64) = (1, 84);
 const OLDEST_PYTHON: (u64, u64) = (3, 10);
 /// LiteLLM cannot be installed for it.
 const TOO_NEW_PYTHON: (u64, u64) = (3, 15);
+/// How gwinstall brings LiteLLM itself.
+const INSTALL: [&str; 2] = ["runtime", "install"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Versions from the metadata beside the interpreter, without running any package.
@@ -55,6 +57,11 @@ pub(super) struct Tools {
     litellm: Option<PathBuf>,
     /// `GATEWAY_LITELLM_BIN` names something that is not a program.
     named_wrongly: bool,
+    /// The user chose it: start-gateway.sh runs it whatever its version.
+    chosen: bool,
+    /// Why the environment that would be used cannot run.
+    broken: Option<String>,
+    known: Option<Releases>,
     python: Option<PathBuf>,
     said: std::result::Result<Said, String>,
 }
@@ -79,22 +86,23 @@ impl Said {
         Some(version)
     }
 
-    /// Whether an ordinary start of this interpreter may run planted code.
-    fn is_poisoned(&self) -> bool {
-        self.mark.is_some() || self.version_of("litellm").is_some_and(|version| POISONED.contains(&version))
-    }
 }
 
 impl Tools {
-    /// Finds LiteLLM in the order of start-gateway.sh: `GATEWAY_LITELLM_BIN`, the venv beside it, the PATH.
-    pub(super) fn look(place: &Place) -> Self {
+    /// Finds LiteLLM in the order of start-gateway.sh: `GATEWAY_LITELLM_BIN`, the recorded one, the venv beside it, the PATH.
+    pub(super) fn look(place: &Place, recorded: Option<&RuntimeId>) -> Self {
         let named = system::path_variable("GATEWAY_LITELLM_BIN");
         let named_wrongly = named.as_ref().is_some_and(|path| !disk::is_program(path));
-        let beside = place.file("venv/bin/litellm");
-        let litellm = match named {
-            Some(path) => Some(path).filter(|_| !named_wrongly),
-            None if disk::is_program(&beside) => Some(beside),
-            None => system::program("litellm"),
+        let recorded = recorded.filter(|runtime| choose::is_there(place, runtime));
+        let chosen = named.is_some() || recorded.is_some();
+        let beside = environment::read(&place.file("venv"));
+        let broken = beside.broken().filter(|_| !chosen).map(|why| format!("{} cannot run: {why}", place.show(&beside.dir)));
+        let litellm = match (named, recorded) {
+            (Some(path), _) => Some(path).filter(|_| !named_wrongly),
+            (None, Some(runtime)) => Some(program_of(place, runtime)),
+            (None, None) if broken.is_some() => None,
+            (None, None) if disk::is_program(&beside.program()) => Some(beside.program()),
+            (None, None) => system::program("litellm"),
         };
         let python = match &litellm {
             Some(litellm) => interpreter(litellm),
@@ -107,8 +115,14 @@ impl Tools {
             None if litellm.is_some() => Err("gwinstall cannot tell which Python runs litellm".to_owned()),
             None => Err("python3 was not found".to_owned()),
         };
-        Self { litellm, named_wrongly, python, said }
+        Self { litellm, named_wrongly, chosen, broken, known: Releases::embedded().ok(), python, said }
     }
+}
+
+/// The program of a recorded LiteLLM.
+fn program_of(place: &Place, runtime: &RuntimeId) -> PathBuf {
+    let path = runtime.path(&place.home);
+    if runtime.kind == RuntimeKind::Path { path } else { path.join("bin/litellm") }
 }
 
 /// The Python that runs a script: its first line, else a Python beside the real file.
@@ -171,12 +185,6 @@ fn parse(text: &str) -> Option<Said> {
     Some(Said { python: (*major, *minor, *patch), packages, venv, mark, site })
 }
 
-/// The first two numbers of a version: 1.84.0, 1.84.0rc1.
-fn release(version: &str) -> Option<(u64, u64)> {
-    let mut numbers = version.split('.').map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
 pub(super) struct Prerequisites<'a> {
     pub(super) place: &'a Place,
     pub(super) tools: &'a Tools,
@@ -190,13 +198,12 @@ impl Prerequisites<'_> {
     }
 
     fn poisoned(&self) -> Option<&Said> {
-        self.tools.said.as_ref().ok().filter(|said| said.is_poisoned())
+        let is_bad = |said: &&Said| said.mark.is_some() || said.version_of("litellm").is_some_and(|version| self.is_malicious(version));
+        self.tools.said.as_ref().ok().filter(is_bad)
     }
 
-    /// How LiteLLM gets its own venv, where the start script looks for it.
-    fn venv(&self, python: &str) -> String {
-        let dir = self.place.paste(&self.place.file("venv"));
-        format!("{python} -m venv {dir} && {dir}/bin/pip install 'litellm[proxy,google]' prisma")
+    fn is_malicious(&self, version: &str) -> bool {
+        self.tools.known.as_ref().is_some_and(|known| known.verdict(version) == Verdict::Malicious)
     }
 
     /// Removes a malicious version and installs a safe one. Not with its own interpreter: pip, too, would begin by running
@@ -211,15 +218,15 @@ impl Prerequisites<'_> {
             let package = |site: &PathBuf| format!("rm -rf {0}/litellm {0}/litellm-*.dist-info", paste(site));
             steps.extend(said.site.iter().map(package));
         }
-        steps.push(self.venv("python3"));
+        steps.push(term::command(&INSTALL));
         steps.join(" && ")
     }
 
     /// How the interpreter in use gets packages.
-    fn pip(&self, what: &str) -> String {
+    fn pip(&self, what: &str) -> Hint {
         match (&self.tools.litellm, &self.tools.python) {
-            (Some(_), Some(python)) => format!("{} -m pip install {what}", self.place.paste(python)),
-            _ => self.venv("python3"),
+            (Some(_), Some(python)) => Hint::shell(format!("{} -m pip install {what}", self.place.paste(python))),
+            _ => Hint::run(&INSTALL),
         }
     }
 
@@ -228,7 +235,7 @@ impl Prerequisites<'_> {
             Ok(said) => said,
             // It may well run: a wrapper, a shim, a container.
             Err(why) if self.tools.litellm.is_some() && self.tools.python.is_none() => {
-                return Finding::warn(why.clone()).hint(Hint::shell(self.venv("python3")));
+                return Finding::warn(why.clone()).hint(Hint::run(&INSTALL));
             }
             Err(why) => {
                 return self.bad(why.clone()).hint(
@@ -241,16 +248,16 @@ impl Prerequisites<'_> {
         let version = format!("{major}.{minor}.{patch}");
         let shown = self.tools.python.as_ref().map_or_else(String::new, |path| self.place.show(path));
         let details = json!({ "python": shown, "version": version });
-        let (other, command) = match (major, minor) {
-            python if python < OLDEST_PYTHON => ("a newer Python", "python3"),
-            python if python >= TOO_NEW_PYTHON => ("Python 3.14", "python3.14"),
+        let other = match (major, minor) {
+            python if python < OLDEST_PYTHON => "a newer Python",
+            python if python >= TOO_NEW_PYTHON => "Python 3.14",
             _ => return Finding::pass(format!("{shown} is Python {version}")).details(details),
         };
         self.bad(format!("{shown} is Python {version}, and LiteLLM needs 3.10 to 3.14"))
             .details(details)
             .hint(
                 Hint::step(format!("install {other}"))
-                    .or(Hint::shell(self.venv(command)).to("install LiteLLM with it")),
+                    .or(Hint::run(&INSTALL).to("install LiteLLM with it")),
             )
     }
 
@@ -260,9 +267,12 @@ impl Prerequisites<'_> {
                 .bad("GATEWAY_LITELLM_BIN is not a program".to_owned())
                 .hint(Hint::shell("unset GATEWAY_LITELLM_BIN"));
         }
+        if let Some(why) = &self.tools.broken {
+            return self.bad(why.clone()).hint(Hint::run(&INSTALL));
+        }
         match &self.tools.litellm {
             Some(path) => Finding::pass(format!("{} will be used", self.place.show(path))),
-            None => self.bad("litellm was not found".to_owned()).hint(Hint::shell(self.venv("python3"))),
+            None => self.bad("litellm was not found".to_owned()).hint(Hint::run(&INSTALL)),
         }
     }
 
@@ -290,16 +300,17 @@ impl Prerequisites<'_> {
             );
         };
         let details = json!({ "version": version });
-        if release(version).is_some_and(|release| release >= OLDEST_SAFE) {
+        let Some(Verdict::Unsafe { reason, .. }) = self.tools.known.as_ref().map(|known| known.verdict(version)) else {
             return Finding::pass(format!("LiteLLM {version}")).details(details);
-        }
-        Finding::warn(format!(
-            "LiteLLM {version} is older than 1.84.0: a forged Host header passes its authentication (CVE-2026-49468)"
-        ))
-        .details(details)
-        .hint(
-            Hint::shell(self.pip("--upgrade 'litellm[proxy,google]>=1.84.0' prisma"))
+        };
+        let safe = self.tools.known.as_ref().and_then(Releases::oldest_safe).unwrap_or_default();
+        let message = format!("LiteLLM {version} is older than {safe}: {reason}");
+        // What the user chose runs; what was only found is refused by start-gateway.sh.
+        let finding = if self.tools.chosen { Finding::warn(message) } else { self.bad(message) };
+        finding.details(details).hint(
+            Hint::run(&INSTALL)
                 .to("install a safe version")
+                .or(self.pip(&format!("--upgrade 'litellm[proxy,google]>={safe}' prisma")).to("upgrade this one"))
                 .or(Hint::run(&["restart"]).to("run it")),
         )
     }
@@ -307,7 +318,7 @@ impl Prerequisites<'_> {
     fn malicious(&self, said: &Said) -> Finding {
         let version = said.version_of("litellm");
         let mark = said.mark.as_ref().map(|mark| self.place.show(mark));
-        let what = match (version.filter(|version| POISONED.contains(version)), &mark) {
+        let what = match (version.filter(|version| self.is_malicious(version)), &mark) {
             (None, Some(mark)) => {
                 format!(
                     "{mark} comes from a malicious version of LiteLLM, and every start of its Python runs it"
@@ -342,7 +353,7 @@ impl Prerequisites<'_> {
             }
             None => self
                 .bad(format!("{package} is not installed beside litellm: {without}"))
-                .hint(Hint::shell(self.pip("'litellm[proxy,google]' prisma"))),
+                .hint(self.pip("'litellm[proxy,google]' prisma")),
         }
     }
 }

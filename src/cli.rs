@@ -70,7 +70,7 @@ pub enum Command {
     /// Make Claude Code use its normal login again; everything stays installed
     Off(ConfirmArgs),
     /// Make Claude Code use the gateway again
-    On(ConfirmArgs),
+    On(OnArgs),
     /// Show what is deployed and what changed since
     Status,
     /// Show what an update would change, line by line
@@ -146,6 +146,15 @@ pub struct ConfirmArgs {
     /// Show what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct OnArgs {
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+    /// Point Claude Code at the gateway even if it cannot run
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// For a command that changes what the gateway runs with.
@@ -226,9 +235,12 @@ pub struct InstallArgs {
     /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
-    /// Start the gateway afterwards, and roll back if it does not come up
+    /// Install LiteLLM if it is missing, start the gateway, and roll back if it does not come up
     #[arg(long)]
     pub start: bool,
+    /// Point Claude Code at the gateway even if it cannot run yet, or after gwinstall off
+    #[arg(long)]
+    pub on: bool,
     /// Stop if a required variable has no value
     #[arg(long)]
     pub strict: bool,

@@ -4,7 +4,7 @@ use crate::bundle::Bundle;
 use crate::cli::DiffArgs;
 use crate::deploy::context::Context;
 use crate::deploy::draft::{Draft, draft};
-use crate::deploy::goals;
+use crate::deploy::goals::{self, Pointing};
 use crate::deploy::values;
 use crate::domain::plan::{Action, Step};
 use crate::domain::request::Request;
@@ -28,7 +28,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let values = values::gather(place, &choice, &request)?;
     let pointed = record.request.pointed;
     let goal =
-        goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, pointed, false)?;
+        goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, Pointing::Is(pointed), false)?;
     let drafted = draft(&context, goal)?;
     let text = text(&bundle, &drafted)?;
     let data = change::data(&drafted, None);

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
 use crate::deploy::draft::Draft;
-use crate::deploy::{goals, values};
+use crate::deploy::goals::{self, Pointing};
+use crate::deploy::values;
 use crate::domain::name::{closest, printable};
 use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
@@ -63,7 +64,7 @@ pub(super) fn run(
         &bundle,
         &choice,
         &values,
-        pointed,
+        Pointing::Is(pointed),
         false,
     )?;
     let draft = change.draft(goal)?;

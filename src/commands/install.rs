@@ -6,11 +6,11 @@ use crate::bundle::Bundle;
 use crate::cli::{Common, InstallArgs, UpdateArgs};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::context::Context;
-use crate::deploy::goals::{self, Goal};
+use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
-use crate::domain::record::{BundleOrigin, ValueSource};
+use crate::domain::record::{BundleOrigin, Pointed, Record, ValueSource};
 use crate::domain::request::{Request, Source};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
@@ -38,7 +38,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     if let Some(file) = &args.runtime_from {
         request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
     }
-    if request.flags.is_empty() && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
+    // `--on` chooses nothing to deploy.
+    let chose = request.flags.iter().any(|flag| flag != "--on");
+    if !chose && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
         request = interactive::complete(place, &bundle.catalog, change.context.record.as_ref())?;
     }
     deploy(change, bundle, &request)
@@ -72,14 +74,14 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let choice = render::choose(&bundle.catalog, request, last.map(|last| &last.request))?;
     let values = values::gather(place, &choice, request)?;
     tell_what_was_found(&change.context, &choice, &values, request);
-    let pointed = goals::pointed_after(change.operation, choice.facts.pointed);
+    let pointing = pointing(&change, last, request);
     let goal = goals::from_choice(
         &change.context,
         change.operation,
         &bundle,
         &choice,
         &values,
-        pointed,
+        pointing,
         request.force,
     )?;
     let url = goal.record.as_ref().map_or("", |record| &record.gateway_url);
@@ -116,6 +118,19 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
         change.start = words.starts();
     }
     change.carry_out(draft, &summary, |draft, outcome| Ok(words.done(draft, outcome)))
+}
+
+/// `install` points Claude Code at a gateway that can answer. What the user decided with `off` stays.
+fn pointing(change: &Change<'_>, last: Option<&Record>, request: &Request) -> Pointing {
+    let recorded = last.map(|last| last.request.pointed);
+    match recorded {
+        _ if change.operation != Operation::Install => Pointing::Is(recorded.unwrap_or(Pointed::On)),
+        _ if request.on => Pointing::Is(Pointed::On),
+        Some(Pointed::Off) => Pointing::Is(Pointed::Off),
+        Some(Pointed::On) => Pointing::Is(Pointed::On),
+        _ if request.start || process::pid(change.place()).is_some() => Pointing::Is(Pointed::On),
+        Some(Pointed::Armed | Pointed::Leaving) | None => Pointing::IfItCanAnswer,
+    }
 }
 
 fn say(checks: &Checks) {

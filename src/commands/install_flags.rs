@@ -29,6 +29,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
         (args.allow_unsafe_litellm, "--allow-unsafe-litellm"),
         (args.force, "--force"),
         (args.start, "--start"),
+        (args.on, "--on"),
         (args.strict, "--strict"),
         (args.include_secrets, "--include-secrets"),
     ] {
@@ -62,6 +63,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
         flags,
         force: args.force,
         start: args.start,
+        on: args.on,
         strict: args.strict,
         answered: false,
     })

@@ -1,12 +1,14 @@
 //! `off` removes gwinstall's keys from Claude Code's settings, `on` sets them again. Nothing else changes.
 
-use crate::cli::{Common, ConfirmArgs};
-use crate::deploy::{goals, values};
+use crate::cli::{Common, ConfirmArgs, OnArgs};
+use crate::deploy::goals::{self, Goal, Pointing};
+use crate::deploy::{lacks, values};
 use crate::domain::record::Pointed;
 use crate::domain::request::Request;
 use crate::domain::{Error, Hint, Operation, Place, Result};
 use crate::doors::term;
 use crate::format::settings::KeyPath;
+use crate::gateway::process;
 use crate::render;
 use crate::ui::report;
 
@@ -14,8 +16,8 @@ use super::change::Change;
 use super::sources;
 use crate::ui::answer::Answer;
 
-pub(super) fn on(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
-    let change = Change::open(place, common, confirm, Operation::On)?;
+pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer> {
+    let change = Change::open(place, common, &args.confirm, Operation::On)?;
     let record = change.context.deployed()?;
     let bundle = sources::deployed(place, Some(record))?;
     let request = Request::default();
@@ -28,9 +30,12 @@ pub(super) fn on(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Resul
         &bundle,
         &choice,
         &values,
-        Pointed::On,
+        Pointing::Is(Pointed::On),
         forced,
     )?;
+    if !args.force {
+        require_an_answer(place, &goal)?;
+    }
     let draft = change.draft(goal)?;
     if draft.kept_keys.contains(&KeyPath::env(render::BASE_URL)) {
         return Err(Error::usage(format!(
@@ -50,6 +55,19 @@ pub(super) fn on(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Resul
         Ok(Answer::new(state)
             .text(format!("{state}. To undo this: {undo}\n  {}", report::OPEN_SESSIONS)))
     })
+}
+
+/// Refuses to point a Claude Code that works at a gateway that can neither answer nor start.
+fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
+    let lacks = goal.record.as_ref().map(lacks::of).unwrap_or_default();
+    if lacks.is_empty() || place.staged || process::pid(place).is_some() {
+        return Ok(());
+    }
+    let error = Error::failed("the gateway cannot run yet, and Claude Code keeps its present settings");
+    let error = lacks.iter().fold(error, |error, lack| error.because(&lack.what));
+    let next = lacks.into_iter().next().map(|lack| lack.next);
+    let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
+    Err(error.hint(next.map_or_else(|| insist.clone(), |next| next.or(insist.clone()))))
 }
 
 /// Leads open sessions away first; where they have not all followed, it runs again to restore the settings.

@@ -77,25 +77,37 @@ pub struct Notes {
     pub runtime: Vec<String>,
 }
 
-/// Where an operation leaves Claude Code pointed, unless its command decides otherwise: `install` and `on` point it at
-/// the gateway.
-pub fn pointed_after(operation: Operation, recorded: Pointed) -> Pointed {
-    match operation {
-        Operation::Install | Operation::On => Pointed::On,
-        Operation::Off => Pointed::Off,
-        _ => recorded,
+/// Where an operation is to leave Claude Code pointed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pointing {
+    Is(Pointed),
+    /// At the gateway if that can answer, else nowhere new: a Claude Code that works must not wait for a gateway that
+    /// cannot run.
+    IfItCanAnswer,
+}
+
+impl Pointing {
+    /// A gateway of this machine can answer if LiteLLM is there and every required variable has a value: the key helper
+    /// then starts it.
+    fn decide(self, context: &Context<'_>, choice: &Choice<'_>, missing: &[String]) -> Pointed {
+        let can = || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && missing.is_empty());
+        match self {
+            Self::Is(pointed) => pointed,
+            Self::IfItCanAnswer if can() => Pointed::On,
+            Self::IfItCanAnswer => Pointed::Armed,
+        }
     }
 }
 
 /// The goal of `install`, `update`, `on`, `env set` and `models`: the choice, as far as the operation touches a
-/// deployment, and Claude Code pointed where `pointed` says.
+/// deployment, and Claude Code pointed where `pointing` says.
 pub fn from_choice(
     context: &Context<'_>,
     operation: Operation,
     bundle: &Bundle,
     choice: &Choice<'_>,
     values: &Values,
-    pointed: Pointed,
+    pointing: Pointing,
     force: bool,
 ) -> Result<Goal> {
     let scope = operation.scope();
@@ -119,6 +131,7 @@ pub fn from_choice(
         Some(served) => served::only(choice, served),
         None => (choice.clone(), Vec::new()),
     };
+    let pointed = pointing.decide(context, choice, &env.missing);
     let settings = match pointed {
         Pointed::On => render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities),
         Pointed::Armed | Pointed::Off => Vec::new(),

@@ -9,6 +9,7 @@ pub mod draft;
 pub mod goals;
 pub mod journal;
 pub mod leaving;
+pub mod lacks;
 pub mod lost;
 pub mod plan;
 pub mod recover;

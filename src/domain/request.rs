@@ -56,6 +56,8 @@ pub struct Request {
     pub force: bool,
     /// Whether gwinstall starts the gateway at the end.
     pub start: bool,
+    /// Point Claude Code at the gateway whether that can answer or not.
+    pub on: bool,
     /// Whether warnings of the checks before the change count as failures.
     pub strict: bool,
     /// Whether the user answered questions instead of giving flags.

@@ -6,8 +6,10 @@ use crate::deploy::checks::Checks;
 use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::goals::{Goal, Notes};
+use crate::deploy::lacks;
 use crate::domain::name::{count, list};
 use crate::domain::plan::Action;
+use crate::domain::record::{Pointed, Record};
 use crate::domain::{Kind, Place};
 use crate::doors::term;
 use crate::gateway::process;
@@ -152,13 +154,8 @@ impl<'a> Report<'a> {
         let running = self.runs_litellm && !place.staged && process::pid(place).is_some();
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
-        } else if self.runs_litellm && !running {
-            lines.push(term::paint(
-                "Claude Code will not work until the gateway runs.",
-                term::Style::Yellow,
-            ));
-            lines.push(format!("  Start it, then try it: {} && claude -p hi", term::command(&["start"])));
-            lines.push(format!("  Or use the normal login of Claude Code: {}", term::command(&["off"])));
+        } else if self.runs_litellm {
+            lines.extend(draft.record.iter().flat_map(|record| usable(record, running)));
         }
         lines.push(format!(
             "Deployed preset {} in {} ({} changed).",
@@ -177,10 +174,6 @@ impl<'a> Report<'a> {
                 term::command(&["rollback"])
             ));
         }
-        if !self.notes.missing.is_empty() {
-            lines.push(format!("  Missing:  {}", self.notes.missing.join(", ")));
-            lines.push(format!("            {}", term::command(&["env", "set", &self.notes.missing[0]])));
-        }
         for conflict in &outcome.conflicts {
             let resolve = term::command(&["resolve", conflict]);
             lines.push(format!(
@@ -192,5 +185,43 @@ impl<'a> Report<'a> {
         }
         let answer = Answer::new(format!("deployed preset {}", self.preset)).text(lines.join("\n"));
         if outcome.conflicts.is_empty() { answer } else { answer.exit(Kind::Conflict) }
+    }
+}
+
+/// Whether Claude Code uses the gateway now, and if it does not, what is missing and how to go on.
+fn usable(record: &Record, running: bool) -> Vec<String> {
+    let lacks = lacks::of(record);
+    let steps = |last: &str| {
+        let next = lacks.iter().flat_map(|lack| lack.next.commands(term::invocation()));
+        let commands: Vec<String> = next.chain([term::command(&[last])]).collect();
+        commands.join(" && ")
+    };
+    let yellow = |text: &str| term::paint(text, term::Style::Yellow);
+    match record.request.pointed {
+        Pointed::On if running => vec!["Claude Code is ready: claude".to_owned()],
+        Pointed::On if lacks.is_empty() => {
+            vec!["Claude Code is ready: claude (the gateway starts with the first prompt)".to_owned()]
+        }
+        Pointed::On => vec![
+            yellow(&format!("Claude Code will not work until the gateway runs: {}.", lacks::sentence(&lacks))),
+            format!("  To start it: {}", steps("start")),
+            format!("  To use the normal login of Claude Code instead: {}", term::command(&["off"])),
+        ],
+        Pointed::Armed if lacks.is_empty() => vec![
+            yellow("Claude Code keeps its present settings until the gateway runs."),
+            format!("  To start it: {}", steps("start")),
+        ],
+        Pointed::Armed => vec![
+            yellow(&format!(
+                "Claude Code keeps its present settings until the gateway can run: {}.",
+                lacks::sentence(&lacks)
+            )),
+            format!("  To finish: {}", steps("start")),
+        ],
+        Pointed::Off | Pointed::Leaving => vec![format!(
+            "Claude Code does not use the gateway, because you ran {}. To use it: {}",
+            term::command(&["off"]),
+            term::command(&["on"])
+        )],
     }
 }

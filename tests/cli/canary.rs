@@ -294,7 +294,7 @@ fn no_command_line_holds_the_secret() {
     fs::write(bin.join("litellm"), "#!/bin/sh\ncase \"$*\" in *--validate_config*) exit 0 ;; esac\nexit 1\n")
         .unwrap();
     let script = format!(
-        "chmod +x '{0}/litellm'; PATH='{0}':$PATH; exec strace -f -s 10000 -e trace=execve -o '{0}/trace' \"$GW\" install --yes --start \
+        "chmod +x '{0}/litellm'; PATH='{0}':$PATH; exec strace -f -s 10000 -e trace=execve -o '{0}/trace' \"$GW\" install --on --yes --start \
          --gateway-url http://127.0.0.1:{1}",
         bin.display(),
         crate::exits::free_port()

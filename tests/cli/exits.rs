@@ -84,7 +84,8 @@ fn exit_1_the_target_cannot_be_written() {
 fn exit_1_the_disk_is_too_small() {
     let home = TestHome::new();
     let on_a_disk_of = |size: &str| {
-        let script = format!("mount -t tmpfs -o size={size} none \"$HOME\"; cd /; \"$GW\" install --yes");
+        let script =
+            format!("mount -t tmpfs -o size={size} none \"$HOME\"; cd /; \"$GW\" install --on --yes");
         home.unshared(&script).map(|mut command| Run::of(&mut command))
     };
     let (Some(small), Some(tight), Some(enough)) =
@@ -101,7 +102,8 @@ fn exit_1_the_disk_is_too_small() {
 #[test]
 fn exit_1_the_disk_takes_no_more_files() {
     let home = TestHome::new();
-    let script = "mount -t tmpfs -o size=200m,nr_inodes=900 none \"$HOME\"; cd /; exec \"$GW\" install --yes";
+    let script =
+        "mount -t tmpfs -o size=200m,nr_inodes=900 none \"$HOME\"; cd /; exec \"$GW\" install --on --yes";
     let Some(mut command) = home.unshared(script) else { return };
     Run::of(&mut command).exits(1).says(&["FAIL only", "more files fit", "df -i"]);
 }
@@ -220,7 +222,7 @@ fn exit_6_two_installs_at_once() {
 fn exit_6_the_files_changed_between_question_and_answer() {
     let home = TestHome::deployed();
     // The answer comes after another run changed what was shown.
-    let script = "( sleep 0.4; \"$GW\" off --yes >/dev/null 2>&1; echo y ) | script -qec '\"$GW\" install --preset basic --models glm-5.2' /dev/null";
+    let script = "( sleep 0.4; \"$GW\" off --yes >/dev/null 2>&1; echo y ) | script -qec '\"$GW\" install --on --preset basic --models glm-5.2' /dev/null";
     let run = Run::of(&mut home.shell(script));
     assert_eq!(run.code, 6, "{}", run.all());
     assert_eq!(home.record()["models"].as_array().unwrap().len(), 2);
@@ -274,8 +276,7 @@ fn exit_130_and_143_stopped_by_a_signal() {
 #[test]
 fn a_sighup_that_is_ignored_from_the_start_stays_ignored() {
     let home = TestHome::new();
-    let waiting =
-        "exec \"$GW\" install --yes --preset enterprise --gateway-url https://g.example --auth-token-file -";
+    let waiting = "exec \"$GW\" install --on --yes --preset enterprise --gateway-url https://g.example --auth-token-file -";
     let ignores = |script: &str| {
         let mut child = home
             .shell(script)

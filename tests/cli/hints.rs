@@ -32,6 +32,7 @@ const FORCE: &str = "--force";
 
 fn home(before: Before) -> TestHome {
     let home = TestHome::new()
+        .unforced()
         .with("LITELLM_MASTER_KEY", "sk-0123456789abcdef0123456789abcdef")
         .with("GATEWAY_LITELLM_BIN", "/nonexistent/litellm");
     home.write("token", "t0ken-0123456789\n");

@@ -23,6 +23,8 @@ pub struct TestHome {
     home: PathBuf,
     variables: Vec<(OsString, OsString)>,
     as_nobody: bool,
+    /// Adds to `install` and `on` that they insist.
+    forced: bool,
 }
 
 impl TestHome {
@@ -40,7 +42,7 @@ impl TestHome {
             ("PATH".into(), "/usr/bin:/bin".into()),
             ("TERM".into(), "dumb".into()),
         ];
-        Self { root, home, variables, as_nobody: false }
+        Self { root, home, variables, as_nobody: false, forced: true }
     }
 
     /// A home with the `basic` preset in it, two models, deployed by the program.
@@ -180,9 +182,28 @@ impl TestHome {
         } else {
             Command::new(binary())
         };
-        command.args(arguments.split_whitespace());
+        for word in arguments.split_whitespace() {
+            command.arg(word).args(self.insists(word, arguments));
+        }
         self.surround(&mut command);
         command
+    }
+
+    /// These homes have no LiteLLM: without it gwinstall leaves the settings alone, and most tests are about them.
+    fn insists(&self, word: &str, arguments: &str) -> Option<&'static str> {
+        let first = arguments.split_whitespace().find(|word| !word.starts_with('-'));
+        match word {
+            _ if !self.forced || first != Some(word) => None,
+            "install" if !arguments.contains("--start") => Some("--on"),
+            "on" => Some("--force"),
+            _ => None,
+        }
+    }
+
+    /// `install` decides by itself whether Claude Code uses the gateway.
+    #[must_use]
+    pub fn unforced(self) -> Self {
+        Self { forced: false, ..self }
     }
 
     /// A shell in this home; the program is `"$GW"`.

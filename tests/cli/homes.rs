@@ -92,8 +92,10 @@ fn without_home_the_password_database_is_asked() {
     let home = TestHome::new();
     let passwd = home.root().join("passwd");
     fs::write(&passwd, format!("root:x:0:0:root:{}:/bin/sh\n", home.home().display())).unwrap();
-    let script =
-        format!("mount --bind '{}' /etc/passwd; unset HOME; exec \"$GW\" install --yes", passwd.display());
+    let script = format!(
+        "mount --bind '{}' /etc/passwd; unset HOME; exec \"$GW\" install --on --yes",
+        passwd.display()
+    );
     let Some(mut command) = home.unshared(&script) else { return };
     Run::of(&mut command).exits(0).says(&["~/.claude/gateway"]);
     assert!(home.gateway("config/litellm.yaml").exists());
@@ -180,7 +182,7 @@ fn claude_config_dir_is_followed() {
 fn any_umask_gives_the_same_modes() {
     let deployed = |umask: &str| {
         let home = TestHome::new();
-        Run::of(&mut home.shell(&format!("umask {umask}; exec \"$GW\" install --yes"))).exits(0);
+        Run::of(&mut home.shell(&format!("umask {umask}; exec \"$GW\" install --on --yes"))).exits(0);
         let all = home.tree().0.into_iter().filter(|(path, _)| path.starts_with(".claude/gateway"));
         let modes: Vec<_> = all
             .map(|(path, _)| (home.mode(&path), path))

@@ -107,11 +107,11 @@ fn without_a_terminal_nothing_is_asked() {
         run.says(&["no terminal to ask on", "--yes"]).never_says("\x1b");
         assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0]);
     }
-    let terminal = Terminal::start(home.shell("\"$GW\" install </dev/null"), WIDE);
+    let terminal = Terminal::start(home.shell("\"$GW\" install --on </dev/null"), WIDE);
     let ended = terminal.ends();
     assert_eq!(ended.code, 2, "{}", ended.screen);
     assert!(ended.screen.contains("no terminal to ask on"), "{}", ended.screen);
-    let terminal = Terminal::start(home.shell("\"$GW\" install 2>/dev/null"), WIDE);
+    let terminal = Terminal::start(home.shell("\"$GW\" install --on 2>/dev/null"), WIDE);
     assert_eq!(terminal.ends().code, 2);
     assert_eq!(TestHome::new().tree().changes(&home.tree()), [""; 0]);
 }

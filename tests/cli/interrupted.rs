@@ -99,7 +99,7 @@ fn a_closed_stdout_changes_nothing_about_the_work() {
 #[test]
 fn a_full_stdout_changes_nothing_about_the_work() {
     let home = TestHome::new();
-    let run = Run::of(&mut home.shell("exec \"$GW\" install --yes --verbose >/dev/full 2>/dev/full"));
+    let run = Run::of(&mut home.shell("exec \"$GW\" install --on --yes --verbose >/dev/full 2>/dev/full"));
     run.exits(0);
     home.run("status").exits(0);
 }
@@ -111,7 +111,8 @@ fn closed_descriptors_write_into_no_file() {
     usual.run("install --yes --models glm-5.2").exits(0);
     for closing in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"] {
         let home = TestHome::new();
-        let run = Run::of(&mut home.shell(&format!("exec \"$GW\" install --yes --models glm-5.2 {closing}")));
+        let run =
+            Run::of(&mut home.shell(&format!("exec \"$GW\" install --on --yes --models glm-5.2 {closing}")));
         run.exits(0);
         let same = |tree: Tree| tree.without(|path| path == ".env");
         assert_eq!(same(usual.deployment()).changes(&same(home.deployment())), [""; 0], "{closing}");
@@ -125,17 +126,22 @@ fn closed_descriptors_write_into_no_file() {
 #[test]
 fn a_closed_stdin_is_no_answer() {
     let home = TestHome::new();
-    for script in ["exec \"$GW\" install <&-", "exec \"$GW\" install </dev/null", "yes | \"$GW\" install"] {
+    for script in [
+        "exec \"$GW\" install --on <&-",
+        "exec \"$GW\" install --on </dev/null",
+        "yes | \"$GW\" install --on",
+    ] {
         home.refused(&mut home.shell(script), 2).says(&["--yes"]);
     }
-    home.refused(&mut home.shell("exec \"$GW\" install --yes --auth-token-file - <&-"), 2);
+    home.refused(&mut home.shell("exec \"$GW\" install --on --yes --auth-token-file - <&-"), 2);
 }
 
 /// Ctrl-C at the question.
 #[test]
 fn ctrl_c_at_the_question_is_130_and_changes_nothing() {
     let home = TestHome::new();
-    let script = "( sleep 0.5; printf '\\003' ) | script -qec '\"$GW\" install --preset basic' /dev/null";
+    let script =
+        "( sleep 0.5; printf '\\003' ) | script -qec '\"$GW\" install --on --preset basic' /dev/null";
     home.refused(&mut home.shell(script), 130).says(&["Go ahead?"]);
 }
 

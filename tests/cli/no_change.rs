@@ -103,7 +103,8 @@ fn looking_works_on_a_read_only_mount() {
             run.says(&["is not writable"]);
         }
     }
-    let Some(mut command) = home.unshared(&format!("{mount} exec \"$GW\" install --models glm-5.2 --yes"))
+    let Some(mut command) =
+        home.unshared(&format!("{mount} exec \"$GW\" install --on --models glm-5.2 --yes"))
     else {
         return;
     };

@@ -118,7 +118,7 @@ fn no_umask_raises_an_alarm() {
         fs::create_dir(&staged).unwrap();
         let at = format!("--home {}", staged.display());
         let script = format!(
-            "umask {umask}; \"$GW\" install --yes && \"$GW\" status && \"$GW\" verify && \"$GW\" install --yes && \
+            "umask {umask}; \"$GW\" install --on --yes && \"$GW\" status && \"$GW\" verify && \"$GW\" install --on --yes && \
              \"$GW\" {at} install --yes && \"$GW\" {at} status && \"$GW\" {at} verify"
         );
         Run::of(&mut home.shell(&script)).exits(0).says(&["Already up to date"]);

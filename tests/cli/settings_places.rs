@@ -80,8 +80,8 @@ fn a_bind_mounted_file_is_written_in_place() {
     fs::write(&outside, BEFORE).unwrap();
     let inode = fs::metadata(&outside).unwrap().ino();
     let script = format!(
-        "mount --bind '{}' \"$HOME/.claude/settings.json\"; \"$GW\" install --yes; grep -q ANTHROPIC_BASE_URL '{0}'; \"$GW\" status; \
-         \"$GW\" install --yes --models glm-5.2; \"$GW\" rollback --yes; \"$GW\" uninstall --yes",
+        "mount --bind '{}' \"$HOME/.claude/settings.json\"; \"$GW\" install --on --yes; grep -q ANTHROPIC_BASE_URL '{0}'; \"$GW\" status; \
+         \"$GW\" install --on --yes --models glm-5.2; \"$GW\" rollback --yes; \"$GW\" uninstall --yes",
         outside.display()
     );
     let Some(mut command) = home.unshared(&script) else { return };
@@ -98,7 +98,7 @@ fn an_enormous_file_is_refused_without_being_read() {
     let path = home.write(".claude/settings.json", "{}");
     fs::File::options().write(true).open(&path).unwrap().set_len(200 << 20).unwrap();
     // The limit is on address space, which bounds what can be read into memory.
-    let mut command = home.shell("ulimit -v 150000; exec \"$GW\" install --yes");
+    let mut command = home.shell("ulimit -v 150000; exec \"$GW\" install --on --yes");
     home.refused(&mut command, 1).says(&["settings.json", "too large", "1 MiB"]);
     assert_eq!(fs::metadata(&path).unwrap().len(), 200 << 20);
 }

@@ -218,7 +218,8 @@ fn odd_files_in_the_place_of_shell_files_are_skipped() {
     let big = home.write(".config/fish/config.fish", "");
     fs::File::options().write(true).open(big).unwrap().set_len(1 << 30).unwrap();
     let started = Instant::now();
-    let run = Run::of(&mut home.shell("ulimit -v 150000; exec timeout 20 \"$GW\" install --yes")).exits(0);
+    let run =
+        Run::of(&mut home.shell("ulimit -v 150000; exec timeout 20 \"$GW\" install --on --yes")).exits(0);
     run.says(&[
         "~/.bashrc was not read",
         "~/.zshrc was not read",

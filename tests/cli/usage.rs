@@ -5,7 +5,7 @@ use crate::home::{Run, TestHome};
 /// D-004, D-153. P-244, D-009, D-157.
 #[test]
 fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     let cases: [(&[&str], &[&str]); 38] = [
         (&["--preset", "fancy"], &["basic", "enterprise", "multi-provider", "proxy"]),
         (&["--preset", "basc"], &["basic", "gwinstall install --yes --preset basic"]),
@@ -82,7 +82,7 @@ fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
 /// D-008. Which gateway type goes with which preset.
 #[test]
 fn illegal_pairs_of_type_and_preset_are_exit_2() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     let external = ["truefoundry", "zuplo", "custom"];
     for preset in ["basic", "multi-provider", "proxy"] {
         for kind in external {
@@ -104,7 +104,7 @@ fn illegal_pairs_of_type_and_preset_are_exit_2() {
 /// D-047. Pointing Claude Code at nothing would only break it.
 #[test]
 fn enterprise_without_url_or_token_is_exit_2() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for (arguments, missing) in [
         ("", "--gateway-url"),
         ("--auth-token t0ken-0123456789", "--gateway-url"),
@@ -124,7 +124,7 @@ fn enterprise_without_url_or_token_is_exit_2() {
 /// Every changing command without a terminal.
 #[test]
 fn a_missing_yes_is_exit_2() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     home.refused(&mut home.command("install"), 2).says(&["no terminal", "gwinstall install --yes"]);
     let home = TestHome::deployed();
     home.run("install --yes --models glm-5.2").exits(0);
@@ -148,7 +148,7 @@ fn a_missing_yes_is_exit_2() {
 /// D-006, D-155, D-104.
 #[test]
 fn a_wrong_source_directory_is_named() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     let missing = home.path("missing");
     home.refused(home.command("install --yes --source-dir").arg(missing), 2)
         .says(&["--source-dir", "missing"]);
@@ -168,7 +168,7 @@ fn a_wrong_source_directory_is_named() {
 /// A source directory has to be named again.
 #[test]
 fn update_after_a_source_directory_asks_for_it() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     let source = crate::bundle::SourceDir::new(&home);
     home.run(&source.install()).exits(0);
     home.refused(&mut home.command("update --yes"), 2).says(&["--source-dir", "--embedded"]);
@@ -181,7 +181,7 @@ fn update_after_a_source_directory_asks_for_it() {
 /// D-158. Spaces and doubles do not matter; the order is the catalog's.
 #[test]
 fn a_list_of_models_is_read_kindly() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     Run::of(home.command("install --yes --models").arg(" glm-5.2 , gemini-3.5-flash,glm-5.2")).exits(0);
     let record = home.record();
     let mut models: Vec<_> =
@@ -199,7 +199,7 @@ fn a_list_of_models_is_read_kindly() {
 /// What cannot be a path or a token.
 #[test]
 fn a_wrong_token_file_is_exit_2() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     let empty = home.write("empty", "");
     let binary = home.write("binary", b"\xff\xfe");
     for path in [home.path("missing"), home.home().to_path_buf(), empty, binary, "/dev/zero".into()] {
@@ -212,7 +212,7 @@ fn a_wrong_token_file_is_exit_2() {
 /// A misspelt command or flag names the right one.
 #[test]
 fn a_misspelt_command_is_corrected() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     home.run("instal --yes").exits(2).says(&["install"]);
     home.run("install --presett basic").exits(2).says(&["--preset"]);
     let run = home.run("instal --json").exits(2);
@@ -222,7 +222,7 @@ fn a_misspelt_command_is_corrected() {
 /// A key in the wrong place of the command line is repeated nowhere, neither as text nor as JSON.
 #[test]
 fn a_secret_in_the_wrong_place_is_not_repeated() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for (arguments, texts) in [
         (
             "env set ANTHROPIC_API_KEY sk-ant-hush",
@@ -261,7 +261,7 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
 /// A slip of the fingers is not led to the command that takes everything out.
 #[test]
 fn one_command_is_suggested() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for (typed, meant) in [
         ("isntall", "install"),
         ("Install", "install"),
@@ -278,7 +278,7 @@ fn one_command_is_suggested() {
 /// `help` and `version` are commands too, also for programs.
 #[test]
 fn help_and_version_are_commands() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for (command, flag) in [
         ("help", "--help"),
         ("help backup list", "backup list --help"),
@@ -299,20 +299,20 @@ fn help_and_version_are_commands() {
 /// An answer that nobody got is no success; a change that was made is one, and says what was lost.
 #[test]
 fn an_answer_that_cannot_be_written_is_told() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for arguments in ["models list", "status", "--help", "version", "completions bash", "man --json"] {
         let run = Run::of(&mut home.shell(&format!("\"$GW\" {arguments} >/dev/full"))).exits(1);
         run.says(&["cannot write the answer to standard output", "no space left on device"]);
         Run::of(&mut home.shell(&format!("\"$GW\" {arguments} | true"))).never_says("cannot write");
     }
-    let run = Run::of(&mut home.shell("\"$GW\" install --yes >/dev/full")).exits(0);
+    let run = Run::of(&mut home.shell("\"$GW\" install --on --yes >/dev/full")).exits(0);
     run.says(&["cannot write the answer"]);
 }
 
 /// `--quiet` is for talk, not for what was asked for.
 #[test]
 fn quiet_prints_what_was_asked_for() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for arguments in ["completions bash", "man", "version", "help", "models list", "presets show basic"] {
         assert_eq!(home.run(&format!("{arguments} -q")).stdout, home.run(arguments).stdout);
     }
@@ -322,7 +322,7 @@ fn quiet_prints_what_was_asked_for() {
 /// A hint is the command that was meant, with what was given.
 #[test]
 fn hints_keep_what_was_given() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     home.run("install --yes --gateway-type zuplo")
         .exits(2)
         .says(&["--gateway-type zuplo --gateway-url https://HOST"]);
@@ -344,7 +344,7 @@ fn hints_keep_what_was_given() {
 /// The login alone is for the proxy that the environment names.
 #[test]
 fn a_login_of_the_proxy_of_the_environment() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     let install = "install --yes --preset proxy --proxy-auth me:word";
     home.refused(&mut home.command(install), 2).says(&["--proxy-auth", "--proxy-url", "HTTPS_PROXY"]);
     let home = home.with("HTTPS_PROXY", "http://proxy.example:3128");

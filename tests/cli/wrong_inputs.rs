@@ -21,7 +21,7 @@ fn table() -> Vec<Typed<'static>> {
 }
 
 fn world() -> TestHome {
-    let home = TestHome::new().with("GATEWAY_LITELLM_BIN", "/nonexistent/litellm");
+    let home = TestHome::new().unforced().with("GATEWAY_LITELLM_BIN", "/nonexistent/litellm");
     home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
     home
 }
@@ -95,7 +95,7 @@ fn an_alias_does_what_its_command_does() {
 /// For programs the same, with the command as words.
 #[test]
 fn a_wrong_line_is_answered_in_json_too() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for (line, message, hint, argv) in [
         ("edt", "there is no command \"edt\"", "gwinstall help", &["gwinstall", "help"][..]),
         (
@@ -122,7 +122,7 @@ fn a_wrong_line_is_answered_in_json_too() {
 /// The place of the run is part of the answer, wherever it was named.
 #[test]
 fn the_answer_works_on_the_same_deployment() {
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for (line, hint) in [
         ("--home /srv/image instal -y", "gwinstall --home /srv/image install -y"),
         ("remove glm-5.2 --home=/srv/image", "gwinstall --home /srv/image models remove glm-5.2"),
@@ -140,7 +140,7 @@ fn the_answer_works_on_the_same_deployment() {
 #[test]
 fn no_slip_repeats_a_secret() {
     const SECRET: &str = "SEKRET123abc";
-    let home = TestHome::new();
+    let home = TestHome::new().unforced();
     for line in [
         "install enterprise --auth-tokn S --yes",
         "install enterprise --authtoken S",

@@ -11,6 +11,8 @@ use serde_json::Value;
 pub struct World {
     home: tempfile::TempDir,
     environment: Vec<(String, String)>,
+    /// Adds `--on` to `install`: without LiteLLM gwinstall leaves the settings alone, and most tests are about them.
+    forced: bool,
 }
 
 /// What a run said and how it ended.
@@ -64,7 +66,7 @@ impl Said {
 
 impl World {
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), environment: Vec::new() }
+        Self { home: tempfile::tempdir().unwrap(), environment: Vec::new(), forced: true }
     }
 
     /// With a preset deployed. The port is out of the way of anything that may run here.
@@ -74,6 +76,12 @@ impl World {
         all.extend(arguments);
         let _ = world.run(&all).exits(0);
         world
+    }
+
+    /// `install` decides by itself whether Claude Code uses the gateway.
+    #[must_use]
+    pub fn unforced(self) -> Self {
+        Self { forced: false, ..self }
     }
 
     #[must_use]
@@ -125,8 +133,15 @@ impl World {
         let binary = std::env::var_os("GWINSTALL_BIN")
             .map_or_else(|| PathBuf::from(assert_cmd::cargo::cargo_bin!("gwinstall")), PathBuf::from);
         let mut command = Command::new(binary);
+        let verb = arguments.iter().find(|word| !word.starts_with('-'));
+        let insist = match verb {
+            Some(&"install") if !arguments.contains(&"--start") => Some("--on"),
+            Some(&"on") => Some("--force"),
+            _ => None,
+        };
         command
             .args(arguments)
+            .args(insist.filter(|_| self.forced))
             .env_clear()
             .env("HOME", self.home())
             .env("PATH", "/usr/bin:/bin")

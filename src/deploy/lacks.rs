@@ -1,0 +1,36 @@
+//! What a gateway of this machine still lacks before it can answer. Pure.
+
+use crate::domain::Hint;
+use crate::domain::name::list;
+use crate::domain::record::{EnvValue, Record};
+use crate::domain::request::GatewayType;
+
+/// One thing that is missing, and the command that brings it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lack {
+    pub what: String,
+    pub next: Hint,
+}
+
+/// What a deployment lacks by its record; empty for a gateway elsewhere.
+pub fn of(record: &Record) -> Vec<Lack> {
+    if record.gateway_type != GatewayType::Local {
+        return Vec::new();
+    }
+    let litellm = record.runtime.is_none().then(|| Lack {
+        what: "LiteLLM is not installed".to_owned(),
+        next: Hint::run(&["runtime", "install"]),
+    });
+    let missing = record.environment_variables.iter().filter(|(_, known)| known.value == EnvValue::Missing);
+    let names: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
+    let values = names.first().map(|first| Lack {
+        what: format!("{} {} no value", list(&names), if names.len() == 1 { "has" } else { "have" }),
+        next: Hint::run(&["env", "set", first]),
+    });
+    litellm.into_iter().chain(values).collect()
+}
+
+/// The causes in one sentence.
+pub fn sentence(lacks: &[Lack]) -> String {
+    lacks.iter().map(|lack| lack.what.as_str()).collect::<Vec<_>>().join(", and ")
+}

@@ -284,11 +284,16 @@ impl<'d> Editor<'d> {
         let column = first.column()?;
         match after {
             Some(after) => {
-                let at = after.last_line_end()?;
-                let known = comments_from(after.text, next_line(after.text, at));
-                let lines = self.block(entry, column, &known)?;
-                let text: String = lines.iter().map(|line| format!("{}{line}", self.line_feed)).collect();
-                self.edits.push((at..at, text));
+                // The start of the next line, because the line of `after` itself may go.
+                let text = after.text;
+                let at = next_line(text, after.last_line_end()?);
+                let lines = self.block(entry, column, &comments_from(text, at))?;
+                let ended = text[..at].ends_with('\n');
+                let line = |line: &String| match ended {
+                    true => format!("{line}{}", self.line_feed),
+                    false => format!("{}{line}", self.line_feed),
+                };
+                self.edits.push((at..at, lines.iter().map(line).collect()));
             }
             None => {
                 let at = self.above(first)?;

@@ -208,3 +208,16 @@ fn a_configuration_behind_a_link_is_merged_where_it_is() {
     home.run("uninstall --yes").exits(0);
     assert!(home.path("dotfiles/litellm.yaml").exists() && home.path("dotfiles/env").exists());
 }
+
+/// A link that leads nowhere is named as what it is.
+#[test]
+fn a_dangling_link_is_named() {
+    let home = TestHome::deployed();
+    fs::remove_file(home.path(CONFIG)).unwrap();
+    symlink("/nonexistent/litellm.yaml", home.path(CONFIG)).unwrap();
+    for command in ["status", "install --yes", "validate"] {
+        home.run(command).never_says("loop").never_says("too many levels");
+    }
+    home.run("validate").exits(1).says(&["it is a symbolic link"]);
+    assert!(fs::symlink_metadata(home.path(CONFIG)).unwrap().is_symlink());
+}

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::yaml::Value;
 
+/// Items of one list or mapping that are told apart. No configuration has as many, and each is compared with all others.
+const MOST: usize = 2_000;
+
 /// The numbers of the items, in the order of each version.
 pub(super) struct Numbers {
     pub(super) base: Vec<usize>,
@@ -19,6 +22,9 @@ pub(super) struct Numbers {
 /// Numbers the items of a list; `None` where they cannot be told apart, so that the list is one value.
 pub(super) fn number(deployments: bool, base: &[Value], local: &[Value], new: &[Value]) -> Option<Numbers> {
     let versions = [base, local, new];
+    if versions.iter().any(|items| items.len() > MOST) {
+        return None;
+    }
     if deployments && versions.iter().all(|items| items.iter().all(|item| item.at("model_name").is_some())) {
         return Some(by_service(base, local, new));
     }
@@ -31,7 +37,7 @@ fn by_name(versions: &[Option<Vec<&Value>>; 3], ordered: bool) -> Option<Numbers
     let mut known: BTreeMap<&Value, usize> = BTreeMap::new();
     let mut numbered = Vec::with_capacity(3);
     for names in versions {
-        let names = names.as_ref()?;
+        let names = names.as_ref().filter(|names| names.len() <= MOST)?;
         if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
             return None;
         }

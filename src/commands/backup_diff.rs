@@ -50,11 +50,11 @@ fn differing_files(place: &Place, backup: &Backup) -> Result<Vec<Difference>> {
     let mut differences = Vec::new();
     for path in paths {
         let then = backup.files.get(path);
-        let found = disk::find(&place.file(path))?;
+        let found = disk::find(&store::live_path(place, path))?;
         let text = |old: &[u8], new: &[u8]| {
             unified_diff(&String::from_utf8_lossy(old), &String::from_utf8_lossy(new), path)
         };
-        let read = || disk::read(&place.file(path), disk::TEXT_CAP);
+        let read = || disk::read(&store::live_path(place, path), disk::TEXT_CAP);
         let (change, text) = match (then, found) {
             (None, Found::Absent) => continue,
             (Some(then), Found::File(stamp)) if then.stamp == stamp => continue,

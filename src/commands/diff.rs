@@ -1,11 +1,13 @@
-//! `diff`: what an update would change, line by line. The same plan as `update`, printed instead of carried out.
+//! `diff`: what an update would change, line by line, and what the user changed in the files that stay. The same plan as
+//! `update`, printed instead of carried out.
 
 use crate::bundle::Bundle;
 use crate::cli::DiffArgs;
 use crate::deploy::context::Context;
 use crate::deploy::draft::{Draft, draft};
 use crate::deploy::goals::{self, Pointing};
-use crate::deploy::values;
+use crate::deploy::plan::NEW_SUFFIX;
+use crate::deploy::{resolve, store, values};
 use crate::domain::plan::{Action, Step};
 use crate::domain::request::Request;
 use crate::domain::tree::{Class, Content};
@@ -30,7 +32,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let goal =
         goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, Pointing::Is(pointed), false)?;
     let drafted = draft(&context, goal)?;
-    let text = text(&bundle, &drafted)?;
+    let text = text(place, &bundle, &drafted)?;
     let data = change::data(&drafted, None);
     if text.is_empty() {
         return Ok(Answer::new("no difference")
@@ -40,14 +42,14 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     Ok(Answer::new("there are differences").quoting(text).data(data).exit(Kind::Pending))
 }
 
-fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {
+fn text(place: &Place, bundle: &Bundle, drafted: &Draft) -> Result<String> {
     let mut text = String::new();
     for step in &drafted.plan.steps {
         match step.action {
             Action::Keep | Action::Conflict | Action::StayDeleted => {
                 text.push_str(&format!("= {} — {}\n", step.name, report::reason(step)));
-                if let Some(shipped) = bundle.file(&step.name).filter(|_| step.pre.is_some()) {
-                    text.push_str(&between(&step.name, shipped, &disk::read(&step.path, disk::TEXT_CAP)?));
+                if step.pre.is_some() {
+                    text.push_str(&kept(place, bundle, drafted, step)?);
                 }
             }
             // gwinstall never shows secrets, and a change of the record does not matter to the user.
@@ -55,10 +57,29 @@ fn text(bundle: &Bundle, drafted: &Draft) -> Result<String> {
             _ if matches!(step.class, Class::Env | Class::Settings) => {
                 text.push_str(&format!("~ {} — {}\n", step.name, step.reason));
             }
+            // The difference to the local version is shown there.
+            _ if step.name.ends_with(NEW_SUFFIX) => {}
             _ => text.push_str(&changed(step)?),
         }
     }
     Ok(text)
+}
+
+/// The lines of a local version that stays: in a conflict against the new version, else what the user changed.
+fn kept(place: &Place, bundle: &Bundle, drafted: &Draft, step: &Step) -> Result<String> {
+    let known = drafted.record.as_ref().and_then(|record| record.files.get(&step.name));
+    let local = disk::read(&step.path, disk::TEXT_CAP)?;
+    let shipped = || bundle.file(&step.name).map(|bytes| bytes.to_vec());
+    if let Some(offered) = known.and_then(|known| known.offered) {
+        let written = format!("{}{NEW_SUFFIX}", step.name);
+        let planned = drafted.plan.steps.iter().find(|other| other.name == written);
+        let planned = planned.and_then(|step| step.bytes.as_ref()).map(|bytes| bytes.to_vec());
+        let stored = || store::base_copy(place, offered).or_else(|| resolve::beside(place, &step.name, offered));
+        let new = planned.or_else(stored).or_else(shipped);
+        return Ok(new.map_or_else(String::new, |new| between(&step.name, &local, &new)));
+    }
+    let delivered = known.and_then(|known| store::base_copy(place, known.base)).or_else(shipped);
+    Ok(delivered.map_or_else(String::new, |delivered| between(&step.name, &delivered, &local)))
 }
 
 fn changed(step: &Step) -> Result<String> {

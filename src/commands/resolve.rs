@@ -9,6 +9,7 @@ use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::plan::NEW_SUFFIX;
 use crate::deploy::resolve::{self, Side};
+use crate::deploy::store;
 use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
 use crate::domain::record::Record;
@@ -83,7 +84,7 @@ fn new_version(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
 
 fn show(place: &Place, last: &Record, path: &str) -> Result<Answer> {
     let new = new_version(place, last, path)?;
-    let mine = disk::read_maybe(&place.file(path), disk::TEXT_CAP)?.unwrap_or_default();
+    let mine = disk::read_maybe(&store::live_path(place, path), disk::TEXT_CAP)?.unwrap_or_default();
     let diff = unified_diff(&String::from_utf8_lossy(&mine), &String::from_utf8_lossy(&new), path);
     let text = format!(
         "What --take-new would change in your {path}:\n{}\nTo resolve it: {}, or --take-new",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::ValidateArgs;
 use crate::deploy::context::{Context, EnvFile};
+use crate::deploy::store;
 use crate::domain::name::{count, list, printable};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Place, Result};
@@ -46,7 +47,7 @@ fn which(place: &Place, named: Option<&Path>) -> Result<(PathBuf, String)> {
         }
         return Ok((path.to_path_buf(), shown));
     }
-    let path = place.file(files::CONFIG);
+    let path = store::live_path(place, files::CONFIG);
     if disk::exists(&path) {
         let shown = place.show(&path);
         return Ok((path, shown));

@@ -103,7 +103,7 @@ pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> 
 fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making) -> Entry {
     let path = place.backups().join(filename);
     let differs = |name: &str, base| {
-        disk::find(&place.file(name))
+        disk::find(&store::live_path(place, name))
             .is_ok_and(|found| found.stamp().is_some_and(|stamp| stamp.sha256 != base))
     };
     let base_copies = base_copies_of(record, &differs);
@@ -127,12 +127,13 @@ fn config_of(record: &Record) -> serde_json::Value {
     serde_json::json!({ "preset": record.preset, "gateway_type": record.gateway_type, "models": record.models })
 }
 
-/// Base copies that a later merge of a backup's files may need: those of files that the user had edited. An unedited
-/// file is its own base copy.
+/// Base copies that a later merge of a backup's files may need: those of files that the user had edited, and the new
+/// versions that open conflicts offer. An unedited file is its own base copy.
 fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec<String> {
     let kept =
         record.files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
-    kept.map(|(_, file)| file.base.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+    let sums = kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered));
+    sums.map(|sum| sum.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// `gateway-backup-YYYYMMDD-HHMMSS.tar.gz`, and `-2` and so on within the same second. A number is never used again,
@@ -158,8 +159,10 @@ fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<
         let (bytes, mode) = match name {
             files::ENV => (env_of(place, record, include_secrets)?, 0o600),
             files::RECORD => (store::record_bytes(record)?, 0o600),
-            _ => match disk::find(&place.file(name))? {
-                Found::File(stamp) => (disk::read(&place.file(name), ARCHIVE_CAP)?, stamp.mode & 0o777),
+            _ => match disk::find(&store::live_path(place, name))? {
+                Found::File(stamp) => {
+                    (disk::read(&store::live_path(place, name), ARCHIVE_CAP)?, stamp.mode & 0o777)
+                }
                 Found::Absent | Found::Other(_) => continue,
             },
         };
@@ -169,7 +172,7 @@ fn archive(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<
 }
 
 fn env_of(place: &Place, record: &Record, include_secrets: bool) -> Result<Vec<u8>> {
-    let env = disk::read_maybe(&place.file(files::ENV), disk::TEXT_CAP)?.unwrap_or_default();
+    let env = disk::read_maybe(&store::live_path(place, files::ENV), disk::TEXT_CAP)?.unwrap_or_default();
     if include_secrets {
         return Ok(env);
     }

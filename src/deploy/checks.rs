@@ -15,6 +15,8 @@ use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::litellm;
 
+use super::store;
+
 /// Bytes that must be free, at least; twice that is recommended.
 const SPACE_NEEDED: u64 = 50 << 20;
 
@@ -203,7 +205,7 @@ fn live_config(place: &Place, record: &Record) -> Finding {
     if !record.runs_litellm() {
         return Finding::skip("this preset runs no LiteLLM here");
     }
-    let path = place.file(files::CONFIG);
+    let path = store::live_path(place, files::CONFIG);
     match disk::read(&path, disk::TEXT_CAP).map(String::from_utf8) {
         Ok(Ok(text)) => yaml_config(files::CONFIG, &text, record.models.len()),
         Ok(Err(_)) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),

@@ -88,7 +88,7 @@ fn borrowed<T>(read: &Result<T>) -> Result<&T> {
 
 impl EnvFile {
     pub fn read(place: &Place) -> Result<Self> {
-        let path = place.file(files::ENV);
+        let path = store::live_path(place, files::ENV);
         let Some(bytes) = disk::read_maybe(&path, disk::TEXT_CAP)? else { return Ok(Self::default()) };
         let read = Some(Sha256::of(&bytes));
         let text = String::from_utf8(bytes).map_err(|error| {

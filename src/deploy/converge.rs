@@ -427,7 +427,7 @@ fn settings_order(place: &Place, draft: &Draft) -> SettingsOrder {
     if !draft.changed_keys.iter().all(about_models) {
         return SettingsOrder::Last;
     }
-    let text = disk::read_maybe(&place.file(files::CONFIG), disk::TEXT_CAP).ok().flatten();
+    let text = disk::read_maybe(&store::live_path(place, files::CONFIG), disk::TEXT_CAP).ok().flatten();
     let served = text.and_then(|text| Served::read(std::str::from_utf8(&text).ok()?));
     let Some((served, record)) = served.zip(draft.record.as_ref()) else { return SettingsOrder::Last };
     let named = record.settings.keys.iter().filter(|(key, _)| {

@@ -46,7 +46,9 @@ impl Draft {
     pub fn still_holds(&self, place: &Place) -> Result<bool> {
         for step in &self.plan.steps {
             let led_elsewhere =
-                step.class == Class::Settings && disk::real_file(&place.settings())? != step.path;
+                step.class == Class::Settings && disk::real_file(&place.settings())? != step.path
+                    || matches!(step.name.as_str(), files::CONFIG | files::ENV)
+                        && store::live_path(place, &step.name) != step.path;
             if led_elsewhere || disk::find(&step.path)?.stamp() != step.pre {
                 return Ok(false);
             }
@@ -161,12 +163,22 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     let (place, last) = (context.place, context.record.as_ref());
     let proven = if context.is_lost() { known_without_record(place, wanted, goal) } else { BTreeMap::new() };
     let base = last.map_or(&proven, |last| &last.files);
-    let mut decided = trees::decide_here(place, wanted, base, &goal.next_base, goal.stance)?;
+    let mut decided = trees::decide_here(context, wanted, base, &goal.next_base, goal.stance)?;
     if goal.purge {
         for step in
             decided.steps.iter_mut().filter(|step| step.action == Action::Release && step.pre.is_some())
         {
             *step = Step { action: Action::Remove, reason: "purged", post: None, ..step.clone() };
+        }
+    }
+    let live = store::live_path(place, files::CONFIG);
+    let behind_link = live != place.file(files::CONFIG);
+    for step in decided.steps.iter_mut().filter(|step| behind_link && step.name == files::CONFIG) {
+        step.path.clone_from(&live);
+        if step.post.is_none() {
+            step.action = Action::Release;
+            step.reason = "your link leads to it; gwinstall no longer manages it";
+            step.post = step.pre;
         }
     }
     Ok(decided)
@@ -233,7 +245,7 @@ fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
 }
 
 fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
-    let path = place.file(files::ENV);
+    let path = store::live_path(place, files::ENV);
     let found = step::as_read(&path, env.read);
     // An existing file that is stricter than 0600 stays so; a looser one is tightened.
     let mode = found.stamp().map_or(0o600, |stamp| stamp.mode & 0o600);

@@ -28,6 +28,8 @@ pub enum Stance {
 /// The three trees, and access to the bytes of their files.
 pub struct Trees<'a> {
     pub place: &'a Place,
+    /// Whether there is a deployment already, so that a file of the user's must not block what is only newly shipped.
+    pub deployed: bool,
     pub wanted: &'a Wanted,
     /// Files of the last record.
     pub base: &'a BTreeMap<String, FileRecord>,
@@ -112,12 +114,24 @@ impl File<'_> {
             (_, Some(local)) if shipped == Some(local.sha256) => {
                 self.write(4, Action::Replace, "newer version", decided)
             }
+            _ if shipped.is_none() && self.trees.deployed && !wanted.class.is_required() && !force => {
+                let reason = "a file of yours is here; `install --force` would replace it";
+                self.step(3, Action::Keep, reason, local, None, decided);
+            }
             _ if shipped.is_none() && force => self.take_over(3, "taken over with --force", decided)?,
             _ if shipped.is_none() => decided.foreign.push(self.path.to_owned()),
-            _ if newer => self.both_changed(wanted, decided)?,
-            _ => self.keep(5, Action::Keep, "your edit", decided),
+            _ if newer || self.open_conflict() == Some(wanted.stamp.sha256) => self.both_changed(wanted, decided)?,
+            _ => {
+                self.keep(5, Action::Keep, "your edit", decided);
+                self.remove_new_version(decided);
+            }
         }
         Ok(())
+    }
+
+    /// The new version that an unresolved conflict offers.
+    fn open_conflict(&self) -> Option<Sha256> {
+        self.base.and_then(|base| base.offered)
     }
 
     /// Restores a past state over any local file (the safety backup holds files that gwinstall deployed, a foreign
@@ -140,7 +154,22 @@ impl File<'_> {
             }
             Found::File(_) => self.write(14, Action::Replace, "restored", decided),
         }
-        Ok(())
+        self.restore_conflict(decided)
+    }
+
+    /// A conflict that was open in the restored state is open again, and one that began later is over.
+    fn restore_conflict(&self, decided: &mut Decided) -> Result<()> {
+        let Some(then) = self.trees.next_base.get(self.path).and_then(|then| then.offered) else {
+            self.remove_new_version(decided);
+            return Ok(());
+        };
+        match (self.trees.base_copy)(then) {
+            Some(bytes) => {
+                let mode = self.wanted.map_or(0o600, |wanted| wanted.stamp.mode);
+                self.offer(&bytes.into(), Stamp { sha256: then, mode }, decided)
+            }
+            None => Ok(()),
+        }
     }
 
     fn no_longer_shipped(&self, decided: &mut Decided) -> Result<()> {
@@ -228,7 +257,6 @@ impl File<'_> {
         if let Some(wanted) = self.wanted {
             let stamp = self.found.stamp().unwrap_or(wanted.stamp);
             self.record(stamp, decided);
-            self.keep_new_version(decided);
             if let (Found::Other(_), Some(record)) = (&self.found, decided.files.get_mut(self.path)) {
                 record.deleted = true;
             }
@@ -241,6 +269,7 @@ impl File<'_> {
         if let Some(record) = decided.files.get_mut(self.path) {
             record.deleted = true;
         }
+        self.remove_new_version(decided);
     }
 
     /// Replaces a foreign file with the new version and keeps it beside that.
@@ -271,47 +300,55 @@ impl File<'_> {
     }
 
     /// Both sides changed the file: merges it if the merge is clean, else keeps the local version and writes the new
-    /// one beside it.
+    /// one beside it. The base stays what was delivered, so that a later version is merged with that.
     fn both_changed(&self, wanted: &WantedFile, decided: &mut Decided) -> Result<()> {
+        let open = self.open_conflict();
         if let Some(merged) = self.merge(wanted)? {
             let mode = self.found.stamp().map_or(wanted.stamp.mode, |local| stricter(local.mode, wanted));
             let stamp = Stamp { sha256: Sha256::of(&merged), mode };
-            self.step(
-                7,
-                Action::Merge,
-                "both sides changed it; merged",
-                Some(stamp),
-                Some(merged.into()),
-                decided,
-            );
+            let reason = match open {
+                None => "both sides changed it; merged",
+                Some(_) => "both sides changed it; merged, and its conflict is over",
+            };
+            let (action, bytes) = match self.found.stamp() {
+                Some(local) if local == stamp => (Action::Same, None),
+                _ => (Action::Merge, Some(merged.into())),
+            };
+            self.step(7, action, reason, Some(stamp), bytes, decided);
             self.record(stamp, decided);
             self.remove_new_version(decided);
             return Ok(());
         }
-        self.step(
-            7,
-            Action::Conflict,
-            "you and the update both changed it: yours stays, the new version is beside it",
-            self.found.stamp(),
-            None,
-            decided,
-        );
-        self.record(self.found.stamp().unwrap_or(wanted.stamp), decided);
-        let new_version = format!("{}{NEW_SUFFIX}", self.path);
-        let pre = (self.trees.found)(&new_version)?;
-        let action = if pre == Found::Absent { Action::Create } else { Action::Replace };
-        self.extra(
-            &new_version,
-            action,
-            "the new version",
-            pre.stamp(),
-            Some(wanted.stamp),
-            Some(wanted.bytes.clone()),
-            decided,
-        );
-        if let Some(record) = decided.files.get_mut(self.path) {
+        let local = self.found.stamp();
+        if open == Some(wanted.stamp.sha256) {
+            let reason = "its conflict is open: yours stays until you resolve it";
+            self.step(7, Action::Keep, reason, local, None, decided);
+        } else {
+            let reason = "you and the update both changed it: yours stays, the new version is beside it";
+            self.step(7, Action::Conflict, reason, local, None, decided);
+            self.offer(&wanted.bytes, wanted.stamp, decided)?;
+        }
+        self.record(local.unwrap_or(wanted.stamp), decided);
+        if let (Some(record), Some(delivered)) = (decided.files.get_mut(self.path), self.base) {
+            record.base = delivered.base;
             record.offered = Some(wanted.stamp.sha256);
         }
+        Ok(())
+    }
+
+    /// Writes a new version beside the local one. A file there that gwinstall did not write, or that the user edited,
+    /// may hold the user's merge and stays.
+    fn offer(&self, bytes: &Content, stamp: Stamp, decided: &mut Decided) -> Result<()> {
+        let name = format!("{}{NEW_SUFFIX}", self.path);
+        let action = match (self.trees.found)(&name)? {
+            Found::Absent => Action::Create,
+            Found::File(pre) if Some(pre.sha256) == self.open_conflict() && pre.sha256 != stamp.sha256 => {
+                Action::Replace
+            }
+            _ => return Ok(()),
+        };
+        let pre = (self.trees.found)(&name)?.stamp();
+        self.extra(&name, action, "the new version", pre, Some(stamp), Some(bytes.clone()), decided);
         Ok(())
     }
 
@@ -319,7 +356,9 @@ impl File<'_> {
         if !wanted.class.keeps_base_copy() {
             return Ok(None);
         }
-        let Some(base) = self.base.and_then(|base| (self.trees.base_copy)(base.base)) else { return Ok(None) };
+        // A record of gwinstall 1.0.0 names an offered version as the base, and what was delivered is not known.
+        let delivered = self.base.map(|base| base.base).filter(|base| self.open_conflict() != Some(*base));
+        let Some(base) = delivered.and_then(self.trees.base_copy) else { return Ok(None) };
         let local = (self.trees.read)(self.path)?;
         let (Ok(base), Ok(local), Ok(new)) =
             (str::from_utf8(&base), str::from_utf8(&local), str::from_utf8(&wanted.bytes))
@@ -339,19 +378,12 @@ impl File<'_> {
 
     /// Removes the new version that an earlier conflict left, if the user did not edit it.
     fn remove_new_version(&self, decided: &mut Decided) {
-        let Some(offered) = self.base.and_then(|base| base.offered) else { return };
+        let Some(offered) = self.open_conflict() else { return };
         let new_version = format!("{}{NEW_SUFFIX}", self.path);
         if let Ok(Found::File(stamp)) = (self.trees.found)(&new_version)
             && stamp.sha256 == offered
         {
             self.extra(&new_version, Action::Remove, "the conflict is over", Some(stamp), None, None, decided);
-        }
-    }
-
-    fn keep_new_version(&self, decided: &mut Decided) {
-        let offered = self.base.and_then(|base| base.offered);
-        if let Some(record) = decided.files.get_mut(self.path) {
-            record.offered = offered;
         }
     }
 

@@ -79,7 +79,10 @@ pub fn recover(place: &Place) -> Result<Recovered> {
         Some(Interrupted::TemporaryFiles | Interrupted::Running(_)) => {}
         Some(Interrupted::Unreadable) => return Err(unreadable(place)),
         Some(Interrupted::InFlight(journal)) => {
-            recovered.config_changed = journal.steps.iter().any(|step| step.path == Path::new(files::CONFIG));
+            recovered.config_changed = {
+                let live = store::live_path(place, files::CONFIG);
+                (0..journal.steps.len()).any(|index| journal.target(place, index) == live)
+            };
             recovered.leftovers = undo(place, &journal)?;
             recovered.undone = Some(journal.operation);
             clean(place, &journal);
@@ -314,7 +317,8 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
         );
     }
     let settings = disk::real_file(&place.settings()).unwrap_or_else(|_| place.settings());
-    for target in [settings, place.pointer()] {
+    let linked = [files::CONFIG, files::ENV].map(|name| store::live_path(place, name));
+    for target in linked.into_iter().chain([settings, place.pointer()]) {
         let (Some(dir), Some(name)) = (target.parent(), target.file_name()) else { continue };
         let start = format!(".{}.gwinstall-", name.to_string_lossy());
         files.extend(

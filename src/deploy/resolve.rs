@@ -51,6 +51,12 @@ pub fn new_version(
     })
 }
 
+/// The new version as it lies beside the local one, if it is unedited.
+pub fn beside(place: &Place, path: &str, sum: Sha256) -> Option<Vec<u8>> {
+    let bytes = disk::read_maybe(&place.file(&format!("{path}{NEW_SUFFIX}")), disk::TEXT_CAP).ok()??;
+    (Sha256::of(&bytes) == sum).then_some(bytes)
+}
+
 fn edited(place: &Place, path: &str) -> Error {
     let (live, beside) = (place.file(path), place.file(&format!("{path}{NEW_SUFFIX}")));
     Error::failed(format!("{} was changed after gwinstall wrote it", place.show(&beside)))
@@ -71,6 +77,8 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -
     let mut steps = Vec::new();
     if let Some(known) = record.files.get_mut(path) {
         let sum = known.offered.take();
+        // Either way the user decided about this version: later ones are compared with it.
+        known.base = sum.unwrap_or(known.base);
         if side == Side::New {
             let step = take_new(place, path, known.class, known.mode, new)?;
             let post = step.post.unwrap_or(Stamp { sha256: known.sha256, mode: known.mode });
@@ -87,7 +95,7 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -
 }
 
 fn take_new(place: &Place, path: &str, class: Class, mode: u32, new: &[u8]) -> Result<Step> {
-    let target = place.file(path);
+    let target = store::live_path(place, path);
     let found = disk::find(&target)?;
     if let Found::Other(what) = found {
         return Err(Error::failed(format!("cannot replace {}", place.show(&target)))

@@ -94,6 +94,13 @@ impl BaseCopy {
     }
 }
 
+/// The file that holds a deployed name: itself, or for the two files that users edit the one that a link of theirs leads
+/// to, because people keep those among their dotfiles.
+pub fn live_path(place: &Place, name: &str) -> PathBuf {
+    let path = place.file(name);
+    if matches!(name, files::CONFIG | files::ENV) { disk::followed(&path) } else { path }
+}
+
 /// The path of the base copy of a shipped file.
 pub fn base_copy_path(place: &Place, sha256: Sha256) -> PathBuf {
     place.base_copies().join(sha256.to_string())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::plan::Step;
 use crate::domain::record::FileRecord;
 use crate::domain::tree::Wanted;
-use crate::domain::{Place, Result};
+use crate::domain::Result;
 use crate::doors::disk;
 
 use super::context::Context;
@@ -14,19 +14,21 @@ use super::store;
 
 /// Decides every path of `wanted` and `base` against the disk.
 pub(super) fn decide_here(
-    place: &Place,
+    context: &Context<'_>,
     wanted: &Wanted,
     base: &BTreeMap<String, FileRecord>,
     next_base: &BTreeMap<String, FileRecord>,
     stance: Stance,
 ) -> Result<Decided> {
+    let place = context.place;
     let trees = Trees {
         place,
+        deployed: context.record.is_some(),
         wanted,
         base,
         next_base,
-        found: &|path| disk::find(&place.file(path)),
-        read: &|path| disk::read(&place.file(path), 8 << 20),
+        found: &|path| disk::find(&store::live_path(place, path)),
+        read: &|path| disk::read(&store::live_path(place, path), 8 << 20),
         base_copy: &|sha256| store::base_copy(place, sha256),
     };
     decide(&trees, stance)
@@ -39,15 +41,15 @@ pub(super) fn file_after(
     stance: Stance,
     path: &str,
 ) -> Result<Option<Vec<u8>>> {
-    let (place, none) = (context.place, BTreeMap::new());
+    let none = BTreeMap::new();
     let wanted: Wanted = wanted.get(path).map(|file| (path.to_owned(), file.clone())).into_iter().collect();
     let known = context.record.iter().flat_map(|last| last.files.get(path));
     let base = known.map(|file| (path.to_owned(), file.clone())).collect();
-    let decided = decide_here(place, &wanted, &base, &none, stance)?;
+    let decided = decide_here(context, &wanted, &base, &none, stance)?;
     let step = decided.steps.into_iter().find(|step| step.name == path);
     match step {
         Some(Step { bytes: Some(bytes), .. }) => Ok(Some(bytes.to_vec())),
-        Some(Step { post: Some(_), .. }) => disk::read_maybe(&place.file(path), disk::TEXT_CAP),
+        Some(Step { post: Some(_), .. }) => disk::read_maybe(&store::live_path(context.place, path), disk::TEXT_CAP),
         _ => Ok(None),
     }
 }

@@ -163,9 +163,9 @@ pub struct FileRecord {
     #[serde(with = "octal")]
     pub mode: u32,
     pub class: Class,
-    /// The shipped content: the base of the next three-way decision.
+    /// The shipped content that gwinstall last put in place or merged in: the base of the next three-way decision.
     pub base: Sha256,
-    /// sha256 of the new version beside an unresolved conflict.
+    /// sha256 of the newest version that an unresolved conflict offers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<Sha256>,
     /// The user deleted the file, or replaced it with something that is not a file; gwinstall leaves it alone.

@@ -3,14 +3,20 @@
 //! Promises: a merge is clean only if no change of either side is lost. Text alone cannot promise that for YAML: when one
 //! side adds `drop_params: true` at the top of a block and the other `drop_params: false` at its end, the lines merge cleanly
 //! into a file with a duplicate key. So a merged YAML text is accepted only if it parses, has no duplicate key and says
-//! exactly what merging the three *values* says; otherwise it is a conflict and the user's text stays as it is.
+//! exactly what merging the three *values* says. Where the lines conflict and the values do not, the changes of the new
+//! version are made in the user's text value by value. Otherwise it is a conflict and the user's text stays as it is.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use similar::{MergeResolution, TextDiff, TextMerge};
 
-use super::yaml::{Doc, Value};
+use super::yaml::Doc;
+
+mod flow;
+mod layout;
+mod pairs;
+mod splice;
+mod values;
 
 /// The result of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,89 +58,40 @@ fn ended_like(text: &str, crlf: bool) -> Cow<'_, str> {
     if crlf { Cow::Owned(text.replace("\r\n", "\n").replace('\n', "\r\n")) } else { Cow::Borrowed(text) }
 }
 
-/// Merges LiteLLM configurations by lines and proves the result by its values.
+/// Merges LiteLLM configurations: by lines, which brings new comments along, else value by value in the user's text. Either
+/// text is accepted only if it says what merging the values says.
 pub fn three_way_yaml(base: &str, local: &str, new: &str) -> Merged {
-    let merged = match three_way(base, local, new) {
-        Merged::Clean(merged) => merged,
-        conflict => return conflict,
-    };
-    let [base, local, new, result] = match [base, local, new, &merged].map(Doc::parse) {
-        [Ok(base), Ok(local), Ok(new), Ok(result)] => {
-            [base, local, new, result].map(|doc| keyed(doc.to_value()))
-        }
-        [_, Err(error), ..] => return Merged::Conflict(format!("the file cannot be read: {error}")),
-        [.., Err(error)] => return Merged::Conflict(format!("the merged file cannot be read: {error}")),
+    let by_lines = three_way(base, local, new);
+    if let Merged::Clean(text) = &by_lines
+        && (base == local || base == new || local == new)
+        && Doc::parse(text).is_ok()
+    {
+        return by_lines;
+    }
+    let [base, mine, new] = match [base, local, new].map(Doc::parse) {
+        [Ok(base), Ok(local), Ok(new)] => [base, local, new],
+        [_, Err(error), _] => return Merged::Conflict(format!("the file cannot be read: {error}")),
         _ => return Merged::Conflict("a version that gwinstall shipped cannot be read".to_owned()),
     };
-    match merge_values(Some(&base), Some(&local), Some(&new), "") {
-        Ok(Some(value)) if value == result => Merged::Clean(merged),
-        Ok(_) => {
-            Merged::Conflict("the merged lines do not have the values that both changes meant".to_owned())
-        }
-        Err(path) => Merged::Conflict(format!("both changed {path}")),
-    }
-}
-
-/// Merges values; the error is the path of a value that both sides changed in different ways.
-fn merge_values(
-    base: Option<&Value>,
-    local: Option<&Value>,
-    new: Option<&Value>,
-    path: &str,
-) -> Result<Option<Value>, String> {
-    if local == new || base == new {
-        return Ok(local.cloned());
-    }
-    if base == local {
-        return Ok(new.cloned());
-    }
-    let (Some(Value::Map(local)), Some(Value::Map(new))) = (local, new) else {
-        return Err(path.to_owned());
+    let value = match values::merge(&base.to_value(), &mine.to_value(), &new.to_value()) {
+        Ok(value) => values::unordered(value),
+        Err(path) => return Merged::Conflict(format!("both changed {path}")),
     };
-    let none = BTreeMap::new();
-    let base = match base {
-        Some(Value::Map(base)) => base,
-        Some(_) => return Err(path.to_owned()),
-        None => &none,
+    let says_so = |text: &String| {
+        Doc::parse(text).is_ok_and(|doc| values::unordered(doc.to_value()) == value)
     };
-    let mut merged = BTreeMap::new();
-    for key in base.keys().chain(local.keys()).chain(new.keys()) {
-        let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
-        if let Some(value) = merge_values(base.get(key), local.get(key), new.get(key), &path)? {
-            merged.insert(key.clone(), value);
-        }
+    let by_values = || {
+        let mark = if local.starts_with('\u{feff}') { "\u{feff}" } else { "" };
+        splice::splice(&base, &mine, &new).map(|text| format!("{mark}{text}"))
+    };
+    let by_lines = match by_lines {
+        Merged::Clean(text) => Some(text),
+        Merged::Conflict(_) => None,
+    };
+    match by_lines.filter(says_so).or_else(|| by_values().filter(says_so)) {
+        Some(text) => Merged::Clean(text),
+        None => Merged::Conflict("no edit of your text has the values that both changes meant".to_owned()),
     }
-    Ok(Some(Value::Map(merged)))
-}
-
-/// The configuration with `model_list` as a mapping. The key of a deployment is its name, its route and its base URL;
-/// equal keys get a suffix by their order. The order of the list means nothing to LiteLLM.
-fn keyed(config: Value) -> Value {
-    let Value::Map(mut members) = config else { return config };
-    let list = Value::text("model_list");
-    if let Some(deployments) = members.get(&list).and_then(Value::as_seq) {
-        let mut keyed = BTreeMap::new();
-        for deployment in deployments {
-            let mut key = identity(deployment);
-            while keyed.contains_key(&Value::text(key.as_str())) {
-                key.push('+');
-            }
-            keyed.insert(Value::text(key), deployment.clone());
-        }
-        members.insert(list, Value::Map(keyed));
-    }
-    Value::Map(members)
-}
-
-fn identity(deployment: &Value) -> String {
-    let params = deployment.at("litellm_params");
-    let parts = [
-        deployment.at("model_name"),
-        params.and_then(|p| p.at("model")),
-        params.and_then(|p| p.at("api_base")),
-    ];
-    parts.map(|part| part.map(ToString::to_string).unwrap_or_default()).join(" ")
 }
 
 /// The difference as `diff -u` writes it; empty if there is none.
@@ -148,6 +105,7 @@ pub fn unified_diff(old: &str, new: &str, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::yaml::Value;
     use super::*;
 
     const BASE: &str = "\
@@ -197,16 +155,14 @@ router_settings:
             matches!(three_way(BASE, &local, &new), Merged::Clean(_)),
             "the trap is gone: the lines conflict"
         );
-        let why = conflict(three_way_yaml(BASE, &local, &new));
-        assert!(why.contains("duplicate key \"drop_params\""), "{why}");
+        assert_eq!(conflict(three_way_yaml(BASE, &local, &new)), "both changed litellm_settings.drop_params");
     }
 
-    /// Even with one value for both, the file would hold the key twice.
     #[test]
-    fn even_the_same_key_with_the_same_value_must_not_stand_twice() {
+    fn the_same_key_with_the_same_value_stands_once() {
         let local = BASE.replace("litellm_settings:\n", "litellm_settings:\n  drop_params: true\n");
         let new = BASE.replace("request_timeout: 600\n", "request_timeout: 600\n  drop_params: true\n");
-        conflict(three_way_yaml(BASE, &local, &new));
+        assert_eq!(clean(three_way_yaml(BASE, &local, &new)), local);
     }
 
     #[test]
@@ -236,14 +192,17 @@ router_settings:
             BASE.replace("num_retries: 2", "num_retries: 5"),
             BASE.replace("num_retries: 2", "num_retries: 7"),
         );
-        assert_eq!(conflict(three_way_yaml(BASE, &local, &new)), "both changed line 10");
+        let both = conflict(three_way_yaml(BASE, &local, &new));
+        assert_eq!(both, "both changed litellm_settings.num_retries");
+        assert_eq!(conflict(three_way(BASE, &local, &new)), "both changed line 10");
         let local =
             BASE.replace("router_settings:\n  routing_strategy: simple-shuffle\n", "router_settings: {}\n");
         let new = BASE.replace(
             "litellm_settings:\n  num_retries: 2\n  request_timeout: 600\n",
             "litellm_settings: {}\n",
         );
-        assert_eq!(conflict(three_way_yaml(BASE, &local, &new)), "both changed line 9");
+        let merged = clean(three_way_yaml(BASE, &local, &new));
+        assert!(merged.ends_with("# --- settings\nlitellm_settings: {}\nrouter_settings: {}\n"), "{merged}");
     }
 
     #[test]

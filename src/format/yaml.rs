@@ -5,6 +5,7 @@
 //! would read differently are refused. Never writes YAML: edits are made in the text and read again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 mod build;
 mod document;
@@ -37,6 +38,11 @@ impl Doc {
     /// Reads one document and lists its duplicate keys, for a caller that reports everything at once.
     pub fn read(text: &str) -> Result<(Self, Vec<Duplicate>), YamlError> {
         build::build(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+
+    /// The text, without a byte order mark.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The outermost node; `None` in an empty document.
@@ -73,6 +79,12 @@ impl<'d> Node<'d> {
     /// The place of the node; of an alias, the place of the alias itself.
     pub fn place(self) -> Place {
         Place::of(&self.doc.text, self.doc.nodes[self.id].span.clone())
+    }
+
+    /// The bytes of the node in the text of `Doc::text`, without an anchor or a tag. A block collection may end after the
+    /// comments that follow it.
+    pub fn span(self) -> Range<usize> {
+        self.doc.nodes[self.id].span.clone()
     }
 
     pub fn is_alias(self) -> bool {

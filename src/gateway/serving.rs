@@ -32,7 +32,7 @@ enum Lack {
 pub fn wait(place: &Place) -> Result<()> {
     let Some(record) = store::record_as_found(place)? else { return Ok(()) };
     let gateway = Gateway::of(place, &record)?;
-    let text = disk::read_maybe(&place.file(files::CONFIG), disk::TEXT_CAP)?.unwrap_or_default();
+    let text = disk::read_maybe(&store::live_path(place, files::CONFIG), disk::TEXT_CAP)?.unwrap_or_default();
     let served = Served::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
     let names: Vec<&str> = served.listed().collect();
     let mut incomplete = 0;

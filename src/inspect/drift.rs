@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::deploy::store;
 use crate::domain::name::printable;
 use crate::domain::record::{FileRecord, Record};
 use crate::domain::tree::Found;
@@ -67,7 +68,7 @@ impl Drift {
 pub fn of(place: &Place, record: &Record) -> Result<Vec<Drift>> {
     let mut drifts = Vec::new();
     for (path, known) in &record.files {
-        let kinds = kinds(known, &disk::find(&place.file(path))?);
+        let kinds = kinds(known, &disk::find(&store::live_path(place, path))?);
         drifts.extend(kinds.into_iter().map(|kind| Drift { path: path.clone(), kind }));
     }
     Ok(drifts)

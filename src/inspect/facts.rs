@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use crate::deploy::context::Context;
 use crate::deploy::recover::{self, Interrupted};
+use crate::deploy::store;
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Place, Result};
@@ -59,7 +60,7 @@ impl<'a> Facts<'a> {
 
     /// The configuration of LiteLLM; `None` where there is no such file.
     pub fn configuration(&self) -> Result<Option<&str>> {
-        let read = || match disk::read_maybe(&self.place().file(files::CONFIG), disk::TEXT_CAP)? {
+        let read = || match disk::read_maybe(&store::live_path(self.place(), files::CONFIG), disk::TEXT_CAP)? {
             None => Ok(None),
             Some(bytes) => String::from_utf8(bytes)
                 .map(Some)

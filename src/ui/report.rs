@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::deploy::draft::Draft;
+use crate::deploy::plan::NEW_SUFFIX;
 use crate::deploy::times::Took;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
@@ -51,12 +52,15 @@ fn sign(action: Action) -> (&'static str, Style) {
 pub fn plan(draft: &Draft, verbose: bool) -> String {
     let visible: Vec<&Step> = draft.plan.steps.iter().filter(|step| step.class != Class::Record).collect();
     let mut lines = Vec::new();
-    let changes: Vec<&&Step> = visible.iter().filter(|step| step.changes()).collect();
-    if verbose {
-        lines.extend(changes.iter().map(|step| line(step)));
-    } else {
-        lines.extend(grouped(&changes));
-    }
+    // A merge and the end of a conflict concern what the user wrote: each is said with its reason.
+    let told = |step: &&&Step| {
+        let offer = step.action == Action::Remove && step.name.ends_with(NEW_SUFFIX);
+        verbose || offer || step.action == Action::Merge
+    };
+    let (with_reason, others): (Vec<&&Step>, Vec<&&Step>) =
+        visible.iter().filter(|step| step.changes()).partition(told);
+    lines.extend(grouped(&others));
+    lines.extend(with_reason.iter().map(|step| line(step)));
     let kept = visible.iter().filter(|step| {
         matches!(step.action, Action::Keep | Action::StayDeleted | Action::Release | Action::Conflict)
     });

@@ -261,7 +261,7 @@ fn the_record_has_the_fields_of_the_manifest() {
     );
     assert_eq!(record["source_spec"], "001-llm-gateway-config");
     assert!(record["deployment_id"].as_str().unwrap().starts_with("dep-"));
-    assert_eq!(record["flags_used"], serde_json::json!(["--models", "--force"]));
+    assert_eq!(record["flags_used"], serde_json::json!(["--models", "--force", "--on"]));
     assert_eq!(record["models"], serde_json::json!(["glm-5.2"]));
     has(&record["bundle"], &["version", "seq", "origin", "sha256"]);
     for (path, file) in record["files"].as_object().unwrap() {

@@ -37,6 +37,7 @@ mod manual;
 mod messages;
 mod messages_of_errors;
 mod no_change;
+mod open_conflicts;
 mod permissions;
 mod rollback;
 mod rules;

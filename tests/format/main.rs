@@ -12,6 +12,8 @@
 mod dotenv;
 mod litellm;
 mod merge;
+mod merge_random;
+mod merge_table;
 mod rc;
 mod settings;
 mod yaml;

@@ -6,11 +6,14 @@ use gwinstall::format::merge::{Merged, three_way, three_way_yaml};
 use gwinstall::format::yaml::Doc;
 use proptest::prelude::*;
 
+/// Models by name, with their limit of requests.
+type Models = BTreeMap<&'static str, Option<u8>>;
+
 /// A configuration as its author thinks of it: settings by key, models by name with one parameter.
 #[derive(Debug, Clone, PartialEq)]
 struct Config {
     settings: BTreeMap<&'static str, u8>,
-    models: BTreeMap<&'static str, Option<u8>>,
+    models: Models,
 }
 
 #[derive(Debug, Clone)]
@@ -90,6 +93,28 @@ fn meant<V: Clone + PartialEq>(
     Some(all)
 }
 
+/// What both meant about models: a model is there or not, and its limit is a value of its own.
+fn meant_models(base: &Models, local: &Models, new: &Models) -> Option<Models> {
+    let mut all = BTreeMap::new();
+    for key in base.keys().chain(local.keys()).chain(new.keys()) {
+        let (b, o, t) = (base.get(key), local.get(key), new.get(key));
+        let value = match (b, o, t) {
+            (_, Some(o), Some(t)) => {
+                let limit = |limit: Option<Option<u8>>| -> BTreeMap<&'static str, u8> {
+                    limit.flatten().map(|limit| ("rpm", limit)).into_iter().collect()
+                };
+                let limit = meant(&limit(b.copied()), &limit(Some(*o)), &limit(Some(*t)))?;
+                Some(limit.get("rpm").copied())
+            }
+            _ if o == t || t == b => o.copied(),
+            _ if o == b => t.copied(),
+            _ => return None,
+        };
+        all.extend(value.map(|value| (*key, value)));
+    }
+    Some(all)
+}
+
 /// The text read back into what its author thinks of.
 fn read(text: &str) -> Config {
     let doc = Doc::parse(text).unwrap();
@@ -127,10 +152,11 @@ proptest! {
         let (local, new) = (base.edited(&local), base.edited(&new));
         let merged = three_way_yaml(&base.text(false), &local.text(turned), &new.text(false));
         let settings = meant(&base.settings, &local.settings, &new.settings);
-        let models = meant(&base.models, &local.models, &new.models);
+        let models = meant_models(&base.models, &local.models, &new.models);
         match (merged, settings, models) {
             (Merged::Clean(text), Some(settings), Some(models)) => prop_assert_eq!(read(&text), Config { settings, models }),
             (Merged::Clean(text), ..) => prop_assert!(false, "clean although both meant different things:\n{}", text),
+            (Merged::Conflict(why), Some(_), Some(_)) => prop_assert!(false, "a conflict where both can be kept: {}", why),
             (Merged::Conflict(why), ..) => prop_assert!(!why.is_empty()),
         }
     }

@@ -50,7 +50,11 @@ fn absent(error: &io::Error) -> bool {
 /// Opens a regular file for reading: a link is not followed, a FIFO does not block.
 fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| {
+        // The system speaks of a loop, and there is none.
+        let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+        if link { io::Error::other("it is a symbolic link that gwinstall does not follow") } else { error }
+    })?;
     let meta = file.metadata()?;
     if meta.is_file() { Ok(file) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
 }
@@ -249,6 +253,17 @@ pub fn real_file(path: &Path) -> Result<PathBuf> {
         }
     }
     Err(Error::failed(format!("cannot follow {}", path.display())).because("its links run in a circle"))
+}
+
+/// The regular file that a link of the user leads to, if it belongs to the same user; anything else is `path` itself.
+pub fn followed(path: &Path) -> PathBuf {
+    let Ok(link) = fs::symlink_metadata(path) else { return path.to_path_buf() };
+    let real = || {
+        let real = real_file(path).ok()?;
+        let meta = fs::symlink_metadata(&real).ok()?;
+        (meta.is_file() && meta.uid() == link.uid()).then_some(real)
+    };
+    if link.is_symlink() { real().unwrap_or_else(|| path.to_path_buf()) } else { path.to_path_buf() }
 }
 
 fn resolve_parent(path: &Path) -> Result<PathBuf> {

@@ -83,19 +83,18 @@ pub struct Left {
     pub logged_out: Vec<(Session, Vec<&'static str>)>,
 }
 
-/// How Claude Code gets from its present settings to those of the draft.
-pub fn passage(context: &Context<'_>, draft: &Draft) -> Result<Passage> {
-    let Some(before) = context.settings()?.parsed() else { return Ok(Passage::Straight) };
+/// The settings that the draft writes; `None` if it does not change them.
+fn settings_after(draft: &Draft) -> Result<Option<Settings>> {
     let changes = |step: &&PlanStep| step.class == Class::Settings && step.changes();
-    let Some(step) = draft.plan.steps.iter().find(changes) else { return Ok(Passage::Straight) };
-    let after = match (&step.bytes, step.post) {
+    let Some(step) = draft.plan.steps.iter().find(changes) else { return Ok(None) };
+    match (&step.bytes, step.post) {
         (Some(bytes), Some(_)) => Settings::parse(bytes)
-            .map_err(|problem| Error::failed("cannot read the new settings back").because(problem))?,
+            .map(Some)
+            .map_err(|problem| Error::failed("cannot read the new settings back").because(problem)),
         // Only the mode changes.
-        (None, Some(_)) => return Ok(Passage::Straight),
-        (_, None) => Settings::absent(),
-    };
-    Ok(passage_between(before, &after))
+        (None, Some(_)) => Ok(None),
+        (_, None) => Ok(Some(Settings::absent())),
+    }
 }
 
 fn passage_between(before: &Settings, after: &Settings) -> Passage {
@@ -133,7 +132,11 @@ pub fn lead_away(
     draft: &Draft,
     surroundings: &Surroundings<'_>,
 ) -> Result<Left> {
-    let (place, passage) = (context.place, passage(context, draft)?);
+    let place = context.place;
+    let (Some(before), Some(after)) = (context.settings()?.parsed(), settings_after(draft)?) else {
+        return Ok(Left::default());
+    };
+    let passage = passage_between(before, &after);
     if place.staged || passage == Passage::Straight {
         return Ok(Left::default());
     }
@@ -152,7 +155,7 @@ pub fn lead_away(
     let away = away(context, surroundings.permits)?;
     (surroundings.tell)(&Progress::Begins(&open));
     let held = converge::lock(place, operation, surroundings.lock_wait)?;
-    let blanks = blanks(draft);
+    let blanks = blanks(draft, &after);
     let mut departure = Departure { place, operation, away, blanks, hook: Hook::new(place)?, surroundings };
     let result = departure.run(&mut sequence);
     departure.hook.remove()?;
@@ -208,16 +211,11 @@ fn restored(context: &Context<'_>) -> Result<Settings> {
     Settings::parse(&converged.bytes).map_err(|problem| unreadable(&problem))
 }
 
-/// What the draft desires, with empty values for the credentials that it leaves out.
-fn blanks(draft: &Draft) -> Vec<DesiredKey> {
-    let mut keys = draft.desired_keys().to_vec();
-    for name in [API_KEY, AUTH_TOKEN] {
-        let path = KeyPath::env(name);
-        if !keys.iter().any(|key| key.path == path) {
-            keys.push(set(path, Value::from("")));
-        }
-    }
-    keys
+/// What the draft desires, with empty values for the credentials that its settings leave out.
+fn blanks(draft: &Draft, after: &Settings) -> Vec<DesiredKey> {
+    let left_out = [API_KEY, AUTH_TOKEN].map(KeyPath::env).into_iter().filter(|path| after.get(path).is_none());
+    let desired = draft.desired_keys().iter().cloned();
+    desired.chain(left_out.map(|path| set(path, Value::from("")))).collect()
 }
 
 /// A key whose value is replaced whoever set it; the ledger remembers the earlier one.
@@ -368,7 +366,7 @@ impl Hook {
         let away = shell_word(&format!("{}{nonce}-[2];", mark.trim_start_matches(": ")));
         let [settings, dir] = [&self.settings, &self.dir].map(|path| shell_word(&path.to_string_lossy()));
         format!(
-            "{mark}{nonce}-{stage}; PATH=/usr/bin:/bin:$PATH; if grep -qs {away} {settings}; then cat >{dir}/$$; fi; exit 0"
+            "{mark}{nonce}-{stage}; PATH=/usr/bin:/bin:$PATH; if grep -qs {away} {settings}; then cat >{dir}/$$; fi 2>/dev/null; exit 0"
         )
     }
 

@@ -48,7 +48,7 @@ pub(super) fn on(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Resul
     change.carry_out(draft, &summary, |_, _| {
         let undo = term::command(&["off"]);
         Ok(Answer::new(state)
-            .text(format!("{state}. To undo this: {undo}\n  {}", report::OPEN_SESSIONS)))
+            .text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
     })
 }
 

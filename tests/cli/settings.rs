@@ -118,7 +118,7 @@ fn the_keys_of_a_local_gateway() {
     home.run("install --yes --models gemini-3.5-flash,glm-5.2 --gateway-url http://127.0.0.1:4123").exits(0);
     let settings = home.json(".claude/settings.json");
     assert_eq!(settings["permissions"]["allow"][0], "Bash");
-    assert_eq!(settings["apiKeyHelper"], "~/.claude/gateway/scripts/print-gateway-key.sh");
+    assert_eq!(settings["apiKeyHelper"], "~/.claude/gateway/scripts/print-gateway-key.sh local");
     let env = |name: &str| settings["env"].get(name).and_then(Value::as_str);
     assert_eq!(env("FOO"), Some("1"));
     assert_eq!(env("ANTHROPIC_BASE_URL"), Some("http://127.0.0.1:4123"));

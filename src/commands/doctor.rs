@@ -51,7 +51,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
 
 fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     let interrupted = recover::look(place)?.is_some();
-    if !interrupted && Context::load(place)?.record.is_some_and(|record| record.request.pointed == Pointed::Leaving) {
+    if !interrupted && is_leaving(place)? {
         return switch::off(place, common, &ConfirmArgs { yes, dry_run: false });
     }
     if !interrupted && store::is_lost(place) {
@@ -67,12 +67,21 @@ fn repair(place: &Place, common: &Common, yes: bool) -> Result<Answer> {
     };
     change::consent(yes, question, true)?;
     change::recover_first(place, Operation::Repair, common.lock_wait)?;
-    leaving::finish(&Context::load(place)?, common.lock_wait)?;
+    if is_leaving(place)? {
+        // What was undone is a part of a departure; the user has agreed to its repair.
+        return switch::off(place, common, &ConfirmArgs { yes: true, dry_run: false });
+    }
     Ok(Answer::new("repaired").text(if interrupted {
         "Repaired: everything is as it was before the interrupted run."
     } else {
         "Repaired: no self-update is half done any more."
     }))
+}
+
+/// Whether Claude Code is on its way out of the gateway, and no run is at it.
+fn is_leaving(place: &Place) -> Result<bool> {
+    let record = Context::load(place)?.record;
+    Ok(record.is_some_and(|record| record.request.pointed == Pointed::Leaving))
 }
 
 fn examine(place: &Place, checks: &mut Checks) -> Result<()> {

@@ -7,8 +7,9 @@ use crate::deploy::backup::KEEP;
 use crate::deploy::context::Context;
 use crate::deploy::draft::{self, Draft};
 use crate::deploy::leaving::{self, Left, Progress, Surroundings};
+use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::sessions::Open;
-use crate::deploy::{converge, goals, recover};
+use crate::deploy::{converge, goals};
 use crate::domain::name::count;
 use crate::domain::record::Pointed;
 use crate::domain::session::Session;
@@ -102,7 +103,8 @@ pub(super) fn finish(context: &Context<'_>, lock_wait: u64) -> Result<bool> {
         return Ok(false);
     };
     let waits = leaving::awaited(context)?.is_none_or(|awaited| !awaited.is_empty());
-    if waits || recover::look(place)?.is_some() {
+    let tidy = matches!(recover::look(place)?, None | Some(Interrupted::TemporaryFiles));
+    if waits || !tidy {
         return Ok(false);
     }
     let mut draft = draft::draft(context, goals::off(record))?;

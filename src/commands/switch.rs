@@ -53,7 +53,7 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
     change.carry_out(draft, &summary, |_, _| {
         let undo = term::command(&["off"]);
         Ok(Answer::new(state)
-            .text(format!("{state}. To undo this: {undo}\n  {}", report::OPEN_SESSIONS)))
+            .text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
     })
 }
 

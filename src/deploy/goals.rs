@@ -205,7 +205,7 @@ fn record_of(
 /// The keys that stay in the settings while sessions of Claude Code are on their way out, without the hook that asks
 /// them for an acknowledgement.
 fn held(context: &Context<'_>) -> Result<Vec<DesiredKey>> {
-    let mut keys = context.settings()?.held(context.ledger()?, false);
+    let mut keys = context.settings()?.held(context.ledger()?);
     keys.retain(|key| key.path != KeyPath::top(HOOKS));
     Ok(keys)
 }

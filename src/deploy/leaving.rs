@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::domain::name::{count, shell_word};
 use crate::domain::place::files;
 use crate::domain::plan::Step as PlanStep;
-use crate::domain::record::{Pointed, Record, RequestFacts, SettingsRecord, SettingsValue};
+use crate::domain::record::{Pointed, Record, RequestFacts, SettingsRecord};
 use crate::domain::session::Session;
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
@@ -36,7 +36,6 @@ use super::times::Times;
 use super::transaction::{Conditions, Transaction};
 use super::{step, store};
 
-pub use sequence::Passage;
 use sequence::{Finish, Sequence, State, Step};
 
 /// Where Claude Code sends its requests when its settings name no address.
@@ -52,6 +51,18 @@ const ACKNOWLEDGEMENT_CAP: u64 = 256 << 10;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How often a write is tried again that another program raced.
 const TRIES: usize = 3;
+
+/// How Claude Code gets from its present settings to the desired ones without an address and a credential that do not
+/// belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passage {
+    /// One write: the desired settings set everything, or nothing of it changes.
+    Straight,
+    /// The desired settings name an address and a credential: first with empty values for what they leave out.
+    Blanks,
+    /// They name none: through settings that lead away from the gateway.
+    Middle,
+}
 
 /// What gwinstall says while it waits.
 pub enum Progress<'a> {
@@ -83,19 +94,18 @@ pub struct Left {
     pub logged_out: Vec<(Session, Vec<&'static str>)>,
 }
 
-/// How Claude Code gets from its present settings to those of the draft.
-pub fn passage(context: &Context<'_>, draft: &Draft) -> Result<Passage> {
-    let Some(before) = context.settings()?.parsed() else { return Ok(Passage::Straight) };
+/// The settings that the draft writes; `None` if it does not change them.
+fn settings_after(draft: &Draft) -> Result<Option<Settings>> {
     let changes = |step: &&PlanStep| step.class == Class::Settings && step.changes();
-    let Some(step) = draft.plan.steps.iter().find(changes) else { return Ok(Passage::Straight) };
-    let after = match (&step.bytes, step.post) {
+    let Some(step) = draft.plan.steps.iter().find(changes) else { return Ok(None) };
+    match (&step.bytes, step.post) {
         (Some(bytes), Some(_)) => Settings::parse(bytes)
-            .map_err(|problem| Error::failed("cannot read the new settings back").because(problem))?,
+            .map(Some)
+            .map_err(|problem| Error::failed("cannot read the new settings back").because(problem)),
         // Only the mode changes.
-        (None, Some(_)) => return Ok(Passage::Straight),
-        (_, None) => Settings::absent(),
-    };
-    Ok(passage_between(before, &after))
+        (None, Some(_)) => Ok(None),
+        (_, None) => Ok(Some(Settings::absent())),
+    }
 }
 
 fn passage_between(before: &Settings, after: &Settings) -> Passage {
@@ -133,14 +143,18 @@ pub fn lead_away(
     draft: &Draft,
     surroundings: &Surroundings<'_>,
 ) -> Result<Left> {
-    let (place, passage) = (context.place, passage(context, draft)?);
+    let place = context.place;
+    let (Some(before), Some(after)) = (context.settings()?.parsed(), settings_after(draft)?) else {
+        return Ok(Left::default());
+    };
+    let passage = passage_between(before, &after);
     if place.staged || passage == Passage::Straight {
         return Ok(Left::default());
     }
     let open = sessions::open(place)?;
     let recorded = context.record.as_ref().filter(|record| record.request.pointed == Pointed::Leaving);
     let only = recorded.map(|record| record.waiting.clone()).filter(|waiting| !waiting.is_empty());
-    let mut sequence = Sequence::new(passage, !processes::changes_are_reported(&place.config_dir), only);
+    let mut sequence = Sequence::new(!processes::changes_are_reported(&place.config_dir), only);
     if sequence.next(&open, Duration::ZERO) == Step::Finish(Finish::Restore) {
         return Ok(Left::default());
     }
@@ -149,11 +163,13 @@ pub fn lead_away(
             .because(format!("without a record of the deployment gwinstall cannot lead {} away", count(open.len(), "session")))
             .hint("close them, then run the same command again"));
     }
-    let away = away(context, surroundings.permits)?;
+    let away = match passage {
+        Passage::Blanks => blanks(draft, &after),
+        _ => away(context, surroundings.permits)?,
+    };
     (surroundings.tell)(&Progress::Begins(&open));
     let held = converge::lock(place, operation, surroundings.lock_wait)?;
-    let blanks = blanks(draft);
-    let mut departure = Departure { place, operation, away, blanks, hook: Hook::new(place)?, surroundings };
+    let departure = Departure { place, operation, away, hook: Hook::new(place)?, surroundings };
     let result = departure.run(&mut sequence);
     departure.hook.remove()?;
     let staying = result.map_err(|error| {
@@ -208,16 +224,11 @@ fn restored(context: &Context<'_>) -> Result<Settings> {
     Settings::parse(&converged.bytes).map_err(|problem| unreadable(&problem))
 }
 
-/// What the draft desires, with empty values for the credentials that it leaves out.
-fn blanks(draft: &Draft) -> Vec<DesiredKey> {
-    let mut keys = draft.desired_keys().to_vec();
-    for name in [API_KEY, AUTH_TOKEN] {
-        let path = KeyPath::env(name);
-        if !keys.iter().any(|key| key.path == path) {
-            keys.push(set(path, Value::from("")));
-        }
-    }
-    keys
+/// What the draft desires, with empty values for the credentials that its settings leave out.
+fn blanks(draft: &Draft, after: &Settings) -> Vec<DesiredKey> {
+    let left_out = [API_KEY, AUTH_TOKEN].map(KeyPath::env).into_iter().filter(|path| after.get(path).is_none());
+    let desired = draft.desired_keys().iter().cloned();
+    desired.chain(left_out.map(|path| set(path, Value::from("")))).collect()
 }
 
 /// A key whose value is replaced whoever set it; the ledger remembers the earlier one.
@@ -230,14 +241,13 @@ struct Departure<'a> {
     place: &'a Place,
     operation: Operation,
     away: Vec<DesiredKey>,
-    blanks: Vec<DesiredKey>,
     hook: Hook,
     surroundings: &'a Surroundings<'a>,
 }
 
 impl Departure<'_> {
     /// Takes the steps of the sequence; the sessions that have not followed.
-    fn run(&mut self, sequence: &mut Sequence) -> Result<Vec<Session>> {
+    fn run(&self, sequence: &mut Sequence) -> Result<Vec<Session>> {
         let clock = system::Stopwatch::start();
         let now = || Duration::from_millis(clock.milliseconds());
         loop {
@@ -249,12 +259,12 @@ impl Departure<'_> {
                 Step::Finish(Finish::Stay(staying)) => return Ok(staying),
                 Step::Write(state) => {
                     let waiting = match state {
-                        State::AwayForLong => sequence.pending(&sessions::open(self.place)?, now()),
-                        _ => Vec::new(),
+                        State::ForLong => sequence.pending(&sessions::open(self.place)?, now()),
+                        State::Asking(_) => Vec::new(),
                     };
                     self.write(state, &waiting)?;
                     sequence.wrote(state, now());
-                    if matches!(state, State::Away | State::Blanks) {
+                    if state == State::Asking(1) {
                         (self.surroundings.tell)(&Progress::Waits);
                     }
                 }
@@ -277,7 +287,7 @@ impl Departure<'_> {
     fn try_to_write(&self, state: State, waiting: &[Session]) -> Result<()> {
         let context = Context::load(self.place)?;
         let record = context.deployed()?;
-        let keys = self.keys(state, &context, record)?;
+        let keys = self.keys(state, &context)?;
         let edit = SettingsEdit::work_out(
             self.place,
             context.settings()?,
@@ -296,25 +306,13 @@ impl Departure<'_> {
     }
 
     /// The keys of gwinstall in a state.
-    fn keys(&self, state: State, context: &Context<'_>, record: &Record) -> Result<Vec<DesiredKey>> {
-        let hook = |stage| {
-            let settings = context.settings().ok()?.parsed()?;
-            let own = settings.get(&KeyPath::top(HOOKS));
-            let own = own.map_or(Some(None), |own| hook::without(&own).or(Some(Some(own))));
-            let hooks = hook::with(own.flatten().as_ref(), &self.hook.command(stage))?;
-            Some(set(KeyPath::top(HOOKS), hooks))
-        };
-        let secret = record.settings.keys.values().any(|value| *value == SettingsValue::Secret);
-        Ok(match state {
-            State::Announced => {
-                let mut keys = context.settings()?.held(context.ledger()?, secret);
-                keys.retain(|key| key.path != KeyPath::top(HOOKS));
-                keys.into_iter().chain(hook(Stage::Announced)).collect()
-            }
-            State::Away => self.away.iter().cloned().chain(hook(Stage::Away)).collect(),
-            State::AwayForLong => self.away.clone(),
-            State::Blanks => self.blanks.clone(),
-        })
+    fn keys(&self, state: State, context: &Context<'_>) -> Result<Vec<DesiredKey>> {
+        let State::Asking(round) = state else { return Ok(self.away.clone()) };
+        let own = context.settings()?.get(&KeyPath::top(HOOKS));
+        let own = own.and_then(|own| hook::without(&own).unwrap_or(Some(own)));
+        // Claude Code accepts no hook where the value has another form.
+        let hooks = hook::with(own.as_ref(), &self.hook.command(round));
+        Ok(self.away.iter().cloned().chain(hooks.map(|hooks| set(KeyPath::top(HOOKS), hooks))).collect())
     }
 }
 
@@ -333,18 +331,10 @@ fn record_step(place: &Place, record: Record) -> Result<PlanStep> {
     step::write(files::RECORD, place.file(files::RECORD), Class::Record, bytes, 0o600)
 }
 
-/// Where a hook stands.
-#[derive(Clone, Copy)]
-enum Stage {
-    Announced,
-    Away,
-}
-
-/// The hook by which sessions acknowledge, and the directory in which they do. A session that runs it writes what
-/// Claude Code tells the hook, which names the session, but only once the settings lead away.
+/// The hook by which sessions acknowledge, and the directory in which they do: a session that runs it writes there what
+/// Claude Code tells the hook, which names the session.
 struct Hook {
     dir: PathBuf,
-    settings: PathBuf,
     nonce: String,
 }
 
@@ -355,22 +345,14 @@ impl Hook {
         let nonce = system::random_hex(16)?;
         let dir = place.own().join(format!("{ACKNOWLEDGEMENTS}{nonce}"));
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        Ok(Self { dir, settings: place.settings(), nonce })
+        Ok(Self { dir, nonce })
     }
 
-    /// The command: always with exit status 0, because another one would keep the session from taking the change over.
-    fn command(&self, stage: Stage) -> String {
-        let (mark, nonce) = (hook::MARK, &self.nonce);
-        let stage = match stage {
-            Stage::Announced => 1,
-            Stage::Away => 2,
-        };
-        // The pattern does not match itself.
-        let away = shell_word(&format!("{}{nonce}-[2];", mark.trim_start_matches(": ")));
-        let [settings, dir] = [&self.settings, &self.dir].map(|path| shell_word(&path.to_string_lossy()));
-        format!(
-            "{mark}{nonce}-{stage}; PATH=/usr/bin:/bin:$PATH; if grep -qs {away} {settings}; then cat >{dir}/$$; fi; exit 0"
-        )
+    /// The command of a round, always with exit status 0: another one would keep the session from taking a change over.
+    fn command(&self, round: u32) -> String {
+        let dir = shell_word(&self.dir.to_string_lossy());
+        // The group silences the shell, too, where the directory is gone.
+        format!("{}{}-{round}; PATH=/usr/bin:/bin:$PATH; {{ cat >{dir}/$$; }} 2>/dev/null; exit 0", hook::MARK, self.nonce)
     }
 
     /// The sessions that have acknowledged so far.

@@ -73,12 +73,12 @@ impl SettingsFile {
     }
 
     /// The keys of gwinstall with their present values, without one that another program has changed since.
-    pub(super) fn held(&self, ledger: &Ledger, secret: bool) -> Vec<DesiredKey> {
+    pub(super) fn held(&self, ledger: &Ledger) -> Vec<DesiredKey> {
         let Some(settings) = self.parsed() else { return Vec::new() };
         let held = ledger.paths().filter(|path| settings.is_of_gwinstall(path, ledger));
         held.map(|path| {
             let (path, value) = (path.clone(), settings.get(path));
-            DesiredKey { path, value, secret, always: false, yields: false }
+            DesiredKey { path, value, secret: false, always: false, yields: false }
         })
         .collect()
     }

@@ -21,7 +21,7 @@ pub const EXITS: [Exit; 12] = [
     exit(
         "3",
         "something to do",
-        "Something to do: status, diff, verify, backup diff, resolve FILE or self-update --check found a difference or an update.",
+        "Something to do: status, diff, verify, backup diff, resolve FILE or self-update --check found a difference or an update; or an open session of Claude Code has not left the gateway.",
     ),
     exit("4", "conflict kept", "Deployed, but a conflict kept your file."),
     exit("5", "rolled back", "The new deployment did not pass its checks; rolled back."),

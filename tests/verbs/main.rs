@@ -19,6 +19,7 @@ mod env;
 mod gateway;
 mod install;
 mod kept_release;
+mod leaving;
 mod models;
 mod own_presets;
 mod presets;

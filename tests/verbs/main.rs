@@ -23,4 +23,5 @@ mod models;
 mod own_presets;
 mod presets;
 mod resolve;
+mod runtime;
 mod world;

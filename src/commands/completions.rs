@@ -23,6 +23,7 @@ use crate::domain::request::GatewayType;
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{system, term};
 
+use crate::runtime::place as runtimes;
 use crate::ui::answer::Answer;
 use super::invocation;
 use super::shell_files;
@@ -106,6 +107,10 @@ impl Scene {
                 });
                 plain(open.unwrap_or_default())
             }
+            Noun::Runtime => {
+                let found = self.place.as_ref().and_then(|place| runtimes::list(place).ok()).unwrap_or_default();
+                plain(found.into_iter().map(|one| one.name).collect())
+            }
             Noun::Command => self.commands(),
         }
     }
@@ -150,6 +155,8 @@ enum Noun {
     Variable,
     Backup,
     Conflict,
+    /// A LiteLLM that gwinstall installed.
+    Runtime,
     Command,
 }
 
@@ -163,6 +170,7 @@ fn noun(path: &[&str], argument: &str) -> Option<Noun> {
         (["env", "set"], "name") => Noun::Variable,
         (["rollback"] | ["backup", _], "backup") => Noun::Backup,
         (["resolve"], "file") => Noun::Conflict,
+        (["runtime", "remove"], "name") => Noun::Runtime,
         (["help"], "command") => Noun::Command,
         _ => return None,
     })

@@ -9,7 +9,9 @@ use crate::doors::term;
 
 /// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
 /// is one of another program.
-const HABITS: [(&str, &[&str]); 66] = [
+const HABITS: [(&str, &[&str]); 68] = [
+    ("runtime update|upgrade", &["runtime install"]),
+    ("runtime delete|uninstall X", &["runtime remove X"]),
     ("models|model help", &["help models"]),
     ("presets|preset help", &["help presets"]),
     ("backup|backups help", &["help backup"]),

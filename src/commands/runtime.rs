@@ -17,11 +17,12 @@ use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, At as _};
 use crate::doors::{system, term};
 use crate::gateway::process;
-use crate::runtime::build::{self, Built, Order, Source};
+use crate::runtime::build::{Built, Order};
+use crate::runtime::builder::Source;
 use crate::runtime::facts::Facts;
 use crate::runtime::place::{self as runtimes, Managed};
 use crate::runtime::python::{self, Python};
-use crate::runtime::archive;
+use crate::runtime::{archive, staging};
 use crate::ui::answer::Answer;
 use crate::ui::table;
 
@@ -264,12 +265,12 @@ fn name_it(users: &[String]) -> String {
 /// Removes runtimes that nothing uses: out of their place in one step, then file by file.
 pub(super) fn discard(place: &Place, unused: &[&Managed], wait: u64) -> Result<()> {
     let root = runtimes::root(place);
-    let _lock = build::lock(&root, wait)?;
+    let _lock = staging::lock(&root, wait)?;
     for one in unused {
         let aside = runtimes::aside(&root)?;
         disk::rename(&one.path, &aside).at("remove", &one.path)?;
     }
-    build::remove_leftovers(&root)
+    staging::remove_leftovers(&root)
 }
 
 fn export(place: &Place, args: &RuntimeExportArgs) -> Result<Answer> {

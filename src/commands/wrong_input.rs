@@ -32,7 +32,9 @@ const FLAGS: [(&str, Option<&str>, &[&str]); 12] = [
 ];
 
 /// The commands that list the names which these commands take.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 13] = [
+    ("runtime remove", "runtime list"),
+    ("runtime", "help runtime"),
     ("models add", "models list"),
     ("models remove", "models list"),
     ("presets show", "presets list"),

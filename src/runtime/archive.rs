@@ -1,22 +1,23 @@
 //! A runtime as one file, for machines without a network: a plain tar of packages, never a built environment.
 //!
 //! ```text
-//! runtime.json     {schema, litellm, lock_sha256, python, platform}
-//! wheels/*.whl     the packages of the lock for this Python and platform, and uv
+//! runtime.json       {schema, litellm, lock_sha256, python, platform, wheels: {sha256: file name}}
+//! wheels/<sha256>    the packages of the lock for this Python and platform, and uv
 //! ```
 //!
 //! Promise: each package is compared with the hashes of the lock in the bundle, when it is written and again when it is read;
-//! what the archive says about itself decides nothing but a message. Wheels are compressed already, so the tar is not.
+//! what the archive says about itself decides nothing but names and messages. A package is named by its sha256 in it, because
+//! ustar has no room for the names of some. Wheels are compressed already, so the tar is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::build::Staging;
 use super::facts::Facts;
 use super::python::Python;
+use super::staging::Staging;
 use super::{place, uv};
 use crate::bundle::pack::Packer;
 use crate::bundle::ustar::{self, Limits};
@@ -38,6 +39,8 @@ pub struct About {
     /// `cp311`.
     pub python: String,
     pub platform: String,
+    /// File names by sha256.
+    wheels: BTreeMap<Sha256, String>,
 }
 
 /// What was written.
@@ -53,7 +56,7 @@ pub fn about(file: &Path, facts: &Facts) -> Result<About> {
     read(file, &mut |name, _, body| {
         if name == ABOUT {
             let mut text = String::new();
-            body.take(4096).read_to_string(&mut text).map_err(|error| broken(file).because(error))?;
+            body.take(1 << 20).read_to_string(&mut text).map_err(|error| broken(file).because(error))?;
             let about: About = serde_json::from_str(&text).map_err(|error| broken(file).because(error))?;
             found = Some(about);
         }
@@ -74,7 +77,8 @@ fn broken(file: &Path) -> Error {
 
 fn read(file: &Path, each: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<()>) -> Result<()> {
     if !disk::exists(file) {
-        return Err(Error::usage(format!("--from: there is no file {}", file.display())));
+        return Err(Error::usage(format!("--from: there is no file {}", file.display()))
+            .hint(Hint::run(&["runtime", "export", "litellm-runtime.tar"]).to("make one on a machine that has the network")));
     }
     let (source, _) = disk::reader(&disk::real_file(file)?)?;
     let mut refusal = None;
@@ -88,13 +92,15 @@ fn read(file: &Path, each: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<()
 
 /// Unpacks the packages below `work`, each compared with the lock; the directory that holds them.
 pub(super) fn unpack(file: &Path, facts: &Facts, work: &Path) -> Result<PathBuf> {
-    about(file, facts)?;
+    let about = about(file, facts)?;
     let dir = work.join("wheels");
     disk::create_dirs(&dir).at("create", &dir)?;
     let allowed = facts.allowed();
     read(file, &mut |name, _, body| {
-        let Some(name) = name.strip_prefix(WHEELS) else { return Ok(()) };
+        let Some(sha256) = name.strip_prefix(WHEELS) else { return Ok(()) };
         signals::check()?;
+        let name = Sha256::parse(sha256).and_then(|sha256| about.wheels.get(&sha256));
+        let name = name.ok_or_else(|| broken(file).because(format!("it does not name {sha256}")))?;
         let path = dir.join(plain(name).ok_or_else(|| broken(file).because(format!("{name} is not the name of a package")))?);
         let mut copy = Copy { out: disk::create(&path, b"", 0o600).at("create", &path)?, hasher: Hasher::default() };
         std::io::copy(body, &mut copy).at("write", &path)?;
@@ -174,25 +180,30 @@ fn write(facts: &Facts, python: &Python, wheels: &Path, to: &Path) -> Result<Exp
 }
 
 fn pack(facts: &Facts, python: &Python, wheels: &Path, part: &Path) -> Result<Exported> {
+    let (allowed, names) = (facts.allowed(), disk::list(wheels)?);
+    let mut listed = BTreeMap::new();
+    for name in &names {
+        let found = disk::find(&wheels.join(name))?.stamp().map(|stamp| stamp.sha256);
+        let sha256 = found.unwrap_or_else(|| Sha256::of(b""));
+        require(&allowed, name, sha256)?;
+        listed.insert(sha256, name.clone());
+    }
     let about = About {
         schema: 1,
         litellm: facts.data.litellm.clone(),
         lock_sha256: facts.lock_sha256,
         python: python.tag(),
         platform: python.platform(),
+        wheels: listed,
     };
     let text = serde_json::to_vec(&about).map_err(|error| Error::failed("cannot describe the archive").because(error))?;
     let file = disk::create(part, b"", 0o644).at("create", part)?;
     let kept = file.try_clone().at("write", part)?;
     let mut packer = Packer::new(BufWriter::with_capacity(256 << 10, file));
     packer.file(ABOUT, 0o644, &text).at("write", part)?;
-    let (allowed, names) = (facts.allowed(), disk::list(wheels)?);
-    for name in &names {
-        let path = wheels.join(name);
-        let found = disk::find(&path)?.stamp().map(|stamp| stamp.sha256);
-        require(&allowed, name, found.unwrap_or_else(|| Sha256::of(b"")))?;
-        let (mut body, len) = disk::reader(&path)?;
-        packer.stream(&format!("{WHEELS}{name}"), 0o644, len, &mut body).at("write", part)?;
+    for (sha256, name) in &about.wheels {
+        let (mut body, len) = disk::reader(&wheels.join(name))?;
+        packer.stream(&format!("{WHEELS}{sha256}"), 0o644, len, &mut body).at("write", part)?;
         signals::check()?;
     }
     packer.finish().at("write", part)?;
@@ -223,26 +234,34 @@ mod tests {
         let lock = format!("a==1 \\\n    --hash=sha256:{}\n", Sha256::of(b"wheel"));
         facts.lock = lock.into_bytes().into();
         facts.lock_sha256 = Sha256::of(&facts.lock);
-        let about = |sha256: Sha256| {
-            format!("{{\"schema\":1,\"litellm\":\"1.106.2\",\"lock_sha256\":\"{sha256}\",\"python\":\"cp311\",\"platform\":\"linux-x86_64\"}}")
+        let about = |lock: Sha256, name: &str| {
+            let wheels = serde_json::json!({ Sha256::of(b"wheel").to_string(): name, Sha256::of(b"other").to_string(): "b.whl" });
+            let about = serde_json::json!({
+                "schema": 1, "litellm": "1.106.2", "lock_sha256": lock, "python": "cp311", "platform": "linux-x86_64", "wheels": wheels,
+            });
+            about.to_string()
         };
-        let right = about(facts.lock_sha256);
+        let right = about(facts.lock_sha256, "a-1-py3-none-any.whl");
         let dir = tempfile::tempdir().unwrap();
         let unpacked = |entries: &[(&str, &[u8])]| {
             let work = tempfile::tempdir().unwrap();
             let unpacked = unpack(&archive(dir.path(), entries), &facts, work.path());
             unpacked.map(|dir| disk::list(&dir).unwrap()).map_err(|error| (error.kind(), error.to_string()))
         };
-        let good = ("wheels/a-1-py3-none-any.whl", &b"wheel"[..]);
+        let wheel = format!("wheels/{}", Sha256::of(b"wheel"));
+        let good = (wheel.as_str(), &b"wheel"[..]);
         assert_eq!(unpacked(&[("runtime.json", right.as_bytes()), good]).unwrap(), ["a-1-py3-none-any.whl"]);
         let bad = |entries: &[(&str, &[u8])], words: &str| {
             let (kind, text) = unpacked(entries).unwrap_err();
             assert_eq!(kind, Kind::Unverified, "{text}");
             assert!(text.contains(words), "{text}");
         };
-        bad(&[("runtime.json", right.as_bytes()), ("wheels/a-1-py3-none-any.whl", b"wheeI")], "is not a package that the lock");
-        bad(&[("runtime.json", right.as_bytes()), ("wheels/a/b.whl", b"wheel")], "not the name of a package");
-        bad(&[("runtime.json", about(Sha256::of(b"other")).as_bytes()), good], "another lock");
+        let other = format!("wheels/{}", Sha256::of(b"other"));
+        bad(&[("runtime.json", right.as_bytes()), (&wheel, b"wheeI")], "is not a package that the lock");
+        bad(&[("runtime.json", right.as_bytes()), (&other, b"other")], "is not a package that the lock");
+        bad(&[("runtime.json", right.as_bytes()), ("wheels/a.whl", b"wheel")], "does not name a.whl");
+        bad(&[("runtime.json", about(facts.lock_sha256, "../a.whl").as_bytes()), good], "not the name of a package");
+        bad(&[("runtime.json", about(Sha256::of(b"other"), "a.whl").as_bytes()), good], "another lock");
         bad(&[good], "has no runtime.json");
         bad(&[("runtime.json", b"{}")], "not a runtime that gwinstall exported");
     }

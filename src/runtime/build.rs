@@ -6,31 +6,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::builder::Builder;
+use super::builder::{Builder, Source};
 use super::environment;
 use super::facts::Facts;
-use super::place::{self, STAGING};
+use super::place;
 use super::python::Python;
+use super::staging::{self, Staging};
 use super::{archive, verify};
 use crate::domain::name::count;
-use crate::domain::{Error, Hint, Kind, Place, Result};
-use crate::doors::disk::{self, At as _, Holder, Lock};
+use crate::domain::{Error, Hint, Place, Result};
+use crate::doors::disk::{self, At as _};
 use crate::doors::job::{Job, Running};
 use crate::doors::{signals, system, term};
 
 /// A start takes 6 s, and 27 s were seen under load.
 const SMOKE: Duration = Duration::from_secs(240);
-
-/// Where the packages come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The package index of the user.
-    Index,
-    /// Only what is on this machine.
-    Offline,
-    /// A file that `runtime export` made.
-    Archive(PathBuf),
-}
 
 /// What to build.
 pub struct Order<'a> {
@@ -66,8 +56,8 @@ impl Order<'_> {
         let watch = system::Stopwatch::start();
         let root = place::root(self.place);
         disk::create_dirs(&root).at("create", &root)?;
-        let _lock = lock(&root, self.lock_wait)?;
-        remove_leftovers(&root)?;
+        let _lock = staging::lock(&root, self.lock_wait)?;
+        staging::remove_leftovers(&root)?;
         let path = self.path();
         if self.is_built() {
             return Ok(Built { path, tool: None, files: 0, milliseconds: watch.milliseconds() });
@@ -151,63 +141,6 @@ impl Order<'_> {
             return Err(error);
         }
         path.parent().map_or(Ok(()), |root| disk::flush_dir(root).at("make durable", root))
-    }
-}
-
-/// One builder at a time.
-pub fn lock(root: &Path, wait: u64) -> Result<Lock> {
-    let path = root.join("lock");
-    let me = Holder { pid: system::pid(), command: "runtime".to_owned(), since: system::now() };
-    for second in 0..=wait {
-        match disk::hold(&path, &me).at("lock", &path)? {
-            Ok(lock) => return Ok(lock),
-            Err(holder) if second == wait => {
-                let error = Error::new(Kind::Busy, "another gwinstall is installing or removing a runtime");
-                let error = match holder {
-                    Some(holder) => error.because(format!("process {} since {}", holder.pid, holder.since)),
-                    None => error,
-                };
-                return Err(error.hint(Hint::again(&["--lock-wait=300"]).to("wait for it")));
-            }
-            Err(_) => system::sleep(Duration::from_secs(1)),
-        }
-        signals::check()?;
-    }
-    Err(Error::new(Kind::Busy, "another gwinstall is installing or removing a runtime"))
-}
-
-/// Removes what killed runs left. Only with the lock.
-pub fn remove_leftovers(root: &Path) -> Result<()> {
-    for name in disk::list(root)?.into_iter().filter(|name| name.starts_with(STAGING)) {
-        let left = root.join(&name);
-        disk::remove_tree(&left).at("remove", &left)?;
-        term::detail(&format!("gwinstall removed what an interrupted run left: {}", left.display()));
-    }
-    Ok(())
-}
-
-/// A directory that goes with this run, whether it succeeds or not.
-pub(super) struct Staging {
-    pub dir: PathBuf,
-}
-
-impl Staging {
-    pub(super) fn new(root: &Path) -> Result<Self> {
-        // A name of its own: no program that an earlier run started can write into it.
-        let dir = place::aside(root)?;
-        disk::create_dirs(&dir).at("create", &dir)?;
-        Ok(Self { dir })
-    }
-
-    fn env(&self) -> PathBuf {
-        self.dir.join("env")
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // What stays is removed by the next run.
-        let _ = disk::remove_tree(&self.dir);
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::build::Source;
 use super::facts::Facts;
 use super::python::Python;
 use super::uv::MISLEADING;
@@ -27,6 +26,17 @@ const INDEXES: [&str; 8] = [
     "PIP_EXTRA_INDEX_URL",
     "PIP_FIND_LINKS",
 ];
+
+/// Where the packages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The package index of the user.
+    Index,
+    /// Only what is on this machine.
+    Offline,
+    /// A file that `runtime export` made.
+    Archive(PathBuf),
+}
 
 /// What an environment is built from, and where.
 pub(super) struct Builder<'a> {

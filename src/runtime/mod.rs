@@ -9,7 +9,7 @@
 
 pub mod archive;
 pub mod build;
-mod builder;
+pub mod builder;
 pub mod choose;
 pub mod environment;
 pub mod facts;
@@ -17,6 +17,7 @@ mod fault;
 mod index;
 pub mod place;
 pub mod python;
+pub mod staging;
 mod uv;
 mod verify;
 mod zip;

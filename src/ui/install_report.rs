@@ -130,6 +130,9 @@ impl<'a> Report<'a> {
             let diff = term::command(&["diff"]);
             text.push_str(&format!("\nYour version stays: {}. To see the difference: {diff}", list(&kept)));
         }
+        for note in &self.notes.runtime {
+            text.push_str(&format!("\nnote: {note}"));
+        }
         text
     }
 

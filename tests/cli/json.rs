@@ -29,7 +29,7 @@ const CHANGE: [&str; 11] = [
 #[test]
 fn every_command_has_an_envelope() {
     let home = TestHome::new();
-    let cases: [(&str, &str, i32, &[&str]); 24] = [
+    let cases: [(&str, &str, i32, &[&str]); 28] = [
         ("status", "status", 0, &["deployed"]),
         ("", "status", 0, &["deployed"]),
         ("history", "history", 0, &["operations"]),
@@ -61,6 +61,10 @@ fn every_command_has_an_envelope() {
         ("rollback --dry-run", "rollback", 0, &["plan_id", "steps"]),
         ("rollback --yes", "rollback", 0, &CHANGE),
         ("history --limit 3", "history", 0, &["operations"]),
+        ("runtime list", "runtime-list", 0, &["runtimes"]),
+        ("runtime remove --yes", "runtime-remove", 0, &["removed"]),
+        ("runtime install --from nothing.tar", "runtime-install", 2, &["causes"]),
+        ("runtime export .", "runtime-export", 2, &["causes"]),
         ("doctor --repair --yes", "doctor", 0, &[]),
         ("uninstall --yes", "uninstall", 0, &CHANGE),
         ("uninstall --yes", "uninstall", 0, &[]),

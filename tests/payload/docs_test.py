@@ -31,7 +31,7 @@ CATALOG = yaml.safe_load((EMBEDDED / "catalog.yaml").read_text(encoding="utf-8")
 
 COMMON = "--json --quiet --color --lock-wait --yes --home --target-dir --verbose --plain --help --version"
 REQUEST = ("--preset --models --source-dir --bundle --embedded --gateway-type --gateway-url --port --auth-token --auth-token-file --proxy-url "
-           "--proxy --proxy-auth --dry-run --force --backup --start --include-secrets --strict --keep --max-age")
+           "--venv --runtime-from --allow-unsafe-litellm --proxy --proxy-auth --dry-run --force --backup --start --include-secrets --strict --keep --max-age")
 # The command line: words after `gwinstall`, its own flags, fewest and most operands.
 COMMANDS = {
     "": ("", 0, 0),
@@ -51,6 +51,8 @@ COMMANDS = {
     "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9),
     "presets list": ("", 0, 0), "presets show": ("", 1, 1),
     "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
+    "runtime install": ("--from --offline --python --dry-run", 0, 0), "runtime list": ("", 0, 0), "runtime remove": ("--dry-run", 0, 1),
+    "runtime export": ("--python", 1, 1),
     "start": ("", 0, 0), "stop": ("", 0, 0), "restart": ("", 0, 0), "reload": ("", 0, 0), "logs": ("", 0, 0), "health": ("", 0, 0),
     "self-update": ("--check --version --channel --binary-only --bundle-only --from --allow-downgrade --rollback --list --dry-run "
                     "--keep-rejected --accept-below-floor --pin --unpin", 0, 0),
@@ -60,7 +62,7 @@ COMMANDS = {
 }
 TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --models --source-dir --bundle --gateway-type --gateway-url --port --auth-token "
                   "--auth-token-file --proxy-url --proxy --proxy-auth --keep --max-age --limit --version --channel --from "
-                  "--allow-downgrade --accept-below-floor --pin".split())
+                  "--allow-downgrade --accept-below-floor --pin --venv --runtime-from --python".split())
 GROUPS = {words.split()[0] for words in COMMANDS if " " in words}
 
 # What a guide must never say, and what is right.

@@ -151,7 +151,7 @@ class Start(Place):
         elsewhere = self.home / "else where/litellm"
         elsewhere.parent.mkdir()
         self.program_path.rename(elsewhere)
-        self.expect(1, ["litellm was not found", "pip' install 'litellm[proxy,google]' prisma"], "start-gateway.sh")
+        self.expect(1, ["litellm was not found", "try: gwinstall runtime install"], "start-gateway.sh")
         self.expect(1, "not a program", "start-gateway.sh", GATEWAY_LITELLM_BIN="/nonexistent/litellm")
         self.expect(0, "runs", "start-gateway.sh", GATEWAY_LITELLM_BIN=str(elsewhere))
         self.run_script("start-gateway.sh", "stop")
@@ -163,7 +163,7 @@ class Start(Place):
             planted = self.plant(version, pth)
             self.program_path.write_text(f"#!{self.dir}/venv/bin/python\n")
             for shell in SHELLS:
-                text = self.expect(1, ["malicious", f"try: rm -rf {pasted(self.dir / 'venv')} && python3 -m venv"], "start-gateway.sh", shell=shell)
+                text = self.expect(1, ["malicious", f"try: rm -rf {pasted(self.dir / 'venv')} && gwinstall runtime install"], "start-gateway.sh", shell=shell)
                 self.assertFalse(planted.exists(), text)
         # A link on the PATH, as pipx and uv leave it, leads to the same place.
         (self.bin / "litellm").symlink_to(os.path.relpath(self.program_path, self.bin))

@@ -60,14 +60,14 @@ fn poisoned_versions_and_old_pythons_are_named() {
     for version in ["1.82.7", "1.82.8"] {
         let said = format!(r#"{{"python": [3, 12, 1], "packages": {{"litellm": "{version}"}}}}"#);
         let poisoned = with_python(deployed(), &said);
-        fails(&poisoned, "litellm_version_safe", "python3 -m venv ~/.claude/gateway/venv");
+        fails(&poisoned, "litellm_version_safe", "gwinstall runtime install");
         let found = check(&poisoned, "litellm_version_safe");
         assert!(found["message"].as_str().unwrap().contains("do not start it"), "{found}");
     }
     let old = with_python(deployed(), r#"{"python": [3, 8, 10], "packages": {"litellm": "1.0"}}"#);
-    fails(&old, "python_recent_enough", "python3 -m venv");
+    fails(&old, "python_recent_enough", "gwinstall runtime install");
     let new = with_python(deployed(), r#"{"python": [3, 15, 0], "packages": {}}"#);
-    fails(&new, "python_recent_enough", "python3.14 -m venv");
+    fails(&new, "python_recent_enough", "install Python 3.14");
     let newest = with_python(deployed(), r#"{"python": [3, 14, 9], "packages": {}}"#);
     assert_eq!(check(&newest, "python_recent_enough")["status"], "PASS");
     let silent = with_python(deployed(), "no answer");
@@ -143,7 +143,11 @@ fn what_a_poisoned_version_left_is_found_is_not_run_and_goes_with_its_venv() {
         assert!(!mark.exists(), "a .pth file of the packages was run");
         assert_eq!(said.out.contains("-m pip install"), !poisoned, "{}", said.out);
         if poisoned {
-            fails(&world, "litellm_version_safe", "rm -rf ~/.claude/gateway/venv && python3 -m venv");
+            fails(
+                &world,
+                "litellm_version_safe",
+                "rm -rf ~/.claude/gateway/venv && gwinstall runtime install",
+            );
         } else {
             assert_eq!(check(&world, "litellm_version_safe")["status"], "PASS");
         }
@@ -160,7 +164,7 @@ fn a_poisoned_version_outside_a_venv_is_deleted_by_its_files() {
     fails(
         &with_python(deployed(), said),
         "litellm_version_safe",
-        "rm -f /opt/p/litellm_init.pth && rm -rf /opt/p/litellm /opt/p/litellm-*.dist-info && python3 -m venv",
+        "rm -f /opt/p/litellm_init.pth && rm -rf /opt/p/litellm /opt/p/litellm-*.dist-info && gwinstall runtime install",
     );
 }
 

@@ -121,7 +121,7 @@ fn start_without_litellm_deploys_nothing() {
         .with("GOOGLE_APPLICATION_CREDENTIALS", "/x")
         .with("PATH", "/usr/bin:/bin");
     let said = world.run(&["install", "--models", "glm-5.2", "--start", "--yes"]);
-    let _ = said.exits(1).says("FAIL litellm was not found").says("python3 -m venv");
+    let _ = said.exits(1).says("FAIL litellm was not found").says("gwinstall runtime install");
     assert!(world.snapshot().is_empty());
 }
 

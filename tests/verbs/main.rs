@@ -24,5 +24,6 @@ mod models;
 mod own_presets;
 mod presets;
 mod resolve;
+mod runtime;
 mod takeover;
 mod world;

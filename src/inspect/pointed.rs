@@ -89,7 +89,7 @@ impl Pointed {
                 format!("uses it, with a key of another program ({HELPER}): {}", forced())
             }
             Self::Off => format!("does not use it: {}", on()),
-            Self::Armed => format!("armed: Claude Code does not use it yet: {}", on()),
+            Self::Armed => format!("does not use it yet: {}", term::command(&["start"])),
             Self::Leaving(waiting) => {
                 format!("leaves it, {}: {}", waits_for(place, waiting), term::command(&["off"]))
             }
@@ -113,8 +113,8 @@ impl Pointed {
                 "Claude Code is not pointed at the gateway: you ran {}",
                 term::command(&["off"])
             )),
-            Self::Armed => Finding::pass("armed: Claude Code does not use the gateway yet")
-                .hint(Hint::run(&["on"]).to("point it at the gateway")),
+            Self::Armed => Finding::pass("Claude Code does not use the gateway yet")
+                .hint(Hint::run(&["start"]).to("start it, and point Claude Code at it")),
             Self::Leaving(waiting) => {
                 Finding::warn(format!("Claude Code leaves the gateway, {}", waits_for(place, waiting)))
                     .hint(Hint::run(&["off"]).to("finish it"))

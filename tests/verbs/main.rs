@@ -13,6 +13,7 @@
 )]
 
 mod agreement;
+mod armed;
 mod backup;
 mod doctor;
 mod env;

@@ -38,7 +38,7 @@ pub(super) fn lead_away(
 fn begins(place: &Place, open: &[Open]) -> String {
     let sessions: Vec<&Session> = open.iter().map(|open| &open.session).collect();
     format!(
-        "{} of Claude Code {} open; gwinstall leads {} away from the gateway first (3 to 10 seconds):\n{}",
+        "{} of Claude Code {} open; gwinstall leads {} away from the gateway first, in about 4 seconds:\n{}",
         count(open.len(), "session"),
         if open.len() == 1 { "is" } else { "are" },
         if open.len() == 1 { "it" } else { "them" },

@@ -133,7 +133,11 @@ impl<'a> Change<'a> {
             draft = draft.again(&self.context)?;
         }
         let stopped = self.stop_what_would_be_lost(&draft)?;
-        let outcome = self.apply(&mut draft, held).map_err(|failed| self.failure(*failed, stopped))?;
+        let led_away = held.is_some();
+        let outcome = self.apply(&mut draft, held).map_err(|failed| {
+            let error = self.failure(*failed, stopped);
+            if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
+        })?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }

@@ -20,6 +20,10 @@ use crate::release::session;
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
+/// What is left of a command that failed after the sessions had been led away.
+pub(super) const ON_ITS_WAY: &str =
+    "Claude Code has left the gateway already; the next gwinstall command restores its settings";
+
 /// Leads the open sessions away, if the draft takes the gateway out of the settings, and says so while it waits.
 pub(super) fn lead_away(
     context: &Context<'_>,

@@ -61,8 +61,7 @@ elif [ -n "${ANTHROPIC_AUTH_TOKEN-}" ] && ! names ANTHROPIC_AUTH_TOKEN; then
 	source="ANTHROPIC_AUTH_TOKEN of this shell" credential=$ANTHROPIC_AUTH_TOKEN
 elif [ -n "$helper" ]; then
 	source="apiKeyHelper"
-	# Claude Code runs the helper with a shell as well.
-	case $helper in \~/*) helper=$(quoted "$HOME/${helper#\~/}") ;; esac
+	# Claude Code runs the helper with a shell as well, which knows ~ and words.
 	if ! credential=$(sh -c "$helper" 2>/dev/null) || [ -z "$credential" ]; then print_error "the helper gives no key" "$helper"; fi
 fi
 if [ -n "$credential" ]; then

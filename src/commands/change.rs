@@ -143,8 +143,11 @@ impl<'a> Change<'a> {
         }
         let stopped = self.stop_what_would_be_lost(&draft)?;
         let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
-        let outcome = self.apply(&mut draft, held, takeover.as_ref());
-        let outcome = outcome.map_err(|failed| self.failure(*failed, stopped, takeover.as_ref()))?;
+        let led_away = held.is_some();
+        let outcome = self.apply(&mut draft, held, takeover.as_ref()).map_err(|failed| {
+            let error = self.failure(*failed, stopped, takeover.as_ref());
+            if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
+        })?;
         for check in &outcome.checks {
             term::detail(&report::check_line(check));
         }

@@ -20,6 +20,10 @@ use crate::release::session;
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
+/// What is left of a command that failed after the sessions had been led away.
+pub(super) const ON_ITS_WAY: &str =
+    "Claude Code has left the gateway already; the next gwinstall command restores its settings";
+
 /// Leads the open sessions away, if the draft takes the gateway out of the settings, and says so while it waits.
 pub(super) fn lead_away(
     context: &Context<'_>,
@@ -38,7 +42,7 @@ pub(super) fn lead_away(
 fn begins(place: &Place, open: &[Open]) -> String {
     let sessions: Vec<&Session> = open.iter().map(|open| &open.session).collect();
     format!(
-        "{} of Claude Code {} open; gwinstall leads {} away from the gateway first (3 to 10 seconds):\n{}",
+        "{} of Claude Code {} open; gwinstall leads {} away from the gateway first, in about 4 seconds:\n{}",
         count(open.len(), "session"),
         if open.len() == 1 { "is" } else { "are" },
         if open.len() == 1 { "it" } else { "them" },

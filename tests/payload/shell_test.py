@@ -10,7 +10,7 @@ import unittest
 
 from fakes import EMBEDDED, KEY, SHELLS, Place, pasted, shell_scripts
 
-SETTINGS = {"apiKeyHelper": "~/.claude/gateway/scripts/print-gateway-key.sh", "env": {"ANTHROPIC_API_KEY": ""}}
+SETTINGS = {"apiKeyHelper": "~/.claude/gateway/scripts/print-gateway-key.sh local", "env": {"ANTHROPIC_API_KEY": ""}}
 
 
 class Every(Place):

@@ -279,6 +279,18 @@ class PrintKey(Place):
         self.expect(1, "cannot be read", "scripts/print-gateway-key.sh")
         self.expect(2, "usage", "scripts/print-gateway-key.sh", "x")
 
+    def test_the_word_chooses_the_credential_and_the_other_one_is_never_printed(self):
+        token = "company-token-0815"
+        for given, (local, remote) in {
+            f"LITELLM_MASTER_KEY={KEY}\n": (KEY, ""),
+            f"ANTHROPIC_AUTH_TOKEN={token}\n": ("", token),
+            f"LITELLM_MASTER_KEY={KEY}\nANTHROPIC_AUTH_TOKEN='{token}'\n": (KEY, token),
+        }.items():
+            (self.dir / ".env").write_text(given)
+            for word, wanted in (("local", local), ("remote", remote)):
+                done = subprocess.run([str(self.dir / "scripts/print-gateway-key.sh"), word], env=self.env(), capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout), (0, wanted + "\n") if wanted else (1, ""), (given, word, done.stderr))
+
 
 class PrintEnterpriseKey(Place):
     preset = "enterprise"

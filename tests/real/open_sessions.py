@@ -48,7 +48,8 @@ HOSTS = [ANTHROPIC, "claude.ai", "platform.claude.com", "claude.com", "console.a
 LOGIN, TOKEN_A, TOKEN_B, OWN_KEY = "sk-ant-oat01-FAKELOGIN", "tok-GATEWAY-A", "tok-GATEWAY-B", "sk-ant-api03-" + "OWN" * 12 + "-AA"
 QUIET = {"DISABLE_TELEMETRY": "1", "DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 MODELS = "claude-opus-5-5,claude-sonnet-5-5,claude-haiku-5-5"
-AFTER = 5.0
+# Seconds of talk after a command; a busy machine takes longer to notice.
+AFTER, LONGEST_AFTER = 5.0, 20.0
 
 
 def into_a_namespace():
@@ -280,8 +281,9 @@ class World:
             os.unlink(entry)
         self.sessions = []
 
-    def talking(self, during):
-        """Both sessions talk without pause while `during` runs and for some seconds after; what they sent since."""
+    def talking(self, during, end):
+        """Both sessions talk without pause while `during` runs and for some seconds after, longer until they have come to `end`; what they
+        sent since."""
         stop, mark = threading.Event(), len(Side.hits)
 
         def talk(session):
@@ -299,11 +301,19 @@ class World:
             during()
             ended = time.time()
             time.sleep(AFTER)
+            while time.time() < ended + LONGEST_AFTER and any(self.last_side(session, ended) != end for session in self.sessions):
+                time.sleep(0.2)
         finally:
             stop.set()
             for talker in talkers:
                 talker.join(12)
         return began, ended, Side.hits[mark:]
+
+    @staticmethod
+    def last_side(session, ended):
+        """Where the last message of a session went that it sent some time after the command; empty where it sent none."""
+        sides = [hit.side for hit in list(Side.hits) if hit.message.startswith(f"MSG{session.kind}") and hit.time > ended + 2]
+        return sides[-1] if sides else ""
 
 
 def belongs(hit, local_key):
@@ -377,15 +387,13 @@ def one_try(folder, authority, sides, name):
         key = local_key(world)
         world.open_sessions()
         # From here on a session holds what it has read: it must not be younger than that.
-        began, ended, hits = world.talking(lambda: act(world))
+        began, ended, hits = world.talking(lambda: act(world), end)
         sent = [hit for hit in hits if hit.method == "POST" and hit.time >= began]
         wrong = [f"{belongs(hit, key)} after {hit.time - began:.1f} s" for hit in hits if belongs(hit, key)]
         for session in world.sessions:
-            last = [hit for hit in sent if hit.message.startswith(f"MSG{session.kind}") and hit.time > ended + 2]
-            if not last:
-                faults.append(f"{session.kind} sent nothing after the command")
-            elif last[-1].side != end:
-                faults.append(f"{session.kind} ended at {last[-1].side}, not at {end}")
+            side = world.last_side(session, ended)
+            if side != end:
+                faults.append(f"{session.kind} ended at {side or 'no side'}, not at {end}")
         world.close_sessions()
         if end == "anthropic" or settings and end == "A":
             if (world.claude / "gateway").is_dir():

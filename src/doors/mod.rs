@@ -4,6 +4,7 @@
 //! - `errno`: what an error of the operating system means
 //! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
 //! - `progress`: a bar for downloads
+//! - `processes`: processes by their command line, and which of them listens on a port
 //! - `system`: environment, clock, identity, randomness, other programs
 //! - `term`: what the user sees and answers
 //! - `prompt`: questions, drawn or line by line
@@ -21,6 +22,7 @@ mod errno;
 pub mod exe;
 pub mod loopback;
 pub mod net;
+pub mod processes;
 pub mod progress;
 pub mod prompt;
 pub mod signals;

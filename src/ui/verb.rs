@@ -48,7 +48,7 @@ pub fn name(cli: &Cli) -> &'static str {
         },
         Some(Command::Config(_)) => "config-path",
         Some(Command::Start) => "start",
-        Some(Command::Stop) => "stop",
+        Some(Command::Stop(_)) => "stop",
         Some(Command::Restart) => "restart",
         Some(Command::Reload) => "reload",
         Some(Command::Logs(_)) => "logs",

@@ -1,13 +1,24 @@
 #!/bin/sh
 # Starts, reloads, restarts or stops the LiteLLM gateway that this directory configures.
 #
-# Promises: gateway/.env is read as text and never evaluated; what it says wins over the shell; no value of it is printed or
-# put on a command line; LiteLLM listens on the loopback address only; a process that is not ours gets no signal.
+# Promises: LiteLLM sees HOME, PATH, LANG and what gateway/.env says, and nothing else of the caller's environment, whoever
+# calls. gateway/.env is read as text and never evaluated; no value of it is printed or put on a command line. LiteLLM listens
+# on the loopback address only. A process counts as this gateway by its command line (config/litellm.yaml of this directory and
+# --run_gunicorn); no other process gets a signal.
 set -eu
 umask 077
 
 GATEWAY_PORT=4000 # gwinstall:port
 GATEWAY_LITELLM='' # gwinstall:litellm
+
+# What the caller may say, kept while the rest of its environment is forgotten. A variable that stays exported would reach LiteLLM.
+set -- "${GWINSTALL_TRANSACTION-}" "${GWINSTALL_INTERNAL-}" "${GATEWAY_LITELLM_BIN-}" "${NOTIFY_SOCKET-}" "$@"
+for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT | GATEWAY_LITELLM) ;; *) unset "$name" 2>/dev/null || : ;; esac
+done
+unset IFS
+transaction=$1 internal=$2 named_litellm=$3 notify_socket=$4
+shift 4
 
 host=127.0.0.1
 url="http://$host:$GATEWAY_PORT"
@@ -17,19 +28,33 @@ env_file=$dir/.env
 pid_file=$dir/litellm.pid
 log=$dir/litellm.log
 lock=$dir/.starting
+serving=$dir/.serving
+stopped=$dir/.stopped
+failed=$dir/.start-failed
 self=$dir/start-gateway.sh
+scratch=$dir/.starting.$$
+system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin:/run/current-system/sw/bin
+newline='
+'
+
+# Seconds. A start on a busy machine takes a minute or more; one start in about 60 hangs for ever and uses no processor time.
+start_limit=180
+hang_limit=10
+second_hang_limit=60
+log_limit=10485760
 
 usage() {
 	cat <<-EOF
-	usage: start-gateway.sh [start|run|reload|restart|stop|status]
+	usage: start-gateway.sh [start|run|reload|restart|stop [--now]|status]
 
 	  start    start LiteLLM on $url and wait until it answers (the default)
 	  run      start LiteLLM and stay its process, for a service manager; output goes to stdout and stderr
 	  reload   check config/litellm.yaml and let the running gateway take it over; no request is lost
-	  restart  stop, then start; needed after a change of .env
-	  stop     let running requests finish, then stop
+	  restart  check, then let a new process take the place of the running one; needed after a change of .env
+	  stop     let running requests finish, then stop; --now does not wait for them
 	  status   say whether it runs
 
+	A stopped gateway stays stopped, also after a reboot, until start, restart or run.
 	LiteLLM is the program in GATEWAY_LITELLM_BIN, else the one that gwinstall recorded, else venv/bin/litellm here, else litellm on PATH.
 	exit status: 0 done, 1 failed, 2 wrong usage, 3 (status only) not running
 	EOF
@@ -37,6 +62,8 @@ usage() {
 
 note() { printf '%s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
+progress() { printf '%s\n' "$*" >&2; }
+now() { date +%s; }
 
 # fail WHAT [COMMAND]: what went wrong, and the command that helps.
 fail() {
@@ -50,50 +77,79 @@ quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 
 # --- the environment ------------------------------------------------------------------------------------------------------
 
-# Settings of other programs that LiteLLM would follow: its own upstream, its address, a database that it would migrate.
-forget_shell_settings() {
-	unset LITELLM_MASTER_KEY HOST PORT NUM_WORKERS DEBUG DETAILED_DEBUG SSL_KEYFILE_PATH SSL_CERTFILE_PATH \
-		DATABASE_URL DIRECT_URL DATABASE_HOST DATABASE_USERNAME DATABASE_PASSWORD DATABASE_NAME \
-		MAX_REQUESTS_BEFORE_RESTART MAX_REQUESTS_BEFORE_RESTART_JITTER KEEPALIVE_TIMEOUT LIMIT_CONCURRENCY
+# Where LiteLLM's cloud libraries look for logins: the home that holds this directory, else that of the account. The HOME of the
+# caller would make the gateway of a shell differ from that of a service.
+find_home() {
+	case $dir in
+	*/.claude/gateway) HOME=${dir%/.claude/gateway} ;;
+	*)
+		user=$(id -un)
+		case $user in
+		'' | *[!A-Za-z0-9._-]*) fail "the name of this account cannot be read" "id -un" ;;
+		# A tilde expands only where it is written, and the name holds no character that the shell would act on.
+		*) eval "HOME=~$user" ;;
+		esac ;;
+	esac
+	HOME=${HOME:-/}
 }
 
-# The value behind NAME=, unquoted, in $value. Bare or '…' or "…", as a shell and docker compose would read it; whatever
+# The value behind NAME=, unquoted, in $gw_value. Bare or '…' or "…", as a shell and docker compose would read it; whatever
 # these would read differently is refused, because a secret that is silently another one costs an hour.
 unquote() {
-	value=$1
-	case $value in
+	gw_value=$1
+	case $gw_value in
 	\'*\')
-		[ "${#value}" -ge 2 ] || return 1
-		value=${value#\'} value=${value%\'}
-		case $value in *\'*) return 1 ;; esac ;;
+		[ "${#gw_value}" -ge 2 ] || return 1
+		gw_value=${gw_value#\'} gw_value=${gw_value%\'}
+		case $gw_value in *\'*) return 1 ;; esac ;;
 	\"*\")
-		[ "${#value}" -ge 2 ] || return 1
-		value=${value#\"} value=${value%\"}
-		case $value in *[\"\\\$\`]*) return 1 ;; esac ;;
+		[ "${#gw_value}" -ge 2 ] || return 1
+		gw_value=${gw_value#\"} gw_value=${gw_value%\"}
+		case $gw_value in *[\"\\\$\`]*) return 1 ;; esac ;;
 	*[\'\"\\\$\`[:space:]]*) return 1 ;;
 	esac
 }
 
-load_env() {
-	[ -f "$env_file" ] || fail "$env_file is missing" "gwinstall install"
-	case $(ls -ldnL -- "$env_file") in
-	-???------*) ;;
-	*) warn "$env_file can be read by others: chmod 600 $(quoted "$env_file")" ;;
-	esac
-	number=0
-	while IFS= read -r line || [ -n "$line" ]; do
-		number=$((number + 1))
-		line=${line%"$(printf '\r')"}
-		case $line in '' | '#'*) continue ;; *=*) ;; *) fail "$env_file line $number is not NAME=value" ;; esac
-		name=${line%%=*}
-		case $name in
-		'' | [0-9]* | *[!A-Za-z0-9_]*) fail "$env_file line $number: write NAME=value, without spaces around the name" ;;
+# Makes the environment of LiteLLM, in a subshell or before exec. After it only positional parameters and names with gw_ are the
+# script's own: a line of .env may have any other name.
+export_environment() {
+	gw_file=$env_file gw_config=$config gw_number=0
+	[ -f "$gw_file" ] || fail "$gw_file is missing" "gwinstall install"
+	PATH=$system_path LANG=C.UTF-8
+	export HOME PATH LANG
+	while IFS= read -r gw_line || [ -n "$gw_line" ]; do
+		gw_number=$((gw_number + 1))
+		gw_line=${gw_line%"$(printf '\r')"}
+		case $gw_line in '' | '#'*) continue ;; *=*) ;; *) fail "$gw_file line $gw_number is not NAME=value" ;; esac
+		gw_name=${gw_line%%=*}
+		case $gw_name in
+		'' | [0-9]* | *[!A-Za-z0-9_]*) fail "$gw_file line $gw_number: write NAME=value, without spaces around the name" ;;
+		IFS | gw_*) fail "$gw_file line $gw_number: this script uses the name $gw_name itself; take another one" ;;
 		esac
-		unquote "${line#*=}" || fail "$env_file line $number: put the value of $name in single quotes"
-		case $value in CHANGE-ME* | CHANGE_ME*) fail "$env_file line $number: $name still holds its placeholder" "gwinstall env set $name" ;; esac
+		unquote "${gw_line#*=}" || fail "$gw_file line $gw_number: put the value of $gw_name in single quotes"
+		case $gw_value in CHANGE-ME* | CHANGE_ME*) fail "$gw_file line $gw_number: $gw_name still holds its placeholder" "gwinstall env set $gw_name" ;; esac
 		# The name was checked above; the value is data to export and is not expanded again.
-		export "$name=$value"
-	done <"$env_file"
+		export "$gw_name=$gw_value"
+	done <"$gw_file"
+	# Meant for Claude Code. LiteLLM would send its own Anthropic calls there: to itself.
+	unset ANTHROPIC_BASE_URL ANTHROPIC_AUTH_TOKEN
+	if [ -n "${PROXY_USERNAME-}" ]; then
+		HTTPS_PROXY=$(with_proxy_login "${HTTPS_PROXY-}") HTTP_PROXY=$(with_proxy_login "${HTTP_PROXY-}")
+		unset PROXY_USERNAME PROXY_PASSWORD
+	fi
+	# Python prefers the small-letter names.
+	if [ -n "${HTTPS_PROXY-}" ]; then https_proxy=$HTTPS_PROXY; export HTTPS_PROXY https_proxy; fi
+	if [ -n "${HTTP_PROXY-}" ]; then http_proxy=$HTTP_PROXY; export HTTP_PROXY http_proxy; fi
+	case ",${NO_PROXY-}," in
+	*,127.0.0.1,*) ;;
+	*) NO_PROXY=${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1 ;;
+	esac
+	no_proxy=$NO_PROXY
+	export NO_PROXY no_proxy
+	# Nothing is fetched at the start, and LiteLLM looks for no .env of its own (it would find this one and undo the unset above).
+	export LITELLM_LOCAL_MODEL_COST_MAP="${LITELLM_LOCAL_MODEL_COST_MAP:-True}"
+	export LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS="${LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS:-True}"
+	export LITELLM_MODE=PRODUCTION
 }
 
 # An image carries LITELLM_MASTER_KEY= without a value, so that no two machines share a key: make it at the first start.
@@ -113,13 +169,6 @@ fill_empty_master_key() {
 	note "generated LITELLM_MASTER_KEY in $env_file"
 }
 
-check_master_key() {
-	case ${LITELLM_MASTER_KEY-} in
-	'') fail "LITELLM_MASTER_KEY has no value in $env_file" "gwinstall env set LITELLM_MASTER_KEY" ;;
-	sk-1234 | *CHANGE-ME* | *CHANGE_ME* | *change-me*) fail "LITELLM_MASTER_KEY in $env_file is a known placeholder; anybody could use it" "gwinstall env set LITELLM_MASTER_KEY" ;;
-	esac
-}
-
 # http://proxy:8080 and PROXY_USERNAME, PROXY_PASSWORD become one URL; every byte of the two is percent-encoded.
 with_proxy_login() {
 	case $1 in
@@ -130,43 +179,41 @@ with_proxy_login() {
 }
 percent() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g'; }
 
-prepare_environment() {
-	forget_shell_settings
-	load_env
-	check_master_key
-	# Meant for Claude Code. LiteLLM would send its own Anthropic calls there: to itself.
-	unset ANTHROPIC_BASE_URL ANTHROPIC_AUTH_TOKEN
-	if [ -n "${PROXY_USERNAME-}" ]; then
-		HTTPS_PROXY=$(with_proxy_login "${HTTPS_PROXY-}") HTTP_PROXY=$(with_proxy_login "${HTTP_PROXY-}")
-		unset PROXY_USERNAME PROXY_PASSWORD
-	fi
-	# Python prefers the small-letter names: a leftover in the shell would win over .env.
-	if [ -n "${HTTPS_PROXY-}" ]; then https_proxy=$HTTPS_PROXY; export HTTPS_PROXY https_proxy; fi
-	if [ -n "${HTTP_PROXY-}" ]; then http_proxy=$HTTP_PROXY; export HTTP_PROXY http_proxy; fi
-	case ",${NO_PROXY-}," in
-	*,127.0.0.1,*) ;;
-	*) NO_PROXY=${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1 ;;
+check_master_key() {
+	case ${LITELLM_MASTER_KEY-} in
+	'') fail "LITELLM_MASTER_KEY has no value in $gw_file" "gwinstall env set LITELLM_MASTER_KEY" ;;
+	sk-1234 | *CHANGE-ME* | *CHANGE_ME* | *change-me*) fail "LITELLM_MASTER_KEY in $gw_file is a known placeholder; anybody could use it" "gwinstall env set LITELLM_MASTER_KEY" ;;
 	esac
-	no_proxy=$NO_PROXY
-	export NO_PROXY no_proxy
-	# Nothing is fetched at the start, and LiteLLM looks for no .env of its own (it would find this one and undo the unset above).
-	export LITELLM_LOCAL_MODEL_COST_MAP="${LITELLM_LOCAL_MODEL_COST_MAP:-True}"
-	export LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS="${LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS:-True}"
-	export LITELLM_MODE=PRODUCTION
 }
 
 # LiteLLM turns a reference to a missing variable into an empty value without a word.
 check_references() {
-	names=$(sed 's/^#.*//; s/[[:space:]]#.*//' "$config" | grep -o 'os\.environ/[A-Za-z_][A-Za-z0-9_]*' | sed 's,.*/,,' | sort -u)
-	missing=
-	for name in $names; do
-		eval "value=\${$name-}"
-		[ -n "$value" ] || missing="$missing $name"
+	[ -f "$gw_config" ] || fail "$gw_config is missing" "gwinstall install"
+	gw_names=$(sed 's/^#.*//; s/[[:space:]]#.*//' "$gw_config" | grep -o 'os\.environ/[A-Za-z_][A-Za-z0-9_]*' | sed 's,.*/,,' | sort -u)
+	gw_missing=
+	for gw_name in $gw_names; do
+		eval "gw_value=\${$gw_name-}"
+		[ -n "$gw_value" ] || gw_missing="$gw_missing $gw_name"
 	done
-	[ -z "$missing" ] && return 0
-	printf 'error: %s uses variables that have no value in %s\n' "$config" "$env_file" >&2
-	for name in $missing; do printf '  try: gwinstall env set %s\n' "$name" >&2; done
+	[ -z "$gw_missing" ] && return 0
+	printf 'error: %s uses variables that have no value in %s\n' "$gw_config" "$gw_file" >&2
+	for gw_name in $gw_missing; do printf '  try: gwinstall env set %s\n' "$gw_name" >&2; done
 	exit 1
+}
+
+# What must hold of .env; prints the litellm program that it names.
+check_environment() {
+	case $(ls -ldnL -- "$env_file" 2>/dev/null) in
+	'' | -???------*) ;;
+	*) warn "$env_file can be read by others: chmod 600 $(quoted "$env_file")" ;;
+	esac
+	( export_environment; check_master_key; check_references; printf %s "${GATEWAY_LITELLM_BIN-}" )
+}
+
+# Seconds that a request may take: as long as that, running requests may finish after a stop.
+request_limit() {
+	seconds=$(sed -n 's/^[[:space:]]*request_timeout:[[:space:]]*\([0-9][0-9]*\).*/\1/p' "$config" 2>/dev/null | sort -n | tail -n 1)
+	printf %s "${seconds:-600}"
 }
 
 # --- LiteLLM --------------------------------------------------------------------------------------------------------------
@@ -246,30 +293,275 @@ refuse_malicious() {
 	done
 }
 
-validate_config() {
-	[ -f "$config" ] || fail "$config is missing" "gwinstall install"
-	check_references
-	if ! answer=$(${run_by:+"$run_by"} "$litellm" --config "$config" --validate_config 2>&1 </dev/null); then
-		printf '%s\n' "$answer" | tail -n 5 >&2
-		fail "LiteLLM does not accept $config" "gwinstall validate $(quoted "$config")"
+# The interpreter of a program: its first line, or the second where a path with blanks did not fit into the first.
+interpreter_of() {
+	LC_ALL=C sed -n -e '1s,^#!/bin/sh$,,' -e '1s,^#![[:space:]]*\(/[^[:space:]]*\).*,\1,p' -e "2s|^'''exec' \"\{0,1\}\(/[^\"]*[^\" ]\)\"\{0,1\} .*|\1|p" -e 2q "$1" 2>/dev/null | head -n 1
+}
+
+check_program() {
+	GATEWAY_LITELLM_BIN=$(check_environment) || exit 1
+	GATEWAY_LITELLM_BIN=${GATEWAY_LITELLM_BIN:-$named_litellm}
+	find_litellm
+	unset GATEWAY_LITELLM_BIN
+	# A link from the PATH has its own first line behind it.
+	interpreter=$(interpreter_of "$litellm")
+	if [ -n "$interpreter" ] && [ ! -x "$interpreter" ]; then
+		fail "$litellm cannot run: its Python $interpreter does not exist any more" "rm -rf $(quoted "$(dirname -- "$(dirname -- "$litellm")")") && $make_venv"
 	fi
 }
 
-# The arguments of process $1, one a line. -ww: without a terminal the ps of macOS cuts its lines at 79 columns.
-arguments() {
-	if [ -r "/proc/$1/cmdline" ]; then tr '\0' '\n' <"/proc/$1/cmdline"; else ps -ww -o args= -p "$1" 2>/dev/null; fi
-}
-parent() { ps -o ppid= -p "$1" 2>/dev/null | tr -d ' '; }
-runs_our_config() {
-	case $(arguments "$1") in *"$config"*--run_gunicorn*) ;; *) return 1 ;; esac
+# Runs the litellm program with these arguments in its environment; what it prints goes to $scratch. Ended after $start_limit.
+bounded() {
+	( set -- ${run_by:+"$run_by"} "$litellm" "$@"; export_environment; exec "$@" ) >"$scratch" 2>&1 </dev/null &
+	asked=$! since=$(now)
+	while is_alive "$asked"; do
+		if [ $(($(now) - since)) -ge "$start_limit" ]; then
+			kill -KILL "$asked" 2>/dev/null || :
+			fail "$litellm did not check the configuration within $start_limit s" "gwinstall doctor"
+		fi
+		sleep 0.1
+	done
+	code=0
+	wait "$asked" || code=$?
+	return "$code"
 }
 
-# The running gunicorn master of this directory in $pid. A pid file that outlived its process may name anybody's process.
+validate_config() {
+	code=0
+	bounded --config "$config" --validate_config || code=$?
+	[ "$code" -ne 0 ] || return 0
+	tail -n 5 -- "$scratch" >&2
+	case $code in
+	126 | 127) fail "$litellm does not run: the Python of its virtual environment is missing" "gwinstall doctor" ;;
+	esac
+	if grep -q "No module named '\(litellm\|encodings\|click\|uvicorn\|fastapi\)['.]" "$scratch"; then
+		fail "the virtual environment of $litellm is broken" "$make_venv"
+	fi
+	fail "LiteLLM does not accept $config" "gwinstall validate $(quoted "$config")"
+}
+
+# --- processes ------------------------------------------------------------------------------------------------------------
+
+# The arguments of process $1, one a line. -ww: without a terminal the ps of macOS cuts its lines at 79 columns.
+arguments() {
+	if [ -r "/proc/$1/cmdline" ]; then tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; else ps -ww -o args= -p "$1" 2>/dev/null; fi
+}
+
+runs_our_config() {
+	[ -n "$1" ] && kill -0 "$1" 2>/dev/null || return 1
+	# Whole words, whether the arguments came line by line or in one line.
+	words=$newline$(arguments "$1")$newline
+	case $words in *"$newline$config$newline"* | *" $config "*) ;; *) return 1 ;; esac
+	case $words in *"$newline--run_gunicorn$newline"* | *" --run_gunicorn"*) ;; *) return 1 ;; esac
+}
+
+# Every process of this gateway: gunicorn's master, its workers, and workers whose master was killed.
+our_processes() {
+	if [ -r /proc/self/cmdline ]; then
+		# -z: each argument is a line, so that the whole argument is compared.
+		found=$(grep -lzxF -e "$config" /proc/[0-9]*/cmdline 2>/dev/null | tr -dc '0-9\n') || :
+	else
+		# shellcheck disable=SC2009 # pgrep looks for patterns, and the path is not one
+		found=$(ps -axww -o pid=,args= | grep -F -e "$config" | awk '{ print $1 }') || :
+	fi
+	for candidate in $found; do
+		if runs_our_config "$candidate"; then printf '%s\n' "$candidate"; fi
+	done
+}
+
+# Facts about process $1: $state, $parent, $group, $session, $cpu (changes while it works), $born.
+look_at() {
+	if [ -r "/proc/$1/stat" ]; then
+		{ IFS= read -r facts <"/proc/$1/stat"; } 2>/dev/null || return 1
+		# The name, which may hold anything, ends with the last parenthesis.
+		# shellcheck disable=SC2086 # numbers
+		set -- ${facts##*) }
+		[ $# -ge 20 ] || return 1
+		state=$1 parent=$2 group=$3 session=$4 cpu=${12}.${13} born=${20}
+	else
+		facts=$(ps -o stat=,ppid=,pgid=,sess=,time=,lstart= -p "$1" 2>/dev/null) || return 1
+		# shellcheck disable=SC2086 # words
+		set -- $facts
+		[ $# -ge 6 ] || return 1
+		state=$1 parent=$2 group=$3 session=$4 cpu=$5
+		shift 5
+		born=$(printf %s "$*" | tr ' ' _)
+	fi
+}
+
+# A child that ended stays as a zombie until it is waited for.
+is_alive() {
+	look_at "$1" || return 1
+	case $state in Z*) return 1 ;; esac
+}
+
+# The processes PID:BORN… that are still the same ones.
+still_there() {
+	left=
+	for one in "$@"; do
+		if is_alive "${one%%:*}" && [ "$born" = "${one#*:}" ]; then left="$left $one"; fi
+	done
+	[ -n "$left" ]
+}
+
+# The sockets that listen on port $1 where a connection to 127.0.0.1 arrives.
+listening_sockets() {
+	hex=$(printf %04X "$1")
+	grep -hE "^ *[0-9]+: (0100007F|7F000001|0+|0{16}FFFF00000100007F):$hex [0-9A-F]+:0000 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+		while read -r _ _ _ _ _ _ _ _ _ inode _; do printf '%s\n' "$inode"; done
+}
+
+# Whether process $1 holds the socket that listens on port $2.
+listens() {
+	if [ -r /proc/net/tcp ]; then
+		open=$(ls -l "/proc/$1/fd" 2>/dev/null) || :
+		for socket in $(listening_sockets "$2"); do
+			case $open in *"socket:[$socket]"*) return 0 ;; esac
+		done
+		return 1
+	fi
+	lsof -nP -a -p "$1" -iTCP:"$2" -sTCP:LISTEN -t >/dev/null 2>&1
+}
+
+# Whether anything listens on our port.
+port_is_taken() {
+	if [ -r /proc/net/tcp ]; then [ -n "$(listening_sockets "$GATEWAY_PORT")" ]; return; fi
+	answer=0
+	probe / || answer=$?
+	[ "$answer" -ne 2 ]
+}
+
+# Who listens on our port, in words: only processes of this user can be looked into.
+who_listens() {
+	if [ -r /proc/net/tcp ]; then
+		for socket in $(listening_sockets "$GATEWAY_PORT"); do
+			for place in /proc/[0-9]*; do
+				case $(ls -l "$place/fd" 2>/dev/null) in
+				*"socket:[$socket]"*) printf '%s (pid %s)' "$(cat "$place/comm" 2>/dev/null)" "${place#/proc/}"; return ;;
+				esac
+			done
+		done
+	else
+		other=$(lsof -nP -iTCP:"$GATEWAY_PORT" -sTCP:LISTEN -t 2>/dev/null | head -n 1) || :
+		if [ -n "$other" ]; then printf '%s (pid %s)' "$(ps -o comm= -p "$other")" "$other"; return; fi
+	fi
+	printf 'a program of another user'
+}
+
+# The port that process $1 was started with.
+port_of() { arguments "$1" | tr ' ' '\n' | sed -n '/^--port$/{n;p;q;}'; }
+
+# The gateway of this directory in $pid: the process that the pid file names; if that is lost or dead, the process with our command
+# line that listens on its port. A pid file that outlived its process may name any process.
 our_pid() {
-	[ -f "$pid_file" ] || return 1
-	pid=$(head -n 1 -- "$pid_file")
-	case $pid in '' | *[!0-9]*) return 1 ;; esac
-	kill -0 "$pid" 2>/dev/null && runs_our_config "$pid" && ! runs_our_config "$(parent "$pid")"
+	pid=
+	if [ -f "$pid_file" ]; then
+		pid=$(head -n 1 -- "$pid_file")
+		case $pid in *[!0-9]*) pid= ;; esac
+	fi
+	if [ -n "$pid" ] && runs_our_config "$pid" && look_at "$pid" && ! runs_our_config "$parent"; then return 0; fi
+	for pid in $(our_processes); do
+		served=$(port_of "$pid")
+		if [ -n "$served" ] && listens "$pid" "$served" && look_at "$pid" && ! runs_our_config "$parent"; then return 0; fi
+	done
+	return 1
+}
+
+# Writes down which process the gateway is, where the pid file was lost or named a master that was killed, and by which socket it
+# listens: PID start|run SOCKET. The key helper sees by that whether it still serves.
+adopt() {
+	if [ ! -w "$dir" ]; then return 0; fi
+	how=
+	{ read -r served how _ <"$serving" && [ "$served" = "$pid" ]; } 2>/dev/null || how=start
+	socket=-
+	open=$(ls -l "/proc/$pid/fd" 2>/dev/null) || :
+	for one in $(listening_sockets "$(port_of "$pid")"); do
+		case $open in *"socket:[$one]"*) socket=$one ;; esac
+	done
+	printf '%s %s %s\n' "$pid" "$how" "$socket" >"$scratch.lock" && mv -f -- "$scratch.lock" "$serving"
+	if [ "$(head -n 1 -- "$pid_file" 2>/dev/null)" != "$pid" ]; then printf '%s\n' "$pid" >"$pid_file"; fi
+}
+
+# The workers of the master $1.
+workers_of() {
+	for one in $(our_processes); do
+		if look_at "$one" && [ "$parent" = "$1" ]; then printf '%s\n' "$one"; fi
+	done
+}
+
+# A worker whose master was killed goes on serving, but there is nobody who would take a new configuration over.
+is_orphan() {
+	[ -z "$(workers_of "$1")" ] && look_at "$1" && [ "$group" != "$1" ]
+}
+
+# Every process of the gateway as PID:BORN, and the process groups that hold nothing else.
+snapshot() {
+	victims='' groups=''
+	for one in $(our_processes); do
+		look_at "$one" || continue
+		victims="$victims $one:$born"
+		# In its own session: a group that this script, or a service manager, made for it.
+		[ "$group" = "$session" ] || continue
+		if [ "$group" = "$one" ] || ! kill -0 "$group" 2>/dev/null || runs_our_config "$group"; then
+			case " $groups " in *" $group "*) ;; *) groups="$groups $group" ;; esac
+		fi
+	done
+}
+
+# Asks all of $victims to end once their requests have finished. gunicorn's master would kill its workers after 30 seconds, and
+# LiteLLM does not let that be changed: the master goes first, and a worker finishes what it began. A service manager waits for
+# the master, so there the master is asked.
+hang_up() {
+	how=
+	{ read -r _ how _ <"$serving"; } 2>/dev/null || :
+	for one in $victims; do
+		[ "$how" != run ] || break
+		if [ -n "$(workers_of "${one%%:*}")" ]; then kill -KILL "${one%%:*}" 2>/dev/null || :; fi
+	done
+	ask_to_end
+}
+ask_to_end() {
+	for one in $victims; do
+		if still_there "$one"; then kill -TERM "${one%%:*}" 2>/dev/null || :; fi
+	done
+}
+
+# Ends what is left of $victims and of the groups around them. Only while one of them lives, or did a moment ago: later the number
+# of a group may be that of another program.
+kill_all() {
+	for one in $victims; do
+		if still_there "$one"; then kill -KILL "${one%%:*}" 2>/dev/null || :; fi
+	done
+	for one in $groups; do kill -KILL -- "-$one" 2>/dev/null || :; done
+}
+
+# Ends the gateway without waiting for requests.
+end_now() {
+	snapshot
+	[ -n "$victims" ] || return 0
+	ask_to_end
+	# shellcheck disable=SC2086 # PID:BORN words
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do still_there $victims || break; sleep 0.25; done
+	kill_all
+	# shellcheck disable=SC2086 # PID:BORN words
+	for _ in 1 2 3 4 5 6 7 8; do still_there $victims || break; sleep 0.25; done
+}
+
+# Waits until no process of $victims takes connections. A worker that is born while its master is killed gets the signal too.
+wait_until_closed() {
+	since=$(now)
+	while :; do
+		taken=
+		for one in $victims; do
+			served=$(port_of "${one%%:*}")
+			if [ -n "$served" ] && listens "${one%%:*}" "$served"; then taken=yes; fi
+		done
+		[ -n "$taken" ] || return 0
+		if [ $(($(now) - since)) -ge 30 ]; then kill_all; return 0; fi
+		sleep 0.2
+		snapshot
+		ask_to_end
+	done
 }
 
 # probe PATH: 0 = answers with success, 1 = something listens but does not, 2 = nothing listens.
@@ -279,8 +571,8 @@ probe() {
 		curl -q -fsS --noproxy '*' --max-time 3 -o /dev/null "$url$1" 2>/dev/null || code=$?
 		case $code in 0) return 0 ;; 7) return 2 ;; *) return 1 ;; esac
 	fi
-	# -S: no package of this Python is needed, and none gets to run.
-	python3 -S - "$url$1" <<-'EOF'
+	# -I, -S: no package of this Python and no file of the current directory is needed, and none gets to run.
+	python3 -I -S - "$url$1" <<-'EOF'
 	import sys, urllib.error, urllib.request
 	opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 	try:
@@ -293,151 +585,469 @@ probe() {
 }
 alive() { probe /health/liveliness; }
 
-wait_until_alive() {
-	tries=0
+# Waits for the gateway $pid. 0 = it answers, 1 = it ended, 2 = it hangs: no processor time for $1 seconds, 3 = $start_limit is over.
+wait_for_answer() {
+	begun=$(now) said=0 used='' busy_at=$begun
 	until alive; do
-		tries=$((tries + 1))
-		# The first moments belong to this script's own copy, before it becomes LiteLLM.
-		[ "$tries" -le 4 ] || our_pid || fail "the gateway ended before it answered" "tail -n 30 $(quoted "$log")"
-		[ "$tries" -lt 180 ] || fail "the gateway (pid $pid) does not answer on $url after 90 seconds" "tail -n 30 $(quoted "$log")"
+		is_alive "$pid" || return 1
+		moment=$(now)
+		now_used=
+		for one in $pid $(workers_of "$pid"); do if look_at "$one"; then now_used="$now_used $cpu"; fi; done
+		if [ "$now_used" != "$used" ]; then used=$now_used busy_at=$moment; fi
+		[ $((moment - busy_at)) -lt "$1" ] || return 2
+		waited=$((moment - begun))
+		[ "$waited" -lt "$start_limit" ] || return 3
+		if [ "$waited" -ge $((said + 10)) ]; then
+			said=$waited
+			progress "waiting for the gateway: $waited s (at most $start_limit s)"
+		fi
 		sleep 0.5
 	done
+	# Another program on the port may have answered.
+	is_alive "$pid"
 }
+
+# --- one start at a time --------------------------------------------------------------------------------------------------
 
 # An installation in progress, or one that was interrupted: the files may be of two versions.
 wait_for_installation() {
 	# gwinstall itself starts the gateway before its change is final, to take it back if the gateway does not come up.
-	[ "${GWINSTALL_TRANSACTION-}" != open ] || return 0
+	[ "$transaction" != open ] || return 0
 	for _ in 1 2 3 4 5; do
 		[ -e "$dir/.gwinstall/journal" ] || return 0
 		sleep 1
 	done
-	[ ! -e "$dir/.gwinstall/journal" ] || fail "an installation is running or was interrupted" "gwinstall doctor --repair"
+	[ -e "$dir/.gwinstall/journal" ] || return 0
+	holder=$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$dir/.gwinstall/lock" 2>/dev/null | head -n 1)
+	if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
+		fail "an installation is running (pid $holder): wait until it has ended, then repeat this" "gwinstall status"
+	fi
+	fail "an installation was interrupted" "gwinstall doctor --repair"
 }
 
-# Two starts at once would be two LiteLLMs, the second on a random port. The lock is a file with our process number; one that a
-# killed start left behind is recognised by its process and put aside.
+cannot_write() {
+	free=$(df -Pk -- "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }') || free=
+	case $free in
+	[0-9] | [0-9][0-9]) fail "the disk that holds $dir is full" "df -h $(quoted "$dir")" ;;
+	*) fail "$dir cannot be written" "ls -ld $(quoted "$dir"); df -h $(quoted "$dir")" ;;
+	esac
+}
+
+# A lock counts while the process that wrote it, and no later one with its number, is such a script.
+is_held() {
+	# shellcheck disable=SC2086 # PID BORN
+	set -- $1
+	[ $# -eq 2 ] || return 1
+	is_alive "$1" && [ "$born" = "$2" ] || return 1
+	# `run` became LiteLLM, with the lock.
+	case $(arguments "$1") in *start-gateway.sh*) ;; *) return 1 ;; esac
+}
+
+# Replaces a lock that nothing holds. One at a time does it, and looks again: another start may have replaced it already.
+put_aside() {
+	if ! mkdir -- "$lock.aside" 2>/dev/null; then
+		# One that ended in this moment left its directory behind.
+		[ -z "$(find "$lock.aside" -prune -mmin +1 2>/dev/null)" ] || rmdir -- "$lock.aside" 2>/dev/null || :
+		return 1
+	fi
+	replaced=
+	if [ "$(cat -- "$lock" 2>/dev/null)" = "$holder" ]; then
+		warn "the lock of a start that ended before its time is removed: $lock (${holder:-empty})"
+		rm -f -- "$lock"
+		if ln -- "$scratch.lock" "$lock" 2>/dev/null; then replaced=yes; fi
+	fi
+	rmdir -- "$lock.aside" 2>/dev/null || :
+	[ -n "$replaced" ]
+}
+
+# Takes the lock if no other start has it. The file gets its name only when it is complete, so an empty one is left of a crash.
+try_lock() {
+	look_at "$$" || fail "this process cannot be looked at" "ps -p $$"
+	mine="$$ $born"
+	{ printf '%s\n' "$mine" >"$scratch.lock"; } 2>/dev/null || cannot_write
+	[ -s "$scratch.lock" ] || cannot_write
+	if ! ln -- "$scratch.lock" "$lock" 2>/dev/null; then
+		holder=$(cat -- "$lock" 2>/dev/null) || holder=
+		if [ ! -e "$lock" ] || is_held "$holder" || ! put_aside; then
+			rm -f -- "$scratch.lock"
+			return 1
+		fi
+	fi
+	rm -f -- "$scratch.lock"
+	sweep
+	trap 'let_go' EXIT
+	trap 'give_up 130' INT
+	trap 'give_up 143' TERM
+	trap 'give_up 129' HUP
+}
+# What starts that were killed have left.
+sweep() {
+	for old in "$dir"/.starting.[0-9]*; do
+		owner=${old#"$dir/.starting."}
+		if [ -e "$old" ] && ! kill -0 "${owner%%.*}" 2>/dev/null; then rm -f -- "$old"; fi
+	done
+}
+has_lock() { [ "$(cat -- "$lock" 2>/dev/null)" = "$mine" ]; }
+let_go() {
+	rm -f -- "$scratch" "$scratch.lock" "$scratch.said" "$dir/.env.first-start"
+	if has_lock; then rm -f -- "$lock"; fi
+}
+
+# Two starts at once would be two LiteLLMs, the second on a random port.
 take_lock() {
 	[ -w "$dir" ] || fail "$dir cannot be written"
-	tries=0
-	until (set -C && printf '%s\n' "$$" >"$lock") 2>/dev/null; do
-		holder=$(cat -- "$lock" 2>/dev/null) || holder=
-		case $holder in
-		*[!0-9]*) ;;
-		?*)
-			case $(arguments "$holder") in
-			*start-gateway.sh* | *"$config"*) ;;
-			*) mv -f -- "$lock" "$lock.$$" 2>/dev/null && rm -f -- "$lock.$$" ;;
-			esac ;;
-		esac
-		tries=$((tries + 1))
-		[ "$tries" -lt 200 ] || fail "another start (pid ${holder:-unknown}) has not ended for 100 seconds" "rm $(quoted "$lock")"
+	begun=$(now) said=0
+	until try_lock; do
+		waited=$(($(now) - begun))
+		[ "$waited" -lt $((3 * start_limit)) ] || fail "another start (pid ${holder%% *}) has not ended for $waited s" "$(quoted "$self") stop --now"
+		if [ "$waited" -ge $((said + 10)) ]; then
+			said=$waited
+			progress "waiting for another start (pid ${holder%% *}): $waited s"
+		fi
 		sleep 0.5
 	done
-	trap 'rm -f -- "$lock" "$dir/.env.first-start"' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+}
+
+# A start that is ended before the gateway answers leaves no process.
+starting=
+give_up() {
+	trap - EXIT INT TERM HUP
+	if [ -n "$starting" ]; then end_started; fi
+	let_go
+	exit "$1"
+}
+end_started() {
+	victims='' groups=''
+	if look_at "$starting"; then
+		victims="$starting:$born"
+		if [ "$group" = "$starting" ]; then groups=$starting; fi
+		for one in $(workers_of "$starting"); do if look_at "$one"; then victims="$victims $one:$born"; fi; done
+	fi
+	kill_all
+	wait "$starting" 2>/dev/null || :
+	starting=
+	rm -f -- "$pid_file" "$serving"
 }
 
 # --- the commands ---------------------------------------------------------------------------------------------------------
 
-# Everything that must hold before LiteLLM is started.
-make_ready() {
+# The gateway writes at the end of the log whatever its length is, so it can be shortened while the gateway runs.
+rotate_log() {
+	[ -f "$log" ] || return 0
+	[ "$(wc -c <"$log")" -gt "$log_limit" ] || return 0
+	if cp -- "$log" "$log.1" 2>/dev/null; then : >"$log"; else rm -f -- "$log.1"; fi
+}
+
+check_port() {
 	# LiteLLM takes another port without a word when this one is in use.
-	state=0
-	probe / || state=$?
-	[ "$state" -eq 2 ] || fail "port $GATEWAY_PORT is in use by another program" "gwinstall install --gateway-url http://127.0.0.1:$((GATEWAY_PORT + 1))"
+	port_is_taken || return 0
+	fail "port $GATEWAY_PORT is in use by $(who_listens)" "gwinstall install --gateway-url http://127.0.0.1:$((GATEWAY_PORT + 1))"
+}
+
+# Everything that must hold before a process is started or ended.
+make_ready() {
 	fill_empty_master_key
-	prepare_environment
-	find_litellm
+	check_program
 	validate_config
+	rm -f -- "$scratch"
+}
+
+# Starts LiteLLM in the background, once. Its number is in $pid.
+launch() {
+	has_lock || fail "another start took over" "$(quoted "$self") status"
+	rotate_log
+	{ : >>"$log"; } 2>/dev/null || cannot_write
 	cd -- "$dir"
+	own_session=
+	if command -v setsid >/dev/null 2>&1; then
+		own_session=setsid
+	elif command -v perl >/dev/null 2>&1; then
+		own_session="perl -MPOSIX -e POSIX::setsid();exec(@ARGV)"
+	fi
+	# nohup: a closed terminal must not be taken for a reload; gunicorn sets its own handler. No child keeps our stdout open.
+	(
+		trap - EXIT INT TERM HUP
+		# shellcheck disable=SC2086 # empty, or words
+		set -- nohup $own_session ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
+		export_environment
+		exec "$@"
+	) >>"$log" 2>&1 </dev/null &
+	pid=$! starting=$!
+	rm -f -- "$serving"
+	{ printf '%s\n' "$pid" >"$pid_file"; } 2>/dev/null || { end_started; cannot_write; }
+}
+
+# Starts LiteLLM and waits for it; one that hangs is started once more.
+bring_up() {
+	launch
+	answer=0
+	wait_for_answer "$hang_limit" || answer=$?
+	if [ "$answer" -eq 2 ]; then
+		progress "the gateway (pid $pid) hangs: it used no processor time for $hang_limit s; it is started once more"
+		end_started
+		launch
+		answer=0
+		wait_for_answer "$second_hang_limit" || answer=$?
+	fi
+	# shellcheck disable=SC2088 # a word of a message
+	case $answer in
+	0) starting=; adopt; rm -f -- "$failed"; return 0 ;;
+	1) end_started; fail "the gateway ended before it answered" "tail -n 30 $(quoted "$log")" ;;
+	2) end_started; fail "the gateway hangs: it used no processor time for $second_hang_limit s, at the second try" "tail -n 30 $(quoted "$log")" ;;
+	*) end_started; fail "the gateway does not answer on $url after $start_limit seconds, and was ended" "tail -n 30 $(quoted "$log")" ;;
+	esac
 }
 
 start() {
 	wait_for_installation
-	our_pid || take_lock
+	rm -f -- "$stopped"
+	if our_pid && [ ! -e "$lock" ] && alive; then already; return 0; fi
+	take_lock
+	start_locked
+}
+already() {
+	adopt
+	rotate_log
+	rm -f -- "$failed"
+	note "the gateway already runs at $url (pid $pid)"
+}
+start_locked() {
 	if our_pid; then
-		wait_until_alive
-		note "the gateway already runs at $url (pid $pid)"
-		return 0
+		answer=0
+		wait_for_answer "$hang_limit" || answer=$?
+		if [ "$answer" -eq 0 ]; then already; return 0; fi
+		# It computes, so it may have requests.
+		[ "$answer" -ne 3 ] || fail "the gateway (pid $pid) runs but has not answered on $url for $start_limit s" "$(quoted "$self") restart"
+		progress "the gateway (pid $pid) does not answer on $url; it is ended and started again"
+		end_now
 	fi
 	make_ready
-	if [ -f "$log" ] && [ "$(wc -c <"$log")" -gt 10485760 ]; then mv -f -- "$log" "$log.1"; fi
-	own_session=
-	if command -v setsid >/dev/null 2>&1; then own_session=setsid; fi
-	# nohup: a closed terminal must not be taken for a reload; gunicorn sets its own handler. No child keeps our stdout open.
-	# shellcheck disable=SC2086 # empty, or one word
-	nohup $own_session ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1 \
-		>>"$log" 2>&1 </dev/null &
-	pid=$!
-	printf '%s\n' "$pid" >"$pid_file"
-	wait_until_alive
+	check_port
+	bring_up
 	note "the gateway runs at $url (pid $pid)"
+}
+
+# For print-gateway-key.sh: starts the gateway if no other start is at work, and leaves its reason in .start-failed.
+on_demand() {
+	[ ! -e "$dir/.gwinstall/journal" ] && [ ! -e "$stopped" ] || exit 0
+	try_lock || exit 0
+	[ ! -e "$stopped" ] || exit 0
+	named_litellm=
+	last=0 count=0
+	if [ -f "$failed" ]; then read -r last count <"$failed" || :; fi
+	case $last$count in *[!0-9]* | '') last=0 count=0 ;; esac
+	moment=$(now)
+	if [ "$count" -gt 0 ] && [ "$moment" -ge "$last" ] && [ "$moment" -lt $((last + $(pause_after "$count"))) ]; then exit 0; fi
+	if [ "$moment" -ge $((last + 3600)) ]; then count=0; fi
+	# A subshell, so that a failure ends there; its own traps would free the lock.
+	code=0
+	( trap 'rm -f -- "$scratch" "$dir/.env.first-start"' EXIT; start_locked ) >"$scratch.said" 2>&1 || code=$?
+	cat -- "$scratch.said"
+	if [ "$code" -ne 0 ] && [ ! -e "$stopped" ]; then
+		reason=$(sed -n 's/^error: //p' "$scratch.said" | head -n 1)
+		command=$(sed -n 's/^  try: //p' "$scratch.said" | head -n 1)
+		printf '%s %s\n%s\n%s\n' "$(now)" "$((count + 1))" "${reason:-the gateway did not start}" "${command:-gwinstall start}" >"$scratch.lock"
+		mv -f -- "$scratch.lock" "$failed"
+	fi
+	exit "$code"
+}
+# Seconds without a try after $1 failed ones: 60, 120, 240, 480, then 600.
+pause_after() {
+	case $1 in 1) echo 60 ;; 2) echo 120 ;; 3) echo 240 ;; 4) echo 480 ;; *) echo 600 ;; esac
 }
 
 run() {
 	wait_for_installation
-	our_pid || take_lock
+	rm -f -- "$stopped"
+	if our_pid; then fail "the gateway already runs (pid $pid)" "$(quoted "$self") stop"; fi
+	take_lock
 	if our_pid; then fail "the gateway already runs (pid $pid)" "$(quoted "$self") stop"; fi
 	make_ready
+	check_port
+	cd -- "$dir"
+	rm -f -- "$failed"
 	# exec keeps the process number, and the lock with it: until it is LiteLLM, no other start comes in between.
 	printf '%s\n' "$$" >"$pid_file"
-	exec ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
+	printf '%s run -\n' "$$" >"$serving"
+	if [ -n "$notify_socket" ]; then NOTIFY_SOCKET=$notify_socket; export NOTIFY_SOCKET; fi
+	set -- ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
+	trap - EXIT INT TERM HUP
+	export_environment
+	exec "$@"
+}
+
+# Whether a worker that is not one of $1 serves alone: then every answer is one of the new configuration.
+is_taken_over() {
+	young=
+	for one in $(workers_of "$pid"); do
+		case " $1 " in
+		*" $one "*) if listens "$one" "$GATEWAY_PORT"; then return 1; fi ;;
+		*) young=yes ;;
+		esac
+	done
+	[ -n "$young" ] && probe /health/readiness
 }
 
 reload() {
 	wait_for_installation
 	our_pid || fail "the gateway does not run" "$(quoted "$self") start"
-	prepare_environment
-	find_litellm
+	if is_orphan "$pid"; then fail "the main process of the gateway was killed, and its worker (pid $pid) takes no new configuration over" "$(quoted "$self") restart"; fi
+	take_lock
+	check_program
 	# gunicorn's master ends itself when the new configuration does not load: look first.
 	validate_config
 	our_pid || fail "the gateway ended meanwhile" "tail -n 30 $(quoted "$log")"
+	adopt
+	rotate_log
+	old=$(workers_of "$pid" | tr '\n' ' ')
 	kill -HUP "$pid"
-	sleep 1
-	wait_until_alive
+	begun=$(now) said=0
+	if [ -z "$old" ]; then sleep 1; fi
+	until if [ -n "$old" ]; then is_taken_over "$old"; else alive; fi; do
+		is_alive "$pid" || fail "the gateway ended: it could not load the configuration" "tail -n 30 $(quoted "$log")"
+		waited=$(($(now) - begun))
+		[ "$waited" -lt "$start_limit" ] || fail "the gateway (pid $pid) has not taken its configuration over for $start_limit seconds" "tail -n 30 $(quoted "$log")"
+		if [ "$waited" -ge $((said + 10)) ]; then
+			said=$waited
+			progress "waiting for the new worker: $waited s (at most $start_limit s)"
+		fi
+		sleep 0.3
+	done
 	note "the gateway took over its configuration (pid $pid)"
 	if [ -n "$(find "$env_file" -newer "$pid_file")" ]; then
 		warn ".env changed since the start; its values count after: $(quoted "$self") restart"
 	fi
 }
 
-stop() {
+# How many connections the gateway still serves, where that can be seen.
+open_connections() {
+	hex=$(printf %04X "$GATEWAY_PORT")
+	grep -hcE "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:[0-9A-F]+ 01 " /proc/net/tcp 2>/dev/null || :
+}
+
+# Waits for $victims, at most $1 seconds, and ends the rest.
+wait_for_requests() {
+	begun=$(now) said=-10
+	# shellcheck disable=SC2086 # PID:BORN words
+	while still_there $victims; do
+		waited=$(($(now) - begun))
+		if [ "$waited" -ge "$1" ]; then
+			kill_all
+			progress "requests that had not finished after $1 s were ended"
+			return 0
+		fi
+		if [ "$waited" -ge 1 ] && [ "$waited" -ge $((said + 10)) ]; then
+			said=$waited
+			progress "waiting for running requests ($(open_connections) connections): $waited s (at most $1 s; $2)"
+		fi
+		sleep 0.2
+	done
+}
+
+restart() {
+	wait_for_installation
+	rm -f -- "$stopped"
+	take_lock
 	if ! our_pid; then
-		rm -f -- "$pid_file"
+		start_locked
+		return 0
+	fi
+	make_ready
+	# Nothing was ended so far. On its own port the old process gives way, on another one it must be free.
+	our_pid || { check_port; bring_up; note "the gateway runs at $url (pid $pid)"; return 0; }
+	if [ "$(port_of "$pid")" != "$GATEWAY_PORT" ]; then check_port; fi
+	limit=$(request_limit)
+	snapshot
+	before=$victims
+	hang_up
+	wait_until_closed
+	# Whoever ends this script: the old process finishes its requests, at most as long as a request may take.
+	# shellcheck disable=SC2086 # PID:BORN words
+	(
+		trap - EXIT
+		trap '' INT TERM HUP
+		exec </dev/null >/dev/null 2>&1
+		begun=$(now)
+		while still_there $victims; do
+			if [ $(($(now) - begun)) -ge "$limit" ]; then kill_all; fi
+			sleep 1
+		done
+	) &
+	note "the old process has stopped listening; it finishes its requests beside the new one (at most $limit s)"
+	check_port
+	bring_up
+	note "the gateway runs at $url (pid $pid)"
+	# shellcheck disable=SC2086 # PID:BORN words
+	if still_there $before; then note "the old process still finishes requests"; fi
+}
+
+# stop [--now]
+stop() {
+	# By this mark the key helper knows that the user stopped the gateway. gwinstall's own stop is not one of the user.
+	if [ -z "$internal" ] && [ "$transaction" != open ]; then { : >"$stopped"; } 2>/dev/null || warn "$stopped cannot be written: the next session of Claude Code starts the gateway again"; fi
+	end_other_start
+	snapshot
+	if [ -z "$victims" ]; then
+		rm -f -- "$pid_file" "$serving"
 		note "the gateway does not run"
 		return 0
 	fi
-	kill -TERM "$pid"
-	tries=0
-	while our_pid; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 120 ] || fail "pid $pid did not end within 60 seconds" "kill -KILL $pid"
-		sleep 0.5
-	done
-	rm -f -- "$pid_file"
+	if [ "${1-}" = --now ]; then
+		end_now
+	else
+		hang_up
+		wait_until_closed
+		wait_for_requests "$(request_limit)" "$(quoted "$self") stop --now does not wait"
+	fi
+	# shellcheck disable=SC2086 # PID:BORN words
+	still_there $victims || victims=
+	numbers=$(printf %s "$victims" | sed 's/:[^ ]*//g')
+	[ -z "$numbers" ] || fail "some processes of the gateway did not end:$numbers" "kill -KILL$numbers"
+	if our_pid; then
+		note "the gateway is stopped; another one was started meanwhile (pid $pid)"
+		return 0
+	fi
+	rm -f -- "$pid_file" "$serving"
 	# Left by `run`, which became LiteLLM.
-	if [ "$(cat -- "$lock" 2>/dev/null)" = "$pid" ]; then rm -f -- "$lock"; fi
+	if [ -e "$lock" ] && ! is_held "$(cat -- "$lock" 2>/dev/null)"; then rm -f -- "$lock"; fi
 	note "the gateway is stopped"
+}
+
+# A start at work would start the gateway behind the stop. It ends its own process.
+end_other_start() {
+	holder=$(cat -- "$lock" 2>/dev/null) || return 0
+	is_held "$holder" || return 0
+	kill -TERM "${holder%% *}" 2>/dev/null || :
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		is_held "$holder" || return 0
+		sleep 0.25
+	done
+	kill -KILL "${holder%% *}" 2>/dev/null || :
 }
 
 status() {
 	if ! our_pid; then
-		note "the gateway does not run"
+		if [ -e "$stopped" ]; then note "the gateway does not run: it was stopped"; else note "the gateway does not run"; fi
 		exit 3
 	fi
 	alive || fail "the gateway (pid $pid) runs but does not answer on $url" "tail -n 30 $(quoted "$log")"
-	note "the gateway runs at $url (pid $pid)"
+	if is_orphan "$pid"; then
+		note "the gateway runs at $url (pid $pid), but its main process was killed: $(quoted "$self") restart"
+	else
+		note "the gateway runs at $url (pid $pid)"
+	fi
 }
 
-[ $# -le 1 ] || { usage >&2; exit 2; }
-case ${1:-start} in
+find_home
+case ${1:-start}${2+ }${2-} in
 start) start ;;
 run) run ;;
 reload) reload ;;
-restart) stop; start ;;
+restart) restart ;;
 stop) stop ;;
+'stop --now') stop --now ;;
+on-demand) on_demand ;;
+adopt) [ ! -e "$lock" ] && our_pid && alive && adopt ;;
 status) status ;;
 -h | --help | help) usage ;;
 *) usage >&2; exit 2 ;;

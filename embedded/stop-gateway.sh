@@ -2,12 +2,16 @@
 # Stops the gateway of this directory: running requests finish first. The work is done by start-gateway.sh stop.
 set -eu
 dir=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
-case ${1-} in
+usage='usage: stop-gateway.sh [--now]
+
+  --now  do not wait for running requests
+
+exit status: 0 stopped or not running, 1 failed, 2 wrong usage'
+case ${1-}${2+ .} in
 '') exec "$dir/start-gateway.sh" stop ;;
--h | --help)
-	echo "usage: stop-gateway.sh"
-	echo "Stops the gateway of this directory. exit status: 0 stopped or not running, 1 failed" ;;
+--now) exec "$dir/start-gateway.sh" stop --now ;;
+-h | --help) printf '%s\n' "Stops the gateway of this directory. $usage" ;;
 *)
-	echo "usage: stop-gateway.sh" >&2
+	printf '%s\n' "$usage" >&2
 	exit 2 ;;
 esac

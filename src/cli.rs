@@ -111,8 +111,8 @@ pub enum Command {
     Start,
     /// Stop the gateway
     #[command(alias = "down")]
-    Stop,
-    /// Stop and start the gateway; needed after a change of .env
+    Stop(StopArgs),
+    /// Replace the running gateway by a new process; needed after a change of .env
     Restart,
     /// Apply the configuration to the running gateway without losing a request
     Reload,
@@ -496,6 +496,13 @@ pub enum ConfigFile {
     Litellm,
     Env,
     Settings,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct StopArgs {
+    /// Do not wait for running requests; they are cut off
+    #[arg(long)]
+    pub now: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cli::LogsArgs;
+use crate::cli::{Common, ConfirmArgs, LogsArgs, OnArgs};
 use crate::deploy::checks::Checks;
 use crate::deploy::lost;
 use crate::deploy::recover::{self, Interrupted};
@@ -13,26 +13,39 @@ use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 use crate::gateway::ask::Gateway;
-use crate::gateway::{self, Verb, health, process};
-
+use crate::domain::record::Pointed;
+use crate::gateway::{self, Verb, health, process, serving};
+use crate::inspect::state;
+use super::switch;
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
-pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
+pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Result<Answer> {
     if place.staged {
         return Err(Error::usage(format!("`{}` cannot be combined with --home", verb.word()))
             .because("a gateway runs on the machine that the home belongs to")
             .hint(Hint::shell(format!("gwinstall {}", verb.word())).to("do it on that machine")));
     }
-    if let Some(Interrupted::InFlight(_) | Interrupted::Unreadable) = recover::look(place)?
-        && verb != Verb::Stop
-    {
-        return Err(Error::failed("an earlier run was interrupted, and its files may be of two versions")
-            .hint(Hint::run(&["doctor", "--repair", "--yes"])));
+    match recover::look(place)? {
+        _ if verb == Verb::Stop => {}
+        Some(Interrupted::InFlight(_) | Interrupted::Unreadable) => {
+            return Err(Error::failed("an earlier run was interrupted, and its files may be of two versions")
+                .hint(Hint::run(&["doctor", "--repair", "--yes"])));
+        }
+        Some(found @ Interrupted::Running(_)) => {
+            return Err(Error::new(Kind::Busy, state::interruption(&found))
+                .hint(Hint::again::<&str>(&[]).to("do it once that has ended")));
+        }
+        Some(Interrupted::TemporaryFiles) | None => {}
     }
-    let url = lost::record(place)?.map(|record| record.gateway_url);
+    let record = lost::record(place)?;
+    if record.is_none() && !disk::exists(&place.file(files::START)) {
+        return Err(Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])));
+    }
+    let armed = record.as_ref().is_some_and(|record| record.request.pointed == Pointed::Armed);
+    let url = record.map(|record| record.gateway_url);
     let idle = verb == Verb::Stop && process::pid(place).is_none();
-    gateway::run_script(place, verb)?;
+    gateway::run_for_user(place, verb, now)?;
     let done = match verb {
         Verb::Start => "started",
         Verb::Stop if idle => "nothing was running",
@@ -40,8 +53,16 @@ pub(super) fn run(place: &Place, verb: Verb) -> Result<Answer> {
         Verb::Restart => "restarted",
         Verb::Reload => "reloaded",
     };
+    let data = json!({ "verb": verb.word(), "gateway": url });
+    if armed && matches!(verb, Verb::Start | Verb::Restart) {
+        // The user installed the gateway to use it, and it can answer only now.
+        serving::wait(place)?;
+        let confirm = ConfirmArgs { yes: true, dry_run: false };
+        let on = switch::on(place, common, &OnArgs { confirm, force: false })?;
+        return Ok(Answer::new(on.message).text("Claude Code is ready: claude").data(data));
+    }
     // The script has already printed the outcome.
-    Ok(Answer::new(done).text("").data(json!({ "verb": verb.word(), "gateway": url })))
+    Ok(Answer::new(done).text("").data(data))
 }
 
 pub(super) fn health(place: &Place) -> Result<Answer> {
@@ -88,7 +109,7 @@ pub(super) fn logs(place: &Place, args: &LogsArgs) -> Result<Answer> {
     if !disk::exists(&path) && !args.follow {
         return Err(Error::failed(format!("{} does not exist", place.show(&path)))
             .because("the gateway was never started, or its preset runs none on this machine")
-            .hint(Hint::run(&["start"])));
+            .hint(if lost::record(place)?.is_some() { Hint::run(&["start"]) } else { Hint::run(&["install"]) }));
     }
     let end = disk::facts(&path).map_or(0, |(len, _)| len);
     let lines = last_lines(&path, args.lines)?;

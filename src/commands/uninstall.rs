@@ -57,6 +57,7 @@ fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
 
 /// After the transaction: what `--purge` still removes, and what stays.
 fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool, wait: u64) -> Result<String> {
+    forget_process(place)?;
     let mut lines = vec![if deployed {
         format!("gwinstall removed the gateway from {}.", place.show(&place.target))
     } else {
@@ -131,17 +132,26 @@ fn left_to_the_user(place: &Place) -> Result<Vec<String>> {
         .collect())
 }
 
+/// The gateway does not run any more, and a later installation starts without the marks of this one.
+fn forget_process(place: &Place) -> Result<()> {
+    for name in files::OF_THE_PROCESS {
+        let path = place.file(name);
+        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+    }
+    Ok(())
+}
+
 /// After the transaction: removes what no transaction needs, and only names that gwinstall makes.
 fn remove_leftovers(place: &Place) -> Result<()> {
     let failed = |path: &PathBuf, error: &std::io::Error| disk::failure("remove", path, error);
     for entry in backup::list(place)? {
         backup::remove(place, &entry.filename)?;
     }
-    let logs =
-        [place.log(), place.file(files::GATEWAY_LOG), place.file("litellm.log.1"), place.file(files::PID)];
-    for path in logs {
+    for name in [files::GATEWAY_LOG, files::OLDER_GATEWAY_LOG] {
+        let path = place.file(name);
         disk::remove(&path).map_err(|error| failed(&path, &error))?;
     }
+    disk::remove(&place.log()).map_err(|error| failed(&place.log(), &error))?;
     // Without backups gwinstall needs no base copy any more.
     recover::drop_unreferenced_all(place)?;
     recover::leave_no_trace(place);

@@ -109,4 +109,15 @@ pub mod files {
     pub const ENV_SUM: &str = ".gwinstall/env.sha256";
     pub const PID: &str = "litellm.pid";
     pub const GATEWAY_LOG: &str = "litellm.log";
+    pub const OLDER_GATEWAY_LOG: &str = "litellm.log.1";
+    /// The user stopped the gateway. Written and removed by the start script, which also runs without gwinstall.
+    pub const STOPPED: &str = ".stopped";
+    /// The lock of a start.
+    pub const STARTING: &str = ".starting";
+    /// When and why the gateway could last not be started on demand.
+    pub const START_FAILED: &str = ".start-failed";
+    /// The process that answered, and the socket on which it listens.
+    pub const SERVING: &str = ".serving";
+    /// What the start script leaves about a process: nothing of it means anything without the script.
+    pub const OF_THE_PROCESS: [&str; 5] = [PID, SERVING, STOPPED, STARTING, START_FAILED];
 }

@@ -4,6 +4,7 @@
 //! - `errno`: what an error of the operating system means
 //! - `exe`: executables of gwinstall itself: trying one, running one, becoming one
 //! - `job`: a long run of another program
+//! - `listeners`: which processes listen on a port
 //! - `processes`: other processes, as the kernel shows them
 //! - `progress`: a bar for downloads
 //! - `system`: environment, clock, identity, randomness, other programs
@@ -22,6 +23,7 @@ pub mod disk;
 mod errno;
 pub mod exe;
 pub mod job;
+pub mod listeners;
 pub mod loopback;
 pub mod net;
 pub mod processes;

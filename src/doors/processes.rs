@@ -1,8 +1,13 @@
-//! Other processes, as the kernel shows them. Reads only, and never more than a bounded part.
+//! Other processes: by their command line, and as the kernel shows them. Looks only, and never at more than a bounded part.
+//!
+//! Promise: an argument counts only as a whole; a part of one never does.
 
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
+
+use super::system;
 
 /// More than any `stat` line; enough for the names in an ordinary environment.
 const STAT_CAP: u64 = 4096;
@@ -65,6 +70,60 @@ fn head(path: &Path, cap: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(cap).read_to_end(&mut bytes).ok()?;
     Some(bytes)
+}
+
+/// The processes of this user that were started with all of these words among their arguments.
+pub fn started_with(words: &[&Path]) -> Vec<i32> {
+    let candidates = match std::fs::read_dir("/proc/self/fd").and_then(|_| std::fs::read_dir("/proc")) {
+        Ok(entries) => {
+            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect::<Vec<i32>>()
+        }
+        Err(_) => from_ps(words),
+    };
+    let fits = |pid: &i32| has_arguments(*pid, words) && system::is_running(*pid);
+    candidates.into_iter().filter(fits).collect()
+}
+
+/// Whether a process was started with all of these words.
+pub fn has_arguments(pid: i32, words: &[&Path]) -> bool {
+    words.iter().all(|word| system::was_started_with(pid, word))
+}
+
+/// macOS has no /proc. The lines are only a first choice: each process is asked by itself afterwards.
+fn from_ps(words: &[&Path]) -> Vec<i32> {
+    let text = ask("ps", &["-axww", "-o", "pid=,args="]).unwrap_or_default();
+    let fitting = text.lines().filter(|line| words.iter().all(|word| line.contains(&*word.to_string_lossy())));
+    fitting.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+}
+
+/// The argument behind this one on the command line of a process.
+pub fn argument_behind(pid: i32, name: &str) -> Option<String> {
+    if let Ok(bytes) = std::fs::read(format!("/proc/{pid}/cmdline")) {
+        let mut words = bytes.split(|byte| *byte == 0).skip_while(|word| *word != name.as_bytes());
+        return words.nth(1).map(|word| String::from_utf8_lossy(word).into_owned());
+    }
+    let line = ask("ps", &["-ww", "-o", "args=", "-p", &pid.to_string()])?;
+    line.split_whitespace().skip_while(|word| *word != name).nth(1).map(str::to_owned)
+}
+
+/// The process that started this one.
+pub fn parent(pid: i32) -> Option<i32> {
+    if let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // The name of the program may hold anything; it ends at the last parenthesis.
+        return text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok();
+    }
+    ask("ps", &["-o", "ppid=", "-p", &pid.to_string()])?.trim().parse().ok()
+}
+
+/// The name of a program, for messages.
+pub fn name(pid: i32) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    text.or_else(|| ask("ps", &["-o", "comm=", "-p", &pid.to_string()])).map(|text| text.trim().to_owned())
+}
+
+/// What another program prints.
+pub(super) fn ask(program: &str, arguments: &[&str]) -> Option<String> {
+    system::listen_to(Path::new(program), arguments, &[], Duration::from_secs(5)).ok()
 }
 
 #[cfg(test)]

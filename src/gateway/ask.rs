@@ -1,6 +1,7 @@
 //! Asks a gateway over HTTP: does it answer, is it ready, which models does it serve.
 //!
-//! Promise: no message holds the key, also where the gateway repeats it. Never: calls a model, but in `call`, which runs
+//! Promise: no message holds the key, also where the gateway repeats it; the key goes to a port of this machine only if the
+//! gateway listens there, and no other program. Never: calls a model, but in `call`, which runs
 //! only at the user's request, because providers charge for it.
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::doors::loopback::{self, Question, Reply};
 use crate::format::dotenv::{DotEnv, is_placeholder};
 use crate::render::{AUTH_TOKEN, MASTER_KEY};
 
+use super::process;
+
 const SHORT: Duration = Duration::from_secs(5);
 /// A model may take its time before it answers.
 const LONG: Duration = Duration::from_secs(60);
@@ -29,6 +32,8 @@ pub struct Gateway {
     pub key_name: &'static str,
     /// Whether LiteLLM runs on this machine; else another party runs the gateway.
     pub local: bool,
+    /// Whose process must listen on which port before the key is sent there.
+    listener: Option<(Place, u16)>,
 }
 
 impl Gateway {
@@ -39,7 +44,8 @@ impl Gateway {
         let text = EnvFile::read(place)?.text;
         let key = DotEnv::parse(&text).get(key_name).filter(|value| !is_placeholder(value)).map(Secret::new);
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
-        Ok(Self { url: url.as_str().to_owned(), key, key_name, local })
+        let listener = local.then(|| (place.clone(), url.port()));
+        Ok(Self { url: url.as_str().to_owned(), key, key_name, local, listener })
     }
 
     pub fn get(&self, path: &str, with_key: bool) -> std::result::Result<Reply, String> {
@@ -55,6 +61,12 @@ impl Gateway {
     ) -> std::result::Result<Reply, String> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
         let key = self.key.as_ref().filter(|_| with_key);
+        if key.is_some()
+            && let Some((place, port)) = &self.listener
+            && let Some(who) = process::stranger(place, *port)
+        {
+            return Err(format!("{who} listens on port {port}, and the key is only for the gateway"));
+        }
         let question = Question { url: &url, key, body, elsewhere: !self.local, timeout };
         loopback::ask(&question).map_err(|why| self.without_key(&why))
     }
@@ -125,7 +137,7 @@ mod tests {
 
     fn gateway() -> Gateway {
         let key = Some(Secret::new("sk-canary"));
-        Gateway { url: "http://127.0.0.1:4000".to_owned(), key, key_name: MASTER_KEY, local: true }
+        Gateway { url: "http://127.0.0.1:4000".to_owned(), key, key_name: MASTER_KEY, local: true, listener: None }
     }
 
     #[test]

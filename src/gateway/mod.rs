@@ -45,15 +45,27 @@ impl Verb {
     }
 }
 
-/// Runs `start-gateway.sh VERB` and passes its output on. The script knows which process is safe to signal.
+/// Runs `start-gateway.sh VERB` as part of another operation: a stop does not count as one of the user, after which the
+/// gateway would stay stopped.
 pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
+    run_words(place, verb, &[verb.word()], &[("GWINSTALL_INTERNAL", "yes")])
+}
+
+/// Runs what the user asked for; `now`: a stop does not wait for running requests.
+pub fn run_for_user(place: &Place, verb: Verb, now: bool) -> Result<()> {
+    let words: &[&str] = if now { &[verb.word(), "--now"] } else { &[verb.word()] };
+    run_words(place, verb, words, &[])
+}
+
+/// Passes the output of the script on. The script knows which process is safe to signal.
+fn run_words(place: &Place, verb: Verb, words: &[&str], variables: &[(&str, &str)]) -> Result<()> {
     let script = place.file(files::START);
     if !disk::exists(&script) {
         return Err(Error::usage(format!("{} does not exist", place.show(&script)))
-            .because("nothing is deployed, or its preset runs no gateway on this machine")
+            .because("the deployed preset runs no gateway on this machine, or the script was deleted")
             .hint(Hint::run(&["status"])));
     }
-    let (code, output) = run_verb(&script, verb, &[])?;
+    let (code, output) = run_and_maybe_hear(&script, words, variables)?;
     // A Ctrl-C reaches the script too, and then it is the reason for its exit code.
     signals::check()?;
     if code == 0 {
@@ -65,11 +77,11 @@ pub fn run_script(place: &Place, verb: Verb) -> Result<()> {
 }
 
 /// The script's exit code and, with `--json`, its output: a reader of JSON does not read stderr.
-fn run_verb(script: &Path, verb: Verb, variables: &[(&str, &str)]) -> Result<(u8, String)> {
+fn run_and_maybe_hear(script: &Path, words: &[&str], variables: &[(&str, &str)]) -> Result<(u8, String)> {
     if term::manner().json {
-        return system::run_and_hear(script, &[verb.word()], variables);
+        return system::run_and_hear(script, words, variables);
     }
-    Ok((system::run(script, &[verb.word()], variables)?, String::new()))
+    Ok((system::run(script, words, variables)?, String::new()))
 }
 
 /// Adds the script's own reasons, or `above` where it printed them itself.
@@ -116,7 +128,7 @@ pub fn run_in_transaction(place: &Place, verb: Verb) -> Result<()> {
     let before = disk::facts(&log);
     // The script refuses to run beside an open journal, except for the run that opened it.
     let open = [("GWINSTALL_TRANSACTION", "open")];
-    let (code, output) = run_verb(&script, verb, &open)?;
+    let (code, output) = run_and_maybe_hear(&script, &[verb.word()], &open)?;
     if code == 0 {
         return Ok(());
     }

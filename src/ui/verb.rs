@@ -54,7 +54,7 @@ pub fn name(cli: &Cli) -> &'static str {
             RuntimeCommand::Export(_) => "runtime-export",
         },
         Some(Command::Start) => "start",
-        Some(Command::Stop) => "stop",
+        Some(Command::Stop(_)) => "stop",
         Some(Command::Restart) => "restart",
         Some(Command::Reload) => "reload",
         Some(Command::Logs(_)) => "logs",

@@ -53,7 +53,7 @@ COMMANDS = {
     "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
     "runtime install": ("--from --offline --python --dry-run", 0, 0), "runtime list": ("", 0, 0), "runtime remove": ("--dry-run", 0, 1),
     "runtime export": ("--python", 1, 1),
-    "start": ("", 0, 0), "stop": ("", 0, 0), "restart": ("", 0, 0), "reload": ("", 0, 0), "logs": ("", 0, 0), "health": ("", 0, 0),
+    "start": ("", 0, 0), "stop": ("--now", 0, 0), "restart": ("", 0, 0), "reload": ("", 0, 0), "logs": ("", 0, 0), "health": ("", 0, 0),
     "self-update": ("--check --version --channel --binary-only --bundle-only --from --allow-downgrade --rollback --list --dry-run "
                     "--keep-rejected --accept-below-floor --pin --unpin", 0, 0),
     "bundle inspect": ("", 1, 1), "bundle verify": ("", 1, 1),
@@ -755,7 +755,7 @@ class TheChecks(unittest.TestCase):
     def test_runs(self):
         ended = lambda code, err: subprocess.CompletedProcess([], code, "", err)
         self.assertEqual([], run_problems("x", ended(2, "there is no terminal to ask on")))
-        for code, err in ((2, "error: gwinstall stop has no flag --now"), (2, 'error: there is no command "edit"'), (101, ""), (-6, ""), (124, "")):
+        for code, err in ((2, "error: gwinstall stop has no flag --later"), (2, 'error: there is no command "edit"'), (101, ""), (-6, ""), (124, "")):
             self.assertEqual(1, len(run_problems("x", ended(code, err))))
 
     def test_names(self):

@@ -22,31 +22,98 @@ import assemble
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "real"))
 from litellm_judge import Judge
 
-SHELLS = [shell for shell in ("sh", "bash", "dash") if shutil.which(shell)]
+SHELLS = [shell for shell in ("bash", "dash", "busybox") if shutil.which(shell)]
 EMBEDDED = assemble.EMBEDDED
 KEY = assemble.SAMPLE_ENV["basic"]["LITELLM_MASTER_KEY"]
 
-# Acts like `litellm`: --validate_config refuses a file that holds "broken"; otherwise it serves, notes HUP and ends on TERM.
-LITELLM = r'''#!{python}
-import http.server, json, os, signal, sys, threading
+# Acts like `litellm --run_gunicorn`: a master that listens, and a worker forked from it that serves. HUP: a new worker with the new
+# configuration, then TERM to the old one, which finishes its requests. TERM: the worker may finish for 2 seconds, then it is
+# killed (gunicorn: 30). Words in the configuration change it: "broken" is refused by --validate_config, "dies" ends at the start,
+# "hangs once" and "hangs always" listen and serve nothing, "spins" computes for ever and does not listen.
+LITELLM = r"""#!{python}
+import http.server, json, os, signal, socket, sys, threading, time
 argument = lambda name: sys.argv[sys.argv.index(name) + 1]
-config = open(argument("--config"), encoding="utf-8").read()
+place = os.path.dirname(os.path.abspath(__file__))
+def note(name, word): open(os.path.join(place, name), "a").write(word + "\n")
+def read(): return open(argument("--config"), encoding="utf-8").read()
+config = read()
 if "--validate_config" in sys.argv:
+    note("validations", str(os.getpid()))
+    if "takes long" in config: time.sleep(2)
     print("config OK" if "broken" not in config else "config validation failed: broken")
     sys.exit("broken" in config)
-place = os.path.dirname(os.path.abspath(__file__))
+note("starts", str(os.getpid()))
 json.dump([sys.argv, dict(os.environ)], open(os.path.join(place, "seen.json"), "w"))
 if "dies" in config:
     sys.exit("no provider")
+while "spins" in config:
+    pass
+listener = socket.create_server((argument("--host"), int(argument("--port"))), reuse_port=False)
+if "hangs always" in config or "hangs once" in config and not os.path.exists(os.path.join(place, "hung")):
+    note("hung", str(os.getpid()))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True: signal.pause()
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *rest): pass
     def do_GET(self):
-        self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
-server = http.server.ThreadingHTTPServer((argument("--host"), int(argument("--port"))), Handler)
-signal.signal(signal.SIGHUP, lambda *rest: open(os.path.join(place, "reloads"), "a").write("HUP\n"))
-signal.signal(signal.SIGTERM, lambda *rest: os._exit(0))
-server.serve_forever()
-'''
+        self.send_response(200)
+        if self.path.startswith("/stream/"):
+            self.end_headers()
+            for _ in range(int(self.path[8:]) * 5):
+                if os.path.exists(os.path.join(place, "finish")): break
+                self.wfile.write(b"x")
+                time.sleep(0.2)
+            return self.wfile.write(b" end")
+        body = (config + "\nworker %d" % os.getpid()).encode()
+        self.send_header("content-length", str(len(body))); self.end_headers(); self.wfile.write(body)
+def work():
+    leave = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *rest: leave.set())
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    server = http.server.ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket, server.daemon_threads = listener, False
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    while not leave.wait(0.1): pass
+    server.shutdown()
+    server.server_close()
+    os._exit(0)
+def fork():
+    pid = os.fork()
+    if pid == 0: work()
+    workers.append(pid)
+def reap():
+    while workers:
+        pid = os.waitpid(-1, os.WNOHANG)[0]
+        if pid == 0: return
+        if pid in workers: workers.remove(pid)
+workers, signals = [], []
+for number in (signal.SIGHUP, signal.SIGTERM): signal.signal(number, lambda number, frame: signals.append(number))
+fork()
+while True:
+    time.sleep(0.05)
+    reap()
+    if signal.SIGTERM in signals:
+        listener.close()
+        for pid in workers: os.kill(pid, signal.SIGTERM)
+        limit = time.time() + 2
+        while workers and time.time() < limit: time.sleep(0.05); reap()
+        for pid in workers: os.kill(pid, signal.SIGKILL)
+        sys.exit(0)
+    if signal.SIGHUP in signals:
+        signals.clear()
+        note("reloads", "HUP")
+        config, old = read(), list(workers)
+        fork()
+        time.sleep(0.3)
+        for pid in old: os.kill(pid, signal.SIGTERM)
+    if not workers: fork()
+"""
+
+
+def by(shell):
+    """The command line that starts a shell of SHELLS."""
+    return ["busybox", "sh"] if shell == "busybox" else [shell]
 
 
 def free_port():
@@ -198,7 +265,7 @@ class Place(unittest.TestCase):
     def run_script(self, name, *arguments, shell=None, stdin=None, **more):
         """(exit status, everything printed)."""
         path = str(self.dir / name)
-        front = [shell] if shell else [sys.executable, "-B"] if name.endswith(".py") else []
+        front = by(shell) if shell else [sys.executable, "-B"] if name.endswith(".py") else []
         done = subprocess.run([*front, path, *arguments], env=self.env(**more), capture_output=True, text=True, timeout=120, input=stdin)
         return done.returncode, done.stdout + done.stderr
 

@@ -9,7 +9,7 @@ import unittest
 import yaml
 
 import assemble
-from fakes import EMBEDDED, SHELLS, shell_scripts
+from fakes import EMBEDDED, SHELLS, shell_scripts, by
 
 CATALOG = assemble.catalog()
 TEMPLATES = EMBEDDED / "templates"
@@ -192,7 +192,7 @@ class Shell(unittest.TestCase):
     def test_every_shell_parses_every_script(self):
         for shell in SHELLS:
             for script in shell_scripts():
-                self.assertEqual(subprocess.run([shell, "-n", EMBEDDED / script]).returncode, 0, f"{shell} {script}")
+                self.assertEqual(subprocess.run([*by(shell), "-n", EMBEDDED / script]).returncode, 0, f"{shell} {script}")
 
     def test_markers_stand_on_lines_of_their_own(self):
         for name, marker in (("start-gateway.sh", "GATEWAY_PORT=4000 # gwinstall:port"),

@@ -1,4 +1,5 @@
 """The shell scripts that look and do not start anything, in every shell, for success and for failure. P-050 … P-056, P-058."""
+import fcntl
 import hashlib
 import io
 import json
@@ -249,11 +250,11 @@ class Rollback(Place):
         self.expect(0, ["gateway-backup-20261120-110000.tar.gz\ngateway-backup-20261120-100000.tar.gz"], self.name, "--list")
         for shell in SHELLS:
             config.write_text(now)
-            self.expect(0, "start-gateway.sh' reload", self.name, shell=shell)
+            self.expect(0, "start-gateway.sh' reload", self.name, "--yes", shell=shell)
             self.assertEqual(config.read_text(), now + "# newer\n")
             self.assertEqual((self.dir / "config/litellm.yaml.before-rollback").read_text(), now)
-            self.expect(0, "already that of", self.name, "gateway-backup-20261120-110000.tar.gz", shell=shell)
-            self.expect(0, "is that of gateway-backup-20261120-100000", self.name, "2", shell=shell)
+            self.expect(0, "already that of", self.name, "--yes", "gateway-backup-20261120-110000.tar.gz", shell=shell)
+            self.expect(0, "is that of gateway-backup-20261120-100000", self.name, "--yes", "2", shell=shell)
             self.assertEqual(config.read_text(), now + "# older\n")
         self.assertEqual(config.stat().st_mode & 0o777, 0o644)
 
@@ -276,9 +277,40 @@ class Rollback(Place):
         self.assertEqual(config.read_text(), now)
         self.assertEqual(sorted(p.name for p in config.parent.iterdir()), ["litellm.yaml"])
 
+    def test_it_asks_and_without_a_terminal_changes_nothing(self):
+        config = self.dir / "config/litellm.yaml"
+        now = config.read_text()
+        self.backup("20261120-100000", now + "# older\n")
+        for shell in SHELLS:
+            self.expect(1, ["no terminal to ask on", "--yes"], self.name, shell=shell)
+            self.assertEqual(config.read_text(), now)
+        for answer, code in (("n", 1), ("", 1), ("y", 0)):
+            script = f"printf '%s\\n' '{answer}' | script -qec \"$(printf '%s' {pasted(pasted(self.dir / self.name))})\" /dev/null"
+            done = subprocess.run(["sh", "-c", script], env=self.env(), capture_output=True, text=True, timeout=30)
+            self.assertEqual((done.returncode, config.read_text() != now), (code, code == 0), done.stdout)
+
+    def test_while_gwinstall_is_at_work_or_was_interrupted_it_does_nothing(self):
+        config = self.dir / "config/litellm.yaml"
+        now = config.read_text()
+        self.backup("20261120-100000", now + "# older\n")
+        own = self.dir / ".gwinstall"
+        own.mkdir()
+        (own / "lock").write_text("{}")
+        with open(own / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for shell in SHELLS:
+                self.expect(1, "gwinstall is at work", self.name, "--yes", shell=shell)
+        (own / "journal").write_text("{}")
+        for shell in SHELLS:
+            self.expect(1, ["was interrupted", "gwinstall doctor --repair"], self.name, "--yes", shell=shell)
+        self.assertEqual(config.read_text(), now)
+        (own / "journal").unlink()
+        self.expect(0, "is that of", self.name, "--yes")
+
     def test_gwinstall_does_it_where_it_is(self):
         self.program("gwinstall", '#!/bin/sh\necho "called $*"\nexit 7\n')
         self.expect(7, f"called rollback 2 --target-dir {self.dir}", self.name, "2")
+        self.expect(7, f"called rollback --yes --target-dir {self.dir}", self.name, "--yes")
         self.expect(7, "called backup list", self.name, "--list")
         self.expect(1, "there is no backup", self.name, "--standalone")
 

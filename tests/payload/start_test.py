@@ -10,7 +10,7 @@ import sys
 import time
 
 import assemble
-from fakes import EMBEDDED, KEY, SHELLS, Place, pasted, running
+from fakes import EMBEDDED, KEY, SHELLS, Place, by, pasted, running
 
 sys.path.insert(0, str(EMBEDDED / "scripts"))
 sys.dont_write_bytecode = True
@@ -42,7 +42,7 @@ class Start(Place):
                 self.expect(0, str(first), "start-gateway.sh", "status", shell=shell)
                 self.expect(0, "took over", "start-gateway.sh", "reload", shell=shell)
                 self.assertEqual(self.pid(), first)
-                self.expect(0, ["is stopped", "the gateway runs"], "start-gateway.sh", "restart", shell=shell)
+                self.expect(0, ["finishes its requests", "the gateway runs"], "start-gateway.sh", "restart", shell=shell)
                 self.assertNotEqual(self.pid(), first)
                 self.expect(0, "is stopped", "stop-gateway.sh", shell=shell)
                 self.expect(0, "does not run", "stop-gateway.sh", shell=shell)
@@ -57,15 +57,28 @@ class Start(Place):
         for name in ("litellm.log", "litellm.pid"):
             self.assertEqual((self.dir / name).stat().st_mode & 0o777, 0o600, name)
 
-    def test_env_wins_over_the_shell_and_foreign_settings_are_kept_away(self):
-        self.set_env(ANTHROPIC_BASE_URL="http://127.0.0.1:4000", ANTHROPIC_AUTH_TOKEN="x", VERTEXAI_PROJECT="from-env-file")
-        self.expect(0, "runs", "start-gateway.sh", VERTEXAI_PROJECT="from-shell", DATABASE_URL="postgresql://other", DEBUG="*", PORT="1",
-                    LITELLM_MASTER_KEY="sk-from-shell", ANTHROPIC_BASE_URL="http://elsewhere")
-        env = self.seen()[1]
-        self.assertEqual((env["VERTEXAI_PROJECT"], env["LITELLM_MASTER_KEY"]), ("from-env-file", KEY))
-        self.assertEqual(env["LITELLM_LOCAL_MODEL_COST_MAP"], "True")
-        for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "DATABASE_URL", "DEBUG", "PORT"):
-            self.assertNotIn(name, env)
+    def test_litellm_sees_the_values_of_env_and_nothing_of_the_shell(self):
+        self.set_env(ANTHROPIC_BASE_URL="http://127.0.0.1:4000", ANTHROPIC_AUTH_TOKEN="x", VERTEXAI_PROJECT="from-env-file", config="mine", host="0.0.0.0")
+        shell_settings = {"VERTEXAI_PROJECT": "from-shell", "DATABASE_URL": "postgresql://other", "DEBUG": "*", "PORT": "1", "AWS_PROFILE": "other",
+                          "LITELLM_MASTER_KEY": "sk-from-shell", "ANTHROPIC_BASE_URL": "http://elsewhere", "https_proxy": "http://p:1", "dir": "/nowhere",
+                          "TWO_LINES": "a\nconfig=/elsewhere", "PYTHONPATH": "/nowhere", "XDG_CONFIG_HOME": "/nowhere", "transaction": "open"}
+        for shell in SHELLS:
+            self.expect(0, "runs", "start-gateway.sh", shell=shell, **shell_settings)
+            arguments, env = self.seen()
+            for name in ("PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"):
+                env.pop(name, None)
+            self.assertEqual(env.pop("PATH").split(":")[0], "/usr/local/sbin")
+            values = assemble.SAMPLE_ENV["basic"]
+            self.assertEqual(env, {**values, "HOME": str(self.home), "LANG": "C.UTF-8", "VERTEXAI_PROJECT": "from-env-file",
+                                   "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                                   "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True", "LITELLM_MODE": "PRODUCTION", "config": "mine", "host": "0.0.0.0"})
+            # A line of .env with the name of a variable of the script changes nothing for the script.
+            self.assertEqual(arguments[arguments.index("--host") + 1], "127.0.0.1")
+            self.assertEqual(arguments[arguments.index("--config") + 1], str(self.dir / "config/litellm.yaml"))
+            self.expect(0, "is stopped", "start-gateway.sh", "stop", shell=shell)
+        for name in ("IFS", "gw_file"):
+            self.set_env(**{name: "x"})
+            self.expect(1, f"uses the name {name} itself", "start-gateway.sh")
 
     def test_values_read_alike_by_the_script_by_shells_and_by_python(self):
         values = {"A1": "plain", "B": "with space", "C": "$HOME `id` \"q\"", "D": "back\\slash", "E": "a=b#c", "F": "", "G": "äöü €"}
@@ -74,7 +87,7 @@ class Start(Place):
         parsed, problems = gateway_files.parse_env((self.dir / ".env").read_text())
         self.assertEqual(problems, [])
         for shell in SHELLS:
-            dump = subprocess.run([shell, "-c", f'set -a; . "$1/.env"; exec "{sys.executable}" -c "import json,os; print(json.dumps(dict(os.environ)))"',
+            dump = subprocess.run([*by(shell), "-c", f'set -a; . "$1/.env"; exec "{sys.executable}" -c "import json,os; print(json.dumps(dict(os.environ)))"',
                                    shell, str(self.dir)], env=self.env(), capture_output=True, text=True, check=True)
             by_shell = json.loads(dump.stdout)
             self.expect(0, "runs", "start-gateway.sh", shell=shell)
@@ -106,7 +119,7 @@ class Start(Place):
         keys = set()
         for shell in SHELLS:
             self.set_env(LITELLM_MASTER_KEY="", NOTE="'kept as it is'")
-            front = [shell, str(self.dir / "start-gateway.sh")]
+            front = [*by(shell), str(self.dir / "start-gateway.sh")]
             both = [subprocess.Popen(front, env=self.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
             texts = [one.communicate(timeout=60)[0] for one in both]
             self.assertIn(0, [one.returncode for one in both], texts)
@@ -128,8 +141,11 @@ class Start(Place):
         journal.parent.mkdir()
         journal.write_text("{}")
         begun = time.monotonic()
-        self.expect(1, ["installation", "gwinstall doctor --repair"], "start-gateway.sh")
+        self.expect(1, ["an installation was interrupted", "gwinstall doctor --repair"], "start-gateway.sh")
         self.assertLess(time.monotonic() - begun, 9)
+        # While its process lives, repair would be the wrong advice.
+        (self.dir / ".gwinstall/lock").write_text(json.dumps({"pid": os.getpid(), "command": "install"}))
+        self.assertNotIn("repair", self.expect(1, ["an installation is running", "wait"], "start-gateway.sh"))
         removal = subprocess.Popen([sys.executable, "-c", "import sys,time,os; time.sleep(1.5); os.unlink(sys.argv[1])", str(journal)])
         self.expect(0, "runs", "start-gateway.sh")
         removal.wait()
@@ -138,11 +154,11 @@ class Start(Place):
         with socket.socket() as other:
             other.bind(("127.0.0.1", self.port))
             other.listen()
-            self.expect(1, [f"port {self.port} is in use", "--gateway-url"], "start-gateway.sh")
+            self.expect(1, [f"port {self.port} is in use by", f"(pid {os.getpid()})", "--gateway-url"], "start-gateway.sh")
 
     def test_missing_variables_are_named_with_their_command(self):
         self.set_env(VERTEXAI_PROJECT=None)
-        self.expect(1, "try: gwinstall env set VERTEXAI_PROJECT", "start-gateway.sh")
+        self.expect(1, "try: gwinstall env set VERTEXAI_PROJECT", "start-gateway.sh", VERTEXAI_PROJECT="of-the-shell")
         self.set_env()
         self.config("general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY # not os.environ/IN_A_COMMENT\n# os.environ/NOR_HERE\n")
         self.expect(0, "runs", "start-gateway.sh")

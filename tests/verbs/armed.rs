@@ -10,7 +10,10 @@ fn complete() -> World {
     let tools = world.home().join("tools");
     program(&tools.join("litellm"), crate::world::LITELLM);
     let path = format!("{}:/usr/bin:/bin", tools.display());
-    world.with("PATH", path).with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x")
+    world
+        .with("PATH", path)
+        .with("VERTEXAI_PROJECT", "my-project")
+        .with("GOOGLE_APPLICATION_CREDENTIALS", "/x")
 }
 
 fn pointed(world: &World) -> String {
@@ -78,4 +81,28 @@ fn off_stays_off() {
     let _ = world.run(&["install", "--yes", "--on"]).exits(0);
     assert_eq!(pointed(&world), "on");
     assert!(world.home().join(SETTINGS).exists());
+}
+
+/// `start` finishes an armed deployment: the gateway serves, and only then Claude Code is pointed at it.
+#[test]
+fn start_points_claude_code_at_an_armed_gateway() {
+    if std::fs::metadata("/usr/bin/python3").is_err() {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = World::new().unforced();
+    let url = format!("http://127.0.0.1:{port}");
+    let _ = world.run(&["install", "--models", "glm-5.2", "--gateway-url", &url, "--yes"]).exits(0);
+    assert_eq!(pointed(&world), "armed");
+    let _ = world.run(&["start"]).exits(1);
+    assert!(!world.home().join(SETTINGS).exists());
+    let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "my-project\n").exits(0);
+    program(&world.gateway("venv/bin/litellm"), crate::world::LITELLM);
+    let started = world.run(&["start"]);
+    let stopped = world.run(&["stop"]);
+    let _ = started.exits(0).says("Claude Code is ready: claude");
+    let _ = stopped.exits(0);
+    assert_eq!(pointed(&world), "on");
+    assert_eq!(world.settings()["env"]["ANTHROPIC_BASE_URL"], url);
 }

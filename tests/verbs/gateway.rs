@@ -1,15 +1,18 @@
 //! The gateway's own verbs and `models check`, against a small server that answers as LiteLLM was seen to: without a
 //! database a wrong key gets 400, liveliness and readiness ask for none.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use crate::world::{World, program};
 
 const KEY: &str = "sk-canary-gateway";
+/// Ends the note of a request that showed the key.
+const KEYED: &str = " with the key";
 
 /// How the server behaves.
 #[derive(Clone, Copy, PartialEq)]
@@ -23,10 +26,14 @@ enum Manner {
     SomethingElse,
 }
 
+/// The listening sockets of `serve`, by port.
+static SOCKETS: Mutex<BTreeMap<u16, TcpListener>> = Mutex::new(BTreeMap::new());
+
 /// Serves until the test process ends, and hands over every request line that it saw.
 fn serve(manner: Manner, models: &'static [&'static str]) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    SOCKETS.lock().unwrap().insert(port, listener.try_clone().unwrap());
     let (seen, requests) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -61,7 +68,7 @@ fn answer(
     reader.read_exact(&mut body)?;
     let body = String::from_utf8_lossy(&body).into_owned();
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-    let _ = seen.send(format!("{path} {body}"));
+    let _ = seen.send(format!("{path} {body}{}", if key { KEYED } else { "" }));
     let allowed = key || manner == Manner::Open;
     let list = models.iter().map(|id| format!(r#"{{"id": "{id}"}}"#)).collect::<Vec<_>>().join(", ");
     let (status, text) = match path.as_str() {
@@ -83,12 +90,45 @@ fn answer(
     write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
 }
 
-/// Deployed for a gateway on this port, with the key that the server wants.
+/// Deployed for a gateway on this port, with the key that the server wants. The server counts as the gateway: a process with
+/// its command line holds the socket, until this process ends.
 fn world(port: u16, models: &str) -> World {
+    let world = beside_a_stranger(port, models);
+    if let Some(socket) = SOCKETS.lock().unwrap().get(&port) {
+        let socket = std::os::fd::OwnedFd::from(socket.try_clone().unwrap());
+        let config = world.gateway("config/litellm.yaml");
+        let words = ["--run_gunicorn", "--port", &port.to_string()].map(str::to_owned);
+        let _ = std::process::Command::new("sh")
+            .args(["-c", "while kill -0 $PPID 2>/dev/null; do sleep 0.2; done", "litellm"])
+            .arg(config)
+            .args(words)
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+    }
+    world
+}
+
+/// Deployed for a gateway on this port, on which another program may listen.
+fn beside_a_stranger(port: u16, models: &str) -> World {
     let url = format!("http://127.0.0.1:{port}");
     let world = World::new().with("LITELLM_MASTER_KEY", KEY);
     let _ = world.run(&["install", "--yes", "--models", models, "--gateway-url", &url]).exits(0);
     world
+}
+
+/// A program that took the port must not receive the key, even where it answers as LiteLLM does.
+#[test]
+fn the_key_is_not_sent_to_another_program_on_the_port() {
+    let (port, requests) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
+    let world = beside_a_stranger(port, "gpt-oss-120b");
+    for command in [&["models", "check"][..], &["models", "check", "--call"], &["health"]] {
+        let said = world.run(command).exits(1).never_says(KEY);
+        let _ = said.says(&format!("(pid {}) listens on port {port}", std::process::id()));
+    }
+    assert!(requests.try_iter().all(|request| !request.ends_with(KEYED)), "the key was sent");
 }
 
 /// Status of each check of a `--json` answer, in order.
@@ -163,7 +203,7 @@ fn health_has_one_word_for_all_checks() {
         assert_eq!(data["database"].as_str(), database, "{data}");
         let version = (manner != Manner::SomethingElse).then_some("1.106.2");
         assert_eq!(data["version"].as_str(), version, "{data}");
-        assert!(data["uptime_seconds"].is_null(), "it is no process of ours: {data}");
+        assert!(data["uptime_seconds"].is_null(), "there is no pid file: {data}");
     }
     let (port, _seen) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
     let _ = world(port, "gpt-oss-120b")
@@ -220,7 +260,47 @@ fn the_script_that_fails_is_our_failure() {
     assert!(said.err.contains("litellm"), "it is on stderr as well: {}", said.err);
     program(&world.gateway("start-gateway.sh"), "#!/bin/sh\nexit 7\n");
     let _ = world.run(&["restart"]).exits(1).says("ended with 7");
-    let _ = World::new().run(&["start"]).exits(2).says("gwinstall status");
+    fs::remove_file(world.gateway("start-gateway.sh")).unwrap();
+    let _ = world.run(&["start"]).exits(2).says("gwinstall status");
+    for verb in ["start", "stop", "restart", "reload"] {
+        let _ = World::new().run(&[verb]).exits(2).says("nothing is deployed yet").says("gwinstall install");
+    }
+    let _ = World::new().run(&["logs"]).exits(1).says("gwinstall install");
+}
+
+/// A worker whose master was killed serves on: every command calls it the gateway, and `stop` ends it.
+#[test]
+fn a_worker_without_its_master_is_reported_and_stopped() {
+    let (port, _seen) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
+    let world = world(port, "gpt-oss-120b");
+    world.write("litellm.pid", "4194303\n");
+    let status = world.run(&["--json", "status"]);
+    assert_eq!(status.data()["running"], true, "{}", status.out);
+    let _ = world.run(&["status"]).says("running (pid ");
+    let _ = world.run(&["health"]).exits(0);
+    let _ = world.run(&["stop", "--now"]).exits(0).says("the gateway is stopped");
+    assert!(world.gateway(".stopped").exists());
+    let _ = world.run(&["--json", "stop"]).exits(0).says("nothing was running");
+    let _ = world.run(&["uninstall", "--yes"]).exits(0);
+    for name in [".stopped", ".starting", ".start-failed", ".serving", "litellm.pid"] {
+        assert!(!world.gateway(name).exists(), "{name}");
+    }
+}
+
+/// While another run is at work, repair would be the wrong advice.
+#[test]
+fn while_an_installation_runs_the_verbs_say_so() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let holder = format!(
+        r#"{{"pid": {}, "command": "install", "since": "2026-11-26T10:00:00Z"}}"#,
+        std::process::id()
+    );
+    world.write(".gwinstall/lock", &holder);
+    world.write(".gwinstall/journal", "{ torn");
+    for verb in ["start", "restart", "reload"] {
+        let said = world.run(&[verb]).exits(6).says("is at work right now").never_says("--repair");
+        let _ = said.says(&format!("gwinstall {verb}"));
+    }
 }
 
 #[test]

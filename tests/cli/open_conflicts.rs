@@ -171,8 +171,8 @@ fn a_file_of_the_user_does_not_block_a_newly_shipped_guide() {
 #[test]
 fn the_edits_of_the_user_are_shown() {
     let home = TestHome::deployed();
-    edit(&home, CONFIG, "request_timeout: 600", "request_timeout: 900");
-    let run = home.run("diff").exits(3);
+    edit(&home, CONFIG, "request_timeout: 600", "request_timeout: 900\n  api_key: canary-in-clear");
+    let run = home.run("diff").exits(3).never_says("canary");
     run.says(&["= config/litellm.yaml", "-  request_timeout: 600", "+  request_timeout: 900"])
         .never_says("master_key");
     let (home, source) = conflict();

@@ -95,10 +95,10 @@ impl BaseCopy {
 }
 
 /// The file that holds a deployed name: itself, or for the two files that users edit the one that a link of theirs leads
-/// to, because people keep those among their dotfiles.
+/// to, because people keep those among their dotfiles. A link inside an image would lead out of the image.
 pub fn live_path(place: &Place, name: &str) -> PathBuf {
     let path = place.file(name);
-    if matches!(name, files::CONFIG | files::ENV) { disk::followed(&path) } else { path }
+    if !place.staged && matches!(name, files::CONFIG | files::ENV) { disk::followed(&path) } else { path }
 }
 
 /// The path of the base copy of a shipped file.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use similar::{MergeResolution, TextDiff, TextMerge};
 
-use super::yaml::Doc;
+use super::yaml::{Doc, without_secrets};
 
 mod flow;
 mod layout;
@@ -94,13 +94,15 @@ pub fn three_way_yaml(base: &str, local: &str, new: &str) -> Merged {
     }
 }
 
-/// The difference as `diff -u` writes it; empty if there is none.
+/// The difference as `diff -u` writes it; empty if there is none. Keys and passwords in a configuration are starred out.
 pub fn unified_diff(old: &str, new: &str, path: &str) -> String {
     if old == new {
         return String::new();
     }
     let diff = TextDiff::from_lines(old, new);
-    diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+    let text =
+        diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string();
+    if path.ends_with(".yaml") { text.split('\n').map(without_secrets).collect::<Vec<_>>().join("\n") } else { text }
 }
 
 #[cfg(test)]

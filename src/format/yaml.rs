@@ -18,7 +18,7 @@ mod value;
 use document::{Data, Kind};
 pub use document::{Doc, Duplicate, Place, YamlError};
 pub use excerpt::excerpt;
-pub(super) use excerpt::names_a_secret;
+pub(super) use excerpt::{names_a_secret, without_secrets};
 pub use resolve::Scalar;
 pub use value::Value;
 

@@ -8,7 +8,7 @@ use crate::deploy::draft::Draft;
 use crate::deploy::goals::{Goal, Notes};
 use crate::deploy::lacks;
 use crate::domain::name::{count, list};
-use crate::domain::plan::Action;
+use crate::domain::plan::{Action, Step};
 use crate::domain::record::{Pointed, Record};
 use crate::domain::{Kind, Place};
 use crate::doors::term;
@@ -123,8 +123,13 @@ impl<'a> Report<'a> {
     }
 
     pub fn unchanged(&self, draft: &Draft) -> String {
+        let offered = |step: &Step| {
+            let files = draft.record.as_ref().map(|record| &record.files);
+            files.and_then(|files| files.get(&step.name)).is_some_and(|file| file.offered.is_some())
+        };
         let kept = draft.plan.steps.iter().filter(|step| step.action == Action::Keep);
-        let kept: Vec<&str> = kept.map(|step| step.name.as_str()).collect();
+        let (open, kept): (Vec<&Step>, Vec<&Step>) = kept.partition(|step| offered(step));
+        let kept: Vec<&str> = kept.iter().map(|step| step.name.as_str()).collect();
         let mut text = format!("Already up to date (preset {}).", self.preset);
         if !kept.is_empty() {
             let diff = term::command(&["diff"]);
@@ -132,6 +137,10 @@ impl<'a> Report<'a> {
         }
         for note in &self.notes.runtime {
             text.push_str(&format!("\nnote: {note}"));
+        }
+        for step in open {
+            let resolve = term::command(&["resolve", &step.name]);
+            text.push_str(&format!("\nA conflict is open: {} ({resolve})", step.name));
         }
         text
     }

@@ -94,7 +94,7 @@ pub(in crate::format) fn names_a_secret(key: &str) -> bool {
 
 /// `line` with the values of secret-looking keys, and anything that begins like a key, replaced star by character.
 /// References to the environment stay readable.
-fn without_secrets(line: &str) -> String {
+pub(in crate::format) fn without_secrets(line: &str) -> String {
     let mut chars: Vec<char> = line.chars().collect();
     for password in passwords(&chars) {
         chars[password].fill('*');

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Starts, reloads, restarts or stops the LiteLLM gateway that this directory configures.
 #
-# Promises: LiteLLM sees HOME, PATH, LANG and what gateway/.env says, and nothing else of the caller's environment, whoever
-# calls. gateway/.env is read as text and never evaluated; no value of it is printed or put on a command line. LiteLLM listens
+# Promises: LiteLLM sees HOME, PATH, LANG and what gateway/.env says, and nothing else of the caller's environment.
+# gateway/.env is read as text and never evaluated; no value of it is printed or put on a command line. LiteLLM listens
 # on the loopback address only. A process counts as this gateway by its command line (config/litellm.yaml of this directory and
 # --run_gunicorn); no other process gets a signal.
 set -eu
@@ -39,6 +39,7 @@ newline='
 
 # Seconds. A start on a busy machine takes a minute or more; one start in about 60 hangs for ever and uses no processor time.
 start_limit=180
+validate_limit=600
 hang_limit=10
 second_hang_limit=60
 log_limit=10485760
@@ -306,23 +307,32 @@ check_program() {
 	# A link from the PATH has its own first line behind it.
 	interpreter=$(interpreter_of "$litellm")
 	if [ -n "$interpreter" ] && [ ! -x "$interpreter" ]; then
-		fail "$litellm cannot run: its Python $interpreter does not exist any more" "rm -rf $(quoted "$(dirname -- "$(dirname -- "$litellm")")") && $make_venv"
+		place=$(dirname -- "$(dirname -- "$litellm")") gone=
+		# Only a virtual environment is removed as a whole.
+		if [ -f "$place/pyvenv.cfg" ]; then gone="rm -rf $(quoted "$place") && "; fi
+		fail "$litellm cannot run: its Python $interpreter does not exist any more" "$gone$make_venv"
 	fi
 }
 
-# Runs the litellm program with these arguments in its environment; what it prints goes to $scratch. Ended after $start_limit.
+# Runs the litellm program with these arguments in its environment; what it prints goes to $scratch. Ended after $validate_limit.
 bounded() {
 	( set -- ${run_by:+"$run_by"} "$litellm" "$@"; export_environment; exec "$@" ) >"$scratch" 2>&1 </dev/null &
-	asked=$! since=$(now)
+	asked=$! since=$(now) said=0
 	while is_alive "$asked"; do
-		if [ $(($(now) - since)) -ge "$start_limit" ]; then
+		waited=$(($(now) - since))
+		if [ "$waited" -ge $((said + 10)) ]; then
+			said=$waited
+			progress "LiteLLM checks the configuration: $waited s"
+		fi
+		if [ "$waited" -ge "$validate_limit" ]; then
 			kill -KILL "$asked" 2>/dev/null || :
-			fail "$litellm did not check the configuration within $start_limit s" "gwinstall doctor"
+			fail "$litellm did not check the configuration within $validate_limit s" "gwinstall doctor"
 		fi
 		sleep 0.1
 	done
 	code=0
 	wait "$asked" || code=$?
+	asked=
 	return "$code"
 }
 
@@ -489,7 +499,7 @@ workers_of() {
 	done
 }
 
-# A worker whose master was killed goes on serving, but there is nobody who would take a new configuration over.
+# A worker whose master was killed goes on serving, but only a master takes a new configuration over.
 is_orphan() {
 	[ -z "$(workers_of "$1")" ] && look_at "$1" && [ "$group" != "$1" ]
 }
@@ -709,9 +719,10 @@ take_lock() {
 }
 
 # A start that is ended before the gateway answers leaves no process.
-starting=
+starting='' asked=
 give_up() {
 	trap - EXIT INT TERM HUP
+	if [ -n "$asked" ]; then kill -KILL "$asked" 2>/dev/null || :; fi
 	if [ -n "$starting" ]; then end_started; fi
 	let_go
 	exit "$1"
@@ -933,6 +944,7 @@ wait_for_requests() {
 		waited=$(($(now) - begun))
 		if [ "$waited" -ge "$1" ]; then
 			kill_all
+			for _ in 1 2 3 4 5 6 7 8 9 10; do still_there $victims || break; sleep 0.2; done
 			progress "requests that had not finished after $1 s were ended"
 			return 0
 		fi
@@ -961,7 +973,7 @@ restart() {
 	before=$victims
 	hang_up
 	wait_until_closed
-	# Whoever ends this script: the old process finishes its requests, at most as long as a request may take.
+	# Also if this script is ended: the old process finishes its requests, at most as long as a request may take.
 	# shellcheck disable=SC2086 # PID:BORN words
 	(
 		trap - EXIT

@@ -66,7 +66,7 @@ const HABITS: [(&str, &[&str]); 68] = [
     ("start --port|-p N", &["install --port N --start"]),
     ("start -d|--detach|--daemon|--background", &["start"]),
     ("start -f|--foreground|--fg", &["start", "logs --follow"]),
-    ("stop -f|--force", &["stop", "--now"]),
+    ("stop -f|--force", &["stop --now"]),
     ("rollback --to X", &["rollback X"]),
     ("rollback --list", &["backup list"]),
     ("history --all|-a", &["history --limit 1000"]),

@@ -98,7 +98,7 @@ fn world(port: u16, models: &str) -> World {
         let socket = std::os::fd::OwnedFd::from(socket.try_clone().unwrap());
         let config = world.gateway("config/litellm.yaml");
         let words = ["--run_gunicorn", "--port", &port.to_string()].map(str::to_owned);
-        let _ = std::process::Command::new("sh")
+        let mut holder = std::process::Command::new("sh")
             .args(["-c", "while kill -0 $PPID 2>/dev/null; do sleep 0.2; done", "litellm"])
             .arg(config)
             .args(words)
@@ -107,6 +107,8 @@ fn world(port: u16, models: &str) -> World {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        // Without this one that was stopped would stay as a zombie.
+        std::thread::spawn(move || holder.wait());
     }
     world
 }

@@ -84,7 +84,7 @@ impl Builder<'_> {
             Ok(program) => Ok(Some(program)),
             Err(error) => {
                 term::talk(&format!("note: {error}"));
-                term::talk("gwinstall builds with pip instead, which takes about a minute.");
+                term::talk("gwinstall builds with pip instead, which takes longer.");
                 Ok(None)
             }
         }

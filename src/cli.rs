@@ -1,5 +1,6 @@
 //! Every command and flag, on one page. No meaning is attached here: see `commands`.
 
+mod confirm;
 pub mod pages;
 mod runtime;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use confirm::ConfirmArgs;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 
 /// Help is never wider, however wide the window is.
@@ -138,17 +140,6 @@ pub enum Command {
     Version,
     /// Print the help of a command
     Help(HelpArgs),
-}
-
-/// What every changing command takes.
-#[derive(Debug, Clone, Args)]
-pub struct ConfirmArgs {
-    /// Do not ask for confirmation
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Show what would change, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 #[derive(Debug, Clone, Args)]

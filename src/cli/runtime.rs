@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ConfirmArgs;
+use super::confirm::ConfirmArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum RuntimeCommand {

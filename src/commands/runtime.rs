@@ -134,7 +134,7 @@ fn intention(order: &Order<'_>) -> String {
         Source::Offline | Source::Archive(_) => String::new(),
     };
     format!(
-        "LiteLLM {}: {size}{} MB on disk, about 15 s with uv, about a minute with pip.\n  {} (Python {})",
+        "LiteLLM {}: {size}{} MB on disk, about 20 s with uv, about a minute and a half with pip.\n  {} (Python {})",
         data.litellm,
         data.disk_mb,
         order.place.show(&order.path()),

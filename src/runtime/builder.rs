@@ -84,7 +84,7 @@ impl Builder<'_> {
             Ok(program) => Ok(Some(program)),
             Err(error) => {
                 term::talk(&format!("note: {error}"));
-                term::talk("gwinstall builds with pip instead, which takes about a minute.");
+                term::talk("gwinstall builds with pip instead, which takes longer.");
                 Ok(None)
             }
         }
@@ -118,13 +118,13 @@ impl Builder<'_> {
             (_, Some(wheels)) => {
                 sync = sync.without(&INDEXES).args(["--offline", "--no-index", "--find-links"]).args([wheels]);
             }
-            (Source::Offline, None) => sync = self.from_the_users_index(sync.args(["--offline"])),
-            _ => sync = self.from_the_users_index(sync),
+            (Source::Offline, None) => sync = self.with_the_users_index(sync.args(["--offline"])),
+            _ => sync = self.with_the_users_index(sync),
         }
         self.watched("uv pip sync", sync)
     }
 
-    fn from_the_users_index(&self, mut sync: Job) -> Job {
+    fn with_the_users_index(&self, mut sync: Job) -> Job {
         let python = Some(self.python.program.as_path()).filter(|_| self.python.pip);
         let settings = index::for_uv(python, self.work);
         if !settings.translated.is_empty() || settings.no_index {

@@ -134,8 +134,8 @@ fn left_to_the_user(place: &Place) -> Result<Vec<String>> {
 
 /// The gateway does not run any more, and a later installation starts without the marks of this one.
 fn forget_process(place: &Place) -> Result<()> {
-    for name in files::OF_THE_PROCESS {
-        let path = place.file(name);
+    let left = files::OF_THE_PROCESS.iter().map(|name| place.file(name)).filter(|path| disk::exists(path));
+    for path in left {
         disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
     }
     Ok(())

@@ -157,9 +157,9 @@ pub struct BundleArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct KeepArgs {
-    /// How many backups to keep
-    #[arg(long, value_name = "N", default_value_t = crate::deploy::backup::KEEP)]
-    pub keep: usize,
+    /// How many backups to keep, now and from now on [default: 5]
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
     /// Remove backups older than this many days
     #[arg(long, value_name = "DAYS")]
     pub max_age: Option<u32>,

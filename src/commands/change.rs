@@ -70,7 +70,7 @@ impl<'a> Change<'a> {
             operation,
             common,
             confirm,
-            keep: KeepArgs { keep: KEEP, max_age: None },
+            keep: KeepArgs { keep: None, max_age: None },
             include_secrets: false,
             irreversible: false,
             start: false,
@@ -207,10 +207,15 @@ impl<'a> Change<'a> {
             operation: self.operation,
             lock_wait: self.common.lock_wait,
             include_secrets: self.include_secrets,
-            keep: self.keep.keep,
+            keep: self.keep.keep.or(self.recorded_keep()).unwrap_or(KEEP),
             max_age_days: self.keep.max_age,
             gate,
         }
+    }
+
+    /// How many backups stay, as an earlier command said.
+    fn recorded_keep(&self) -> Option<usize> {
+        self.context.record.as_ref()?.request.keep
     }
 
     /// A check refused the change before it began.

@@ -117,7 +117,7 @@ pub(super) fn finish(context: &Context<'_>, lock_wait: u64) -> Result<bool> {
         operation: Operation::Off,
         lock_wait,
         include_secrets: false,
-        keep: KEEP,
+        keep: record.request.keep.unwrap_or(KEEP),
         max_age_days: None,
         gate: None,
     };

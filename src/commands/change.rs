@@ -204,6 +204,7 @@ impl<'a> Change<'a> {
     fn converge<'b>(&'b self, gate: Option<&'b dyn Fn() -> Result<()>>) -> converge::Change<'b> {
         converge::Change {
             place: self.place(),
+            record: self.context.record.as_ref(),
             operation: self.operation,
             lock_wait: self.common.lock_wait,
             include_secrets: self.include_secrets,

@@ -114,6 +114,7 @@ pub(super) fn finish(context: &Context<'_>, lock_wait: u64) -> Result<bool> {
     let mut draft = draft::draft(context, goals::off(record))?;
     let change = converge::Change {
         place,
+        record: Some(record),
         operation: Operation::Off,
         lock_wait,
         include_secrets: false,

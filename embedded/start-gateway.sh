@@ -9,12 +9,11 @@ set -eu
 umask 077
 
 GATEWAY_PORT=4000 # gwinstall:port
-GATEWAY_LITELLM='' # gwinstall:litellm
 
 # What the caller may say, kept while the rest of its environment is forgotten. A variable that stays exported would reach LiteLLM.
 set -- "${GWINSTALL_TRANSACTION-}" "${GWINSTALL_INTERNAL-}" "${GATEWAY_LITELLM_BIN-}" "${NOTIFY_SOCKET-}" "$@"
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
-	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT | GATEWAY_LITELLM) ;; *) unset "$name" 2>/dev/null || : ;; esac
+	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT) ;; *) unset "$name" 2>/dev/null || : ;; esac
 done
 unset IFS
 transaction=$1 internal=$2 named_litellm=$3 notify_socket=$4
@@ -1051,6 +1050,8 @@ status() {
 }
 
 find_home
+# Here, because it may begin with the home: the key helper starts this script without one.
+GATEWAY_LITELLM='' # gwinstall:litellm
 case ${1:-start}${2+ }${2-} in
 start) start ;;
 run) run ;;

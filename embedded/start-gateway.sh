@@ -831,6 +831,8 @@ start_locked() {
 		progress "the gateway (pid $pid) does not answer on $url; it is ended and started again"
 		end_now
 	fi
+	# Before the configuration is checked, which takes seconds, and again after it.
+	check_port
 	make_ready
 	check_port
 	bring_up
@@ -844,7 +846,7 @@ on_demand() {
 	[ ! -e "$stopped" ] || exit 0
 	named_litellm=
 	last=0 count=0
-	if [ -f "$failed" ]; then read -r last count <"$failed" || :; fi
+	if [ -f "$failed" ] && ! changed_since_failure; then read -r last count <"$failed" || :; fi
 	case $last$count in *[!0-9]* | '') last=0 count=0 ;; esac
 	moment=$(now)
 	if [ "$count" -gt 0 ] && [ "$moment" -ge "$last" ] && [ "$moment" -lt $((last + $(pause_after "$count"))) ]; then exit 0; fi
@@ -860,6 +862,13 @@ on_demand() {
 		mv -f -- "$scratch.lock" "$failed"
 	fi
 	exit "$code"
+}
+# What the user or gwinstall changed after a failed start may be what it needed.
+changed_since_failure() {
+	for one in "$env_file" "$config" "$self"; do
+		if [ -n "$(find "$one" -newer "$failed" 2>/dev/null)" ]; then return 0; fi
+	done
+	return 1
 }
 # Seconds without a try after $1 failed ones: 60, 120, 240, 480, then 600.
 pause_after() {

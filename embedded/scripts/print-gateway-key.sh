@@ -127,6 +127,8 @@ refuse() {
 	read_value GATEWAY_ON_DEMAND
 	case $value in [Nn][Oo]) fail "the gateway does not run" "gwinstall start" ;; esac
 	[ -f .start-failed ] || return 0
+	# What was changed after the failed start may be what it needed.
+	[ -z "$(find .env config/litellm.yaml start-gateway.sh -newer .start-failed 2>/dev/null)" ] || return 0
 	{ read -r last count; read -r reason; read -r command; } <.start-failed || return 0
 	case $last$count in '' | *[!0-9]*) return 0 ;; esac
 	case $count in 1) pause=60 ;; 2) pause=120 ;; 3) pause=240 ;; 4) pause=480 ;; *) pause=600 ;; esac

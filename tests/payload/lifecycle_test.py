@@ -459,12 +459,14 @@ class OnDemand(Life):
                 self.refused(["LiteLLM does not accept"], 5)
             tries = len(self.noted("validations"))
         self.assertIn(tries, (2, 3))
-        # A person may try at once, and what works counts.
-        self.config("good")
+        # A person may try at once.
+        self.expect(1, "LiteLLM does not accept", "start-gateway.sh")
         self.refused("next try in")
-        self.expect(0, "the gateway runs", "start-gateway.sh")
-        self.assertFalse(failed.exists())
+        # What was changed since may be what the start needed, so it is tried without a wait.
+        time.sleep(0.02)
+        self.config("good")
         self.assertEqual(self.helper("local"), (0, KEY + "\n", ""))
+        self.assertFalse(failed.exists())
 
     def test_a_hostile_project_changes_nothing_of_what_is_started(self):
         project, mark = self.project(), self.home / "hostile code ran"

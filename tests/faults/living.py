@@ -187,7 +187,9 @@ class Living:
 
     def recover(self, by_status):
         """`status` reports what only a repair may change, and finishes the rest."""
-        if by_status and self.run(["status"], code=None).code != 7:
+        if by_status:
+            self.run(["status"], code=None)
+        if by_status and not (self.gateway / ".gwinstall/journal").exists():
             return
         self.run(["doctor", "--repair", "--yes"])
 

@@ -431,6 +431,11 @@ class OnDemand(Life):
         (self.dir / ".serving").unlink()
         self.assertEqual(self.helper("local"), (0, KEY + "\n", ""))
 
+    def test_a_taken_port_is_named_before_the_configuration_is_checked(self):
+        with socket.create_server(("127.0.0.1", self.port)):
+            self.refused([f"port {self.port} is in use by", "gwinstall install --gateway-url"], 5)
+        self.assertEqual(self.noted("validations") + self.noted("starts"), [])
+
     def test_many_helpers_are_one_start(self):
         self.config("takes long")
         path = str(self.dir / self.name)

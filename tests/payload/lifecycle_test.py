@@ -436,6 +436,21 @@ class OnDemand(Life):
             self.refused([f"port {self.port} is in use by", "gwinstall install --gateway-url"], 5)
         self.assertEqual(self.noted("validations") + self.noted("starts"), [])
 
+    def test_a_gateway_that_serves_is_used_while_a_change_is_checked(self):
+        self.expect(0, "the gateway runs", "start-gateway.sh")
+        self.config("takes long")
+        # As gwinstall reloads it, before its change is final.
+        (self.dir / ".gwinstall").mkdir()
+        (self.dir / ".gwinstall/journal").write_text("{}")
+        for verb in ("reload", "restart"):
+            change = subprocess.Popen([str(self.dir / "start-gateway.sh"), verb], env=self.env(GWINSTALL_TRANSACTION="open"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            while not (self.dir / ".starting").exists() and change.poll() is None:
+                time.sleep(0.02)
+            self.assertEqual(self.helper("local"), (0, KEY + "\n", ""), verb)
+            self.assertIsNone(change.poll(), verb)
+            said = change.communicate(timeout=120)[0]
+            self.assertEqual(change.returncode, 0, said)
+
     def test_many_helpers_are_one_start(self):
         self.config("takes long")
         path = str(self.dir / self.name)

@@ -30,7 +30,7 @@ from unit import MODELS, SLOW, Session, Stranger, Unit, Wrong
 
 ROOT, FRAME = Path(__file__).resolve().parents[2], "templates/litellm-base.yaml"
 LATEST = 3.0
-FAST = ("armed", "stopped", "crashed")
+FAST = ("armed", "crashed", "stopped")
 
 
 def answered(unit, limit=200.0):
@@ -260,11 +260,11 @@ def rows(chosen, tell=lambda row: None):
     with tempfile.TemporaryDirectory(prefix="gwinstall-unit-", ignore_cleanup_errors=True) as folder:
         unit = Unit(folder)
         try:
-            if "armed" not in chosen or "from nothing" not in chosen:
-                unit.install(*(() if "armed" in chosen else ("--start",)), values="armed" not in chosen)
+            if "armed" not in chosen and "from nothing" not in chosen:
+                unit.install("--start")
             for state in chosen:
                 try:
-                    if state in ("crashed", "stopped") and not unit.gateway.joinpath("litellm.pid").exists():
+                    if state == "crashed" and not unit.processes():
                         unit.install("--start")
                     text, seconds = STATES[state](unit)
                     row = (True, state, " ".join(text.split())[:150], seconds)

@@ -352,7 +352,8 @@ fn a_litellm_in_the_home_is_started_on_demand() {
     let url = format!("http://127.0.0.1:{port}");
     let words = ["install", "--venv", "my venv", "--models", "glm-5.2", "--gateway-url", &url, "--yes"];
     let _ = world.run(&words).exits(0);
-    let helper = world.settings()["apiKeyHelper"].as_str().unwrap().replace('~', world.home().to_str().unwrap());
+    let helper =
+        world.settings()["apiKeyHelper"].as_str().unwrap().replace('~', world.home().to_str().unwrap());
     let run = Command::new("/bin/sh").args(["-c", &helper]).env_clear().output().unwrap();
     let _ = world.run(&["stop", "--now"]).exits(0);
     let said = String::from_utf8(run.stderr).unwrap();

@@ -9,12 +9,11 @@ set -eu
 umask 077
 
 GATEWAY_PORT=4000 # gwinstall:port
-GATEWAY_LITELLM='' # gwinstall:litellm
 
 # What the caller may say, kept while the rest of its environment is forgotten. A variable that stays exported would reach LiteLLM.
 set -- "${GWINSTALL_TRANSACTION-}" "${GWINSTALL_INTERNAL-}" "${GATEWAY_LITELLM_BIN-}" "${NOTIFY_SOCKET-}" "$@"
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
-	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT | GATEWAY_LITELLM) ;; *) unset "$name" 2>/dev/null || : ;; esac
+	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT) ;; *) unset "$name" 2>/dev/null || : ;; esac
 done
 unset IFS
 transaction=$1 internal=$2 named_litellm=$3 notify_socket=$4
@@ -834,6 +833,8 @@ start_locked() {
 		progress "the gateway (pid $pid) does not answer on $url; it is ended and started again"
 		end_now
 	fi
+	# Before the configuration is checked, which takes seconds, and again after it.
+	check_port
 	make_ready
 	check_port
 	bring_up
@@ -847,7 +848,7 @@ on_demand() {
 	[ ! -e "$stopped" ] || exit 0
 	named_litellm=
 	last=0 count=0
-	if [ -f "$failed" ]; then read -r last count <"$failed" || :; fi
+	if [ -f "$failed" ] && ! changed_since_failure; then read -r last count <"$failed" || :; fi
 	case $last$count in *[!0-9]* | '') last=0 count=0 ;; esac
 	moment=$(now)
 	if [ "$count" -gt 0 ] && [ "$moment" -ge "$last" ] && [ "$moment" -lt $((last + $(pause_after "$count"))) ]; then exit 0; fi
@@ -863,6 +864,13 @@ on_demand() {
 		mv -f -- "$scratch.lock" "$failed"
 	fi
 	exit "$code"
+}
+# What the user or gwinstall changed after a failed start may be what it needed.
+changed_since_failure() {
+	for one in "$env_file" "$config" "$self"; do
+		if [ -n "$(find "$one" -newer "$failed" 2>/dev/null)" ]; then return 0; fi
+	done
+	return 1
 }
 # Seconds without a try after $1 failed ones: 60, 120, 240, 480, then 600.
 pause_after() {
@@ -1053,6 +1061,8 @@ status() {
 }
 
 find_home
+# Here, because it may begin with the home: the key helper starts this script without one.
+GATEWAY_LITELLM='' # gwinstall:litellm
 case ${1:-start}${2+ }${2-} in
 start) start ;;
 run) run ;;

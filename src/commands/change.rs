@@ -327,9 +327,14 @@ pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> R
         }
         None => term::detail("What an earlier, interrupted run left was removed."),
     }
-    if recovered.config_changed && process::pid(place).is_some() {
-        // The gateway may have loaded the configuration that was just undone.
-        let _ = gateway::run_script(place, Verb::Reload);
+    // The gateway may have taken over what was just undone.
+    let verb = match (recovered.start_changed, recovered.config_changed) {
+        (true, _) => Some(Verb::Restart),
+        (false, true) => Some(Verb::Reload),
+        (false, false) => None,
+    };
+    if let Some(verb) = verb.filter(|_| process::pid(place).is_some()) {
+        let _ = gateway::run_script(place, verb);
     }
     if recovered.leftovers.is_empty() {
         return crate::release::session::recover(place, wait);

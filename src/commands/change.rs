@@ -16,6 +16,7 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
+use crate::gateway::service::{self, Found, Service};
 use crate::gateway::{self, Verb, process};
 use crate::inspect::state;
 
@@ -142,10 +143,16 @@ impl<'a> Change<'a> {
             draft = draft.again(&self.context)?;
         }
         let stopped = self.stop_what_would_be_lost(&draft)?;
+        let service = self.remove_service(&draft)?;
         let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
         let led_away = held.is_some();
         let outcome = self.apply(&mut draft, held, takeover.as_ref()).map_err(|failed| {
+            let kept = service.as_ref().map_or(Ok(()), |service| service.write(self.place()).and_then(|()| service.enable()));
             let error = self.failure(*failed, stopped, takeover.as_ref());
+            let error = match kept {
+                Ok(()) => error,
+                Err(why) => error.because(format!("the service could not be installed again: {why}")),
+            };
             if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
         })?;
         for check in &outcome.checks {
@@ -260,6 +267,22 @@ impl<'a> Change<'a> {
         term::talk(&format!("gwinstall stops the gateway (pid {pid}) first: the script that stops it goes."));
         gateway::run_script(place, Verb::Stop)?;
         Ok(true)
+    }
+
+    /// Removes the service of a gateway whose script goes: it would start what is not there any more.
+    fn remove_service(&self, draft: &Draft) -> Result<Option<Service>> {
+        let place = self.place();
+        let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
+        let Some(service) = service::installed(place).filter(|_| taken) else { return Ok(None) };
+        let shown = place.show(&service.path);
+        Ok(match service.remove(place)? {
+            Found::Written => Some(service),
+            Found::Edited | Found::Foreign => {
+                term::talk(&format!("{shown} stays, disabled: you changed it."));
+                None
+            }
+            Found::Nothing => None,
+        })
     }
 
     /// The machine-readable form of a draft and its outcome.

@@ -14,6 +14,7 @@ use crate::domain::record::Record;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::gateway::process::Running;
+use crate::gateway::service;
 use crate::inspect::drift::{self, Drift};
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed;
@@ -21,6 +22,7 @@ use crate::inspect::{examine, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 
+use super::service::{as_json, in_brief};
 use super::{leaving, sources};
 
 /// Checks that the other lines of the status cover.
@@ -76,6 +78,10 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
     let overrides = facts.overrides();
     let pointed = Pointed::of(facts, record);
     let mut lines = headline(facts, record, &pointed);
+    let service = service::installed(place).map(|service| (service.state(), service));
+    if let Some((state, service)) = &service {
+        lines.insert(lines.len() - 1, format!("  Service:     {}", in_brief(service, state)));
+    }
     lines.extend(
         drifted.iter().map(|drift| format!("  {} {}  {}", drift.sign(), drift.shown(), drift.words(place))),
     );
@@ -103,6 +109,7 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         "interrupted": facts.interrupted.is_some(),
         "running": facts.running().is_some_and(Running::is_ours),
         "points_here": pointed.is_here(),
+        "service": service.as_ref().map(|(state, service)| as_json(service, state)),
         "overrides": overrides,
         "checks": checks.json(),
         "version": build::VERSION,

@@ -11,6 +11,7 @@ use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
 use crate::doors::{disk, term};
+use crate::gateway::service;
 use crate::release::session;
 use crate::ui::report;
 
@@ -41,6 +42,9 @@ fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
         place.show(&place.target),
         report::plan(draft, term::manner().verbose)
     );
+    if let Some(service) = service::installed(place) {
+        summary.push_str(&format!("\n  - the service {}", service.name));
+    }
     if purge {
         summary.push_str(
             "\n  - backups, logs and gwinstall's own state\n  No backup brings these or .env back.",

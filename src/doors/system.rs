@@ -183,13 +183,21 @@ pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> 
 }
 
 /// Runs a program to its end; its exit code and its output. What it writes to stdout and stderr goes to stderr once it
-/// has ended. The output passes through a file, because a pipe stays open as long as any process that the program
-/// leaves running.
+/// has ended.
 pub fn run_and_hear(
     program: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<(u8, String)> {
+    let (code, text) = hear(program, arguments, environment)?;
+    // The text is returned as well, so a closed stderr loses nothing.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    Ok((code, text))
+}
+
+/// Runs a program to its end; its exit code and what it wrote to stdout and stderr. The output passes through a file, because
+/// a pipe stays open as long as any process that the program leaves running.
+pub fn hear(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(u8, String)> {
     use std::io::Seek as _;
     let failed = |error: io::Error| cannot_run(program, &error);
     let mut output = nameless_file().map_err(failed)?;
@@ -199,8 +207,6 @@ pub fn run_and_hear(
     let status = command.status().map_err(failed)?;
     let mut text = Vec::new();
     output.rewind().and_then(|()| output.take(64 << 10).read_to_end(&mut text)).map_err(failed)?;
-    // The text is returned as well, so a closed stderr loses nothing.
-    let _ = io::stderr().lock().write_all(&text);
     Ok((exit_code(status), String::from_utf8_lossy(&text).into_owned()))
 }
 

@@ -26,5 +26,6 @@ mod own_presets;
 mod presets;
 mod resolve;
 mod runtime;
+mod service;
 mod takeover;
 mod world;

@@ -36,6 +36,7 @@ mod shell_files;
 mod signed;
 mod sources;
 mod status;
+mod supply;
 mod switch;
 mod uninstall;
 pub mod usage;

@@ -5,11 +5,13 @@ use crate::domain::name::list;
 use crate::domain::record::{EnvValue, Record};
 use crate::domain::request::GatewayType;
 
-/// One thing that is missing, and the command that brings it.
+/// One thing that is missing, and the commands that bring it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lack {
     pub what: String,
-    pub next: Hint,
+    pub next: Vec<Hint>,
+    /// Whether it is LiteLLM; else it is a value.
+    pub is_litellm: bool,
 }
 
 /// What a deployment lacks by its record; empty for a gateway elsewhere.
@@ -19,13 +21,15 @@ pub fn of(record: &Record) -> Vec<Lack> {
     }
     let litellm = record.runtime.is_none().then(|| Lack {
         what: "LiteLLM is not installed".to_owned(),
-        next: Hint::run(&["runtime", "install"]),
+        next: vec![Hint::run(&["runtime", "install"])],
+        is_litellm: true,
     });
     let missing = record.environment_variables.iter().filter(|(_, known)| known.value == EnvValue::Missing);
     let names: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
-    let values = names.first().map(|first| Lack {
+    let values = (!names.is_empty()).then(|| Lack {
         what: format!("{} {} no value", list(&names), if names.len() == 1 { "has" } else { "have" }),
-        next: Hint::run(&["env", "set", first]),
+        next: names.iter().map(|name| Hint::run(&["env", "set", name])).collect(),
+        is_litellm: false,
     });
     litellm.into_iter().chain(values).collect()
 }

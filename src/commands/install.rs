@@ -42,10 +42,13 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     }
     // `--on` chooses nothing to deploy.
     let chose = request.flags.iter().any(|flag| flag != "--on");
-    if !chose && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
-        request = interactive::complete(place, &bundle.catalog, change.context.record.as_ref())?;
-    }
     let asks = !args.confirm.yes && !change.is_dry() && term::is_interactive();
+    let last = change.context.record.as_ref();
+    if asks && chose {
+        interactive::complete_flags(&bundle.catalog, last, &mut request)?;
+    } else if asks {
+        request = Request { on: request.on, ..interactive::complete(place, &bundle.catalog, last)? };
+    }
     let Supplied { request, litellm } = supply::complete(&change, common, &bundle, request, asks)?;
     deploy(bringing(change, common, litellm), bundle, &request)
 }

@@ -1,10 +1,10 @@
 //! Finds a value for each variable: flags, the environment, `~/.claude/.env`, shell rc files, gcloud's login, a
 //! default, a generated key. Reads only; evaluates nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::bundle::catalog::EnvVar;
+use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::domain::name::printable;
 use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
@@ -189,6 +189,16 @@ fn read_text(place: &Place, path: &Path, notes: &mut Vec<String>) -> Option<Stri
             None
         }
     }
+}
+
+/// Variables of the catalog that have a value which the user gave somewhere: no default counts.
+pub fn given(place: &Place, catalog: &Catalog) -> BTreeSet<String> {
+    let sources = Sources::open(place);
+    let found = |variable: &&EnvVar| {
+        let value = sources.find(&variable.name, Some(variable), &mut Vec::new());
+        value.is_some_and(|value| value.source != ValueSource::Default)
+    };
+    catalog.environment.iter().filter(found).map(|variable| variable.name.clone()).collect()
 }
 
 /// A value that is likely and not certain: a person confirms it.

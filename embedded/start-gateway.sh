@@ -304,6 +304,8 @@ check_program() {
 	GATEWAY_LITELLM_BIN=${GATEWAY_LITELLM_BIN:-$named_litellm}
 	find_litellm
 	unset GATEWAY_LITELLM_BIN
+	# The Python of its environment runs it, whatever its first line says: that may name another place.
+	[ -z "$run_by" ] || return 0
 	# A link from the PATH has its own first line behind it.
 	interpreter=$(interpreter_of "$litellm")
 	if [ -n "$interpreter" ] && [ ! -x "$interpreter" ]; then

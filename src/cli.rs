@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use confirm::ConfirmArgs;
+pub use confirm::{ConfirmArgs, OnArgs, TakeoverArgs};
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 
 /// Help is never wider, however wide the window is.
@@ -140,23 +140,6 @@ pub enum Command {
     Version,
     /// Print the help of a command
     Help(HelpArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct OnArgs {
-    #[command(flatten)]
-    pub confirm: ConfirmArgs,
-    /// Point Claude Code at the gateway even if it cannot run
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// For a command that changes what the gateway runs with.
-#[derive(Debug, Clone, Args)]
-pub struct TakeoverArgs {
-    /// Leave a running gateway with its old configuration, and do not reload or restart it
-    #[arg(long)]
-    pub no_reload: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -12,3 +12,20 @@ pub struct ConfirmArgs {
     #[arg(long)]
     pub dry_run: bool,
 }
+
+#[derive(Debug, Clone, Args)]
+pub struct OnArgs {
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+    /// Point Claude Code at the gateway even if it cannot run
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// For a command that changes what the gateway runs with.
+#[derive(Debug, Clone, Args)]
+pub struct TakeoverArgs {
+    /// Leave a running gateway with its old configuration, and do not reload or restart it
+    #[arg(long)]
+    pub no_reload: bool,
+}

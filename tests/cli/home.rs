@@ -366,3 +366,8 @@ fn scratch() -> PathBuf {
     let roomy = rustix::fs::statvfs(memory).is_ok_and(|fs| fs.f_bavail * fs.f_frsize > 1 << 30);
     if roomy { memory.to_path_buf() } else { std::env::temp_dir() }
 }
+
+/// The command of a key helper without its word: it prints the key, and does not start the gateway for it.
+pub fn printing(helper: &str) -> String {
+    helper.trim_end_matches(" local").to_owned()
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
-use crate::home::{Run, TestHome, is_root};
+use crate::home::{Run, TestHome, is_root, printing};
 
 /// Scripts, links, JSON and the helper have to survive these.
 #[test]
@@ -30,7 +30,7 @@ fn any_name_of_a_home_works() {
         home.run("status").exits(0);
         // The scripts are quoted, and the helper is found by a shell.
         let helper = home.json(".claude/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
-        let run = Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0);
+        let run = Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", printing(&helper))).exits(0);
         assert_eq!(run.stdout.trim_end(), home.env_value("LITELLM_MASTER_KEY").unwrap(), "{name}");
         let run = Run::of(
             home.shell("sh \"$HOME/.claude/gateway/start-gateway.sh\" status").env("PATH", "/usr/bin:/bin"),
@@ -167,7 +167,7 @@ fn claude_config_dir_is_followed() {
     assert!(!home.path(".claude").exists());
     let helper =
         home.json("elsewhere/claude config/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
-    let run = Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0);
+    let run = Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", printing(&helper))).exits(0);
     assert!(run.stdout.starts_with("sk-"), "the helper is found with the space in its path");
     home.touches_nothing("install --yes").exits(0);
     home.run("uninstall --yes --purge").exits(0);

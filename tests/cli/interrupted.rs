@@ -51,8 +51,10 @@ fn a_signal_at_any_moment_leaves_the_old_state_or_the_new() {
             assert_eq!(new.changes(&now), [""; 0]);
         } else {
             stopped += 1;
-            assert_eq!(status.code(), Some(*code), "SIG{signal}: {status}");
             let left = old.changes(&now);
+            // A signal may arrive before the program has said that it wants to hear of it.
+            let untouched = status.code().is_none() && left.is_empty();
+            assert!(untouched || status.code() == Some(*code), "SIG{signal}: {status}");
             if !left.is_empty() {
                 home.run("status").exits(3);
                 home.run("doctor --repair --yes").exits(0);

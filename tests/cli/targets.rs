@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::home::{Run, TestHome};
+use crate::home::{Run, TestHome, printing};
 
 /// D-007, D-196.
 #[test]
@@ -19,7 +19,10 @@ fn a_target_of_ones_own_is_remembered() {
     home.run("rollback --yes").exits(0);
     let helper = home.json(".claude/settings.json")["apiKeyHelper"].as_str().unwrap().to_owned();
     assert!(
-        Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", helper)).exits(0).stdout.starts_with("sk-")
+        Run::of(home.shell("sh -c \"$HELPER\"").env("HELPER", printing(&helper)))
+            .exits(0)
+            .stdout
+            .starts_with("sk-")
     );
     home.run("uninstall --yes --purge").exits(0);
     assert!(!target.exists());

@@ -126,7 +126,7 @@ fn enterprise_without_url_or_token_is_exit_2() {
 fn a_missing_yes_is_exit_2() {
     let home = TestHome::new().unforced();
     home.refused(&mut home.command("install"), 2).says(&["no terminal", "gwinstall install --yes"]);
-    let home = TestHome::deployed();
+    let home = TestHome::deployed().unforced();
     home.run("install --yes --models glm-5.2").exits(0);
     for (arguments, verb) in [
         ("install --preset proxy", "install"),
@@ -142,7 +142,7 @@ fn a_missing_yes_is_exit_2() {
         }
     }
     home.run("off --yes").exits(0);
-    home.refused(&mut home.command("on"), 2).says(&["gwinstall on --yes"]);
+    home.refused(&mut home.command("on --force"), 2).says(&["gwinstall on --force --yes"]);
 }
 
 /// D-006, D-155, D-104.

@@ -73,12 +73,12 @@ def basic(home):
     (home / ".claude" / ".env").write_text(f"ANTHROPIC_API_KEY={DOT_ENV}\n")
     (home / ".bashrc").write_text(f"export AWS_SECRET_ACCESS_KEY='{RC_FILE}'\nexport AWS_ACCESS_KEY_ID=AKIAEXAMPLE\n")
     (home / ".claude" / "settings.json").write_text('{"env": {"ANTHROPIC_API_KEY": "%s"}}\n' % SETTINGS)
-    install = ["install", "--preset", "multi-provider", "--yes", "--verbose"]
+    install = ["install", "--preset", "multi-provider", "--on", "--yes", "--verbose"]
     return [
         (["install", "--preset", "multi-provider", "--dry-run", "--json"], None),
         (install, None),
         (["env", "set", "OPENAI_API_KEY"], STDIN),
-        (["install", "--models", "gemini-2.5-flash", "--yes", "--json"], None),
+        (["install", "--models", "gemini-2.5-flash", "--on", "--yes", "--json"], None),
         (["install", "--preset", "nonsense", "--yes"], None),
     ]
 
@@ -124,7 +124,7 @@ def enterprise_by_flag(home):
 
 def proxy(home):
     url, plain = f"http://user:{urllib.parse.quote(PROXY, safe='')}@proxy.example:3128", "http://proxy.example:3128"
-    install = ["install", "--preset", "proxy", "--yes", "--verbose", "--proxy-url"]
+    install = ["install", "--preset", "proxy", "--on", "--yes", "--verbose", "--proxy-url"]
     return [
         ([*install, url], None),
         ([*install, plain, "--proxy-auth", PROXY], None),

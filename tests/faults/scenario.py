@@ -42,9 +42,9 @@ def user_files(home):
     (gateway / "notes.txt").write_text("mine\n")
 
 
-INSTALL = ["install", "--preset", "basic", "--yes"]
-MODELS = ["install", "--models", "gemini-2.5-flash,deepseek-r1", "--yes"]
-PROXY = ["install", "--preset", "proxy", "--proxy-url", "http://proxy.example:3128", "--yes"]
+INSTALL = ["install", "--preset", "basic", "--on", "--yes"]
+MODELS = ["install", "--models", "gemini-2.5-flash,deepseek-r1", "--on", "--yes"]
+PROXY = ["install", "--preset", "proxy", "--proxy-url", "http://proxy.example:3128", "--on", "--yes"]
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (

@@ -45,7 +45,7 @@ class Stage:
         machine = self.machine
         machine.empty()
         machine.put_executable((binaries or world.builds.binaries)["1.0.0"])
-        must(machine.run("install", "--preset", "basic", "--yes"))
+        must(machine.run("install", "--preset", "basic", "--on", "--yes"))
         machine.edit(*KEPT)
         for name in ("self-update", "bundle-only"):
             machine.save(name)

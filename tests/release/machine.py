@@ -198,7 +198,7 @@ class World:
         machine = self.machine
         machine.empty()
         machine.put_executable(self.builds.binaries["1.0.0"])
-        done = machine.run("install", "--preset", "basic", "--yes")
+        done = machine.run("install", "--preset", "basic", "--on", "--yes")
         if done.code != 0:
             raise RuntimeError(f"1.0.0 does not install: {done}")
         machine.edit(*KEPT)

@@ -41,7 +41,7 @@ def one_line_from_an_empty_home_and_back(world, check):
     machine = world.machine
     world.serve_first()
     machine.empty()
-    line = f"curl -fsSL --cacert '{machine.env['GWINSTALL_CA_BUNDLE']}' {world.base}/install.sh | sh -s -- --preset basic --yes"
+    line = f"curl -fsSL --cacert '{machine.env['GWINSTALL_CA_BUNDLE']}' {world.base}/install.sh | sh -s -- --preset basic --on --yes"
     check.ended(machine.shell(line), 0)
     check.that(machine.matches("1.0.0"), "1.0.0 is deployed")
     check.that((machine.home / ".claude/settings.json").is_file(), "Claude Code has settings")
@@ -181,7 +181,7 @@ def only_announced_hosts(world, check):
     world.serve_both()
     machine.empty()
     machine.put_executable(world.builds.binaries["1.0.0"])
-    check.ended(machine.run("install", "--preset", "basic", "--yes", enter=seen), 0)
+    check.ended(machine.run("install", "--preset", "basic", "--on", "--yes", enter=seen), 0)
     check.that(addresses(trace) <= GATEWAY, "install asks nobody", str(addresses(trace)))
     for words in (["status"], ["verify"], ["update", "--yes"]):
         machine.run(*words, enter=seen)
@@ -208,7 +208,7 @@ def verify_says_what_the_stock_tools_say(world, check):
     world.serve_both()
     machine.empty()
     machine.put_executable(world.builds.binaries["1.0.0"])
-    check.ended(machine.run("install", "--preset", "basic", "--yes"), 0)
+    check.ended(machine.run("install", "--preset", "basic", "--on", "--yes"), 0)
     agree(machine, check, "after an install", "sha256sum -c")
     check.ended(machine.run("self-update", "--bundle-only", "--yes"), 0)
     agree(machine, check, "after an update of the configuration", "bundle.tar.gz", "tar -tzf ", "minisign -VHm ")

@@ -180,7 +180,9 @@ fn each_way_to_be_unhealthy_fails_its_own_check() {
 
     let (port, _seen) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
     let other_key = world(port, "gpt-oss-120b");
-    let _ = other_key.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], "sk-another").exits(0);
+    let _ = other_key
+        .run_with(&["env", "set", "LITELLM_MASTER_KEY", "--no-reload", "--yes"], "sk-another")
+        .exits(0);
     let said = other_key.run(&["health", "-v"]).exits(1).says("gwinstall restart").never_says("sk-another");
     let _ = said.says("FAIL authentication_successful");
 
@@ -224,7 +226,7 @@ fn models_check_compares_and_calls_only_when_told() {
         world.run(&["models", "check", "--call"]).exits(1).says("the provider charges").never_says(KEY);
     let _ = said.says("PASS gpt-oss-120b answers").says("FAIL glm-5.2: 500 (no such thing, ****)");
     assert_eq!(requests.try_iter().filter(|request| request.starts_with("/v1/messages")).count(), 2);
-    let _ = world.run(&["models", "add", "llama-4-maverick", "--yes"]).exits(0);
+    let _ = world.run(&["models", "add", "llama-4-maverick", "--no-reload", "--yes"]).exits(0);
     let _ = world.run(&["models", "check"]).exits(1).says("llama-4-maverick").says("gwinstall reload");
 }
 

@@ -535,7 +535,7 @@ fn an_armed_deployment_waits_for_on() {
     let _ = world.run(&["off", "--yes"]).exits(0);
     let record = world.read("deployment-manifest.json");
     world.write("deployment-manifest.json", &record.replace(r#""pointed": "off""#, r#""pointed": "armed""#));
-    let _ = world.run(&["status"]).exits(0).says("armed: Claude Code does not use it yet");
+    let _ = world.run(&["status"]).exits(0).says("does not use it yet");
     let _ = world.run(&["update", "--yes"]).exits(0);
     assert_eq!(pointed(&world), "armed");
     is_restored(&world, ORIGINAL);

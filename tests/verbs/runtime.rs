@@ -305,6 +305,7 @@ fn venv(dir: &Path, version: &str) {
 #[test]
 fn the_choice_is_the_users_then_ours_then_what_is_found() {
     let Some(world) = with_uv(World::deployed(&["--models", "gpt-oss-120b"])) else { return };
+    let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "my-project\n").exits(0);
     let kind = |world: &World| world.record()["runtime"]["kind"].as_str().map(str::to_owned);
     assert_eq!(kind(&world), None);
     venv(&world.gateway("venv"), "1.106.2");
@@ -337,10 +338,11 @@ fn the_choice_is_the_users_then_ours_then_what_is_found() {
 #[test]
 fn a_version_with_a_known_hole_runs_only_if_the_user_insists() {
     let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "my-project\n").exits(0);
     let dir = world.home().join("old");
     venv(&dir, "1.83.6");
     let refused = world.run(&["install", "--venv", "old", "--yes"]).exits(9).says("CVE-2026-42271");
-    let _ = refused.says("gwinstall install --venv old --yes --allow-unsafe-litellm");
+    let _ = refused.says("gwinstall install --venv old --yes --on --allow-unsafe-litellm");
     let _ = world.run(&["install", "--venv", "old", "--yes", "--allow-unsafe-litellm"]).exits(0);
     assert_eq!(world.record()["runtime"]["version"], "1.83.6");
     let _ = world.run(&["install", "--yes"]).exits(0).says("Already up to date");

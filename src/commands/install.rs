@@ -7,6 +7,7 @@ use crate::cli::{Common, ConfirmArgs, InstallArgs, UpdateArgs};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::context::Context;
 use crate::deploy::goals::{self, Goal, Pointing};
+use crate::deploy::lacks;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
@@ -73,7 +74,7 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     let bundle = sources::bundle(place, &source)?;
     let request = Request { source, start: true, ..Request::default() };
     let lacks = supply::lacking(&change, &bundle, &request)?;
-    if lacks.is_empty() {
+    if !lacks.iter().any(lacks::Lack::blocks_a_start) {
         return Ok(None);
     }
     if !term::is_interactive() {
@@ -81,13 +82,15 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     }
     let Supplied { mut request, litellm } = supply::complete(&change, common, &bundle, request, true)?;
     let left = supply::lacking(&change, &bundle, &request)?;
-    let answered = litellm.is_some() || !request.answers.is_empty();
-    if !left.is_empty() && !answered {
-        return Err(supply::refusal(&left));
+    let (blocked, complete) = (left.iter().any(lacks::Lack::blocks_a_start), left.is_empty());
+    if litellm.is_some() || !request.answers.is_empty() {
+        request.start = complete;
+        let answer = deploy(bringing(change, common, litellm), bundle, &request)?;
+        if complete {
+            return Ok(Some(answer));
+        }
     }
-    request.start = left.is_empty();
-    let answer = deploy(bringing(change, common, litellm), bundle, &request)?;
-    if left.is_empty() { Ok(Some(answer)) } else { Err(supply::refusal(&left)) }
+    if blocked { Err(supply::refusal(&left)) } else { Ok(None) }
 }
 
 /// `gwinstall update`: the recorded request with the newest bundle.

@@ -70,7 +70,7 @@ pub(super) fn lacking(change: &Change<'_>, bundle: &Bundle, request: &Request) -
     let goal = goal(change, bundle, request)?;
     let mut lacks = goal.record.as_ref().map(lacks::of).unwrap_or_default();
     if has_litellm(&goal) {
-        lacks.retain(|lack| !lack.is_litellm);
+        lacks.retain(|lack| !lack.names.is_empty());
     }
     Ok(lacks)
 }

@@ -4,14 +4,22 @@ use crate::domain::Hint;
 use crate::domain::name::list;
 use crate::domain::record::{EnvValue, Record};
 use crate::domain::request::GatewayType;
+use crate::render::GOOGLE_CREDENTIALS;
 
 /// One thing that is missing, and the commands that bring it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lack {
     pub what: String,
     pub next: Vec<Hint>,
-    /// Whether it is LiteLLM; else it is a value.
-    pub is_litellm: bool,
+    /// The variables without a value; empty for LiteLLM.
+    pub names: Vec<String>,
+}
+
+impl Lack {
+    /// Whether the gateway cannot start without it. Google's libraries look for a login in other places too.
+    pub fn blocks_a_start(&self) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| name != GOOGLE_CREDENTIALS)
+    }
 }
 
 /// What a deployment lacks by its record; empty for a gateway elsewhere.
@@ -22,14 +30,14 @@ pub fn of(record: &Record) -> Vec<Lack> {
     let litellm = record.runtime.is_none().then(|| Lack {
         what: "LiteLLM is not installed".to_owned(),
         next: vec![Hint::run(&["runtime", "install"])],
-        is_litellm: true,
+        names: Vec::new(),
     });
     let missing = record.environment_variables.iter().filter(|(_, known)| known.value == EnvValue::Missing);
     let names: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
     let values = (!names.is_empty()).then(|| Lack {
         what: format!("{} {} no value", list(&names), if names.len() == 1 { "has" } else { "have" }),
         next: names.iter().map(|name| Hint::run(&["env", "set", name])).collect(),
-        is_litellm: false,
+        names,
     });
     litellm.into_iter().chain(values).collect()
 }

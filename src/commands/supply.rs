@@ -10,7 +10,7 @@ use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::lacks::{self, Lack};
 use crate::deploy::values;
 use crate::domain::record::Pointed;
-use crate::domain::request::Request;
+use crate::domain::request::{GatewayType, Request};
 use crate::domain::{Error, Hint, Place, Result, Secret};
 use crate::doors::prompt::{self, stopped};
 use crate::doors::{system, term};
@@ -44,7 +44,7 @@ pub(super) fn complete(
         return Ok(supplied);
     }
     let goal = goal(change, bundle, &supplied.request)?;
-    if !goal.record.as_ref().is_some_and(|record| record.runs_litellm()) {
+    if goal.record.as_ref().is_none_or(|record| record.gateway_type != GatewayType::Local) {
         return Ok(supplied);
     }
     let with_litellm = has_litellm(&goal) || bring_litellm(place, common, bundle, &mut supplied, asks)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::home::TestHome;
 use crate::interactive::{WIDE, mark_only};
-use crate::terminal::{DOWN, ENTER, Ended, Terminal};
+use crate::terminal::{CTRL_C, DOWN, ENTER, ESC, Ended, Terminal};
 
 const READY: &str = "Claude Code is ready: claude";
 
@@ -41,8 +41,15 @@ fn is_ready(home: &TestHome, ended: &Ended) {
     assert_eq!(ended.screen.lines().last(), Some(READY), "{}", ended.screen);
     stopped.exits(0);
     assert_eq!(home.record()["request"]["pointed"], "on");
+    assert!(
+        String::from_utf8_lossy(&ended.bytes).contains("Starting the gateway ("),
+        "nothing moved while it started"
+    );
     // The script and the moving line write to the same terminal, and neither tears the other.
-    let torn = |line: &&str| line.contains("Starting the gateway") && !line.trim_start_matches(['|', '/', '-', '\\', ' ']).starts_with("Starting");
+    let torn = |line: &&str| {
+        line.contains("Starting the gateway")
+            && !line.trim_start_matches(['|', '/', '-', '\\', ' ']).starts_with("Starting")
+    };
     assert_eq!(ended.screen.lines().find(torn), None, "{}", ended.screen);
 }
 
@@ -61,7 +68,10 @@ fn an_installation_asks_for_what_is_missing_and_starts() {
     terminal.answer("my-project\r", "Start the gateway now? [Y/n]");
     let plan = terminal.answer(ENTER, "Go ahead? [Y/n]");
     assert!(plan.contains("Install LiteLLM 1.106.2 first"), "{plan}");
-    assert!(!home.path(".claude").exists() && !home.path("uv.log").exists(), "nothing is written before the last answer");
+    assert!(
+        !home.path(".claude").exists() && !home.path("uv.log").exists(),
+        "nothing is written before the last answer"
+    );
     terminal.types(ENTER);
     is_ready(&home, &terminal.ends());
     assert_eq!(home.env_value("VERTEXAI_PROJECT").unwrap(), "my-project");
@@ -82,7 +92,7 @@ fn no_to_each_question_leaves_the_deployment_armed() {
     assert!(!ended.screen.contains("Start the gateway now?"), "{}", ended.screen);
     let plain = other.run("install --models glm-5.2 --yes").exits(0);
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let first: String = plain.stdout().lines().take(2).collect::<Vec<_>>().join("\n");
+    let first: String = plain.stdout.lines().take(2).collect::<Vec<_>>().join("\n");
     assert!(first.starts_with("Claude Code keeps its present settings until the gateway can run"), "{first}");
     assert!(words(&ended.screen).contains(&words(&first)), "{first}\n{}", ended.screen);
     assert_eq!(home.record()["request"]["pointed"], "armed");
@@ -117,14 +127,14 @@ fn start_asks_for_what_an_armed_deployment_lacks() {
 fn giving_up_at_what_is_missing_changes_nothing() {
     let Some(home) = bare() else { return };
     let before = home.tree();
-    for answers in [&["\x03"][..], &["\r", "\x03"], &["\r", "\r", "\x03"]] {
+    for answers in [&[][..], &[ENTER], &[ENTER, ENTER]] {
         let terminal = Terminal::open(&home, "install --models glm-5.2", WIDE);
         terminal.shows("Install it?");
         let next = ["GOOGLE_APPLICATION_CREDENTIALS (empty", "VERTEXAI_PROJECT (empty"];
-        for (answer, next) in answers.iter().zip(next.iter().take(answers.len() - 1)) {
+        for (answer, next) in answers.iter().zip(next) {
             terminal.answer(answer, next);
         }
-        terminal.types("\x03");
+        terminal.types(CTRL_C);
         assert_ne!(terminal.ends().code, 0, "{answers:?}");
         assert_eq!(before.changes(&home.tree()), [""; 0], "{answers:?}");
     }
@@ -133,7 +143,8 @@ fn giving_up_at_what_is_missing_changes_nothing() {
 /// A key of Anthropic and no project of Google: the preset and the models that the key is enough for are proposed.
 #[test]
 fn the_models_that_a_key_is_enough_for_are_proposed() {
-    let home = TestHome::new().with("TERM", "xterm-256color").with("ANTHROPIC_API_KEY", "sk-ant-canary-0123456789");
+    let home =
+        TestHome::new().with("TERM", "xterm-256color").with("ANTHROPIC_API_KEY", "sk-ant-canary-0123456789");
     let terminal = Terminal::open(&home, "install", WIDE);
     let presets = terminal.shows("esc cancels");
     assert!(presets.contains("> multi-provider"), "{presets}");
@@ -152,7 +163,7 @@ fn the_models_that_a_key_is_enough_for_are_proposed() {
     let presets = terminal.shows("esc cancels");
     assert!(presets.contains("> basic"), "{presets}");
     terminal.answer(DOWN, "> enterprise");
-    terminal.types("\x1b");
+    terminal.types(ESC);
     terminal.ends();
 }
 
@@ -181,7 +192,11 @@ fn the_record_follows_an_edit_without_a_question() {
     let terminal = Terminal::open(&home, "update", WIDE);
     let ended = terminal.ends();
     assert_eq!(ended.code, 0, "{}", ended.screen);
-    assert!(ended.screen.contains("Already up to date") && !ended.screen.contains("Go ahead?"), "{}", ended.screen);
+    assert!(
+        ended.screen.contains("Already up to date") && !ended.screen.contains("Go ahead?"),
+        "{}",
+        ended.screen
+    );
 }
 
 /// Where nothing is missing only the start is asked about.
@@ -190,7 +205,8 @@ fn no_to_the_start_leaves_it_to_the_first_prompt() {
     let Some(home) = bare() else { return };
     let litellm = home.write("tools/litellm", include_str!("../fixtures/litellm.py"));
     std::fs::set_permissions(litellm, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let home = home.with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/dev/null");
+    let home =
+        home.with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/dev/null");
     let terminal = Terminal::open(&home, "install", WIDE);
     terminal.shows("esc cancels");
     terminal.answer(ENTER, "Models:");
@@ -200,6 +216,10 @@ fn no_to_the_start_leaves_it_to_the_first_prompt() {
     terminal.types(ENTER);
     let ended = terminal.ends();
     assert_eq!(ended.code, 0, "{}", ended.screen);
-    assert!(ended.screen.contains(&format!("{READY} (the gateway starts with the first prompt)")), "{}", ended.screen);
+    assert!(
+        ended.screen.contains(&format!("{READY} (the gateway starts with the first prompt)")),
+        "{}",
+        ended.screen
+    );
     assert_eq!(home.record()["request"]["pointed"], "on");
 }

@@ -39,7 +39,9 @@ fn one_command_brings_litellm_starts_it_and_points_claude_code_at_it() {
     let asked = ["install", "--models", "glm-5.2", "--gateway-url", &url, "--start"];
     let before = world.snapshot();
     let dry = world.run(&[&asked[..], &["--dry-run"]].concat()).exits(0);
-    let _ = dry.says("Install LiteLLM 1.106.2 first: 107 MB to download, 480 MB on disk").never_says("it would stop");
+    let _ = dry
+        .says("Install LiteLLM 1.106.2 first: 107 MB to download, 480 MB on disk")
+        .never_says("it would stop");
     let _ = world.run(&asked).exits(2).says("--start --yes");
     assert_eq!(world.snapshot(), before);
     let said = world.run(&[&asked[..], &["--yes", "--verbose"]].concat());
@@ -49,7 +51,12 @@ fn one_command_brings_litellm_starts_it_and_points_claude_code_at_it() {
     assert_eq!(said.out.trim_end().lines().last(), Some(READY), "{said:?}");
     for work in ["Installing LiteLLM 1.106.2", "Starting the gateway"] {
         assert!(said.err.contains(&format!("] INFO: {work}")), "{said:?}");
-        assert!(said.err.lines().any(|line| line.starts_with('[') && line.contains("INFO: Completed in ") && line.ends_with(work)), "{said:?}");
+        assert!(
+            said.err.lines().any(|line| line.starts_with('[')
+                && line.contains("INFO: Completed in ")
+                && line.ends_with(work)),
+            "{said:?}"
+        );
     }
     let _ = status.exits(0).says("running (pid ").never_says("LiteLLM is not installed").never_says("Next:");
     let _ = stopped.exits(0);
@@ -123,7 +130,11 @@ fn an_edit_of_the_user_alone_is_recorded_without_a_question() {
     let world = World::deployed(&["--models", "glm-5.2"]);
     let edited = format!("{}# mine\n", world.read("config/litellm.yaml"));
     world.write("config/litellm.yaml", &edited);
-    let _ = world.run(&["update"]).exits(0).says("Already up to date").says("Your version stays: config/litellm.yaml");
+    let _ = world
+        .run(&["update"])
+        .exits(0)
+        .says("Already up to date")
+        .says("Your version stays: config/litellm.yaml");
     assert_eq!(world.read("config/litellm.yaml"), edited);
     let _ = world.run(&["update"]).exits(0).says("Already up to date");
     world.write("config/litellm.yaml", &format!("{edited}# again\n"));

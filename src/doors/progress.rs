@@ -80,12 +80,12 @@ impl Waiting {
 
     /// Ends the wait and says with `--verbose` how it ended.
     pub fn end(self, succeeded: bool) {
-        let (seconds, what) = (self.watch.milliseconds().div_ceil(1000), self.what.clone());
+        let (took, what) = (seconds(&self.watch), self.what.clone());
         drop(self);
         if term::manner().verbose {
             match succeeded {
-                true => log("INFO", &format!("Completed in {seconds} s: {what}")),
-                false => log("ERROR", &format!("Failed after {seconds} s: {what}")),
+                true => log("INFO", &format!("Completed in {took} s: {what}")),
+                false => log("ERROR", &format!("Failed after {took} s: {what}")),
             }
         }
     }
@@ -106,6 +106,24 @@ pub fn waiting<T>(what: impl Into<String>, work: impl FnOnce() -> Result<T>) -> 
     let done = work();
     waiting.end(done.is_ok());
     done
+}
+
+/// A phase that is too short to wait for: with `--verbose` its beginning and its end.
+pub fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    if !term::manner().verbose {
+        return work();
+    }
+    let watch = Stopwatch::start();
+    log("INFO", &format!("Starting {name}"));
+    let done = work();
+    log("INFO", &format!("Completed in {} s: {name}", seconds(&watch)));
+    done
+}
+
+/// With one decimal.
+fn seconds(watch: &Stopwatch) -> String {
+    let tenths = watch.milliseconds() / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// Says on the moving line, if there is one, what it waits for now.

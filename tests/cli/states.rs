@@ -157,7 +157,9 @@ fn verbose_tells_the_time_of_each_phase() {
     let lines = first.all();
     for phase in &all[1..] {
         let of = |word: &str, end: &str| {
-            lines.lines().any(|line| line.starts_with('[') && line.contains(&format!("Z] INFO: {word}")) && line.ends_with(end))
+            lines.lines().any(|line| {
+                line.starts_with('[') && line.contains(&format!("Z] INFO: {word}")) && line.ends_with(end)
+            })
         };
         assert!(of("Starting ", phase) && of("Completed in ", &format!(" s: {phase}")), "{phase}: {lines}");
     }

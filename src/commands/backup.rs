@@ -82,20 +82,22 @@ fn list(place: &Place) -> Result<Answer> {
             .data(json!({ "backups": [] })));
     }
     let numbers = numbers(&entries);
-    let mut rows = vec![["N", "BACKUP", "SIZE", "BEFORE", "PRESET", ""].map(str::to_owned).to_vec()];
+    let now = system::now();
+    let mut rows = vec![["N", "BACKUP", "AGE", "SIZE", "BEFORE", "PRESET", ""].map(str::to_owned).to_vec()];
     for (entry, number) in entries.iter().zip(&numbers).rev() {
         let preset = entry.deployment_config.get("preset").and_then(Value::as_str).unwrap_or("-");
         let before = entry.before.map_or("-", Operation::word);
         rows.push(vec![
             number.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             printable(&entry.filename),
+            age(now.unix() - entry.created_at.unix()),
             size(entry.size_bytes),
             printable(before),
             printable(preset),
             traits(entry),
         ]);
     }
-    let mut text = columns(&rows, &[0, 2]);
+    let mut text = columns(&rows, &[0, 2, 3]);
     text.push_str(&format!("\nTo return to one: {}, or its file name.", term::command(&["rollback", "N"])));
     let data: Vec<Value> = entries
         .iter()
@@ -108,6 +110,16 @@ fn list(place: &Place) -> Result<Answer> {
         })
         .collect();
     Ok(Answer::new(count(entries.len(), "backup")).text(text).data(json!({ "backups": data })))
+}
+
+/// How long ago, in the largest unit of which one has passed.
+fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h", seconds / 3600),
+        seconds => count(usize::try_from(seconds / 86_400).unwrap_or(usize::MAX), "day"),
+    }
 }
 
 fn size(bytes: u64) -> String {

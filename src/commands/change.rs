@@ -38,6 +38,10 @@ pub(super) struct Change<'a> {
     irreversible: bool,
     /// Whether the gateway is to run at the end, also where it does not run now.
     pub start: bool,
+    /// What the change needs, and is brought once the user has agreed.
+    pub first: Option<Box<dyn FnOnce() -> Result<()> + 'a>>,
+    /// What `first` brings, for the plan.
+    pub intention: String,
     /// Whether a running gateway takes the change over, which is part of the change.
     takes_over: bool,
     /// Fields of the JSON besides the plan and the outcome.
@@ -75,6 +79,8 @@ impl<'a> Change<'a> {
             include_secrets: false,
             irreversible: false,
             start: false,
+            first: None,
+            intention: String::new(),
             takes_over: true,
             facts: Map::new(),
         })
@@ -132,7 +138,13 @@ impl<'a> Change<'a> {
         if self.is_dry() {
             return Ok(self.dry_run(&draft, summary));
         }
-        self.ask(summary)?;
+        // A person has nothing to decide where only the record changes.
+        if !draft.changes_only_the_record() {
+            self.ask(summary)?;
+        }
+        if let Some(bring) = self.first.take() {
+            bring()?;
+        }
         let mut left = leaving::lead_away(&self.context, self.operation, &draft, self.common.lock_wait)?;
         if !left.staying.is_empty() {
             return leaving::stays(self.place(), self.operation, &left);

@@ -248,7 +248,7 @@ pub(super) fn words(source: ValueSource) -> &'static str {
         ValueSource::Gcloud => "from gcloud's login",
         ValueSource::Default => "the default",
         ValueSource::Generated => "generated",
-        ValueSource::Prompt => "set with env set",
+        ValueSource::Prompt => "as you typed it",
         ValueSource::Placeholder => "in .env",
     }
 }

@@ -16,7 +16,7 @@ use crate::gateway::ask::Gateway;
 use crate::domain::record::Pointed;
 use crate::gateway::{self, Verb, health, process, serving};
 use crate::inspect::state;
-use super::switch;
+use super::{install, switch};
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
@@ -43,6 +43,12 @@ pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Resu
         return Err(Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])));
     }
     let armed = record.as_ref().is_some_and(|record| record.request.pointed == Pointed::Armed);
+    if armed
+        && verb == Verb::Start
+        && let Some(answer) = install::finish(place, common)?
+    {
+        return Ok(answer);
+    }
     let url = record.map(|record| record.gateway_url);
     let idle = verb == Verb::Stop && process::pid(place).is_none();
     gateway::run_for_user(place, verb, now)?;

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::cli::{Common, InstallArgs, UpdateArgs};
+use crate::cli::{Common, ConfirmArgs, InstallArgs, UpdateArgs};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::context::Context;
 use crate::deploy::goals::{self, Goal, Pointing};
+use crate::deploy::lacks;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
@@ -24,9 +25,11 @@ use crate::render::{self, Choice};
 use crate::ui::report;
 
 use super::change::Change;
-use super::{install_flags, interactive, runtime, sources};
+use super::runtime::{self, Coming};
+use super::supply::{self, Supplied};
+use super::{install_flags, interactive, sources};
 use crate::ui::answer::Answer;
-use crate::ui::install_report::Report;
+use crate::ui::install_report::{READY, Report};
 
 /// `gwinstall install`.
 pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<Answer> {
@@ -40,10 +43,54 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     }
     // `--on` chooses nothing to deploy.
     let chose = request.flags.iter().any(|flag| flag != "--on");
-    if !chose && !args.confirm.yes && !change.is_dry() && term::is_interactive() {
-        request = interactive::complete(place, &bundle.catalog, change.context.record.as_ref())?;
+    let asks = !args.confirm.yes && !change.is_dry() && term::is_interactive();
+    let last = change.context.record.as_ref();
+    if asks && chose {
+        interactive::complete_flags(&bundle.catalog, last, &mut request)?;
+    } else if asks {
+        request = Request { on: request.on, ..interactive::complete(place, &bundle.catalog, last)? };
     }
-    deploy(change, bundle, &request)
+    let Supplied { request, litellm } = supply::complete(&change, common, &bundle, request, asks)?;
+    deploy(bringing(change, common, litellm), bundle, &request)
+}
+
+/// The change that first brings the LiteLLM that is missing.
+fn bringing<'a>(mut change: Change<'a>, common: &'a Common, litellm: Option<Coming>) -> Change<'a> {
+    let place = change.place();
+    if let Some(litellm) = litellm {
+        change.intention = litellm.intention(place, common);
+        change.first = Some(Box::new(move || litellm.build(place, common)));
+    }
+    change
+}
+
+/// `start` of a deployment that Claude Code does not use yet: brings what is missing and starts it. `None`: nothing is
+/// missing.
+pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
+    // The user asked for the start, and answers a question for each thing that is missing.
+    let confirm = ConfirmArgs { yes: true, dry_run: false };
+    let change = Change::open(place, common, &confirm, Operation::Install)?;
+    let source = sources::of_record(change.context.record.as_ref());
+    let bundle = sources::bundle(place, &source)?;
+    let request = Request { source, start: true, ..Request::default() };
+    let lacks = supply::lacking(&change, &bundle, &request)?;
+    if !lacks.iter().any(lacks::Lack::blocks_a_start) {
+        return Ok(None);
+    }
+    if !term::is_interactive() {
+        return Err(supply::refusal(&lacks));
+    }
+    let Supplied { mut request, litellm } = supply::complete(&change, common, &bundle, request, true)?;
+    let left = supply::lacking(&change, &bundle, &request)?;
+    let (blocked, complete) = (left.iter().any(lacks::Lack::blocks_a_start), left.is_empty());
+    if litellm.is_some() || !request.answers.is_empty() {
+        request.start = complete;
+        let answer = deploy(bringing(change, common, litellm), bundle, &request)?;
+        if complete {
+            return Ok(Some(answer));
+        }
+    }
+    if blocked { Err(supply::refusal(&left)) } else { Ok(None) }
 }
 
 /// `gwinstall update`: the recorded request with the newest bundle.
@@ -86,7 +133,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     )?;
     let url = goal.record.as_ref().map_or("", |record| &record.gateway_url);
     session::permit(&choice.preset.name, &HttpUrl::parse("the gateway URL", url)?)?;
-    let checks = pre_checks(&change.context, &bundle, &choice, &goal, request);
+    let checks = pre_checks(&change, &bundle, &choice, &goal, request);
     let words = Report::of(place, &choice, &goal, last.is_none(), request.start);
     change.facts.extend(words.facts());
     change.facts.insert("pre_checks".to_owned(), checks.json());
@@ -111,13 +158,20 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     // Free the bundle first: it and the plan would double the peak memory.
     drop(bundle);
     let mut summary = words.intention(&draft);
+    if !change.intention.is_empty() {
+        summary = format!("{}\n{summary}", change.intention.trim_start());
+    }
     if change.is_dry() {
         change.facts.insert("would_stop".to_owned(), json!(!checks.failed().is_empty()));
         summary.push_str(&words.would_stop(&checks));
     } else {
         change.start = words.starts();
     }
-    change.carry_out(draft, &summary, |draft, outcome| Ok(words.done(draft, outcome)))
+    let used = !draft.changes_only_the_record()
+        && draft.record.as_ref().is_some_and(|record| record.request.pointed == Pointed::On);
+    let answer = change.carry_out(draft, &summary, |draft, outcome| Ok(words.done(draft, outcome)))?;
+    let ready = used && words.runs_here() && process::pid(place).is_some();
+    Ok(if ready { answer.line(READY) } else { answer })
 }
 
 /// `install` points Claude Code at a gateway that can answer. What the user decided with `off` stays.
@@ -158,12 +212,13 @@ fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Valu
 }
 
 fn pre_checks(
-    context: &Context<'_>,
+    change: &Change<'_>,
     bundle: &Bundle,
     choice: &Choice<'_>,
     goal: &Goal,
     request: &Request,
 ) -> Checks {
+    let context = &change.context;
     let place = context.place;
     let mut checks = Checks::default();
     checks::source(&mut checks, bundle);
@@ -173,7 +228,7 @@ fn pre_checks(
         checks.run(CheckName::NoLitellmRunning, || {
             port::finding(process::look(place, choice.port), choice.port, purpose)
         });
-        if request.start {
+        if request.start && change.first.is_none() {
             let runtime = goal.record.as_ref().and_then(|record| record.runtime.as_ref());
             prerequisites::before_a_start(&mut checks, place, runtime);
         }

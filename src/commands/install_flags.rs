@@ -57,6 +57,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
             .map(|url| HttpUrl::parse("--gateway-url", url))
             .transpose()?,
         auth_token: auth_token(args)?,
+        answers: std::collections::BTreeMap::new(),
         proxy: proxy(place, args)?,
         source: super::sources::named(&args.bundle),
         runtime: runtime(args)?,

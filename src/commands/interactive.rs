@@ -3,8 +3,11 @@
 //!
 //! gwinstall writes nothing before the last answer; if the user gives up, nothing changes.
 
+use std::collections::BTreeSet;
+
 use crate::bundle::Catalog;
 use crate::bundle::catalog::{Model, Preset};
+use crate::deploy::values;
 use crate::domain::name::{count, mask_or_show};
 use crate::domain::record::Record;
 use crate::domain::record::ValueSource;
@@ -25,16 +28,18 @@ pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) 
     {
         return Ok(request);
     }
-    let preset = preset(catalog, last)?;
+    let given = values::given(place, catalog);
+    let servable = |model: &Model| is_servable(catalog, model, &given);
+    let preset = preset(catalog, last, &servable)?;
     request.preset = Some(preset.name.clone());
     if preset.base.is_none() {
-        gateway(preset, &mut request)?;
+        elsewhere(preset, &mut request)?;
         return Ok(request);
     }
     if preset.required_env_vars.iter().any(|name| name == "HTTPS_PROXY") {
         proxy(&mut request)?;
     }
-    request.models = Some(models(catalog, preset, last)?);
+    request.models = Some(models(catalog, preset, last, &servable)?);
     Ok(request)
 }
 
@@ -48,7 +53,7 @@ pub(super) fn show_found(values: &[(&String, &Value)], secret: &dyn Fn(&str) -> 
         term::talk(&format!(
             "  {name} = {} ({})",
             mask_or_show(value.text.expose(), secret(name)),
-            if value.source == ValueSource::Flag { "as you answered" } else { words(value.source) }
+            if matches!(value.source, ValueSource::Flag | ValueSource::Prompt) { "as you answered" } else { words(value.source) }
         ));
     }
 }
@@ -74,24 +79,72 @@ fn choose_again(place: &Place, last: &Record) -> Result<bool> {
     }
 }
 
-fn preset<'a>(catalog: &'a Catalog, last: Option<&Record>) -> Result<&'a Preset> {
+/// Asks for what `--preset` alone does not say: address and token of a gateway that gwinstall does not run.
+pub(super) fn complete_flags(catalog: &Catalog, last: Option<&Record>, request: &mut Request) -> Result<()> {
+    let named = request.preset.as_ref().and_then(|name| catalog.preset(name));
+    let known = |preset: &&Preset| last.is_some_and(|last| last.preset == preset.name);
+    match named.filter(|preset| preset.base.is_none() && !known(preset)) {
+        Some(preset) => elsewhere(preset, request),
+        None => Ok(()),
+    }
+}
+
+/// Whether what the user has is enough for this model: each variable has a value or a default, and one that the user gave.
+fn is_servable(catalog: &Catalog, model: &Model, given: &BTreeSet<String>) -> bool {
+    let has_default = |name: &String| catalog.variable(name).is_some_and(|variable| variable.default.is_some());
+    model.env.iter().any(|name| given.contains(name))
+        && model.env.iter().all(|name| given.contains(name) || has_default(name))
+}
+
+/// Models to begin with: of those that the preset proposes, the ones that what the user has is enough for, if any.
+fn proposed<'a>(catalog: &'a Catalog, preset: &Preset, servable: &dyn Fn(&Model) -> bool) -> Vec<&'a str> {
+    let of_preset = |model: &&Model| preset.default_models.contains(&model.id);
+    let models = catalog.models.iter().filter(of_preset).filter(|model| servable(model));
+    models.map(|model| model.id.as_str()).collect()
+}
+
+/// The deployed preset is proposed, else the first one with a model that what the user has is enough for, else the first.
+fn preset<'a>(
+    catalog: &'a Catalog,
+    last: Option<&Record>,
+    servable: &dyn Fn(&Model) -> bool,
+) -> Result<&'a Preset> {
     let items: Vec<Item> =
         catalog.presets.iter().map(|preset| Item::new(&preset.name, &preset.description)).collect();
-    let default = last.and_then(|last| catalog.presets.iter().position(|preset| preset.name == last.preset));
+    let default = match last {
+        Some(last) => catalog.presets.iter().position(|preset| preset.name == last.preset),
+        None => catalog.presets.iter().position(|preset| !proposed(catalog, preset, servable).is_empty()),
+    };
     let chosen = prompt::choose("Preset", &items, default.unwrap_or(0))?.ok_or_else(stopped)?;
     Ok(&catalog.presets[chosen])
 }
 
-/// Address and token of a gateway that gwinstall does not run.
-fn gateway(preset: &Preset, request: &mut Request) -> Result<()> {
-    let kinds = &preset.gateway_types;
-    let items: Vec<Item> = kinds.iter().map(|kind| Item::new(kind.word(), "")).collect();
-    let kind = prompt::choose("Gateway type", &items, 0)?.ok_or_else(stopped)?;
-    request.gateway_type = Some(kinds[kind]);
+/// Type, address and token of a gateway that gwinstall does not run, each unless a flag gave it.
+fn elsewhere(preset: &Preset, request: &mut Request) -> Result<()> {
+    if request.gateway_type.is_none() {
+        let kinds = &preset.gateway_types;
+        let items: Vec<Item> = kinds.iter().map(|kind| Item::new(kind.word(), "")).collect();
+        let kind = prompt::choose("Gateway type", &items, 0)?.ok_or_else(stopped)?;
+        request.gateway_type = Some(kinds[kind]);
+    }
+    if request.gateway_url.is_none() {
+        address(request)?;
+    }
+    if request.auth_token.is_none() {
+        token(request)?;
+    }
+    Ok(())
+}
+
+fn address(request: &mut Request) -> Result<()> {
     let known = system::variable("ANTHROPIC_BASE_URL");
     let check = |text: &str| HttpUrl::parse("the URL", text).map(drop);
     let url = prompt::ask("Gateway URL", known.as_deref(), &check)?.ok_or_else(stopped)?;
     request.gateway_url = Some(HttpUrl::parse("--gateway-url", &url)?);
+    Ok(())
+}
+
+fn token(request: &mut Request) -> Result<()> {
     let token = prompt::ask_secret("Token, not shown (empty: from the environment)")?.ok_or_else(stopped)?;
     if !token.expose().is_empty() {
         request.auth_token = Some(request::token("the token", token.expose())?);
@@ -112,14 +165,21 @@ fn proxy(request: &mut Request) -> Result<()> {
 }
 
 /// The models, with what they cost and until when they are served.
-fn models(catalog: &Catalog, preset: &Preset, last: Option<&Record>) -> Result<Vec<String>> {
+fn models(
+    catalog: &Catalog,
+    preset: &Preset,
+    last: Option<&Record>,
+    servable: &dyn Fn(&Model) -> bool,
+) -> Result<Vec<String>> {
     let last = last.filter(|last| last.preset == preset.name);
     let offered = offered(catalog, preset);
+    let proposed = proposed(catalog, preset, servable);
     let on: Vec<bool> = offered
         .iter()
         .map(|model| match last {
             Some(last) => last.models.contains(&model.id),
-            None => preset.default_models.contains(&model.id),
+            None if proposed.is_empty() => preset.default_models.contains(&model.id),
+            None => proposed.contains(&model.id.as_str()),
         })
         .collect();
     let today = system::now().date();

@@ -1,6 +1,8 @@
 //! Open sessions of Claude Code in the commands that take the gateway out of its settings: what is said about them, and
 //! how an earlier departure is finished.
 
+use std::cell::RefCell;
+
 use serde_json::{Value, json};
 
 use crate::deploy::backup::KEEP;
@@ -15,6 +17,7 @@ use crate::domain::record::Pointed;
 use crate::domain::session::Session;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
+use crate::doors::progress::Waiting;
 use crate::doors::term;
 use crate::release::session;
 use crate::ui::answer::Answer;
@@ -32,11 +35,20 @@ pub(super) fn lead_away(
     lock_wait: u64,
 ) -> Result<Left> {
     let permits = |address: &str| session::permit_address(&HttpUrl::parse("the address", address)?);
+    let waiting = RefCell::new(None);
     let tell = |progress: &Progress<'_>| match progress {
         Progress::Begins(open) => term::talk(&begins(context.place, open)),
-        Progress::Waits => term::talk("  gwinstall waits until they have noticed."),
+        Progress::Waits => {
+            let wait = || Waiting::begin("Waiting until the open sessions have noticed");
+            waiting.borrow_mut().get_or_insert_with(wait);
+        }
     };
-    leaving::lead_away(context, operation, draft, &Surroundings { permits: &permits, tell: &tell, lock_wait })
+    let left =
+        leaving::lead_away(context, operation, draft, &Surroundings { permits: &permits, tell: &tell, lock_wait });
+    if let Some(waiting) = waiting.take() {
+        waiting.end(left.is_ok());
+    }
+    left
 }
 
 fn begins(place: &Place, open: &[Open]) -> String {

@@ -37,6 +37,7 @@ mod shell_files;
 mod signed;
 mod sources;
 mod status;
+mod supply;
 mod switch;
 mod uninstall;
 pub mod usage;

@@ -41,8 +41,8 @@ pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
     if call {
         let present: Vec<&String> = last.models.iter().filter(|model| served.contains(model)).collect();
         term::talk(&format!(
-            "warning: {} get a short request now; the provider charges for it",
-            count(present.len(), "model")
+            "warning: sending {}; the provider charges for it",
+            count(present.len(), "short request")
         ));
         let answers = call_each(&gateway, &present)?;
         lines.extend(answers.lines);

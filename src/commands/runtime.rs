@@ -12,7 +12,7 @@ use crate::cli::{Common, ConfirmArgs, RuntimeCommand, RuntimeExportArgs, Runtime
 use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
 use crate::domain::request::Request;
-use crate::domain::runtime::RuntimeRequest;
+use crate::domain::runtime::{Brought, RuntimeRequest};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, At as _};
 use crate::doors::{system, term};
@@ -69,7 +69,7 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
     if !uses {
         return Ok(Answer::new(format!("LiteLLM {} is installed", facts.data.litellm)).text(text).data(data));
     }
-    let recorded = record_it(place, common, &built.path, source)?;
+    let recorded = record_it(place, common, brought(&order), source)?;
     let next = if recorded.exit == Kind::Conflict.exit_code() {
         recorded.text.clone()
     } else if process::pid(place).is_some() && !place.staged {
@@ -98,7 +98,52 @@ pub(super) fn bring(place: &Place, common: &Common, confirm: &ConfirmArgs, bundl
         let built = agreed(&order, confirm)?;
         term::talk(&told(place, &order, &built));
     }
-    Ok(RuntimeRequest { managed: Some(order.path()), ..RuntimeRequest::default() })
+    Ok(RuntimeRequest { managed: Some(brought(&order)), ..RuntimeRequest::default() })
+}
+
+/// LiteLLM for an installation that lacks it: found, and built once the user has agreed to the installation.
+pub(super) struct Coming {
+    facts: Facts,
+    found: Found,
+}
+
+impl Coming {
+    pub(super) fn find(bundle: &Bundle) -> Result<Self> {
+        let facts = Facts::of(bundle)?;
+        let found = find(&facts, &Wanted { from: None, offline: false, python: None })?;
+        Ok(Self { facts, found })
+    }
+
+    fn order<'a>(&'a self, place: &'a Place, common: &Common) -> Order<'a> {
+        order(place, &self.facts, &self.found, common)
+    }
+
+    pub(super) fn brought(&self, place: &Place, common: &Common) -> Brought {
+        brought(&self.order(place, common))
+    }
+
+    /// What it takes, for a question.
+    pub(super) fn offer(&self, place: &Place, common: &Common) -> String {
+        let takes = takes(&self.order(place, common));
+        format!("LiteLLM {} is missing: {takes}.", self.facts.data.litellm)
+    }
+
+    /// What it takes, for a plan.
+    pub(super) fn intention(&self, place: &Place, common: &Common) -> String {
+        let order = self.order(place, common);
+        format!("  Install LiteLLM {} first: {}.", self.facts.data.litellm, takes(&order))
+    }
+
+    pub(super) fn build(&self, place: &Place, common: &Common) -> Result<()> {
+        let order = self.order(place, common);
+        let built = order.build()?;
+        term::talk(&told(place, &order, &built));
+        Ok(())
+    }
+}
+
+fn brought(order: &Order<'_>) -> Brought {
+    Brought { path: order.path(), version: order.facts.data.litellm.clone() }
 }
 
 /// The Python and the source that fit together.
@@ -127,16 +172,21 @@ fn order<'a>(place: &'a Place, facts: &'a Facts, found: &'a Found, common: &Comm
     Order { place, facts, python: &found.python, source: &found.source, lock_wait: common.lock_wait }
 }
 
-fn intention(order: &Order<'_>) -> String {
+/// What an installation takes.
+fn takes(order: &Order<'_>) -> String {
     let data = &order.facts.data;
     let size = match order.source {
         Source::Index => format!("{} MB to download, ", data.download_mb),
         Source::Offline | Source::Archive(_) => String::new(),
     };
+    format!("{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip", data.disk_mb)
+}
+
+fn intention(order: &Order<'_>) -> String {
     format!(
-        "LiteLLM {}: {size}{} MB on disk, about 20 s with uv, about a minute and a half with pip.\n  {} (Python {})",
-        data.litellm,
-        data.disk_mb,
+        "LiteLLM {}: {}.\n  {} (Python {})",
+        order.facts.data.litellm,
+        takes(order),
         order.place.show(&order.path()),
         order.python.version
     )
@@ -179,12 +229,12 @@ fn facts_of(place: &Place, order: &Order<'_>, built: Option<&Built>) -> serde_js
 }
 
 /// The deployment uses the runtime from now on: its record and its start script say so.
-fn record_it(place: &Place, common: &Common, path: &Path, source: crate::domain::request::Source) -> Result<Answer> {
+fn record_it(place: &Place, common: &Common, brought: Brought, source: crate::domain::request::Source) -> Result<Answer> {
     // The user agreed to the installation, of which this is the end.
     let yes = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &yes, Operation::Runtime)?;
     let bundle = sources::bundle(place, &source)?;
-    let runtime = RuntimeRequest { managed: Some(path.to_path_buf()), ..RuntimeRequest::default() };
+    let runtime = RuntimeRequest { managed: Some(brought), ..RuntimeRequest::default() };
     install::deploy(change, bundle, &Request { source, runtime, ..Request::default() })
 }
 

@@ -13,12 +13,13 @@ use crate::domain::name::{count, list};
 use crate::domain::record::Record;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::{disk, system, term};
+use crate::gateway;
 use crate::gateway::process::Running;
 use crate::gateway::service;
 use crate::inspect::drift::{self, Drift};
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed;
-use crate::inspect::{examine, state};
+use crate::inspect::{examine, next, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 
@@ -92,12 +93,16 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         let resolve = term::command(&["resolve", path]);
         format!("  ! {path}  has a new version beside it: {resolve}")
     }));
+    lines.extend(unserved(facts, record));
     lines.extend(problems(&checks));
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
     lines.extend(bundle.iter().flat_map(|bundle| retired(bundle, record)));
     let news = session::news(place);
     lines.extend(news.lines.iter().map(|line| format!("  note: {line}")));
     lines.extend(facts.interrupted.as_ref().map(interruption));
+    let next = next::command(facts, record, &missing(&checks));
+    lines.extend(next.iter().map(|next| format!("Next: {}", next.commands(term::invocation()).join(""))));
+    let takeover = next::pending(facts).map(gateway::Verb::word);
     let pending = !drifted.is_empty() || facts.interrupted.is_some() || !pointed.as_recorded(record);
     let summary = if pending { "something differs from the deployment" } else { "deployed, and as deployed" };
     let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
@@ -110,12 +115,40 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         "running": facts.running().is_some_and(Running::is_ours),
         "points_here": pointed.is_here(),
         "service": service.as_ref().map(|(state, service)| as_json(service, state)),
+        "state": record.request.pointed,
+        "lacks": { "litellm": next::lacks_litellm(place, record), "values": missing(&checks) },
+        "pending": takeover,
+        "next": next.as_ref().map(|next| next.commands(term::invocation())),
         "overrides": overrides,
         "checks": checks.json(),
         "version": build::VERSION,
         "last_check": news.last,
     }));
     Ok(if pending { answer.exit(Kind::Pending) } else { answer })
+}
+
+/// What the gateway does not use, or cannot start without.
+fn unserved(facts: &Facts<'_>, record: &Record) -> Vec<String> {
+    let mut lines = Vec::new();
+    if next::lacks_litellm(facts.place(), record) {
+        lines.push("  note: LiteLLM is not installed".to_owned());
+        lines.push(format!("    try: {}", term::command(&["runtime", "install"])));
+    }
+    if let Some(verb) = next::pending(facts) {
+        lines.push(format!(
+            "  note: {} pending, the gateway still uses its earlier files: {}",
+            verb.word(),
+            term::command(&[verb.word()])
+        ));
+    }
+    lines
+}
+
+/// Required variables without a value.
+fn missing(checks: &Checks) -> Vec<String> {
+    let found = checks.0.iter().find(|check| check.check_name == CheckName::RequiredEnvVarsPresent);
+    let names = found.and_then(|check| check.details["missing"].as_array());
+    names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// Files that hold an edit of the user's, in agreement with the record.

@@ -65,9 +65,12 @@ fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
     }
     let error = Error::failed("the gateway cannot run yet, and Claude Code keeps its present settings");
     let error = lacks.iter().fold(error, |error, lack| error.because(&lack.what));
-    let next = lacks.into_iter().next().map(|lack| lack.next);
     let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
-    Err(error.hint(next.map_or_else(|| insist.clone(), |next| next.or(insist.clone()))))
+    let next = lacks.into_iter().flat_map(|lack| lack.next).reduce(Hint::or);
+    Err(error.hint(match next {
+        Some(next) => next.or(insist),
+        None => insist,
+    }))
 }
 
 /// Leads open sessions away first; where they have not all followed, it runs again to restore the settings.

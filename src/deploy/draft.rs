@@ -43,6 +43,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Whether every file that a person looks at stays as it is.
+    pub fn changes_only_the_record(&self) -> bool {
+        self.record.is_some() && self.plan.changes().all(|step| step.class == Class::Record)
+    }
+
     /// Whether the disk is still as this draft found it. Another program may have written while the user read the
     /// question.
     pub fn still_holds(&self, place: &Place) -> Result<bool> {

@@ -1,9 +1,10 @@
-//! How long the phases of an operation took, for `--verbose` and `--json`. Measures only; decides nothing.
+//! How long the phases of an operation took, for `--verbose` and `--json`. Measures and says it; decides nothing.
 
 use std::cell::RefCell;
 
 use serde::Serialize;
 
+use crate::doors::progress;
 use crate::doors::system::Stopwatch;
 
 /// One phase of an operation, completed or failed.
@@ -21,7 +22,7 @@ impl Times {
     /// Runs `work` and records its duration, whether it succeeded or not.
     pub fn of<T>(&self, phase: &'static str, work: impl FnOnce() -> T) -> T {
         let watch = Stopwatch::start();
-        let done = work();
+        let done = progress::phase(phase, work);
         self.0.borrow_mut().push(Took { phase, duration_ms: watch.milliseconds() });
         done
     }

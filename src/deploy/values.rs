@@ -1,10 +1,10 @@
 //! Finds a value for each variable: flags, the environment, `~/.claude/.env`, shell rc files, gcloud's login, a
 //! default, a generated key. Reads only; evaluates nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::bundle::catalog::EnvVar;
+use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::domain::name::printable;
 use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
@@ -71,6 +71,9 @@ fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value>
     let mut add = |name: &str, text: Secret| {
         flags.insert(name.to_owned(), Value { text, source: ValueSource::Flag });
     };
+    let typed = |(name, text): (&String, &Secret)| {
+        (name.clone(), Value { text: text.clone(), source: ValueSource::Prompt })
+    };
     if let Some(token) = &request.auth_token {
         add(choice.key_name(), token.clone());
     }
@@ -81,6 +84,7 @@ fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value>
         add("HTTPS_PROXY", proxy.url.clone());
         add("HTTP_PROXY", proxy.url.clone());
     }
+    flags.extend(request.answers.iter().map(typed));
     flags
 }
 
@@ -187,9 +191,29 @@ fn read_text(place: &Place, path: &Path, notes: &mut Vec<String>) -> Option<Stri
     }
 }
 
-fn adc(place: &Place) -> Option<Adc> {
+/// Variables of the catalog that have a value which the user gave somewhere: no default counts.
+pub fn given(place: &Place, catalog: &Catalog) -> BTreeSet<String> {
+    let sources = Sources::open(place);
+    let found = |variable: &&EnvVar| {
+        let value = sources.find(&variable.name, Some(variable), &mut Vec::new());
+        value.is_some_and(|value| value.source != ValueSource::Default)
+    };
+    catalog.environment.iter().filter(found).map(|variable| variable.name.clone()).collect()
+}
+
+/// A value that is likely and not certain: a person confirms it.
+pub fn proposed(place: &Place, name: &str) -> Option<String> {
+    let project = (name == "VERTEXAI_PROJECT").then(|| active_project(&gcloud_dir(place)));
+    project.flatten().filter(|project| printable(project) == *project)
+}
+
+fn gcloud_dir(place: &Place) -> PathBuf {
     let dir = if place.staged { None } else { system::path_variable("CLOUDSDK_CONFIG") };
-    let dir = dir.unwrap_or_else(|| place.home.join(".config/gcloud"));
+    dir.unwrap_or_else(|| place.home.join(".config/gcloud"))
+}
+
+fn adc(place: &Place) -> Option<Adc> {
+    let dir = gcloud_dir(place);
     let path = dir.join("application_default_credentials.json");
     let bytes = disk::read_maybe(&path, disk::TEXT_CAP).ok()??;
     let login: serde_json::Value = serde_json::from_slice(&bytes).ok()?;

@@ -1,5 +1,6 @@
 //! What the user asked for, parsed and fully validated.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
@@ -45,6 +46,8 @@ pub struct Request {
     pub gateway_type: Option<GatewayType>,
     pub gateway_url: Option<HttpUrl>,
     pub auth_token: Option<Secret>,
+    /// Values of variables that the user typed.
+    pub answers: BTreeMap<String, Secret>,
     /// With `user:password@` when `--proxy-auth` was given: then it is a secret.
     pub proxy: Option<Proxy>,
     pub source: Source,

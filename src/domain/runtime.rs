@@ -35,10 +35,17 @@ pub struct RuntimeId {
 pub struct RuntimeRequest {
     /// `--venv DIR`.
     pub venv: Option<PathBuf>,
-    /// The runtime that was just built.
-    pub managed: Option<PathBuf>,
+    /// The runtime that gwinstall built, or builds before the change.
+    pub managed: Option<Brought>,
     /// `--allow-unsafe-litellm`.
     pub allow_unsafe: bool,
+}
+
+/// A runtime that gwinstall builds for a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    pub path: PathBuf,
+    pub version: String,
 }
 
 impl RuntimeId {

@@ -24,6 +24,7 @@ mod errno;
 pub mod exe;
 pub mod job;
 pub mod listeners;
+mod live;
 pub mod loopback;
 pub mod net;
 pub mod processes;

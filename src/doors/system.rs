@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -182,32 +182,61 @@ pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> 
     status.map(exit_code).map_err(|error| cannot_run(program, &error))
 }
 
-/// Runs a program to its end; its exit code and its output. What it writes to stdout and stderr goes to stderr once it
-/// has ended.
+/// Runs a program to its end; its exit code and its output. What it writes to stdout
+/// and stderr is passed on line by line as it comes. The output goes through a file, because a pipe stays open as long as
+/// any process that the program leaves running.
 pub fn run_and_hear(
     program: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],
+    each_line: &mut dyn FnMut(&str),
 ) -> Result<(u8, String)> {
-    let (code, text) = hear(program, arguments, environment)?;
-    // The text is returned as well, so a closed stderr loses nothing.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
-    Ok((code, text))
-}
-
-/// Runs a program to its end; its exit code and what it wrote to stdout and stderr. The output passes through a file, because
-/// a pipe stays open as long as any process that the program leaves running.
-pub fn hear(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(u8, String)> {
-    use std::io::Seek as _;
     let failed = |error: io::Error| cannot_run(program, &error);
-    let mut output = nameless_file().map_err(failed)?;
+    let output = nameless_file().map_err(failed)?;
     let mut command = Command::new(program);
     command.args(arguments).envs(environment.iter().copied());
     command.stdout(output.try_clone().map_err(failed)?).stderr(output.try_clone().map_err(failed)?);
-    let status = command.status().map_err(failed)?;
-    let mut text = Vec::new();
-    output.rewind().and_then(|()| output.take(64 << 10).read_to_end(&mut text)).map_err(failed)?;
-    Ok((exit_code(status), String::from_utf8_lossy(&text).into_owned()))
+    let mut child = command.spawn().map_err(failed)?;
+    let mut said = Said { output, text: Vec::new(), passed: 0 };
+    while !ends_within(&child, Duration::from_millis(50)) {
+        said.pass_on(false, each_line).map_err(failed)?;
+    }
+    let status = child.wait().map_err(failed)?;
+    said.pass_on(true, each_line).map_err(failed)?;
+    Ok((exit_code(status), String::from_utf8_lossy(&said.text).into_owned()))
+}
+
+/// Runs a program to its end, in silence; its exit code and its output.
+pub fn hear(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(u8, String)> {
+    run_and_hear(program, arguments, environment, &mut |_| {})
+}
+
+/// What a program has written so far.
+struct Said {
+    output: File,
+    text: Vec<u8>,
+    /// How much of the text was passed on.
+    passed: usize,
+}
+
+impl Said {
+    /// Passes on the lines that are complete; at the end, the rest too. Reads beside the position of the file, which the
+    /// program that writes to it shares.
+    fn pass_on(&mut self, ended: bool, each_line: &mut dyn FnMut(&str)) -> io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        let mut part = [0; 4096];
+        while self.text.len() < 64 << 10 {
+            match self.output.read_at(&mut part, self.text.len() as u64)? {
+                0 => break,
+                read => self.text.extend_from_slice(&part[..read]),
+            }
+        }
+        let rest = &self.text[self.passed..];
+        let complete = if ended { rest.len() } else { rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) };
+        String::from_utf8_lossy(&rest[..complete]).lines().for_each(each_line);
+        self.passed += complete;
+        Ok(())
+    }
 }
 
 /// A program that a signal ended has no exit code; 1 stands for it.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::{Mutex, OnceLock};
 
-use super::wrap;
+use super::{live, wrap};
 pub use super::wrap::columns;
 use crate::domain::{Error, Hint, Invocation, Result};
 
@@ -80,15 +80,17 @@ pub fn data(text: &str) {
 
 /// Bytes of data as they are.
 pub fn raw(bytes: &[u8]) {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Ok(()) => {}
-        // The reader closed the pipe: it has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => {
-            let _ = UNWRITTEN.set(super::errno::reason(&error));
+    live::above(|| {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // The reader closed the pipe: it has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                let _ = UNWRITTEN.set(super::errno::reason(&error));
+            }
         }
-    }
+    });
 }
 
 /// Why data could not be written to stdout, if it could not.
@@ -119,8 +121,10 @@ pub fn talk(text: &str) {
 /// A line that is printed also with `--quiet`.
 pub fn error(text: &str) {
     let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
-    let mut out = io::stderr().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
+    live::above(|| {
+        let mut out = io::stderr().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
+    });
 }
 
 /// The text with its lines broken between words, where the window would break them inside a word.

@@ -15,6 +15,7 @@ use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::plan::Plan;
 use crate::domain::{Error, Hint, Kind, Place, Result};
+use crate::doors::progress::{self, Waiting};
 use crate::doors::{disk, signals, system, term};
 
 /// What the script is asked to do.
@@ -33,6 +34,16 @@ impl Verb {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Reload => "reload",
+        }
+    }
+
+    /// What a person waits for.
+    fn work(self) -> &'static str {
+        match self {
+            Self::Start => "Starting the gateway",
+            Self::Stop => "Stopping the gateway",
+            Self::Restart => "Restarting the gateway",
+            Self::Reload => "Reloading the configuration",
         }
     }
 
@@ -66,7 +77,7 @@ fn run_words(place: &Place, verb: Verb, words: &[&str], variables: &[(&str, &str
             .because("the deployed preset runs no gateway on this machine, or the script was deleted")
             .hint(Hint::run(&["status"])));
     }
-    let (code, output) = run_and_maybe_hear(&script, words, variables)?;
+    let (code, output) = run_and_maybe_hear(&script, verb, words, variables)?;
     // A Ctrl-C reaches the script too, and then it is the reason for its exit code.
     signals::check()?;
     if code == 0 {
@@ -77,12 +88,20 @@ fn run_words(place: &Place, verb: Verb, words: &[&str], variables: &[(&str, &str
     Err(error.hint(Hint::run(&["logs"]).or(Hint::run(&["doctor"]))))
 }
 
-/// The script's exit code and, with `--json`, its output: a reader of JSON does not read stderr.
-fn run_and_maybe_hear(script: &Path, words: &[&str], variables: &[(&str, &str)]) -> Result<(u8, String)> {
-    if term::manner().json {
-        return system::run_and_hear(script, words, variables);
-    }
-    Ok((system::run(script, words, variables)?, String::new()))
+/// The script's exit code and, with `--json`, its output: a reader of JSON does not read stderr. Beside a line that moves
+/// its output is printed above that line.
+fn run_and_maybe_hear(script: &Path, verb: Verb, words: &[&str], variables: &[(&str, &str)]) -> Result<(u8, String)> {
+    let run = || {
+        if term::manner().json || progress::moves() {
+            return system::run_and_hear(script, words, variables, &mut |line| term::error(line));
+        }
+        Ok((system::run(script, words, variables)?, String::new()))
+    };
+    let waiting = Waiting::begin(verb.work());
+    let ended = run();
+    waiting.end(ended.as_ref().is_ok_and(|(code, _)| *code == 0));
+    let (code, output) = ended?;
+    Ok((code, if term::manner().json { output } else { String::new() }))
 }
 
 /// Adds the script's own reasons, or `above` where it printed them itself.
@@ -129,7 +148,7 @@ pub fn run_in_transaction(place: &Place, verb: Verb) -> Result<()> {
     let before = disk::facts(&log);
     // The script refuses to run beside an open journal, except for the run that opened it.
     let open = [("GWINSTALL_TRANSACTION", "open")];
-    let (code, output) = run_and_maybe_hear(&script, &[verb.word()], &open)?;
+    let (code, output) = run_and_maybe_hear(&script, verb, &[verb.word()], &open)?;
     if code == 0 {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use crate::deploy::store;
 use crate::domain::name::list;
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Place, Result};
+use crate::doors::progress::Waiting;
 use crate::doors::{disk, signals, system};
 use crate::format::litellm::Served;
 
@@ -30,6 +31,16 @@ enum Lack {
 
 /// Waits until the gateway of a place serves what its configuration on disk defines.
 pub fn wait(place: &Place) -> Result<()> {
+    let mut waiting = None;
+    let served = serves(place, &mut waiting);
+    if let Some(waiting) = waiting {
+        waiting.end(served.is_ok());
+    }
+    served
+}
+
+/// What gwinstall waits for is said once the gateway has not served at the first question.
+fn serves(place: &Place, waiting: &mut Option<Waiting>) -> Result<()> {
     let Some(record) = store::record_as_found(place)? else { return Ok(()) };
     let gateway = Gateway::of(place, &record)?;
     let text = disk::read_maybe(&store::live_path(place, files::CONFIG), disk::TEXT_CAP)?.unwrap_or_default();
@@ -56,6 +67,7 @@ pub fn wait(place: &Place) -> Result<()> {
             last = Lack::NotReady("its process ended".to_owned());
             break;
         }
+        waiting.get_or_insert_with(|| Waiting::begin("Waiting until the gateway serves its models"));
         system::sleep(Duration::from_millis(pause));
         signals::check()?;
     }

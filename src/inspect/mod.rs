@@ -8,6 +8,7 @@ pub mod conflicts;
 pub mod drift;
 pub mod examine;
 pub mod facts;
+pub mod next;
 pub mod overrides;
 pub mod pointed;
 pub mod port;

@@ -23,7 +23,7 @@ pub struct Value {
 }
 
 /// Optional: Google's libraries also find a login without it, and no model refers to it.
-const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+pub const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Whether the gateway works without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::domain::name::count;
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::disk::{self, At as _};
 use crate::doors::job::{Job, Running};
-use crate::doors::{signals, system, term};
+use crate::doors::{progress, signals, system, term};
 
 /// A start takes 6 s, and 27 s were seen under load.
 const SMOKE: Duration = Duration::from_secs(240);
@@ -63,10 +63,12 @@ impl Order<'_> {
             return Ok(Built { path, tool: None, files: 0, milliseconds: watch.milliseconds() });
         }
         self.require_room(&root)?;
-        let staging = Staging::new(&root)?;
-        let (tool, files) = self.stage(&staging)?;
-        self.publish(&staging, &path)?;
-        drop(staging);
+        let (tool, files) = progress::waiting(format!("Installing LiteLLM {}", self.facts.data.litellm), || {
+            let staging = Staging::new(&root)?;
+            let done = self.stage(&staging)?;
+            self.publish(&staging, &path)?;
+            Ok(done)
+        })?;
         Ok(Built { path, tool: Some(tool), files, milliseconds: watch.milliseconds() })
     }
 
@@ -134,7 +136,8 @@ impl Order<'_> {
             disk::rename(path, &old).at("rename", path)?;
         }
         disk::place(&env, path).or_else(|_| disk::rename(&env, path)).at("rename", &env)?;
-        term::talk("gwinstall tries LiteLLM once before it counts.");
+        progress::now("Trying LiteLLM once before it counts");
+        term::detail("gwinstall tries LiteLLM once before it counts.");
         let tried = smoke_test(path, &staging.dir.join("work")).and_then(|()| signals::check());
         if let Err(error) = tried {
             disk::rename(path, &env).at("remove", path)?;

@@ -10,8 +10,7 @@ use super::{fault, index, uv};
 use crate::domain::name::list;
 use crate::domain::{Error, Hint, Result};
 use crate::doors::job::{Ended, Job};
-use crate::doors::progress::Bar;
-use crate::doors::{disk, term};
+use crate::doors::{disk, progress, term};
 
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -174,9 +173,11 @@ impl Builder<'_> {
 
     /// Runs the part that takes time, with the growing environment as its measure.
     fn watched(&self, tool: &str, job: Job) -> Result<()> {
-        let bar = Bar::new("LiteLLM", self.facts.data.disk_mb * 1_000_000);
-        let ended = job.run(LONGEST, &mut || bar.at(disk::tree_size(self.env)));
-        bar.done();
+        let data = &self.facts.data;
+        let ended = job.run(LONGEST, &mut || {
+            let megabytes = (disk::tree_size(self.env) / 1_000_000).min(data.disk_mb);
+            progress::now(&format!("Installing LiteLLM {}: {megabytes} of {} MB", data.litellm, data.disk_mb));
+        });
         self.finish(tool, ended?)
     }
 

@@ -30,9 +30,10 @@ pub fn choose(
     if let Some(dir) = &asked.venv {
         return named(place, bundle, dir, asked.allow_unsafe).map(|runtime| Chosen { runtime: Some(runtime), notes: Vec::new() });
     }
-    if let Some(dir) = &asked.managed {
-        let version = environment::read(dir).version().map(str::to_owned);
-        return Ok(Chosen { runtime: Some(RuntimeId::new(RuntimeKind::Managed, version, dir, &place.home)), notes: Vec::new() });
+    if let Some(brought) = &asked.managed {
+        let version = Some(brought.version.clone());
+        let runtime = RuntimeId::new(RuntimeKind::Managed, version, &brought.path, &place.home);
+        return Ok(Chosen { runtime: Some(runtime), notes: Vec::new() });
     }
     let mut notes = Vec::new();
     if let Some(kept) = recorded.filter(|recorded| recorded.kind == RuntimeKind::Venv) {

@@ -18,6 +18,9 @@ use crate::render::Choice;
 use super::answer::Answer;
 use super::report;
 
+/// The last line where Claude Code can be used at once.
+pub const READY: &str = "Claude Code is ready: claude";
+
 /// What the texts are made of.
 pub struct Report<'a> {
     place: &'a Place,
@@ -51,6 +54,11 @@ impl<'a> Report<'a> {
     /// Whether the gateway of this machine is to run at the end.
     pub fn starts(&self) -> bool {
         self.start && self.runs_litellm
+    }
+
+    /// Whether this machine runs the gateway.
+    pub fn runs_here(&self) -> bool {
+        self.runs_litellm && !self.place.staged
     }
 
     /// What a program reads besides the plan and the outcome.
@@ -163,7 +171,7 @@ impl<'a> Report<'a> {
         }
         let place = self.place;
         let mut lines = Vec::new();
-        let running = self.runs_litellm && !place.staged && process::pid(place).is_some();
+        let running = self.runs_here() && process::pid(place).is_some();
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm {
@@ -204,15 +212,16 @@ impl<'a> Report<'a> {
 fn usable(record: &Record, running: bool) -> Vec<String> {
     let lacks = lacks::of(record);
     let steps = |last: &str| {
-        let next = lacks.iter().flat_map(|lack| lack.next.commands(term::invocation()));
+        let next = lacks.iter().flat_map(|lack| &lack.next).flat_map(|next| next.commands(term::invocation()));
         let commands: Vec<String> = next.chain([term::command(&[last])]).collect();
         commands.join(" && ")
     };
     let yellow = |text: &str| term::paint(text, term::Style::Yellow);
     match record.request.pointed {
-        Pointed::On if running => vec!["Claude Code is ready: claude".to_owned()],
+        // Said at the end, after what the gateway did.
+        Pointed::On if running => Vec::new(),
         Pointed::On if lacks.is_empty() => {
-            vec!["Claude Code is ready: claude (the gateway starts with the first prompt)".to_owned()]
+            vec![format!("{READY} (the gateway starts with the first prompt)")]
         }
         Pointed::On => vec![
             yellow(&format!("Claude Code will not work until the gateway runs: {}.", lacks::sentence(&lacks))),

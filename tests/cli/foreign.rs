@@ -61,11 +61,11 @@ fn a_terminal_asks_and_no_is_an_answer() {
         Run::of(&mut home.shell(&script))
     };
     let before = home.live();
-    at_a_terminal("n\\n", "install --preset basic").exits(1).says(&["Go ahead? [Y/n]", "Cancelled"]);
-    at_a_terminal("what\\nn\\n", "install --preset basic").exits(1).says(&["Please answer y or n"]);
+    at_a_terminal("n\\n", "install --on --preset basic").exits(1).says(&["Go ahead? [Y/n]", "Cancelled"]);
+    at_a_terminal("what\\nn\\n", "install --on --preset basic").exits(1).says(&["Please answer y or n"]);
     at_a_terminal("q\\n", "install").exits(1).says(&["multi-provider", "Cancelled"]);
     assert_eq!(before.changes(&home.live()), [""; 0]);
-    at_a_terminal("y\\n", "install --preset basic").exits(0);
+    at_a_terminal("y\\n", "install --on --preset basic").exits(0);
     home.run("status").exits(0);
     at_a_terminal("n\\n", "uninstall").exits(1).says(&["Cancelled"]);
     at_a_terminal("y\\n", "uninstall").exits(0);

@@ -28,6 +28,7 @@ mod homes;
 mod interactive;
 mod interactive_giving_up;
 mod interactive_plain;
+mod interactive_ready;
 mod interactive_windows;
 mod interrupted;
 mod json;

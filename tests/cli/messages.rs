@@ -22,6 +22,7 @@ pub fn expect(home: &TestHome, name: &str, run: &Run) {
         (r"gateway-backup-\d{8}-\d{6}(-\d+)?\.tar\.gz", "gateway-backup-[time].tar.gz"),
         (r"\(plan [0-9a-f]{16}\)", "(plan [id])"),
         (r"\b\d+ ms\b", "[n] ms"),
+        (r"Completed in \d+\.\d s", "Completed in [n] s"),
         (r"\b\d+ MB\b", "[n] MB"),
         (r"\b\d+ (files?|scripts?)\b", "[n] $1"),
         (r"\b\d+ changed\b", "[n] changed"),

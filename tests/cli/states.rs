@@ -154,6 +154,15 @@ fn verbose_tells_the_time_of_each_phase() {
     let all = ["backup", "staging", "validation", "exchange", "checks"];
     let first = home.run("install --yes --verbose --models gemini-3.5-flash,glm-5.2").exits(0);
     assert_eq!(timed(&first), all[1..], "before the first there is nothing to back up");
+    let lines = first.all();
+    for phase in &all[1..] {
+        let of = |word: &str, end: &str| {
+            lines.lines().any(|line| {
+                line.starts_with('[') && line.contains(&format!("Z] INFO: {word}")) && line.ends_with(end)
+            })
+        };
+        assert!(of("Starting ", phase) && of("Completed in ", &format!(" s: {phase}")), "{phase}: {lines}");
+    }
     assert_eq!(timed(&home.run("off --yes --verbose").exits(0)), all);
     let quiet = home.run("on --yes").exits(0);
     assert!(!quiet.all().contains("time: "), "{}", quiet.all());

@@ -647,7 +647,7 @@ class TheGuides(unittest.TestCase):
             self.assertEqual(wanted.get("apiKeyHelper", written["apiKeyHelper"]), written["apiKeyHelper"], path)
 
     def test_a_missing_project_stops_what_the_guides_say_it_stops(self):
-        """us1-quickstart-basic.md step 3, us1-gcloud-auth.md: `install --start` changes nothing, `install` deploys, `start` wants the project only."""
+        """us1-quickstart-basic.md step 2, us1-gcloud-auth.md: `install --start` changes nothing, `install` deploys, `start` wants the project only."""
         binary = self.binary()
         with tempfile.TemporaryDirectory() as place:
             home = pathlib.Path(place) / "home"
@@ -667,7 +667,7 @@ class TheGuides(unittest.TestCase):
             self.assertIn("GOOGLE_APPLICATION_CREDENTIALS", run("env check").stdout)
             started = run("start")
             self.assertIn("reached", started.stdout + started.stderr)
-        step = self.guides["examples/us1-quickstart-basic.md"].text.split("## 3.")[1].split("\n## ")[0]
+        step = self.guides["examples/us1-quickstart-basic.md"].text.split("## 2.")[1].split("\n## ")[0]
         self.assertLess(step.index("export VERTEXAI_PROJECT="), step.index("gwinstall env set VERTEXAI_PROJECT"))
 
     def test_the_scripts_know_their_flags(self):

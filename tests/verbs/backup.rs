@@ -34,7 +34,13 @@ fn the_list_tells_number_operation_and_what_is_special() {
     assert_eq!(facts[0], (Some(1), false, false, true));
     assert_eq!(facts[2], (Some(3), true, false, false));
     let _ = world.run(&["backup", "unpin", "3"]).exits(0).says("may be pruned again");
-    let _ = world.run(&["backup", "list"]).exits(0).says("holds secrets").never_says("pinned");
+    let _ = world
+        .run(&["backup", "list"])
+        .exits(0)
+        .says("holds secrets")
+        .says("AGE")
+        .says(" s ")
+        .never_says("pinned");
 }
 
 /// Every operation that did something has its line in the log, and what did nothing has none.

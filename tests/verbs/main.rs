@@ -24,6 +24,7 @@ mod leaving;
 mod models;
 mod own_presets;
 mod presets;
+mod ready;
 mod resolve;
 mod runtime;
 mod service;

@@ -13,59 +13,10 @@ use serde_json::Value;
 use crate::world::{Said, World, mode, program};
 
 /// Does what uv does, for one package. `STAND_IN` names a stage at which it stops, and how.
-const UV: &str = r#"#!/bin/sh
-set -eu
-say() { printf '%s\n' "$*" >>"$STAND_IN_LOG"; }
-stage() {
-	say "stage $1"
-	case ${STAND_IN-} in
-	"die $1") kill -9 "$PPID"; sleep 30 ;;
-	"fail $1") echo "something went wrong at $1" >&2; exit 2 ;;
-	"hash $1") echo "  Hash mismatch for \`litellm==1.106.2\`" >&2; exit 2 ;;
-	"full $1") echo "failed to write: No space left on device (os error 28)" >&2; exit 2 ;;
-	"net $1") echo "error: Failed to fetch: https://me:s3cret@mirror.corp/simple/litellm/" >&2; exit 2 ;;
-	"wait $1") sleep 3 ;;
-	esac
-}
-case $1 in
---version) echo "uv 0.13.9" ;;
-venv)
-	for dir; do :; done
-	say "venv $*"
-	stage venv
-	python=$(printf '%s\n' "$@" | grep -A1 -x -e --python | tail -n 1)
-	mkdir -p "$dir/bin" "$dir/lib/python3.11/site-packages"
-	stage half-a-venv
-	ln -s "$python" "$dir/bin/python"
-	echo "home = /usr/bin" >"$dir/pyvenv.cfg" ;;
-pip)
-	say "sync $*"
-	env | grep -E '^(UV|PIP|SSL)_' | sort >>"$STAND_IN_LOG"
-	bin=$(printf '%s\n' "$@" | grep -A1 -x -e --python | tail -n 1)
-	dir=$(dirname "$(dirname "$bin")")
-	site=$dir/lib/python3.11/site-packages
-	stage sync
-	mkdir -p "$site/litellm" "$site/litellm-1.106.2.dist-info"
-	printf 'one = 1\n' >"$site/litellm/__init__.py"
-	stage half-a-package
-	printf '#!/bin/sh\n"true" # a shell and Python read the same\nimport sys\nsys.exit(%s)\n' "${STAND_IN_SMOKE-0}" >"$dir/bin/litellm"
-	chmod 755 "$dir/bin/litellm"
-	sum() { python3 -c 'import base64,hashlib,sys; print(base64.urlsafe_b64encode(hashlib.sha256(open(sys.argv[1],"rb").read()).digest()).decode().rstrip("="))' "$1"; }
-	{
-		echo "litellm/__init__.py,sha256=$(sum "$site/litellm/__init__.py"),8"
-		echo "../../../bin/litellm,sha256=$(sum "$dir/bin/litellm"),$(wc -c <"$dir/bin/litellm")"
-		echo "litellm-1.106.2.dist-info/RECORD,,"
-	} >"$site/litellm-1.106.2.dist-info/RECORD"
-	case ${STAND_IN-} in
-	missing) rm "$site/litellm/__init__.py" ;;
-	damaged) printf 'one = 2\n' >"$site/litellm/__init__.py" ;;
-	esac
-	stage done ;;
-esac
-"#;
+const UV: &str = include_str!("../fixtures/uv.sh");
 
 /// A world with the stand-in on its PATH; `None` where there is no Python to make anything with.
-fn with_uv(world: World) -> Option<World> {
+pub fn with_uv(world: World) -> Option<World> {
     let Ok(python) = fs::canonicalize("/usr/bin/python3") else {
         eprintln!("skipped: there is no /usr/bin/python3");
         return None;

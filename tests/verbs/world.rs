@@ -207,40 +207,7 @@ pub fn program(path: &Path, text: &str) {
 
 /// As LiteLLM is seen from outside: serves until it is told to end; `--validate_config` is content unless a file `refuse`
 /// lies beside it.
-pub const LITELLM: &str = r#"#!/usr/bin/python3
-import http.server, json, os, re, signal, sys
-def told(name):
-    path = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), name)
-    return open(path).read().split() if os.path.exists(path) else None
-if "--validate_config" in sys.argv:
-    sys.exit(told("refuse") is not None)
-argument = lambda name: sys.argv[sys.argv.index(name) + 1]
-def names(*rest):
-    global served
-    text = open(argument("--config")).read()
-    served = re.findall(r"model_name: (\S+)", text)
-    aliases = re.search(r"model_group_alias:\n((?:    .*\n?)*)", text)
-    served += re.findall(r"^    (\S+):", aliases[1], re.M) if aliases else []
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *rest): pass
-    def do_GET(self):
-        status, body = 200, "I'm alive!"
-        if self.path == "/health/readiness":
-            status, body = (503, {"status": "unhealthy"}) if told("unready") is not None else (200, {"status": "healthy"})
-        elif self.path == "/v1/models" and "authorization" not in self.headers:
-            status, body = 401, {"error": {"message": "no key"}}
-        elif self.path == "/v1/models":
-            body = {"data": [{"id": name} for name in served if name not in (told("hides") or [])]}
-        body = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-names()
-signal.signal(signal.SIGHUP, names)
-signal.signal(signal.SIGTERM, lambda *rest: os._exit(0))
-http.server.ThreadingHTTPServer(("127.0.0.1", int(argument("--port"))), Handler).serve_forever()
-"#;
+pub const LITELLM: &str = include_str!("../fixtures/litellm.py");
 
 /// A directory with all that is in it.
 pub fn copy(from: &Path, to: &Path) {

@@ -350,10 +350,10 @@ class Stopped(Life):
 class Causes(Life):
     def test_each_cause_has_its_own_message(self):
         self.program_path.write_text("#!/nowhere/venv/bin/python\n")
-        said = self.expect(1, ["its Python /nowhere/venv/bin/python does not exist any more", "try: python3 -m venv"], "start-gateway.sh")
+        said = self.expect(1, ["its Python /nowhere/venv/bin/python does not exist any more", "try: gwinstall runtime install"], "start-gateway.sh")
         self.assertNotIn("rm -rf", said, "it may be the directory of other programs")
         (self.dir / "venv/pyvenv.cfg").touch()
-        self.expect(1, f"try: rm -rf {pasted(self.dir / 'venv')} && python3 -m venv", "start-gateway.sh")
+        self.expect(1, f"try: rm -rf {pasted(self.dir / 'venv')} && gwinstall runtime install", "start-gateway.sh")
         # As pip writes it where the path is too long, or holds a blank.
         self.program_path.write_text("#!/bin/sh\n'''exec' \"/nowhere/a b/python\" \"$0\" \"$@\"\n' '''\n")
         self.expect(1, "its Python /nowhere/a b/python does not exist any more", "start-gateway.sh")

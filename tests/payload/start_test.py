@@ -190,7 +190,7 @@ class Start(Place):
         self.expect(1, f"try: cd {pasted(site)} && rm -rf litellm litellm_init.pth", "start-gateway.sh")
         self.assertFalse(planted.exists())
         # The control: any other version starts.
-        self.plant("1.82.6", "a.pth")
+        self.plant("1.84.0", "a.pth")
         self.expect(0, "runs", "start-gateway.sh")
 
     def test_a_configuration_that_does_not_load_starts_nothing_and_reloads_nothing(self):

@@ -145,10 +145,10 @@ def conflict(unit):
         unit.gwinstall("resolve", "config/litellm.yaml", "--keep-mine", "--yes", code=None)
 
 
-def mid_update(unit, then):
+def mid_update(unit, model, then):
     """An update that holds the lock and its open journal while the prompt comes."""
     update = subprocess.Popen(
-        [BIN, "models", "add", "deepseek-r1", "--yes"], env=unit.environment(), cwd=unit.home, stdin=subprocess.DEVNULL,
+        [BIN, "models", "add", model, "--yes"], env=unit.environment(), cwd=unit.home, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
@@ -166,7 +166,7 @@ def mid_update(unit, then):
 
 def mid_update_running(unit):
     unit.gwinstall("start")
-    return mid_update(unit, answered)
+    return mid_update(unit, "deepseek-r1", answered)
 
 
 def mid_update_idle(unit):
@@ -175,7 +175,7 @@ def mid_update_idle(unit):
         return line(unit, "installation", "gwinstall status")
 
     unit.gwinstall("start")
-    return mid_update(unit, killed)
+    return mid_update(unit, "gpt-oss-20b", killed)
 
 
 def stopped(unit):

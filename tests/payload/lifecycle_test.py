@@ -362,7 +362,7 @@ class Causes(Life):
         self.program_path.write_text(f"#!{sys.executable}\nfrom litellm_of_nowhere import x\n")
         self.expect(1, "does not accept", "start-gateway.sh")
         self.program_path.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'litellm'\"\nexit 1\n")
-        self.expect(1, ["virtual environment of", "is broken", "-m venv"], "start-gateway.sh")
+        self.expect(1, ["virtual environment of", "is broken", "gwinstall runtime install"], "start-gateway.sh")
 
 
 class OnDemand(Life):

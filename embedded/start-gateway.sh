@@ -237,6 +237,7 @@ find_litellm() {
 	else
 		[ -z "$GATEWAY_LITELLM" ] || warn "the LiteLLM in $GATEWAY_LITELLM is gone or cannot run"
 		find_another_litellm
+		refuse_malicious
 		refuse_unsafe
 	fi
 	refuse_malicious
@@ -247,7 +248,7 @@ find_another_litellm() {
 		litellm=$dir/venv/bin/litellm
 		if [ -f "$dir/venv/pyvenv.cfg" ] && [ -x "$dir/venv/bin/python" ]; then
 			run_by=$dir/venv/bin/python
-		elif [ -L "$dir/venv/bin/python" ]; then
+		elif [ -L "$dir/venv/bin/python" ] && [ ! -e "$dir/venv/bin/python" ]; then
 			fail "the Python that $dir/venv was made with is gone: $(readlink "$dir/venv/bin/python") does not exist" "$make_venv"
 		fi
 	else

@@ -42,7 +42,7 @@ class Catalog(unittest.TestCase):
                 self.assertTrue(library or first in ("#!/bin/sh", "#!/usr/bin/env python3"), entry["path"])
 
     def test_classes_follow_the_folders(self):
-        folders = {"templates": "template", "scripts": "script", "docs": "doc", "examples": "example", "tests": "test"}
+        folders = {"runtime": "template", "templates": "template", "scripts": "script", "docs": "doc", "examples": "example", "tests": "test"}
         for entry in CATALOG["files"]:
             self.assertEqual(entry["class"], folders.get(entry["path"].split("/")[0], "script") if "/" in entry["path"] else "script")
 

@@ -350,10 +350,10 @@ class Stopped(Life):
 class Causes(Life):
     def test_each_cause_has_its_own_message(self):
         self.program_path.write_text("#!/nowhere/venv/bin/python\n")
-        said = self.expect(1, ["its Python /nowhere/venv/bin/python does not exist any more", "try: python3 -m venv"], "start-gateway.sh")
+        said = self.expect(1, ["its Python /nowhere/venv/bin/python does not exist any more", "try: gwinstall runtime install"], "start-gateway.sh")
         self.assertNotIn("rm -rf", said, "it may be the directory of other programs")
         (self.dir / "venv/pyvenv.cfg").touch()
-        self.expect(1, f"try: rm -rf {pasted(self.dir / 'venv')} && python3 -m venv", "start-gateway.sh")
+        self.expect(1, f"try: rm -rf {pasted(self.dir / 'venv')} && gwinstall runtime install", "start-gateway.sh")
         # As pip writes it where the path is too long, or holds a blank.
         self.program_path.write_text("#!/bin/sh\n'''exec' \"/nowhere/a b/python\" \"$0\" \"$@\"\n' '''\n")
         self.expect(1, "its Python /nowhere/a b/python does not exist any more", "start-gateway.sh")
@@ -362,7 +362,7 @@ class Causes(Life):
         self.program_path.write_text(f"#!{sys.executable}\nfrom litellm_of_nowhere import x\n")
         self.expect(1, "does not accept", "start-gateway.sh")
         self.program_path.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'litellm'\"\nexit 1\n")
-        self.expect(1, ["virtual environment of", "is broken", "-m venv"], "start-gateway.sh")
+        self.expect(1, ["virtual environment of", "is broken", "gwinstall runtime install"], "start-gateway.sh")
 
 
 class OnDemand(Life):

@@ -190,7 +190,7 @@ class Start(Place):
         self.expect(1, f"try: cd {pasted(site)} && rm -rf litellm litellm_init.pth", "start-gateway.sh")
         self.assertFalse(planted.exists())
         # The control: any other version starts.
-        self.plant("1.82.6", "a.pth")
+        self.plant("1.84.0", "a.pth")
         self.expect(0, "runs", "start-gateway.sh")
 
     def test_a_configuration_that_does_not_load_starts_nothing_and_reloads_nothing(self):
@@ -297,6 +297,10 @@ class PrintKey(Place):
 
     def test_the_word_chooses_the_credential_and_the_other_one_is_never_printed(self):
         token = "company-token-0815"
+        # A gateway that needs no value but its key, so that `local` can start it.
+        self.litellm()
+        (self.dir / "config/litellm.yaml").write_text("model_list: []\n")
+        self.addCleanup(lambda: self.run_script("start-gateway.sh", "stop", "--now"))
         for given, (local, remote) in {
             f"LITELLM_MASTER_KEY={KEY}\n": (KEY, ""),
             f"ANTHROPIC_AUTH_TOKEN={token}\n": ("", token),

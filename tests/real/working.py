@@ -29,7 +29,7 @@ from fake_internet import TEXT
 from unit import MODELS, SLOW, Session, Stranger, Unit, Wrong
 
 ROOT, FRAME = Path(__file__).resolve().parents[2], "templates/litellm-base.yaml"
-LATEST = 3.0
+LATEST, LONGEST_PROMPT = 3.0, 10.0
 FAST = ("armed", "crashed", "stopped")
 
 
@@ -45,8 +45,10 @@ def line(unit, *words):
     shown = unit.prompt()
     if shown.answered or not all(word in shown.text for word in ("gwinstall: ", *words)):
         raise Wrong(f"no line with {words}: {shown.text[:400]}")
-    if shown.late is None or shown.late > LATEST:
-        raise Wrong(f"{shown.late} s after the helper: {shown.text[:200]}")
+    # A helper that refuses at once is seldom seen at work: then the whole prompt is measured.
+    late, limit = (shown.seconds, LONGEST_PROMPT) if shown.late is None else (shown.late, LATEST)
+    if late > limit:
+        raise Wrong(f"{late:.1f} s after the helper: {shown.text[:200]}")
     return shown.text, shown.seconds
 
 
@@ -145,10 +147,10 @@ def conflict(unit):
         unit.gwinstall("resolve", "config/litellm.yaml", "--keep-mine", "--yes", code=None)
 
 
-def mid_update(unit, then):
+def mid_update(unit, model, then):
     """An update that holds the lock and its open journal while the prompt comes."""
     update = subprocess.Popen(
-        [BIN, "models", "add", "deepseek-r1", "--yes"], env=unit.environment(), cwd=unit.home, stdin=subprocess.DEVNULL,
+        [BIN, "models", "add", model, "--yes"], env=unit.environment(), cwd=unit.home, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
@@ -166,7 +168,7 @@ def mid_update(unit, then):
 
 def mid_update_running(unit):
     unit.gwinstall("start")
-    return mid_update(unit, answered)
+    return mid_update(unit, "deepseek-r1", answered)
 
 
 def mid_update_idle(unit):
@@ -175,7 +177,7 @@ def mid_update_idle(unit):
         return line(unit, "installation", "gwinstall status")
 
     unit.gwinstall("start")
-    return mid_update(unit, killed)
+    return mid_update(unit, "gpt-oss-20b", killed)
 
 
 def stopped(unit):

@@ -108,7 +108,13 @@ fn home_of(name: &str, here: &Section) -> Option<String> {
 /// Reports values of well-known keys that are of another type than LiteLLM computes with.
 pub(super) fn typed(map: Node<'_>, report: &mut Report<'_>) {
     for (key, value) in map.entries() {
-        let (Some(name), Some(scalar)) = (key.str(), value.scalar()) else { continue };
+        let Some(name) = key.str() else { continue };
+        let Some(scalar) = value.scalar() else {
+            if knows(WHOLE, name) || knows(NUMBER, name) {
+                report.error(value, "value.type", format!("{name} must be a number"), None);
+            }
+            continue;
+        };
         if matches!(scalar, Scalar::Null) || value.str().is_some_and(|text| text.starts_with("os.environ/")) {
             continue;
         }

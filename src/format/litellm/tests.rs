@@ -19,7 +19,7 @@ fn params(params: &str) -> Vec<&'static str> {
 #[test]
 fn one_rule_speaks_for_each_mistake() {
     use Severity::{Error, Warning};
-    let rows: [(&str, &[(&str, Severity)]); 20] = [
+    let rows: [(&str, &[(&str, Severity)]); 21] = [
         ("", &[]),
         ("litellm_settings: {callbacks: my_module.handler}\n", &[]),
         ("litellm_settings: {brand_new_setting: 1}\n", &[("key.unfamiliar", Warning)]),
@@ -29,6 +29,7 @@ fn one_rule_speaks_for_each_mistake() {
         ("litellm_settings: {request_timeout: 1_000}\n", &[("yaml.surprise", Warning)]),
         ("litellm_settings: {num_retries: 010}\n", &[("yaml.surprise", Warning)]),
         ("litellm_settings: {num_retries: -1}\n", &[("value.type", Error)]),
+        ("litellm_settings: {num_retries: [3]}\n", &[("value.type", Error)]),
         ("litellm_settings: {drop_params: \"true\"}\n", &[("value.type", Error)]),
         ("litellm_settings: {cache_params: {type: redis}}\n", &[("settings.cache", Warning)]),
         ("router_settings: {timeout: 1:30}\n", &[("yaml.surprise", Warning)]),

@@ -9,16 +9,15 @@ set -eu
 umask 077
 
 GATEWAY_PORT=4000 # gwinstall:port
-GATEWAY_LITELLM='' # gwinstall:litellm
 
 # What the caller may say, kept while the rest of its environment is forgotten. A variable that stays exported would reach LiteLLM.
-set -- "${GWINSTALL_TRANSACTION-}" "${GWINSTALL_INTERNAL-}" "${GATEWAY_LITELLM_BIN-}" "${NOTIFY_SOCKET-}" "$@"
+set -- "${GWINSTALL_TRANSACTION-}" "${GWINSTALL_INTERNAL-}" "${GATEWAY_LITELLM_BIN-}" "${NOTIFY_SOCKET-}" "${XDG_RUNTIME_DIR-}" "$@"
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
-	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT | GATEWAY_LITELLM) ;; *) unset "$name" 2>/dev/null || : ;; esac
+	case $name in PATH | PWD | OLDPWD | SHLVL | _ | GATEWAY_PORT) ;; *) unset "$name" 2>/dev/null || : ;; esac
 done
 unset IFS
-transaction=$1 internal=$2 named_litellm=$3 notify_socket=$4
-shift 4
+transaction=$1 internal=$2 named_litellm=$3 notify_socket=$4 runtime_dir=$5
+shift 5
 
 host=127.0.0.1
 url="http://$host:$GATEWAY_PORT"
@@ -31,6 +30,8 @@ lock=$dir/.starting
 serving=$dir/.serving
 stopped=$dir/.stopped
 failed=$dir/.start-failed
+service=$dir/.gwinstall/service
+ticket=$dir/.start-ticket
 self=$dir/start-gateway.sh
 scratch=$dir/.starting.$$
 system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin:/run/current-system/sw/bin
@@ -56,6 +57,7 @@ usage() {
 	  status   say whether it runs
 
 	A stopped gateway stays stopped, also after a reboot, until start, restart or run.
+	After \`gwinstall service install\` the service manager of the user starts and stops the process.
 	LiteLLM is the program in GATEWAY_LITELLM_BIN, else the one that gwinstall recorded, else venv/bin/litellm here, else litellm on PATH.
 	exit status: 0 done, 1 failed, 2 wrong usage, 3 (status only) not running
 	EOF
@@ -550,6 +552,7 @@ kill_all() {
 # Ends the gateway without waiting for requests.
 end_now() {
 	snapshot
+	if has_service; then service_down; fi
 	[ -n "$victims" ] || return 0
 	ask_to_end
 	# shellcheck disable=SC2086 # PID:BORN words
@@ -619,6 +622,107 @@ wait_for_answer() {
 	is_alive "$pid"
 }
 
+# --- the service ----------------------------------------------------------------------------------------------------------
+
+# Whether the user's service manager keeps the gateway running. `gwinstall service install` wrote down which one, and the name that
+# the gateway has there: $manager, $unit. Where the manager cannot be reached (no session of its user, a container), the gateway is
+# started as without it.
+has_service() {
+	manager='' unit=''
+	{ read -r manager unit _ <"$service"; } 2>/dev/null || :
+	case $manager in systemd | launchd) ;; *) return 1 ;; esac
+	case $unit in '' | *[!A-Za-z0-9._@-]*) return 1 ;; esac
+	if manager_answers; then return 0; fi
+	[ -n "${said_unreachable-}" ] || warn "the service manager of $(id -un) cannot be reached; the gateway is started and stopped without it"
+	said_unreachable=yes
+	return 1
+}
+manager_answers() {
+	case $manager in
+	systemd) ask_systemd show-environment >/dev/null 2>&1 ;;
+	launchd)
+		domain=gui/$(id -u)
+		launchctl print "$domain" >/dev/null 2>&1 || { domain=user/$(id -u) && launchctl print "$domain" >/dev/null 2>&1; } ;;
+	esac
+}
+ask_systemd() { XDG_RUNTIME_DIR=${runtime_dir:-/run/user/$(id -u)} systemctl --user "$@"; }
+
+# Lets the manager start the gateway. `service-run` finds the ticket: the files were checked, and this script has the lock.
+service_up() {
+	rm -f -- "$pid_file" "$serving"
+	{ printf '%s\n' "$mine" >"$ticket"; } 2>/dev/null || cannot_write
+	case $manager in
+	systemd)
+		# After too many failed starts systemd would refuse this one.
+		ask_systemd reset-failed "$unit" 2>/dev/null || :
+		ask_systemd restart "$unit" ;;
+	launchd)
+		launchctl print "$domain/$unit" >/dev/null 2>&1 || launchctl bootstrap "$domain" "$HOME/Library/LaunchAgents/$unit.plist"
+		launchctl kickstart "$domain/$unit" ;;
+	esac || { rm -f -- "$ticket"; fail "the service manager did not start $unit" "gwinstall service status"; }
+	since=$(now)
+	until [ -s "$pid_file" ]; do
+		if [ $(($(now) - since)) -ge 30 ]; then
+			rm -f -- "$ticket"
+			service_down
+			fail "the service manager has not started $unit for 30 s" "gwinstall service status"
+		fi
+		sleep 0.1
+	done
+	pid=$(head -n 1 -- "$pid_file")
+	rm -f -- "$ticket"
+}
+
+# Lets the manager stop the gateway, and not start it again by itself. It does not wait for running requests.
+service_down() {
+	case $manager in
+	systemd) ask_systemd stop "$unit" || warn "the service manager did not stop $unit" ;;
+	launchd)
+		# launchd asks nothing before it ends a process.
+		snapshot
+		hang_up
+		launchctl bootout "$domain/$unit" 2>/dev/null || : ;;
+	esac
+}
+
+# What the manager runs.
+service_run() {
+	# launchd starts at each login what it keeps alive.
+	[ ! -e "$stopped" ] || exit 0
+	if has_ticket; then
+		check_program
+		cd -- "$dir"
+	else
+		wait_for_installation
+		take_lock
+		# A worker whose master was killed serves on, and blocks the port.
+		if our_pid && is_orphan "$pid"; then
+			snapshot
+			hang_up
+			wait_until_closed
+			drain_beside
+		fi
+		if our_pid; then fail "the gateway already runs (pid $pid)" "gwinstall restart"; fi
+		rotate_log
+		make_ready
+		check_port
+	fi
+	become_litellm service
+}
+has_ticket() {
+	shown=$(cat -- "$ticket" 2>/dev/null) || return 1
+	[ -n "$shown" ] && [ "$(cat -- "$lock" 2>/dev/null)" = "$shown" ] && is_held "$shown"
+}
+
+# What systemd runs before it ends the process: the listener closes, and running requests finish beside what comes next.
+service_stop() {
+	snapshot
+	[ -n "$victims" ] || return 0
+	hang_up
+	wait_until_closed
+	drain_beside
+}
+
 # --- one start at a time --------------------------------------------------------------------------------------------------
 
 # An installation in progress, or one that was interrupted: the files may be of two versions.
@@ -664,7 +768,10 @@ put_aside() {
 	fi
 	replaced=
 	if [ "$(cat -- "$lock" 2>/dev/null)" = "$holder" ]; then
-		warn "the lock of a start that ended before its time is removed: $lock (${holder:-empty})"
+		# `run` and the service leave it to the process that they became.
+		if [ "${holder%% *}" != "$(head -n 1 -- "$pid_file" 2>/dev/null)" ]; then
+			warn "the lock of a start that ended before its time is removed: $lock (${holder:-empty})"
+		fi
 		rm -f -- "$lock"
 		if ln -- "$scratch.lock" "$lock" 2>/dev/null; then replaced=yes; fi
 	fi
@@ -737,6 +844,7 @@ end_started() {
 		for one in $(workers_of "$starting"); do if look_at "$one"; then victims="$victims $one:$born"; fi; done
 	fi
 	kill_all
+	if has_service; then service_down; fi
 	wait "$starting" 2>/dev/null || :
 	starting=
 	rm -f -- "$pid_file" "$serving"
@@ -771,6 +879,11 @@ launch() {
 	rotate_log
 	{ : >>"$log"; } 2>/dev/null || cannot_write
 	cd -- "$dir"
+	if has_service; then
+		service_up
+		starting=$pid
+		return 0
+	fi
 	own_session=
 	if command -v setsid >/dev/null 2>&1; then
 		own_session=setsid
@@ -834,6 +947,8 @@ start_locked() {
 		progress "the gateway (pid $pid) does not answer on $url; it is ended and started again"
 		end_now
 	fi
+	# Before the configuration is checked, which takes seconds, and again after it.
+	check_port
 	make_ready
 	check_port
 	bring_up
@@ -847,7 +962,7 @@ on_demand() {
 	[ ! -e "$stopped" ] || exit 0
 	named_litellm=
 	last=0 count=0
-	if [ -f "$failed" ]; then read -r last count <"$failed" || :; fi
+	if [ -f "$failed" ] && ! changed_since_failure; then read -r last count <"$failed" || :; fi
 	case $last$count in *[!0-9]* | '') last=0 count=0 ;; esac
 	moment=$(now)
 	if [ "$count" -gt 0 ] && [ "$moment" -ge "$last" ] && [ "$moment" -lt $((last + $(pause_after "$count"))) ]; then exit 0; fi
@@ -864,6 +979,13 @@ on_demand() {
 	fi
 	exit "$code"
 }
+# What the user or gwinstall changed after a failed start may be what it needed.
+changed_since_failure() {
+	for one in "$env_file" "$config" "$self"; do
+		if [ -n "$(find "$one" -newer "$failed" 2>/dev/null)" ]; then return 0; fi
+	done
+	return 1
+}
 # Seconds without a try after $1 failed ones: 60, 120, 240, 480, then 600.
 pause_after() {
 	case $1 in 1) echo 60 ;; 2) echo 120 ;; 3) echo 240 ;; 4) echo 480 ;; *) echo 600 ;; esac
@@ -877,11 +999,16 @@ run() {
 	if our_pid; then fail "the gateway already runs (pid $pid)" "$(quoted "$self") stop"; fi
 	make_ready
 	check_port
+	become_litellm run
+}
+
+# The last step of `run` and of the service: $1.
+become_litellm() {
 	cd -- "$dir"
 	rm -f -- "$failed"
 	# exec keeps the process number, and the lock with it: until it is LiteLLM, no other start comes in between.
+	printf '%s %s -\n' "$$" "$1" >"$serving"
 	printf '%s\n' "$$" >"$pid_file"
-	printf '%s run -\n' "$$" >"$serving"
 	if [ -n "$notify_socket" ]; then NOTIFY_SOCKET=$notify_socket; export NOTIFY_SOCKET; fi
 	set -- ${run_by:+"$run_by"} "$litellm" --config "$config" --host "$host" --port "$GATEWAY_PORT" --run_gunicorn --num_workers 1
 	trap - EXIT INT TERM HUP
@@ -970,12 +1097,23 @@ restart() {
 	# Nothing was ended so far. On its own port the old process gives way, on another one it must be free.
 	our_pid || { check_port; bring_up; note "the gateway runs at $url (pid $pid)"; return 0; }
 	if [ "$(port_of "$pid")" != "$GATEWAY_PORT" ]; then check_port; fi
-	limit=$(request_limit)
 	snapshot
 	before=$victims
+	if has_service; then service_down; fi
 	hang_up
 	wait_until_closed
-	# Also if this script is ended: the old process finishes its requests, at most as long as a request may take.
+	drain_beside
+	note "the old process has stopped listening; it finishes its requests beside the new one (at most $limit s)"
+	check_port
+	bring_up
+	note "the gateway runs at $url (pid $pid)"
+	# shellcheck disable=SC2086 # PID:BORN words
+	if still_there $before; then note "the old process still finishes requests"; fi
+}
+
+# Also if this script is ended, $victims finish their requests, at most as long as a request may take: $limit.
+drain_beside() {
+	limit=$(request_limit)
 	# shellcheck disable=SC2086 # PID:BORN words
 	(
 		trap - EXIT
@@ -987,12 +1125,6 @@ restart() {
 			sleep 1
 		done
 	) &
-	note "the old process has stopped listening; it finishes its requests beside the new one (at most $limit s)"
-	check_port
-	bring_up
-	note "the gateway runs at $url (pid $pid)"
-	# shellcheck disable=SC2086 # PID:BORN words
-	if still_there $before; then note "the old process still finishes requests"; fi
 }
 
 # stop [--now]
@@ -1001,6 +1133,7 @@ stop() {
 	if [ -z "$internal" ] && [ "$transaction" != open ]; then { : >"$stopped"; } 2>/dev/null || warn "$stopped cannot be written: the next session of Claude Code starts the gateway again"; fi
 	end_other_start
 	snapshot
+	if has_service; then service_down; fi
 	if [ -z "$victims" ]; then
 		rm -f -- "$pid_file" "$serving"
 		note "the gateway does not run"
@@ -1053,6 +1186,8 @@ status() {
 }
 
 find_home
+# Here, because it may begin with the home: the key helper starts this script without one.
+GATEWAY_LITELLM='' # gwinstall:litellm
 case ${1:-start}${2+ }${2-} in
 start) start ;;
 run) run ;;
@@ -1061,6 +1196,8 @@ restart) restart ;;
 stop) stop ;;
 'stop --now') stop --now ;;
 on-demand) on_demand ;;
+service-run) service_run ;;
+service-stop) service_stop ;;
 adopt) [ ! -e "$lock" ] && our_pid && alive && adopt ;;
 status) status ;;
 -h | --help | help) usage ;;

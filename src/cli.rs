@@ -3,6 +3,7 @@
 mod confirm;
 pub mod pages;
 mod runtime;
+mod service;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use confirm::{ConfirmArgs, OnArgs, TakeoverArgs};
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
+pub use service::{ServiceCommand, ServiceInstallArgs};
 
 /// Help is never wider, however wide the window is.
 pub const WIDEST: usize = 100;
@@ -108,6 +110,9 @@ pub enum Command {
     /// Install, list, remove and export the LiteLLM that the gateway runs
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+    /// Keep the gateway running: started when you log in, and again after a crash
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Start the gateway
     #[command(aliases = ["up", "run", "serve"])]
     Start,
@@ -157,9 +162,9 @@ pub struct BundleArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct KeepArgs {
-    /// How many backups to keep
-    #[arg(long, value_name = "N", default_value_t = crate::deploy::backup::KEEP)]
-    pub keep: usize,
+    /// How many backups to keep, now and from now on [default: 5]
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
     /// Remove backups older than this many days
     #[arg(long, value_name = "DAYS")]
     pub max_age: Option<u32>,

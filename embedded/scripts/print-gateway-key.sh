@@ -69,7 +69,7 @@ print_key() {
 # Whether the gateway's process runs and still holds the socket on which it answered: what listens takes a connection. This is run
 # for every few requests, so one small program does it: reading /proc/net/tcp takes up to 50 ms on a large machine.
 answers() {
-	pid='' socket=''
+	pid='' socket='' adopted=''
 	{ read -r pid _ socket <.serving; } 2>/dev/null || { read -r pid <litellm.pid; } 2>/dev/null || return 1
 	case $pid in '' | *[!0-9]*) return 1 ;; esac
 	if [ ! -r /proc/self/cmdline ]; then answers_without_proc; return; fi
@@ -80,7 +80,7 @@ answers() {
 	open=$(ls -ln litellm.log "/proc/$pid/fd" 2>/dev/null) || :
 	case $socket in
 	'' | *[!0-9]*) ;;
-	*) case $open in *"socket:[$socket]"*) return 0 ;; *) return 1 ;; esac ;;
+	*) case $open in *"socket:[$socket]"*) adopted=yes; return 0 ;; *) return 1 ;; esac ;;
 	esac
 	port=${words#*"--config$config--host"*--port}
 	port=${port%%--*}
@@ -106,7 +106,12 @@ is_starting() {
 	holder=
 	{ read -r holder _ <.starting; } 2>/dev/null || return 1
 	case $holder in '' | *[!0-9]* | "${pid-}") return 1 ;; esac
-	kill -0 "$holder" 2>/dev/null
+	kill -0 "$holder" 2>/dev/null || return 1
+	# A gateway that has answered serves on while its next configuration is checked, which takes seconds.
+	[ -n "$adopted" ] || return 0
+	words=
+	{ IFS= read -r words <"/proc/$holder/cmdline" || :; } 2>/dev/null
+	case $words in *start-gateway.sh*reload | *start-gateway.sh*restart) return 1 ;; esac
 }
 is_ready() { answers && ! is_starting; }
 
@@ -127,6 +132,8 @@ refuse() {
 	read_value GATEWAY_ON_DEMAND
 	case $value in [Nn][Oo]) fail "the gateway does not run" "gwinstall start" ;; esac
 	[ -f .start-failed ] || return 0
+	# What was changed after the failed start may be what it needed.
+	[ -z "$(find .env config/litellm.yaml start-gateway.sh -newer .start-failed 2>/dev/null)" ] || return 0
 	{ read -r last count; read -r reason; read -r command; } <.start-failed || return 0
 	case $last$count in '' | *[!0-9]*) return 0 ;; esac
 	case $count in 1) pause=60 ;; 2) pause=120 ;; 3) pause=240 ;; 4) pause=480 ;; *) pause=600 ;; esac

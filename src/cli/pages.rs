@@ -18,7 +18,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "doctor",
         ],
     ),
-    ("Gateway", &["runtime", "start", "stop", "restart", "reload", "logs", "health"]),
+    ("Gateway", &["runtime", "start", "stop", "restart", "reload", "service", "logs", "health"]),
     ("Models and values", &["models", "presets", "env", "config", "validate"]),
     ("Backups", &["rollback", "backup"]),
     ("Program", &["self-update", "bundle", "completions", "man", "help", "version"]),
@@ -28,7 +28,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 58] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 62] = [
     (
         "",
         [
@@ -237,6 +237,31 @@ pub const EXAMPLES: [(&str, [Example; 2]); 58] = [
             ("runtime export litellm-runtime.tar", "write the packages to a file"),
             ("runtime export rt.tar --python python3.12", "for this Python"),
         ],
+    ),
+    (
+        "service",
+        [
+            ("service install", "keep the gateway running, after a question"),
+            ("service status", "show whether there is a service, and what it does"),
+        ],
+    ),
+    (
+        "service install",
+        [
+            ("service install --yes", "install the service without a question"),
+            ("service install --dry-run", "show the file that would be written"),
+        ],
+    ),
+    (
+        "service remove",
+        [
+            ("service remove", "remove the service, and let the gateway run on"),
+            ("service rm --yes", "the same, without a question"),
+        ],
+    ),
+    (
+        "service status",
+        [("service status", "show the service"), ("service status --json", "the same for a program")],
     ),
     ("start", [("start", "start the gateway"), ("up", "the same")]),
     ("stop", [("stop", "stop the gateway"), ("down", "the same")]),

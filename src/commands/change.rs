@@ -16,6 +16,7 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
+use crate::gateway::service::{self, Found, Service};
 use crate::gateway::{self, Verb, process};
 use crate::inspect::state;
 
@@ -74,7 +75,7 @@ impl<'a> Change<'a> {
             operation,
             common,
             confirm,
-            keep: KeepArgs { keep: KEEP, max_age: None },
+            keep: KeepArgs { keep: None, max_age: None },
             include_secrets: false,
             irreversible: false,
             start: false,
@@ -154,10 +155,16 @@ impl<'a> Change<'a> {
             draft = draft.again(&self.context)?;
         }
         let stopped = self.stop_what_would_be_lost(&draft)?;
+        let service = self.remove_service(&draft)?;
         let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
         let led_away = held.is_some();
         let outcome = self.apply(&mut draft, held, takeover.as_ref()).map_err(|failed| {
+            let kept = service.as_ref().map_or(Ok(()), |service| service.write(self.place()).and_then(|()| service.enable()));
             let error = self.failure(*failed, stopped, takeover.as_ref());
+            let error = match kept {
+                Ok(()) => error,
+                Err(why) => error.because(format!("the service could not be installed again: {why}")),
+            };
             if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
         })?;
         for check in &outcome.checks {
@@ -216,13 +223,19 @@ impl<'a> Change<'a> {
     fn converge<'b>(&'b self, gate: Option<&'b dyn Fn() -> Result<()>>) -> converge::Change<'b> {
         converge::Change {
             place: self.place(),
+            record: self.context.record.as_ref(),
             operation: self.operation,
             lock_wait: self.common.lock_wait,
             include_secrets: self.include_secrets,
-            keep: self.keep.keep,
+            keep: self.keep.keep.or(self.recorded_keep()).unwrap_or(KEEP),
             max_age_days: self.keep.max_age,
             gate,
         }
+    }
+
+    /// How many backups stay, as an earlier command said.
+    fn recorded_keep(&self) -> Option<usize> {
+        self.context.record.as_ref()?.request.keep
     }
 
     /// A check refused the change before it began.
@@ -266,6 +279,22 @@ impl<'a> Change<'a> {
         term::talk(&format!("gwinstall stops the gateway (pid {pid}) first: the script that stops it goes."));
         gateway::run_script(place, Verb::Stop)?;
         Ok(true)
+    }
+
+    /// Removes the service of a gateway whose script goes: it would start what is not there any more.
+    fn remove_service(&self, draft: &Draft) -> Result<Option<Service>> {
+        let place = self.place();
+        let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
+        let Some(service) = service::installed(place).filter(|_| taken) else { return Ok(None) };
+        let shown = place.show(&service.path);
+        Ok(match service.remove(place)? {
+            Found::Written => Some(service),
+            Found::Edited | Found::Foreign => {
+                term::talk(&format!("{shown} stays, disabled: you changed it."));
+                None
+            }
+            Found::Nothing => None,
+        })
     }
 
     /// The machine-readable form of a draft and its outcome.
@@ -333,9 +362,14 @@ pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> R
         }
         None => term::detail("What an earlier, interrupted run left was removed."),
     }
-    if recovered.config_changed && process::pid(place).is_some() {
-        // The gateway may have loaded the configuration that was just undone.
-        let _ = gateway::run_script(place, Verb::Reload);
+    // The gateway may have taken over what was just undone.
+    let verb = match (recovered.start_changed, recovered.config_changed) {
+        (true, _) => Some(Verb::Restart),
+        (false, true) => Some(Verb::Reload),
+        (false, false) => None,
+    };
+    if let Some(verb) = verb.filter(|_| process::pid(place).is_some()) {
+        let _ = gateway::run_script(place, verb);
     }
     if recovered.leftovers.is_empty() {
         return crate::release::session::recover(place, wait);

@@ -89,6 +89,7 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     let facts = Facts::gather(&context)?;
     let bundle = sources::deployed(place, facts.record());
     examine::state(checks, &facts);
+    examine::service(checks, place);
     examine::room(checks, place);
     prerequisites::examine(checks, &facts);
     if facts.record().is_some() {

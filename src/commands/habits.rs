@@ -9,7 +9,7 @@ use crate::doors::term;
 
 /// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
 /// is one of another program.
-const HABITS: [(&str, &[&str]); 68] = [
+const HABITS: [(&str, &[&str]); 74] = [
     ("runtime update|upgrade", &["runtime install"]),
     ("runtime delete|uninstall X", &["runtime remove X"]),
     ("models|model help", &["help models"]),
@@ -49,8 +49,14 @@ const HABITS: [(&str, &[&str]); 68] = [
     ("disable", &["off"]),
     ("login|auth|signin", &["env check", "env set NAME"]),
     ("ui|dashboard|web", &["status"]),
-    ("service X", &["start"]),
-    ("service", &["start"]),
+    ("service start|up|run", &["start"]),
+    ("service stop|down", &["stop"]),
+    ("service restart", &["restart"]),
+    ("service logs|log", &["logs"]),
+    ("service enable|on|add|create", &["service install"]),
+    ("service disable|off|delete|uninstall", &["service remove"]),
+    ("daemon|systemd|launchd|autostart X", &["service install"]),
+    ("daemon|systemd|launchd|autostart", &["service install"]),
     ("export", &["backup export 1 ."]),
     ("export X", &["backup export X ."]),
     ("import X", &["backup import X"]),

@@ -111,7 +111,7 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
         ));
     }
     let bundle = sources::bundle(place, &source)?;
-    deploy(change, bundle, &Request { source, force: args.force, ..Request::default() })
+    deploy(change, bundle, &Request { source, force: args.force, keep: args.keep.keep, ..Request::default() })
 }
 
 /// Deploys what a request chooses. `models add` and `models remove` are an install with another list.

@@ -64,6 +64,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
         flags,
         force: args.force,
         start: args.start,
+        keep: args.keep.keep,
         on: args.on,
         strict: args.strict,
         answered: false,

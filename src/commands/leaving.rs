@@ -126,10 +126,11 @@ pub(super) fn finish(context: &Context<'_>, lock_wait: u64) -> Result<bool> {
     let mut draft = draft::draft(context, goals::off(record))?;
     let change = converge::Change {
         place,
+        record: Some(record),
         operation: Operation::Off,
         lock_wait,
         include_secrets: false,
-        keep: KEEP,
+        keep: record.request.keep.unwrap_or(KEEP),
         max_age_days: None,
         gate: None,
     };

@@ -32,6 +32,7 @@ mod rollback;
 mod runtime;
 mod runtime_users;
 mod self_update;
+mod service;
 mod shell_files;
 mod signed;
 mod sources;
@@ -78,6 +79,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Env(command)) => env::run(&place()?, common, command),
         Some(Command::Config(command)) => config::run(&place()?, command),
         Some(Command::Runtime(command)) => runtime::run(&place()?, common, command),
+        Some(Command::Service(command)) => service::run(&place()?, common, command),
         Some(Command::Start) => gateway::run(&place()?, common, Verb::Start, false),
         Some(Command::Stop(args)) => gateway::run(&place()?, common, Verb::Stop, args.now),
         Some(Command::Restart) => gateway::run(&place()?, common, Verb::Restart, false),

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::cli::{Common, ResolveArgs};
+use crate::cli::{Common, ConfirmArgs, OnArgs, ResolveArgs};
 use crate::deploy::context::Context;
 use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
@@ -12,12 +12,14 @@ use crate::deploy::resolve::{self, Side};
 use crate::deploy::store;
 use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
-use crate::domain::record::Record;
+use crate::domain::place::files;
+use crate::domain::record::{Pointed, Record};
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, term};
 use crate::format::merge::unified_diff;
 
 use super::change::Change;
+use super::switch;
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
@@ -102,6 +104,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
         .without_takeover(args.takeover.no_reload);
     let record = change.context.deployed()?;
     let path = conflict(place, record, typed)?;
+    let used = record.request.pointed == Pointed::On;
     let new = match side {
         Side::New => new_version(place, record, &path)?,
         Side::Mine => Vec::new(),
@@ -114,9 +117,16 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
     let summary = format!("{path}: {kept}\n{}", report::plan(&draft, true));
     change.facts.insert("path".to_owned(), json!(path));
     change.facts.insert("side".to_owned(), json!(side));
-    change.carry_out(draft, &summary, |draft, outcome| {
+    let dry = change.is_dry();
+    let answer = change.carry_out(draft, &summary, |draft, outcome| {
         Ok(Answer::new(format!("{path} is resolved")).text(done(draft, outcome, &path, side)))
-    })
+    })?;
+    if used && !dry && side == Side::New && path == files::CONFIG {
+        // Models that the conflict kept out are served now.
+        let confirm = ConfirmArgs { yes: true, dry_run: false };
+        switch::on(place, common, &OnArgs { confirm, force: true })?;
+    }
+    Ok(answer)
 }
 
 fn done(draft: &Draft, outcome: &Outcome, path: &str, side: Side) -> String {

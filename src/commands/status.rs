@@ -15,6 +15,7 @@ use crate::domain::{Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::gateway;
 use crate::gateway::process::Running;
+use crate::gateway::service;
 use crate::inspect::drift::{self, Drift};
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed;
@@ -22,6 +23,7 @@ use crate::inspect::{examine, next, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 
+use super::service::{as_json, in_brief};
 use super::{leaving, sources};
 
 /// Checks that the other lines of the status cover.
@@ -77,6 +79,10 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
     let overrides = facts.overrides();
     let pointed = Pointed::of(facts, record);
     let mut lines = headline(facts, record, &pointed);
+    let service = service::installed(place).map(|service| (service.state(), service));
+    if let Some((state, service)) = &service {
+        lines.insert(lines.len() - 1, format!("  Service:     {}", in_brief(service, state)));
+    }
     lines.extend(
         drifted.iter().map(|drift| format!("  {} {}  {}", drift.sign(), drift.shown(), drift.words(place))),
     );
@@ -112,6 +118,7 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         "lacks": { "litellm": next::lacks_litellm(place, record), "values": missing(&checks) },
         "pending": takeover,
         "next": next.as_ref().map(|next| next.commands(term::invocation())),
+        "service": service.as_ref().map(|(state, service)| as_json(service, state)),
         "overrides": overrides,
         "checks": checks.json(),
         "version": build::VERSION,

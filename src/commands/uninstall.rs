@@ -11,6 +11,7 @@ use crate::domain::place::files;
 use crate::domain::plan::Action;
 use crate::domain::{Place, Result};
 use crate::doors::{disk, term};
+use crate::gateway::service;
 use crate::release::session;
 use crate::ui::report;
 
@@ -41,6 +42,9 @@ fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
         place.show(&place.target),
         report::plan(draft, term::manner().verbose)
     );
+    if let Some(service) = service::installed(place) {
+        summary.push_str(&format!("\n  - the service {}", service.name));
+    }
     if purge {
         summary.push_str(
             "\n  - backups, logs and gwinstall's own state\n  No backup brings these or .env back.",
@@ -134,8 +138,8 @@ fn left_to_the_user(place: &Place) -> Result<Vec<String>> {
 
 /// The gateway does not run any more, and a later installation starts without the marks of this one.
 fn forget_process(place: &Place) -> Result<()> {
-    for name in files::OF_THE_PROCESS {
-        let path = place.file(name);
+    let left = files::OF_THE_PROCESS.iter().map(|name| place.file(name)).filter(|path| disk::exists(path));
+    for path in left {
         disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
     }
     Ok(())

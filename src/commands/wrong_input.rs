@@ -32,9 +32,10 @@ const FLAGS: [(&str, Option<&str>, &[&str]); 12] = [
 ];
 
 /// The commands that list the names which these commands take.
-const NAMES: [(&str, &str); 13] = [
+const NAMES: [(&str, &str); 14] = [
     ("runtime remove", "runtime list"),
     ("runtime", "help runtime"),
+    ("service", "help service"),
     ("models add", "models list"),
     ("models remove", "models list"),
     ("presets show", "presets list"),

@@ -58,6 +58,8 @@ pub enum State {
 /// One change of a deployment: how it is carried out, whatever it changes.
 pub struct Change<'a> {
     pub place: &'a Place,
+    /// The record that the draft was made over.
+    pub record: Option<&'a Record>,
     pub operation: Operation,
     /// Seconds to wait for another run to finish.
     pub lock_wait: u64,
@@ -259,10 +261,11 @@ impl Run<'_> {
 
     /// Archives the current deployment; before the first install there is none. `goal` is the desired record.
     fn back_up(&mut self, goal: Option<&Record>) -> Result<()> {
-        let Change { place, operation, include_secrets, .. } = *self.change;
+        let Change { place, operation, include_secrets, record, .. } = *self.change;
         // The backup of a rollback is a safety backup: `rollback N` does not count it.
         let safety = operation == Operation::Rollback;
-        let known = match store::record_as_found(place)? {
+        // The plan has a step for the record, and under the lock that is as the plan found it.
+        let known = match record.cloned() {
             // The safety backup holds the current files at the paths of the state that replaces them.
             None if safety && store::is_lost(place) => goal.cloned(),
             known => known,

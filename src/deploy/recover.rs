@@ -69,6 +69,8 @@ pub struct Recovered {
     pub leftovers: Vec<String>,
     /// Whether recovery restored an older version of the gateway's configuration.
     pub config_changed: bool,
+    /// Whether it restored what only a new process of the gateway reads: its port, its program, its values.
+    pub start_changed: bool,
 }
 
 /// Recovers under the lock. Succeeds when there is nothing to do.
@@ -79,10 +81,12 @@ pub fn recover(place: &Place) -> Result<Recovered> {
         Some(Interrupted::TemporaryFiles | Interrupted::Running(_)) => {}
         Some(Interrupted::Unreadable) => return Err(unreadable(place)),
         Some(Interrupted::InFlight(journal)) => {
-            recovered.config_changed = {
-                let live = store::live_path(place, files::CONFIG);
+            let restores = |name| {
+                let live = store::live_path(place, name);
                 (0..journal.steps.len()).any(|index| journal.target(place, index) == live)
             };
+            recovered.config_changed = restores(files::CONFIG);
+            recovered.start_changed = restores(files::START) || restores(files::ENV);
             recovered.leftovers = undo(place, &journal)?;
             recovered.undone = Some(journal.operation);
             clean(place, &journal);

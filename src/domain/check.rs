@@ -35,6 +35,7 @@ words! {
         PythonRecentEnough = "python_recent_enough",
         RequiredEnvVarsPresent = "required_env_vars_present",
         ScriptsExecutable = "scripts_executable",
+        ServiceWorks = "service_works",
         SettingsEffective = "settings_effective",
         SettingsLedgerReadable = "settings_ledger_readable",
         SettingsPointHere = "settings_point_here",

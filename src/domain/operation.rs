@@ -14,6 +14,7 @@ words! {
         SetValue = "env set",
         Models = "models",
         Runtime = "runtime install",
+        Service = "service",
         Resolve = "resolve",
         BackupCreate = "backup create",
         BackupPin = "backup pin",

@@ -62,6 +62,11 @@ impl Place {
         self.own().join("pristine")
     }
 
+    /// What `gwinstall service install` wrote; `start-gateway.sh` reads it too.
+    pub fn service(&self) -> PathBuf {
+        self.own().join("service")
+    }
+
     pub fn log(&self) -> PathBuf {
         self.target.join("deployment.log")
     }
@@ -118,6 +123,8 @@ pub mod files {
     pub const START_FAILED: &str = ".start-failed";
     /// The process that answered, and the socket on which it listens.
     pub const SERVING: &str = ".serving";
+    /// A start through the service manager: the service's process takes over the checks and the lock of this start.
+    pub const TICKET: &str = ".start-ticket";
     /// What the start script leaves about a process: nothing of it means anything without the script.
-    pub const OF_THE_PROCESS: [&str; 5] = [PID, SERVING, STOPPED, STARTING, START_FAILED];
+    pub const OF_THE_PROCESS: [&str; 6] = [PID, SERVING, STOPPED, STARTING, START_FAILED, TICKET];
 }

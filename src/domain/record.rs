@@ -131,6 +131,9 @@ pub struct RequestFacts {
     /// Whether gwinstall took over values that it did not set; `on` takes them over again after `off`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
+    /// How many backups stay, where the user said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
 }
 
 /// The facts of a request as a record holds them. A record of version 1.0 has `off` in place of `pointed`.
@@ -145,13 +148,14 @@ struct FactsAsRead {
     off: bool,
     #[serde(default)]
     forced: bool,
+    keep: Option<usize>,
 }
 
 impl From<FactsAsRead> for RequestFacts {
     fn from(read: FactsAsRead) -> Self {
-        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced } = read;
+        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced, keep } = read;
         let pointed = pointed.unwrap_or(if off { Pointed::Off } else { Pointed::On });
-        Self { preset, gateway_type, models, gateway_url, pointed, forced }
+        Self { preset, gateway_type, models, gateway_url, pointed, forced, keep }
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Request {
     pub force: bool,
     /// Whether gwinstall starts the gateway at the end.
     pub start: bool,
+    /// How many backups are to stay from now on.
+    pub keep: Option<usize>,
     /// Point Claude Code at the gateway whether that can answer or not.
     pub on: bool,
     /// Whether warnings of the checks before the change count as failures.

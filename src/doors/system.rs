@@ -182,8 +182,8 @@ pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> 
     status.map(exit_code).map_err(|error| cannot_run(program, &error))
 }
 
-/// Runs a program to its end; its exit code and its output. What it writes to stdout
-/// and stderr, is passed on line by line as it comes. The output goes through a file, because a pipe stays open as long as
+/// Runs a program to its end; its exit code and what it wrote to stdout and stderr, which is also passed on line by line as
+/// it comes. The output goes through a file, because a pipe stays open as long as
 /// any process that the program leaves running.
 pub fn run_and_hear(
     program: &Path,
@@ -232,6 +232,11 @@ impl Said {
         self.passed += complete;
         Ok(())
     }
+}
+
+/// Runs a program to its end; its exit code and what it wrote to stdout and stderr.
+pub fn hear(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(u8, String)> {
+    run_and_hear(program, arguments, environment, &mut |_line| ())
 }
 
 /// A program that a signal ended has no exit code; 1 stands for it.

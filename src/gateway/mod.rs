@@ -5,6 +5,7 @@
 pub mod ask;
 pub mod health;
 pub mod process;
+pub mod service;
 pub mod serving;
 pub mod takeover;
 

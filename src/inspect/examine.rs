@@ -6,6 +6,7 @@ use crate::deploy::checks::{self, Checks};
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::{Place, Result};
+use crate::gateway;
 
 use super::facts::Facts;
 use super::variables::Lack;
@@ -16,6 +17,13 @@ pub fn state(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::NoInterruptedRun, || state::interrupted(facts));
     checks.run(CheckName::Deployed, || state::deployed(facts));
     checks.run(CheckName::SettingsLedgerReadable, || state::ledger(facts));
+}
+
+/// The service that keeps the gateway running, where there is one.
+pub fn service(checks: &mut Checks, place: &Place) {
+    if let Some(service) = gateway::service::installed(place) {
+        checks.run(CheckName::ServiceWorks, || state::service(place, &service));
+    }
 }
 
 /// Whether gwinstall can write where it must.

@@ -4,7 +4,10 @@ use crate::deploy::lost;
 use crate::deploy::recover::Interrupted;
 use crate::domain::Hint;
 use crate::domain::check::Finding;
+use crate::domain::place::files;
+use crate::domain::Place;
 use crate::doors::disk;
+use crate::gateway::service::{Found, Process, Service};
 use crate::release::session;
 
 use super::facts::Facts;
@@ -59,6 +62,32 @@ pub fn deployed(facts: &Facts<'_>) -> Finding {
             }
         }
         None => Finding::warn("nothing is deployed").hint(Hint::run(&["install"])),
+    }
+}
+
+/// Whether the service is there as gwinstall wrote it, and does its work.
+pub fn service(place: &Place, service: &Service) -> Finding {
+    let name = &service.name;
+    let again = || Hint::run(&["service", "install"]);
+    match service.look(place) {
+        Err(why) => return Finding::warn(format!("the service {name} cannot be read: {why}")),
+        Ok(Found::Nothing) => return Finding::warn(format!("the file of the service {name} is gone")).hint(again()),
+        Ok(_) => {}
+    }
+    let state = service.state();
+    match state.process {
+        Process::Unknown(why) => Finding::warn(format!("the service manager of {name} does not answer: {why}")),
+        Process::Failed => Finding::fail(format!("the service {name} ended too often and is not started any more"))
+            .hint(Hint::run(&["logs"]).or(Hint::run(&["start"]))),
+        _ if !state.enabled => Finding::warn(format!("the service {name} is disabled")).hint(again()),
+        Process::Runs(pid) => Finding::pass(format!("the service {name} runs the gateway (pid {pid})")),
+        Process::Starting => Finding::warn(format!("the service {name} is starting the gateway")),
+        Process::Stopped if disk::exists(&place.file(files::STOPPED)) => {
+            Finding::pass(format!("the service {name} is stopped, as you asked"))
+        }
+        Process::Stopped => {
+            Finding::warn(format!("the service {name} does not run the gateway")).hint(Hint::run(&["restart"]))
+        }
     }
 }
 

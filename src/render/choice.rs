@@ -49,6 +49,7 @@ pub fn choose<'a>(
     let recorded_url = last
         .filter(|last| last.preset == preset.name || runs_here(last))
         .and_then(|last| last.gateway_url.as_deref());
+    let recorded_keep = last.and_then(|last| last.keep);
     let last = last.filter(|last| last.preset == preset.name);
     let gateway_type = gateway_type_of(preset, request, last)?;
     let url = match (&request.gateway_url, recorded_url) {
@@ -68,10 +69,14 @@ pub fn choose<'a>(
         gateway_url: url.as_ref().map(|url| url.as_str().to_owned()),
         pointed: last.map_or(Pointed::On, |last| last.pointed),
         forced: last.is_some_and(|last| last.forced),
+        keep: request.keep.or(recorded_keep),
     };
     let named = named.filter(|names| !is_all(preset, names));
     let (models, foreign_models) = if preset.base.is_some() {
         let names = named.as_ref().unwrap_or(&preset.default_models);
+        if request.models.is_none() {
+            refuse_dropped(catalog, names)?;
+        }
         (models_of(catalog, names)?, Vec::new())
     } else {
         (Vec::new(), named.unwrap_or_default())
@@ -202,6 +207,19 @@ fn models_of<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a Model
         }
     }
     Ok(catalog.models.iter().filter(|model| chosen.contains(model.id.as_str())).collect())
+}
+
+/// A newer bundle may have dropped a model that is deployed: the user decides what takes its place.
+fn refuse_dropped(catalog: &Catalog, names: &[String]) -> Result<()> {
+    let dropped: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| catalog.model(name).is_none()).collect();
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    let remove = [&["models", "remove"], &dropped[..]].concat();
+    Err(Error::usage(format!("this bundle no longer has {}", name::list(&dropped)))
+        .because("the deployment uses it, so nothing was changed")
+        .hint(Hint::run(&remove).to("remove it first, then run the same command again")))
 }
 
 fn unknown_model(catalog: &Catalog, typed: &str) -> Error {

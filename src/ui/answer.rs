@@ -118,6 +118,7 @@ pub fn only_tells(verb: &str) -> bool {
                 | "health"
                 | "bundle"
                 | "env-check"
+                | "service-status"
         )
 }
 

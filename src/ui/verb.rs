@@ -1,6 +1,6 @@
 //! The names of the commands in `--json`. They are an interface.
 
-use crate::cli::{BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand, RuntimeCommand};
+use crate::cli::{BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand, RuntimeCommand, ServiceCommand};
 
 /// The name of the command that was given.
 pub fn name(cli: &Cli) -> &'static str {
@@ -20,18 +20,7 @@ pub fn name(cli: &Cli) -> &'static str {
         Some(Command::SelfCheck) => "self-check",
         Some(Command::Validate(_)) => "validate",
         Some(Command::Verify(_)) => "verify",
-        Some(Command::Backup(command)) => match command {
-            BackupCommand::List => "backup-list",
-            BackupCommand::Create { .. } => "backup-create",
-            BackupCommand::Verify { .. } => "backup-verify",
-            BackupCommand::Pin { .. } => "backup-pin",
-            BackupCommand::Unpin { .. } => "backup-unpin",
-            BackupCommand::Prune { .. } => "backup-prune",
-            BackupCommand::Diff { .. } => "backup-diff",
-            BackupCommand::Export { .. } => "backup-export",
-            BackupCommand::Import { .. } => "backup-import",
-            BackupCommand::Restore(_) => "rollback",
-        },
+        Some(Command::Backup(command)) => backup(command),
         Some(Command::Resolve(_)) => "resolve",
         Some(Command::Models(command)) => match command {
             ModelsCommand::List => "models-list",
@@ -53,6 +42,7 @@ pub fn name(cli: &Cli) -> &'static str {
             RuntimeCommand::Remove(_) => "runtime-remove",
             RuntimeCommand::Export(_) => "runtime-export",
         },
+        Some(Command::Service(command)) => service(command),
         Some(Command::Start) => "start",
         Some(Command::Stop(_)) => "stop",
         Some(Command::Restart) => "restart",
@@ -63,5 +53,28 @@ pub fn name(cli: &Cli) -> &'static str {
         Some(Command::Man) => "man",
         Some(Command::Version) => "version",
         Some(Command::Help(_)) => "help",
+    }
+}
+
+fn backup(command: &BackupCommand) -> &'static str {
+    match command {
+        BackupCommand::List => "backup-list",
+        BackupCommand::Create { .. } => "backup-create",
+        BackupCommand::Verify { .. } => "backup-verify",
+        BackupCommand::Pin { .. } => "backup-pin",
+        BackupCommand::Unpin { .. } => "backup-unpin",
+        BackupCommand::Prune { .. } => "backup-prune",
+        BackupCommand::Diff { .. } => "backup-diff",
+        BackupCommand::Export { .. } => "backup-export",
+        BackupCommand::Import { .. } => "backup-import",
+        BackupCommand::Restore(_) => "rollback",
+    }
+}
+
+fn service(command: &ServiceCommand) -> &'static str {
+    match command {
+        ServiceCommand::Install(_) => "service-install",
+        ServiceCommand::Remove(_) => "service-remove",
+        ServiceCommand::Status => "service-status",
     }
 }

@@ -65,6 +65,8 @@ fn every_command_has_an_envelope() {
         ("runtime remove --yes", "runtime-remove", 0, &["removed"]),
         ("runtime install --from nothing.tar", "runtime-install", 2, &["causes"]),
         ("runtime export .", "runtime-export", 2, &["causes"]),
+        ("service status", "service-status", 0, &["installed", "service"]),
+        ("service remove --yes", "service-remove", 0, &["installed", "service"]),
         ("doctor --repair --yes", "doctor", 0, &[]),
         ("uninstall --yes", "uninstall", 0, &CHANGE),
         ("uninstall --yes", "uninstall", 0, &[]),

@@ -7,9 +7,11 @@ use crate::home::{Run, TestHome};
 const INSTALL: &str = "install --yes --models gemini-3.5-flash,glm-5.2";
 
 /// Commands that only look, with the exit code on a deployment that is as deployed.
-const LOOKING: [(&str, i32); 16] = [
+const LOOKING: [(&str, i32); 18] = [
     ("runtime list", 0),
     ("runtime remove", 0),
+    ("service status", 0),
+    ("service remove", 0),
     ("", 0),
     ("status", 0),
     ("status --json", 0),

@@ -53,6 +53,7 @@ COMMANDS = {
     "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
     "runtime install": ("--from --offline --python --dry-run", 0, 0), "runtime list": ("", 0, 0), "runtime remove": ("--dry-run", 0, 1),
     "runtime export": ("--python", 1, 1),
+    "service install": ("--dry-run --force", 0, 0), "service remove": ("--dry-run", 0, 0), "service status": ("", 0, 0),
     "start": ("", 0, 0), "stop": ("--now", 0, 0), "restart": ("", 0, 0), "reload": ("", 0, 0), "logs": ("", 0, 0), "health": ("", 0, 0),
     "self-update": ("--check --version --channel --binary-only --bundle-only --from --allow-downgrade --rollback --list --dry-run "
                     "--keep-rejected --accept-below-floor --pin --unpin", 0, 0),

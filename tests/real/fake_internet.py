@@ -4,7 +4,7 @@ Google, Anthropic and Bedrock are answered in their own formats, streaming too; 
 Anything is accepted: this proves routes and plumbing, never that a provider still serves a model.
 """
 
-import asyncio, base64, contextlib, json, os, socket, struct, threading, zlib
+import asyncio, base64, contextlib, json, os, re, socket, struct, threading, zlib
 
 from authority import Authority
 
@@ -18,10 +18,11 @@ def free_port():
 
 
 class FakeInternet:
-    """`login` is USER:PASSWORD as the proxy wants it, or empty for a proxy that asks for none."""
+    """`login` is USER:PASSWORD as the proxy wants it, or empty for a proxy that asks for none. With a `pace`, an event of a stream
+    comes that many seconds after the one before."""
 
-    def __init__(self, directory, login="corp:p@ss"):
-        self.authority, self.log = Authority(directory), []
+    def __init__(self, directory, login="corp:p@ss", pace=0.0):
+        self.authority, self.log, self.pace = Authority(directory), [], pace
         self.ca_path = self.authority.ca_path
         self.login = "Basic " + base64.b64encode(login.encode()).decode() if login else ""
         self.sa_path = os.path.join(directory, "sa.json")
@@ -114,7 +115,14 @@ class FakeInternet:
         kind, answer = self.answer(host, path, asked)
         answer = answer.encode() if isinstance(answer, str) else answer
         head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n"
-        w.write(head.encode() + answer)
+        w.write(head.encode())
+        if self.pace and kind == "text/event-stream":
+            for event in re.split(rb"(?<=\n\n)", answer):
+                w.write(event)
+                await w.drain()
+                await asyncio.sleep(self.pace)
+        else:
+            w.write(answer)
         await w.drain()
 
     @staticmethod
@@ -191,7 +199,8 @@ def chat_events():
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return "data: " + json.dumps({**CHAT, "object": "chat.completion.chunk", "choices": [choice]}) + "\n\n"
 
-    return event({"role": "assistant", "content": TEXT}) + event({}, "stop") + "data: [DONE]\n\n"
+    pieces = [event({"role": "assistant", "content": piece}) for piece in (TEXT[:3], TEXT[3:])]
+    return "".join(pieces) + event({}, "stop") + "data: [DONE]\n\n"
 
 
 def amazon_event(value):

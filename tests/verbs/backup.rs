@@ -207,3 +207,19 @@ fn what_has_ended_does_not_look_interrupted() {
     let _ = world.run(&["uninstall", "--yes"]).exits(0);
     let _ = world.run(&["status"]).exits(0);
 }
+
+/// What `--keep` said holds for later commands that have no such flag.
+#[test]
+fn the_number_of_backups_to_keep_is_remembered() {
+    let world = World::deployed(&["--models", "glm-5.2", "--keep", "9"]);
+    for models in ["gpt-oss-120b", "glm-5.2,gpt-oss-120b"].iter().cycle().take(8) {
+        let _ = world.run(&["install", "--models", models, "--yes"]).exits(0);
+    }
+    assert_eq!(world.backups().len(), 8);
+    let _ = world.run(&["models", "remove", "glm-5.2", "--yes"]).exits(0);
+    assert_eq!(world.backups().len(), 9);
+    let _ = world.run(&["models", "add", "glm-5.2", "--yes"]).exits(0);
+    assert_eq!(world.backups().len(), 9);
+    let _ = world.run(&["install", "--models", "glm-5.2", "--keep", "2", "--yes"]).exits(0);
+    assert_eq!(world.backups().len(), 2);
+}

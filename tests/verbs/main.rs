@@ -27,5 +27,6 @@ mod presets;
 mod ready;
 mod resolve;
 mod runtime;
+mod service;
 mod takeover;
 mod world;

@@ -102,3 +102,22 @@ fn presets_are_listed_and_shown_with_what_they_deploy() {
     let _ = world.run(&["presets", "show", "entreprise"]).exits(2).says("gwinstall presets show enterprise");
     assert!(world.snapshot().is_empty());
 }
+
+/// A newer bundle may have dropped a model that is deployed: the error names it and the way out, not a flag that nobody
+/// gave.
+#[test]
+fn a_model_that_the_bundle_dropped_is_removed_first() {
+    let world = World::deployed(&["--models", "glm-5.2,codestral"]);
+    let bundle = world.home().join("bundle");
+    crate::world::copy(std::path::Path::new("embedded"), &bundle);
+    let catalog = std::fs::read_to_string(bundle.join("catalog.yaml")).unwrap();
+    std::fs::write(bundle.join("catalog.yaml"), catalog.replace("codestral", "codestrel")).unwrap();
+    let template = bundle.join("templates/models/codestral.yaml");
+    let text = std::fs::read_to_string(&template).unwrap().replace("codestral", "codestrel");
+    std::fs::remove_file(&template).unwrap();
+    std::fs::write(bundle.join("templates/models/codestrel.yaml"), text).unwrap();
+    let said = world.run(&["update", "--source-dir", "bundle", "--yes"]).exits(2).never_says("--models");
+    let _ = said.says("this bundle no longer has codestral").says("gwinstall models remove codestral");
+    let _ = world.run(&["models", "remove", "codestral", "--yes"]).exits(0);
+    let _ = world.run(&["update", "--source-dir", "bundle", "--yes"]).exits(0);
+}

@@ -286,6 +286,32 @@ fn the_choice_is_the_users_then_ours_then_what_is_found() {
     let _ = world.run(&["install", "--venv", "nothing", "--yes"]).exits(2).says("it has no bin/litellm");
 }
 
+/// The key helper starts the gateway without any variable of the caller, its home included.
+#[test]
+fn a_litellm_in_the_home_is_started_on_demand() {
+    if fs::metadata("/usr/bin/python3").is_err() {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world =
+        World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    venv(&world.home().join("my venv"), "1.106.2");
+    // An environment runs its program with its own Python.
+    fs::remove_file(world.home().join("my venv/bin/python")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/python3", world.home().join("my venv/bin/python")).unwrap();
+    program(&world.home().join("my venv/bin/litellm"), crate::world::LITELLM);
+    let url = format!("http://127.0.0.1:{port}");
+    let words = ["install", "--venv", "my venv", "--models", "glm-5.2", "--gateway-url", &url, "--yes"];
+    let _ = world.run(&words).exits(0);
+    let helper =
+        world.settings()["apiKeyHelper"].as_str().unwrap().replace('~', world.home().to_str().unwrap());
+    let run = Command::new("/bin/sh").args(["-c", &helper]).env_clear().output().unwrap();
+    let _ = world.run(&["stop", "--now"]).exits(0);
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && run.stdout.starts_with(b"sk-"), "{said}");
+}
+
 #[test]
 fn a_version_with_a_known_hole_runs_only_if_the_user_insists() {
     let world = World::deployed(&["--models", "gpt-oss-120b"]);

@@ -164,3 +164,33 @@ fn settings_name_only_what_the_merged_configuration_serves() {
         );
     }
 }
+
+/// Only a new process takes another port, so what undoes the change restarts it too.
+#[test]
+fn a_killed_change_of_the_port_leaves_the_gateway_where_claude_code_asks() {
+    let Some(world) = running("glm-5.2") else { return };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    // The change waits with the new process and an open journal.
+    world.told("unready", "");
+    let quiet = std::process::Stdio::null;
+    let mut change = world.command(&["install", "--gateway-url", &url, "--yes"]);
+    let mut change = change.stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(began.elapsed().as_secs() < 60, "nothing listens on the new port");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // The script that started it ends by itself.
+    while world.gateway(".starting").exists() && began.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    change.kill().unwrap();
+    change.wait().unwrap();
+    std::fs::remove_file(world.home().join("tools/unready")).unwrap();
+    let repaired = world.run(&["doctor", "--repair", "--yes"]);
+    let health = world.run(&["health"]);
+    let _ = stop(&world);
+    let _ = repaired.exits(0);
+    let _ = health.exits(0);
+}

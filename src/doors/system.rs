@@ -182,8 +182,8 @@ pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> 
     status.map(exit_code).map_err(|error| cannot_run(program, &error))
 }
 
-/// Runs a program to its end; its exit code and what it wrote to stdout and stderr, which is also passed on line by line as
-/// it comes. The output goes through a file, because a pipe stays open as long as
+/// Runs a program to its end; its exit code and its output. What it writes to stdout
+/// and stderr is passed on line by line as it comes. The output goes through a file, because a pipe stays open as long as
 /// any process that the program leaves running.
 pub fn run_and_hear(
     program: &Path,
@@ -204,6 +204,11 @@ pub fn run_and_hear(
     let status = child.wait().map_err(failed)?;
     said.pass_on(true, each_line).map_err(failed)?;
     Ok((exit_code(status), String::from_utf8_lossy(&said.text).into_owned()))
+}
+
+/// Runs a program to its end, in silence; its exit code and its output.
+pub fn hear(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(u8, String)> {
+    run_and_hear(program, arguments, environment, &mut |_| {})
 }
 
 /// What a program has written so far.
@@ -232,11 +237,6 @@ impl Said {
         self.passed += complete;
         Ok(())
     }
-}
-
-/// Runs a program to its end; its exit code and what it wrote to stdout and stderr.
-pub fn hear(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(u8, String)> {
-    run_and_hear(program, arguments, environment, &mut |_line| ())
 }
 
 /// A program that a signal ended has no exit code; 1 stands for it.

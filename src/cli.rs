@@ -66,7 +66,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Deploy a preset, or change what is deployed
-    Install(InstallArgs),
+    Install(Box<InstallArgs>),
     /// Deploy the newest configuration with the choices of the installation
     #[command(alias = "upgrade")]
     Update(UpdateArgs),

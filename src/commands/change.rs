@@ -138,8 +138,9 @@ impl<'a> Change<'a> {
         if self.is_dry() {
             return Ok(self.dry_run(&draft, summary));
         }
-        // A person has nothing to decide where only the record changes.
-        if !draft.changes_only_the_record() {
+        // A person has nothing to decide where only the record follows an edit.
+        let brings_files = matches!(self.operation, Operation::Install | Operation::Update);
+        if !(brings_files && draft.changes_only_the_record()) {
             self.ask(summary)?;
         }
         if let Some(bring) = self.first.take() {

@@ -331,6 +331,7 @@ fn a_version_with_a_known_hole_runs_only_if_the_user_insists() {
         .says("malicious code");
     // What is only found is passed over, and the script does not start it either.
     let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "my-project\n").exits(0);
     venv(&world.gateway("venv"), "1.83.6");
     let _ = world
         .run(&["install", "--strict", "--dry-run"])

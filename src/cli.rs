@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use confirm::{ConfirmArgs, OnArgs, TakeoverArgs};
+pub use confirm::{ConfirmArgs, KeepArgs, OnArgs, TakeoverArgs};
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 pub use service::{ServiceCommand, ServiceInstallArgs};
 
@@ -158,16 +158,6 @@ pub struct BundleArgs {
     /// Deploy the built-in bundle, even if self-update fetched a newer one
     #[arg(long)]
     pub embedded: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct KeepArgs {
-    /// How many backups to keep, now and from now on [default: 5]
-    #[arg(long, value_name = "N")]
-    pub keep: Option<usize>,
-    /// Remove backups older than this many days
-    #[arg(long, value_name = "DAYS")]
-    pub max_age: Option<u32>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -29,3 +29,13 @@ pub struct TakeoverArgs {
     #[arg(long)]
     pub no_reload: bool,
 }
+
+#[derive(Debug, Clone, Args)]
+pub struct KeepArgs {
+    /// How many backups to keep, now and from now on [default: 5]
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
+    /// Remove backups older than this many days
+    #[arg(long, value_name = "DAYS")]
+    pub max_age: Option<u32>,
+}

@@ -770,7 +770,7 @@ put_aside() {
 	replaced=
 	if [ "$(cat -- "$lock" 2>/dev/null)" = "$holder" ]; then
 		# `run` and the service leave it to the process that they became.
-		if [ "${holder%% *}" != "$(head -n 1 -- "$pid_file" 2>/dev/null)" ]; then
+		if [ -z "$holder" ] || [ "${holder%% *}" != "$(head -n 1 -- "$pid_file" 2>/dev/null)" ]; then
 			warn "the lock of a start that ended before its time is removed: $lock (${holder:-empty})"
 		fi
 		rm -f -- "$lock"

@@ -19,8 +19,6 @@ pub struct Context<'p> {
     pub place: &'p Place,
     /// The record; `None` where nothing is deployed, and where the record is lost.
     pub record: Option<Record>,
-    /// Before gwinstall read the first file of the deployment.
-    pub(super) began: disk::Moment,
     settings: OnceCell<Result<SettingsFile>>,
     ledger: OnceCell<Result<Ledger>>,
     env: OnceCell<Result<EnvFile>>,
@@ -37,10 +35,9 @@ pub struct EnvFile {
 impl<'p> Context<'p> {
     /// Reads the record. A damaged one is an error, because acting on half of the facts could lose an edit.
     pub fn load(place: &'p Place) -> Result<Self> {
-        let began = disk::Moment::now();
         let record = store::record_as_found(place)?;
         let (settings, ledger, env) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Ok(Self { place, record, began, settings, ledger, env })
+        Ok(Self { place, record, settings, ledger, env })
     }
 
     /// The record, for a command that needs a deployment.

@@ -37,8 +37,6 @@ pub struct Draft {
     pub changed_keys: Vec<KeyPath>,
     /// The mode that settings.json had before a secret of gwinstall made it private.
     tightened: Option<u32>,
-    /// Before gwinstall read what the draft stands on; `None` where it may have been read earlier.
-    began: Option<disk::Moment>,
     goal: Goal,
 }
 
@@ -56,20 +54,11 @@ impl Draft {
                 step.class == Class::Settings && disk::real_file(&place.settings())? != step.path
                     || matches!(step.name.as_str(), files::CONFIG | files::ENV)
                         && store::live_path(place, &step.name) != step.path;
-            if led_elsewhere || !self.is_untouched(place, step) && disk::find(&step.path)?.stamp() != step.pre {
+            if led_elsewhere || disk::find(&step.path)?.stamp() != step.pre {
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-
-    /// Whether the file of a step is certainly as the plan found it: neither it nor a directory above it has changed since
-    /// gwinstall began to read. Otherwise its content decides.
-    fn is_untouched(&self, place: &Place, step: &Step) -> bool {
-        let Some(began) = self.began.filter(|_| step.pre.is_some()) else { return false };
-        let above = step.path.ancestors().skip(1);
-        let mut own = above.take_while(|dir| dir.starts_with(&place.target) || dir.starts_with(&place.config_dir));
-        disk::unchanged_since(&step.path, began) && own.all(|dir| disk::unchanged_since(dir, began))
     }
 
     /// A draft of these steps alone.
@@ -82,7 +71,6 @@ impl Draft {
             kept_keys: Vec::new(),
             changed_keys: Vec::new(),
             tightened: None,
-            began: None,
             goal: goals::nothing(false),
         }
     }
@@ -161,7 +149,7 @@ pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, tightened, began: Some(context.began), plan, goal })
+    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, tightened, plan, goal })
 }
 
 fn rank(class: Class) -> u8 {

@@ -193,7 +193,9 @@ class DebugAuth(Place):
     name = "scripts/debug-auth.sh"
 
     def point(self, server, **more):
-        value = {**SETTINGS, "env": {**SETTINGS["env"], "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{server.server_port}", **more}}
+        # Without its word the helper asks nobody: `local` prints the key only for a gateway of this directory.
+        helper = SETTINGS["apiKeyHelper"].removesuffix(" local")
+        value = {**SETTINGS, "apiKeyHelper": helper, "env": {**SETTINGS["env"], "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{server.server_port}", **more}}
         (self.home / ".claude/settings.json").write_text(json.dumps(value))
 
     def test_the_helper_is_run_and_its_key_accepted(self):

@@ -194,27 +194,6 @@ pub fn is_dir(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// A moment, for a later question whether a file has changed since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(i128);
-
-/// File systems stamp a change with the last tick of their clock, which may be this much behind.
-const CLOCK_LAG: i128 = 50_000_000;
-
-impl Moment {
-    pub fn now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Self(since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)))
-    }
-}
-
-/// Whether the file at `path` is certainly as it was at `then`, by the time of its last change, which programs cannot
-/// set. `false` also where that cannot be told.
-pub fn unchanged_since(path: &Path, then: Moment) -> bool {
-    let changed = |meta: fs::Metadata| i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
-    fs::symlink_metadata(path).is_ok_and(|meta| changed(meta) + CLOCK_LAG < then.0)
-}
-
 /// Size in bytes and modification time in seconds since 1970.
 pub fn facts(path: &Path) -> Option<(u64, i64)> {
     let meta = fs::symlink_metadata(path).ok()?;

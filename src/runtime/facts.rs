@@ -54,6 +54,7 @@ pub struct Wheel {
     pub file: String,
     pub sha256: Sha256,
     pub size: u64,
+    #[allow(dead_code, reason = "pip picks the wheel; a test holds that every platform has one")]
     pub platforms: Vec<String>,
 }
 

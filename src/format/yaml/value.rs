@@ -30,6 +30,7 @@ impl Value {
         }
     }
 
+    #[cfg(test)]
     pub fn as_seq(&self) -> Option<&[Self]> {
         match self {
             Self::Seq(items) => Some(items),

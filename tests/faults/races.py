@@ -64,7 +64,7 @@ def an_editor_saves_meanwhile(stage):
         codes = []
         for n in range(DEPLOYS):
             # `off` and `on` change nothing but settings.json.
-            codes.append(stage.run(["on" if n % 2 else "off", "--yes"]).code)
+            codes.append(stage.run(["on", "--force", "--yes"] if n % 2 else ["off", "--yes"]).code)
         editor.stop.set()
         editor.join()
         if set(codes) - {0, 1, 6, 7}:

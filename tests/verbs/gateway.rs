@@ -107,6 +107,14 @@ fn world(port: u16, models: &str) -> World {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        // On a busy machine the system shows the words of a new process a moment later.
+        let shown = || fs::read(format!("/proc/{}/cmdline", holder.id())).unwrap_or_default();
+        for _ in 0..100 {
+            if String::from_utf8_lossy(&shown()).contains("--run_gunicorn") {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         // Without this one that was stopped would stay as a zombie.
         std::thread::spawn(move || holder.wait());
     }

@@ -341,7 +341,7 @@ def cases(sides):
         world.gwinstall("off", "--yes")
 
     def basic(world):
-        world.gwinstall("install", "--yes", "--preset", "basic", "--gateway-url", local)
+        world.gwinstall("install", "--on", "--yes", "--preset", "basic", "--gateway-url", local)
 
     def stopped(world):
         """The terminal is stopped throughout, and goes on after the command has given up on it."""

@@ -272,8 +272,7 @@ impl<'a> Change<'a> {
     /// Stops a running gateway before the change removes its script: without it the user could not stop the gateway.
     fn stop_what_would_be_lost(&self, draft: &Draft) -> Result<bool> {
         let place = self.place();
-        let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
-        if !taken || place.staged {
+        if !removes_start_script(draft) || place.staged {
             return Ok(false);
         }
         let Some(pid) = process::pid(place) else { return Ok(false) };
@@ -285,8 +284,9 @@ impl<'a> Change<'a> {
     /// Removes the service of a gateway whose script goes: it would start what is not there any more.
     fn remove_service(&self, draft: &Draft) -> Result<Option<Service>> {
         let place = self.place();
-        let taken = draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
-        let Some(service) = service::installed(place).filter(|_| taken) else { return Ok(None) };
+        let Some(service) = service::installed(place).filter(|_| removes_start_script(draft)) else {
+            return Ok(None);
+        };
         let shown = place.show(&service.path);
         Ok(match service.remove(place)? {
             Found::Written => Some(service),
@@ -302,6 +302,10 @@ impl<'a> Change<'a> {
     fn data(&self, draft: &Draft, outcome: Option<&Outcome>) -> Value {
         merged(data(draft, outcome), Value::Object(self.facts.clone()))
     }
+}
+
+fn removes_start_script(draft: &Draft) -> bool {
+    draft.plan.changes().any(|step| step.name == files::START && step.post.is_none())
 }
 
 /// Asks whether gwinstall may make a change, unless the user said `--yes`; `default` is what an empty answer means.

@@ -10,15 +10,17 @@ use crate::deploy::lost;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::name::count;
 use crate::domain::place::files;
+use crate::domain::record::Pointed;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 use crate::gateway::ask::Gateway;
-use crate::domain::record::Pointed;
 use crate::gateway::{self, Verb, health, process, serving};
 use crate::inspect::state;
-use super::{install, switch};
 use crate::ui::answer::Answer;
+use crate::ui::install_report::READY;
 use crate::ui::report;
+
+use super::{install, switch};
 
 pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Result<Answer> {
     if place.staged {
@@ -65,7 +67,7 @@ pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Resu
         serving::wait(place)?;
         let confirm = ConfirmArgs { yes: true, dry_run: false };
         let on = switch::on(place, common, &OnArgs { confirm, force: false })?;
-        return Ok(Answer::new(on.message).text("Claude Code is ready: claude").data(data));
+        return Ok(Answer::new(on.message).text(READY).data(data));
     }
     // The script has already printed the outcome.
     Ok(Answer::new(done).text("").data(data))

@@ -11,12 +11,12 @@ use crate::deploy::lacks;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
-use crate::domain::record::{BundleOrigin, Pointed, Record, ValueSource};
+use crate::domain::record::{BundleOrigin, Pointed, ValueSource};
 use crate::domain::request::{Request, Source};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
-use crate::gateway::{self, process};
+use crate::gateway::{self, process, serving};
 use crate::inspect::port::{self, Purpose};
 use crate::inspect::variables::{self, Lack};
 use crate::inspect::{examine, prerequisites};
@@ -121,7 +121,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let choice = render::choose(&bundle.catalog, request, last.map(|last| &last.request))?;
     let values = values::gather(place, &choice, request)?;
     tell_what_was_found(&change.context, &choice, &values, request);
-    let pointing = pointing(&change, last, request);
+    let pointing = pointing(&change, request);
     let goal = goals::from_choice(
         &change.context,
         change.operation,
@@ -152,6 +152,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     if unchanged {
         if words.starts() {
             gateway::run_script(place, gateway::Verb::Start)?;
+            serving::wait(place)?;
         }
         return Ok(change.nothing_to_do(&draft, words.unchanged(&draft)));
     }
@@ -175,13 +176,12 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
 }
 
 /// `install` points Claude Code at a gateway that can answer. What the user decided with `off` stays.
-fn pointing(change: &Change<'_>, last: Option<&Record>, request: &Request) -> Pointing {
-    let recorded = last.map(|last| last.request.pointed);
+fn pointing(change: &Change<'_>, request: &Request) -> Pointing {
+    let recorded = change.context.pointed();
     match recorded {
         _ if change.operation != Operation::Install => Pointing::Is(recorded.unwrap_or(Pointed::On)),
         _ if request.on => Pointing::Is(Pointed::On),
-        Some(Pointed::Off) => Pointing::Is(Pointed::Off),
-        Some(Pointed::On) => Pointing::Is(Pointed::On),
+        Some(pointed @ (Pointed::Off | Pointed::On)) => Pointing::Is(pointed),
         _ if request.start || process::pid(change.place()).is_some() => Pointing::Is(Pointed::On),
         Some(Pointed::Armed | Pointed::Leaving) | None => Pointing::IfItCanAnswer,
     }

@@ -117,16 +117,19 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
     let summary = format!("{path}: {kept}\n{}", report::plan(&draft, true));
     change.facts.insert("path".to_owned(), json!(path));
     change.facts.insert("side".to_owned(), json!(side));
-    let dry = change.is_dry();
+    let follows = used && !change.is_dry() && !args.takeover.no_reload;
     let answer = change.carry_out(draft, &summary, |draft, outcome| {
         Ok(Answer::new(format!("{path} is resolved")).text(done(draft, outcome, &path, side)))
     })?;
-    if used && !dry && side == Side::New && path == files::CONFIG {
-        // Models that the conflict kept out are served now.
-        let confirm = ConfirmArgs { yes: true, dry_run: false };
-        switch::on(place, common, &OnArgs { confirm, force: true })?;
+    if !(follows && side == Side::New && path == files::CONFIG) {
+        return Ok(answer);
     }
-    Ok(answer)
+    // Models that the conflict kept out are served now. The conflict is resolved, whatever becomes of the settings.
+    let confirm = ConfirmArgs { yes: true, dry_run: false };
+    Ok(match switch::on(place, common, &OnArgs { confirm, force: true }) {
+        Ok(_) => answer,
+        Err(error) => answer.line(&format!("  The settings of Claude Code stay as they were: {error}")),
+    })
 }
 
 fn done(draft: &Draft, outcome: &Outcome, path: &str, side: Side) -> String {

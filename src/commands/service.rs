@@ -157,7 +157,7 @@ fn without(place: &Place, service: &Service, kept: Option<PathBuf>, verb: Verb, 
     running::up_again(place, Verb::Start, error)
 }
 
-/// Whether it also runs while nobody is logged in, and the command for it.
+/// Whether the service also runs while you are logged out, and the command that makes it do so.
 fn boot(service: &Service) -> String {
     match (service.keeper, service.lingers()) {
         (Keeper::Launchd, _) => String::new(),

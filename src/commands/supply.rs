@@ -38,7 +38,7 @@ pub(super) fn complete(
 ) -> Result<Supplied> {
     let mut supplied = Supplied { request, litellm: None };
     let place = change.place();
-    let pointed = change.context.record.as_ref().map(|record| record.request.pointed);
+    let pointed = change.context.pointed();
     let decided = matches!(pointed, Some(Pointed::Off | Pointed::Leaving)) || supplied.request.on;
     if place.staged || !(asks || supplied.request.start) || (decided && !supplied.request.start) {
         return Ok(supplied);
@@ -68,7 +68,8 @@ pub(super) fn complete(
 /// What the gateway of a request lacks, by the files as they are now.
 pub(super) fn lacking(change: &Change<'_>, bundle: &Bundle, request: &Request) -> Result<Vec<Lack>> {
     let goal = goal(change, bundle, request)?;
-    let mut lacks = goal.record.as_ref().map(lacks::of).unwrap_or_default();
+    let place = change.place();
+    let mut lacks = goal.record.as_ref().map(|record| lacks::of(place, record)).unwrap_or_default();
     if has_litellm(&goal) {
         lacks.retain(|lack| !lack.names.is_empty());
     }

@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 
 use crate::domain::place::files;
-use crate::domain::record::Record;
+use crate::domain::record::{Pointed, Record};
 use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::Ledger;
@@ -79,7 +79,19 @@ impl<'p> Context<'p> {
     pub fn is_orphaned(&self) -> bool {
         self.record.is_none()
             && !disk::exists(&self.place.file(files::SETTINGS_BEFORE))
-            && self.settings().is_ok_and(|settings| settings.names_gateway_helper(self.place))
+            && self.names_gateway_helper()
+    }
+
+    /// Where Claude Code is pointed by the record; without one the settings say whether it uses the gateway of this place.
+    pub fn pointed(&self) -> Option<Pointed> {
+        match &self.record {
+            Some(record) => Some(record.request.pointed),
+            None => self.names_gateway_helper().then_some(Pointed::On),
+        }
+    }
+
+    fn names_gateway_helper(&self) -> bool {
+        self.settings().is_ok_and(|settings| settings.names_gateway_helper(self.place))
     }
 }
 

@@ -1,10 +1,11 @@
-//! What a gateway of this machine still lacks before it can answer. Pure.
+//! What a gateway of this machine still lacks before it can answer.
 
-use crate::domain::Hint;
+use crate::domain::{Hint, Place};
 use crate::domain::name::list;
 use crate::domain::record::{EnvValue, Record};
 use crate::domain::request::GatewayType;
 use crate::render::GOOGLE_CREDENTIALS;
+use crate::runtime::choose;
 
 /// One thing that is missing, and the commands that bring it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +23,12 @@ impl Lack {
     }
 }
 
-/// What a deployment lacks by its record; empty for a gateway elsewhere.
-pub fn of(record: &Record) -> Vec<Lack> {
+/// What a deployment lacks; empty for a gateway elsewhere. Its values are those of the record, its LiteLLM is looked for.
+pub fn of(place: &Place, record: &Record) -> Vec<Lack> {
     if record.gateway_type != GatewayType::Local {
         return Vec::new();
     }
-    let litellm = record.runtime.is_none().then(|| Lack {
+    let litellm = (!choose::is_available(place, record.runtime.as_ref())).then(|| Lack {
         what: "LiteLLM is not installed".to_owned(),
         next: vec![Hint::run(&["runtime", "install"])],
         names: Vec::new(),

@@ -231,7 +231,7 @@ fn blanks(draft: &Draft, after: &Settings) -> Vec<DesiredKey> {
     desired.chain(left_out.map(|path| set(path, Value::from("")))).collect()
 }
 
-/// A key whose value is replaced whoever set it; the ledger remembers the earlier one.
+/// A key that gwinstall sets also over a value of the user; the ledger remembers that one.
 fn set(path: KeyPath, value: Value) -> DesiredKey {
     DesiredKey { path, value: Some(value), secret: false, always: true, yields: false }
 }

@@ -47,7 +47,12 @@ pub fn listening_on(port: u16) -> Option<i32> {
 /// The listening sockets as `/proc/PID/fd` names them; `None` where there is no /proc.
 fn listening_sockets(port: u16) -> Option<BTreeSet<Vec<u8>>> {
     let mut text = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    text.push_str(&std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default());
+    // A system without IPv6 has no such file; one that cannot be read may hide a listener.
+    match std::fs::read_to_string("/proc/net/tcp6") {
+        Ok(more) => text.push_str(&more),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(_) => return None,
+    }
     Some(text.lines().filter_map(|line| socket_of(line, port)).collect())
 }
 

@@ -22,7 +22,7 @@ const ROUNDS: usize = 3;
 const ANSWERS: usize = 2;
 
 /// Why the gateway does not serve its configuration.
-enum Lack {
+enum Gap {
     /// It is not ready, or does not answer. It may still come up.
     NotReady(String),
     /// It is ready, and does not list these names.
@@ -47,24 +47,24 @@ fn serves(place: &Place, waiting: &mut Option<Waiting>) -> Result<()> {
     let served = Served::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
     let names: Vec<&str> = served.listed().collect();
     let mut incomplete = 0;
-    let mut last = Lack::NotReady("it was not asked yet".to_owned());
+    let mut last = Gap::NotReady("it was not asked yet".to_owned());
     for pause in std::iter::repeat_n(PAUSES, ROUNDS).flatten() {
         match look(&gateway, &names) {
             None => return Ok(()),
-            Some(lack @ Lack::Unserved(_)) => {
+            Some(gap @ Gap::Unserved(_)) => {
                 incomplete += 1;
-                last = lack;
+                last = gap;
                 if incomplete >= ANSWERS {
                     break;
                 }
             }
-            Some(lack) => {
+            Some(gap) => {
                 incomplete = 0;
-                last = lack;
+                last = gap;
             }
         }
         if process::pid(place).is_none() {
-            last = Lack::NotReady("its process ended".to_owned());
+            last = Gap::NotReady("its process ended".to_owned());
             break;
         }
         waiting.get_or_insert_with(|| Waiting::begin("Waiting until the gateway serves its models"));
@@ -74,11 +74,11 @@ fn serves(place: &Place, waiting: &mut Option<Waiting>) -> Result<()> {
     Err(refused(place, last))
 }
 
-fn look(gateway: &Gateway, names: &[&str]) -> Option<Lack> {
+fn look(gateway: &Gateway, names: &[&str]) -> Option<Gap> {
     match gateway.get("/health/readiness", false) {
         Ok(reply) if reply.status == 200 => {}
-        Ok(reply) => return Some(Lack::NotReady(format!("/health/readiness answers {}", gateway.reason(&reply)))),
-        Err(why) => return Some(Lack::NotReady(why)),
+        Ok(reply) => return Some(Gap::NotReady(format!("/health/readiness answers {}", gateway.reason(&reply)))),
+        Err(why) => return Some(Gap::NotReady(why)),
     }
     match gateway.models() {
         Ok(listed) => {
@@ -87,16 +87,16 @@ fn look(gateway: &Gateway, names: &[&str]) -> Option<Lack> {
                 .filter(|name| !listed.iter().any(|listed| listed == *name))
                 .map(|name| (*name).to_owned())
                 .collect();
-            (!missing.is_empty()).then_some(Lack::Unserved(missing))
+            (!missing.is_empty()).then_some(Gap::Unserved(missing))
         }
-        Err(error) => Some(Lack::NotReady(error.to_string())),
+        Err(error) => Some(Gap::NotReady(error.to_string())),
     }
 }
 
-fn refused(place: &Place, lack: Lack) -> Error {
-    let error = match lack {
-        Lack::NotReady(why) => Error::failed("the gateway is not ready").because(why),
-        Lack::Unserved(names) => Error::failed("the gateway does not serve its whole configuration")
+fn refused(place: &Place, gap: Gap) -> Error {
+    let error = match gap {
+        Gap::NotReady(why) => Error::failed("the gateway is not ready").because(why),
+        Gap::Unserved(names) => Error::failed("the gateway does not serve its whole configuration")
             .because(format!("/v1/models does not list {}", list(&names))),
     };
     error.hint(Hint::shell(format!("tail -n 30 {}", place.paste(&place.file(files::GATEWAY_LOG)))).to("read its log"))

@@ -2,6 +2,7 @@
 //! configuration and the previous process are back.
 
 use crate::deploy::draft::Draft;
+use crate::domain::record::Record;
 use crate::domain::{Error, Place, Result};
 
 use super::{Verb, process, serving};
@@ -16,7 +17,7 @@ pub struct Takeover<'a> {
 impl<'a> Takeover<'a> {
     /// `start`: the gateway is to run at the end, whether it runs now or not. `None`: nothing that runs is concerned.
     pub fn of(place: &'a Place, draft: &Draft, start: bool) -> Option<Self> {
-        let runs_here = draft.record.as_ref().is_some_and(crate::domain::record::Record::runs_litellm);
+        let runs_here = draft.record.as_ref().is_some_and(Record::runs_litellm);
         if place.staged || !runs_here {
             return None;
         }
@@ -37,7 +38,9 @@ impl<'a> Takeover<'a> {
         if !self.was_running || self.verb == Verb::Start {
             return error;
         }
-        super::up_again(self.place, self.verb, error)
+        // The new configuration may have ended the process, and then there is nothing to reload.
+        let verb = if process::pid(self.place).is_some() { self.verb } else { Verb::Start };
+        super::up_again(self.place, verb, error)
     }
 
     /// What the gateway did, in the past.

@@ -7,7 +7,7 @@ use crate::domain::{Hint, Place};
 use crate::doors::{disk, system};
 use crate::gateway::Verb;
 use crate::gateway::process::Running;
-use crate::runtime::environment;
+use crate::runtime::choose;
 
 use super::facts::Facts;
 
@@ -16,10 +16,7 @@ pub fn lacks_litellm(place: &Place, record: &Record) -> bool {
     if place.staged || !record.runs_litellm() || system::variable("GATEWAY_LITELLM_BIN").is_some() {
         return false;
     }
-    match &record.runtime {
-        Some(runtime) => !environment::read(&runtime.path(&place.home)).runs(),
-        None => !disk::exists(&place.file("venv/bin/litellm")) && system::program("litellm").is_none(),
-    }
+    !choose::is_available(place, record.runtime.as_ref())
 }
 
 /// What makes the running gateway use its files as they are now, by the times of the files; `None`: it uses them, or does

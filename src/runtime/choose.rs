@@ -151,6 +151,15 @@ fn found(
     Ok(Some(RuntimeId::new(RuntimeKind::Path, version, &program, &place.home)))
 }
 
+/// Whether the start script finds a LiteLLM that it may start: the recorded one, else what the user installed.
+pub fn is_available(place: &Place, recorded: Option<&RuntimeId>) -> bool {
+    let found = || {
+        let bundle = Bundle::embedded()?;
+        found(place, &bundle, &|_, _| false, &mut Vec::new())
+    };
+    recorded.is_some_and(|runtime| is_there(place, runtime)) || found().is_ok_and(|found| found.is_some())
+}
+
 /// Whether what a record names can run.
 pub fn is_there(place: &Place, runtime: &RuntimeId) -> bool {
     let path = runtime.path(&place.home);

@@ -8,10 +8,11 @@ use crate::deploy::draft::Draft;
 use crate::deploy::goals::{Goal, Notes};
 use crate::deploy::lacks;
 use crate::domain::name::{count, list};
+use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::{Pointed, Record};
 use crate::domain::{Kind, Place};
-use crate::doors::term;
+use crate::doors::{disk, term};
 use crate::gateway::process;
 use crate::render::Choice;
 
@@ -175,7 +176,7 @@ impl<'a> Report<'a> {
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm {
-            lines.extend(draft.record.iter().flat_map(|record| usable(record, running)));
+            lines.extend(draft.record.iter().flat_map(|record| usable(place, record, running)));
         }
         lines.push(format!(
             "Deployed preset {} in {} ({} changed).",
@@ -209,8 +210,8 @@ impl<'a> Report<'a> {
 }
 
 /// Whether Claude Code uses the gateway now, and if it does not, what is missing and how to go on.
-fn usable(record: &Record, running: bool) -> Vec<String> {
-    let lacks = lacks::of(record);
+fn usable(place: &Place, record: &Record, running: bool) -> Vec<String> {
+    let lacks = lacks::of(place, record);
     let steps = |last: &str| {
         let next = lacks.iter().flat_map(|lack| &lack.next).flat_map(|next| next.commands(term::invocation()));
         let commands: Vec<String> = next.chain([term::command(&[last])]).collect();
@@ -220,6 +221,10 @@ fn usable(record: &Record, running: bool) -> Vec<String> {
     match record.request.pointed {
         // Said at the end, after what the gateway did.
         Pointed::On if running => Vec::new(),
+        Pointed::On if lacks.is_empty() && disk::exists(&place.file(files::STOPPED)) => vec![
+            yellow("Claude Code will not work until the gateway runs, because you stopped the gateway."),
+            format!("  To start it: {}", steps("start")),
+        ],
         Pointed::On if lacks.is_empty() => {
             vec![format!("{READY} (the gateway starts with the first prompt)")]
         }

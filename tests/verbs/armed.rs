@@ -106,3 +106,49 @@ fn start_points_claude_code_at_an_armed_gateway() {
     assert_eq!(pointed(&world), "on");
     assert_eq!(world.settings()["env"]["ANTHROPIC_BASE_URL"], url);
 }
+
+/// `status` and `install` judge the same LiteLLM, wherever it is.
+#[test]
+fn a_litellm_on_the_path_is_not_called_missing() {
+    let world = complete();
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes"]).exits(0);
+    let said = world.run(&["status"]).exits(0).never_says("LiteLLM is not installed");
+    let _ = said.never_says("runtime install");
+    assert_eq!(world.run(&["--json", "status"]).data()["lacks"]["litellm"], false);
+}
+
+/// A LiteLLM that came after the installation is found by the start script, and so by `on`.
+#[test]
+fn on_finds_a_litellm_that_came_later() {
+    let world = World::new()
+        .unforced()
+        .with("VERTEXAI_PROJECT", "my-project")
+        .with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes"]).exits(0);
+    let _ = world.run(&["on", "--yes"]).exits(1).says("LiteLLM is not installed");
+    program(&world.gateway("venv/bin/litellm"), crate::world::LITELLM);
+    let _ = world.run(&["on", "--yes"]).exits(0);
+    assert_eq!(pointed(&world), "on");
+}
+
+/// A gateway that the user stopped does not start with a prompt.
+#[test]
+fn a_stopped_gateway_is_not_called_ready() {
+    let world = complete();
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes"]).exits(0);
+    let _ = world.run(&["stop"]).exits(0);
+    let said = world.run(&["install", "--models", "gpt-oss-120b", "--yes"]).exits(0);
+    let _ = said.never_says("is ready").says("you stopped the gateway").says("gwinstall start");
+}
+
+/// Without its record the settings say where Claude Code was pointed: an installation does not take it away.
+#[test]
+fn a_lost_record_leaves_claude_code_pointed_where_it_is() {
+    let world = World::new().unforced();
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes", "--on"]).exits(0);
+    let address = world.settings()["env"]["ANTHROPIC_BASE_URL"].clone();
+    std::fs::remove_file(world.gateway("deployment-manifest.json")).unwrap();
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes"]).exits(0);
+    assert_eq!(pointed(&world), "on");
+    assert_eq!(world.settings()["env"]["ANTHROPIC_BASE_URL"], address);
+}

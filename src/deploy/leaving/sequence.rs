@@ -17,7 +17,7 @@ use crate::domain::session::Session;
 
 /// Claude Code takes two writes within about a second for one.
 const APART: Duration = Duration::from_secs(2);
-/// The same where no change is reported to Claude Code: then it looks every two seconds.
+/// The time between two writes where the system does not report changes, so that Claude Code looks every two seconds.
 const APART_WHEN_POLLED: Duration = Duration::from_secs(4);
 /// A session acknowledges after 1.0 to 1.5 seconds, and after 3.5 where it has to look. After this time it gets another
 /// change to acknowledge.

@@ -328,13 +328,7 @@ mod tests {
     #[test]
     fn an_edit_of_env_stands_on_what_was_read() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place {
-            home: home.path().to_owned(),
-            config_dir: home.path().join(".claude"),
-            target: home.path().join(".claude/gateway"),
-            state_dir: home.path().join(".local/state/gwinstall"),
-            staged: false,
-        };
+        let place = Place::in_home(home.path());
         let path = place.file(files::ENV);
         disk::create_dirs(&place.target).unwrap();
         for (read, meanwhile, holds) in [

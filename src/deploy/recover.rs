@@ -408,13 +408,7 @@ mod tests {
         for case in cases {
             let (staged, kept, live, after, left) = case;
             let home = tempfile::tempdir().unwrap();
-            let place = Place {
-                home: home.path().to_owned(),
-                config_dir: home.path().join(".claude"),
-                target: home.path().join(".claude/gateway"),
-                state_dir: home.path().join("state"),
-                staged: false,
-            };
+            let place = Place::in_home(home.path());
             let entry = Entry {
                 path: place.settings(),
                 pre: Some(stamp("old")),

@@ -124,13 +124,7 @@ mod tests {
     #[test]
     fn what_another_program_left_in_the_directory_hangs_nothing() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place {
-            home: home.path().to_owned(),
-            config_dir: home.path().join(".claude"),
-            target: home.path().join(".claude/gateway"),
-            state_dir: home.path().join("state"),
-            staged: false,
-        };
+        let place = Place::in_home(home.path());
         assert_eq!(open(&place).unwrap(), []);
         let dir = place.config_dir.join("sessions");
         disk::create_dirs(&dir).unwrap();

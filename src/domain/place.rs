@@ -17,6 +17,20 @@ pub struct Place {
     pub staged: bool,
 }
 
+#[cfg(test)]
+impl Place {
+    /// The usual places below a home directory of a test.
+    pub fn in_home(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            config_dir: home.join(".claude"),
+            target: home.join(".claude/gateway"),
+            state_dir: home.join(".local/state/gwinstall"),
+            staged: false,
+        }
+    }
+}
+
 impl Place {
     pub fn default_target(config_dir: &Path) -> PathBuf {
         config_dir.join("gateway")

@@ -25,7 +25,7 @@ import urllib.request
 from pathlib import Path
 
 from calls import CHANGING, Point, plain, points
-from scenario import stage_directory
+from scenario import own_directory, stage_directory
 from session import Session
 from tree import restore
 
@@ -264,12 +264,7 @@ stage = None
 def open_stage(binary, parent, number):
     """One home per worker process."""
     global stage
-    with number.get_lock():
-        number.value += 1
-        own = number.value
-    directory = Path(parent) / f"living-{own:02}"
-    directory.mkdir()
-    stage = Living(binary, directory)
+    stage = Living(binary, own_directory(parent, number, "living"))
 
 
 def attempt(task):

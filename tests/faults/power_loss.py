@@ -20,7 +20,7 @@ from pathlib import Path
 
 from calls import Point
 from replay import CALLS, OPTIONS, Recorder, after_the_cut
-from scenario import OLD_FS, SCENARIOS, Stage, stage_directory
+from scenario import OLD_FS, SCENARIOS, Stage, own_directory, stage_directory
 from sweep import Broken, Task, after_a_crash, kinds_of_bad
 from tree import materialise
 
@@ -94,12 +94,7 @@ def attempt(number):
 def open_stage(binary, parent, number):
     global stage
     os.umask(0o022)
-    with number.get_lock():
-        number.value += 1
-        own = number.value
-    directory = Path(parent) / f"stage-{own:02}"
-    directory.mkdir()
-    stage = Stage(binary, directory)
+    stage = Stage(binary, own_directory(parent, number, "stage"))
     stage.log_whole = False
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import behaviour
 from calls import Point
-from scenario import BIND_MOUNT, OLD_FS, SCENARIOS, Stage, mounts_possible, stage_directory
+from scenario import BIND_MOUNT, OLD_FS, SCENARIOS, Stage, mounts_possible, own_directory, stage_directory
 from sweep import SIGNAL_CODES, Task, judge, kinds_of_bad, recovery_points
 
 SEED = 20261121
@@ -44,12 +44,7 @@ stage = None
 def open_stage(binary, parent, number):
     """One home per worker process, at a path as long as every other's."""
     global stage
-    with number.get_lock():
-        number.value += 1
-        own = number.value
-    directory = Path(parent) / f"stage-{own:02}"
-    directory.mkdir()
-    stage = Stage(binary, directory)
+    stage = Stage(binary, own_directory(parent, number, "stage"))
 
 
 def attempt(task):

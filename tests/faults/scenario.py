@@ -24,6 +24,16 @@ MASTER_KEY = "sk-" + "5eed" * 16
 SETTINGS = '{\n  // mine\n  "theme": "dark",\n  "env": { "EDITOR": "vi" }\n}\n'
 
 
+def own_directory(parent, number, name):
+    """A directory for this worker process; `number` is shared by all of them. The paths are equally long."""
+    with number.get_lock():
+        number.value += 1
+        own = number.value
+    directory = Path(parent) / f"{name}-{own:02}"
+    directory.mkdir()
+    return directory
+
+
 class Scenario:
     """`before` prepares the old tree; `command` is disturbed; `again` reaches the new tree from either."""
 

@@ -71,18 +71,10 @@ fn a_start_that_litellm_refuses_points_at_something_that_exists() {
 /// `--start` over a running gateway: it runs with what was deployed, or, where LiteLLM refuses that, with what was there.
 #[test]
 fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
-    if std::fs::metadata("/usr/bin/python3").is_err() {
-        eprintln!("skipped: there is no python3 here");
-        return;
-    }
+    let Some(world) = World::with_litellm() else { return };
     let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (first, second, third) = (free(), free(), free());
     let answers = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-    let world =
-        World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
-    let litellm = world.home().join("tools/litellm");
-    program(&litellm, crate::world::LITELLM);
-    let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
     let at = |port: u16| {
         let url = format!("http://127.0.0.1:{port}");
         world.run(&["install", "--models", "glm-5.2", "--gateway-url", &url, "--start", "--yes"])
@@ -116,16 +108,8 @@ fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
 /// P-292 to P-296. The command line that the plan gives as its example, as it stands there.
 #[test]
 fn the_example_of_the_plan_is_deployed_and_started() {
-    if std::fs::metadata("/usr/bin/python3").is_err() {
-        eprintln!("skipped: there is no python3 here");
-        return;
-    }
+    let Some(world) = World::with_litellm() else { return };
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let world =
-        World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
-    let litellm = world.home().join("tools/litellm");
-    program(&litellm, crate::world::LITELLM);
-    let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
     let url = format!("http://127.0.0.1:{port}");
     let example = ["install", "--models", "gemini-2.5-flash,deepseek-r1", "--backup", "--start", "--verbose"];
     let said = world.run(&[&example[..], &["--gateway-url", &url, "--yes"]].concat());

@@ -2,20 +2,12 @@
 
 use std::net::TcpListener;
 
-use crate::world::{Said, World, program};
+use crate::world::{Said, World};
 
 /// A gateway that runs, with tools/ beside it: a file there changes what LiteLLM does.
 fn running(models: &str) -> Option<World> {
-    if std::fs::metadata("/usr/bin/python3").is_err() {
-        eprintln!("skipped: there is no python3 here");
-        return None;
-    }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let world =
-        World::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
-    let litellm = world.home().join("tools/litellm");
-    program(&litellm, crate::world::LITELLM);
-    let world = world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap());
+    let world = World::with_litellm()?;
     let url = format!("http://127.0.0.1:{port}");
     let _ = world.run(&["install", "--models", models, "--gateway-url", &url, "--start", "--yes"]).exits(0);
     Some(world)

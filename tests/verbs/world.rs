@@ -90,6 +90,20 @@ impl World {
         self
     }
 
+    /// A machine where a gateway can start: a stand-in for LiteLLM in tools/, and every required value. `None` where
+    /// there is no Python to run the stand-in.
+    pub fn with_litellm() -> Option<Self> {
+        if fs::metadata("/usr/bin/python3").is_err() {
+            eprintln!("skipped: there is no python3 here");
+            return None;
+        }
+        let world =
+            Self::new().with("VERTEXAI_PROJECT", "my-project").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+        let litellm = world.home().join("tools/litellm");
+        program(&litellm, LITELLM);
+        Some(world.with("GATEWAY_LITELLM_BIN", litellm.to_str().unwrap()))
+    }
+
     pub fn home(&self) -> &Path {
         self.home.path()
     }

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 
 from calls import Point
 from replay import CALLS, OPTIONS, Recorder, after_the_cut

@@ -91,6 +91,20 @@ fn a_configuration_that_litellm_refuses_never_reaches_the_running_process() {
     assert_eq!((world.settings(), world.read("config/litellm.yaml"), still), (settings, config, pid));
 }
 
+/// A reload may end the process: then the previous configuration has a process again.
+#[test]
+fn a_process_that_ends_with_the_change_runs_again_as_before() {
+    let Some(world) = running("glm-5.2") else { return };
+    let config = world.read("config/litellm.yaml");
+    world.told("dies", "");
+    let refused = world.run(&["models", "add", "gpt-oss-120b", "--yes"]);
+    let after = world.run(&["health"]);
+    let _ = stop(&world);
+    let _ = refused.exits(5).says("the gateway runs again as before");
+    let _ = after.exits(0);
+    assert_eq!(world.read("config/litellm.yaml"), config);
+}
+
 /// Only a new process reads `.env`, so a value restarts it.
 #[test]
 fn a_value_restarts_the_gateway() {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
+use crate::domain::record::Record;
 use crate::domain::tree::{Found, Stamp};
 use crate::domain::{Error, Kind, Operation, Place, Result};
 use crate::doors::{disk, system};
@@ -308,7 +309,7 @@ fn sweep(place: &Place) -> Result<()> {
         disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
     }
     let _ = disk::remove_dir_if_empty(&place.backups());
-    drop_unreferenced_all(place)
+    drop_unreferenced(place)
 }
 
 /// Files that a run was writing when it ended: the journal, a backup, the index of backups, a base copy, and staged
@@ -332,22 +333,14 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Removes a base copy unless the record or a backup may still need it. Keeps it while the record is lost.
-pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
-    if store::is_lost(place) {
-        return Ok(());
-    }
-    let needed = super::backup::referenced(place)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if !needed.contains(&name) {
-        disk::remove(path).map_err(|error| disk::failure("remove", path, &error))?;
-    }
-    let _ = disk::remove_dir_if_empty(&place.base_copies());
-    Ok(())
+/// Removes all base copies that neither the record nor a backup refers to. Keeps them while the record is lost.
+pub fn drop_unreferenced(place: &Place) -> Result<()> {
+    let record = store::record_as_found(place)?;
+    drop_unreferenced_by(place, record.as_ref())
 }
 
-/// Removes all base copies that neither the record nor a backup refers to. Keeps them while the record is lost.
-pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
+/// The same for the record that the caller has just written.
+pub fn drop_unreferenced_by(place: &Place, record: Option<&Record>) -> Result<()> {
     if store::is_lost(place) {
         return Ok(());
     }
@@ -356,7 +349,7 @@ pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
         let _ = disk::remove_dir_if_empty(&place.base_copies());
         return Ok(());
     }
-    let needed = super::backup::referenced(place)?;
+    let needed = super::backup::referenced(place, record)?;
     for name in names.iter().filter(|name| !needed.contains(*name)) {
         let path = place.base_copies().join(name);
         disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;

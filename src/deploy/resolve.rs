@@ -9,6 +9,7 @@ use crate::domain::word::words;
 use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
+use super::context::Context;
 use super::draft::{Draft, record_step};
 use super::plan::NEW_SUFFIX;
 use super::store;
@@ -69,8 +70,9 @@ fn edited(place: &Place, path: &str) -> Error {
 }
 
 /// The draft that resolves one conflict. `new` holds the bytes that `new_version` returned.
-pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -> Result<Draft> {
-    let mut record = last.clone();
+pub fn draft(context: &Context<'_>, path: &str, side: Side, new: &[u8]) -> Result<Draft> {
+    let place = context.place;
+    let mut record = context.deployed()?.clone();
     record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
     record.restored_from = None;
@@ -87,7 +89,7 @@ pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -
         }
         steps.extend(remove_new_version(place, path, sum)?);
     }
-    steps.push(record_step(place, None, Some(&record), false)?);
+    steps.push(record_step(context, Some(&record), false)?);
     let mut draft = Draft::of_steps(steps);
     draft.id = draft.plan.id(&format!("{path} {side}"));
     draft.record = Some(record);

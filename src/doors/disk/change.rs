@@ -20,7 +20,8 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
     file.write_all(bytes)?;
-    if mode != 0o600 {
+    // Another mode is asked for, or the umask took some of this one.
+    if file.metadata()?.permissions().mode() & 0o7777 != mode {
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
     Ok(file)

@@ -59,6 +59,40 @@ fn open(path: &Path) -> io::Result<File> {
     if meta.is_file() { Ok(file) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
 }
 
+/// By what a file is known again without reading it: while it is the same, its content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    length: u64,
+    /// Seconds and nanoseconds: every write moves it.
+    modified: (i64, i64),
+    pub mode: u32,
+}
+
+impl Identity {
+    pub fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|meta| Self::from(&meta))
+    }
+
+    /// What is at `path` now, links not followed.
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&fs::Metadata> for Identity {
+    fn from(meta: &fs::Metadata) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            length: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            mode: meta.mode() & 0o7777,
+        }
+    }
+}
+
 /// The whole file, which must be regular and at most `cap` bytes.
 pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>> {
     read_maybe(path, cap)?.ok_or_else(|| {

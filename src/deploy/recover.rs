@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Kind, Operation, Place, Result};
+use crate::domain::{Error, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
 use super::journal::{COMMITTED, Journal, holds};
@@ -151,11 +151,11 @@ fn undo_step(
     }
     let old = old_copy(place, journal, index)?;
     if step.in_place {
-        return undo_in_place(&target, old.as_deref()).map(|()| true);
+        return undo_in_place(&target, old.as_deref(), step.pre).map(|()| true);
     }
     let is_new = holds(&target, step.post)?;
     match (step.pre, &old) {
-        (None, _) if is_new => {
+        (None, _) if is_new || is_reserved(place, journal, index)? => {
             disk::remove(&target).map_err(|error| disk::failure("remove", &target, &error))?
         }
         (None, _) => leftovers.push(format!("{} was edited and stays", target.display())),
@@ -186,6 +186,13 @@ fn undo_step(
         }
     }
     Ok(true)
+}
+
+/// Whether the target is the empty file that held the path of a new one which still waits where it was staged.
+fn is_reserved(place: &Place, journal: &Journal, index: usize) -> Result<bool> {
+    let empty = Stamp { sha256: Sha256::of(b""), mode: 0o600 };
+    Ok(holds(&journal.target(place, index), Some(empty))?
+        && holds(&journal.staged(place, index), journal.steps[index].post)?)
 }
 
 /// The path of the old version of a step: the staged path after an exchange, else its second name. It may be newer
@@ -257,13 +264,18 @@ impl Restored {
 }
 
 /// Writes the old copy over a file that a run was rewriting in place, because it may be torn.
-fn undo_in_place(target: &Path, old: Option<&Path>) -> Result<()> {
+fn undo_in_place(target: &Path, old: Option<&Path>, pre: Option<Stamp>) -> Result<()> {
     let Some(old) = old else {
         return Err(Error::new(Kind::Leftovers, format!("cannot restore {}", target.display()))
             .because("its kept copy is gone"));
     };
     let bytes = disk::read(old, disk::TEXT_CAP)?;
-    disk::overwrite(target, &bytes).map_err(|error| disk::failure("restore", target, &error))
+    let failed = |error: io::Error| disk::failure("restore", target, &error);
+    disk::overwrite(target, &bytes).map_err(failed)?;
+    match pre {
+        Some(pre) if disk::mode(target) != Some(pre.mode) => disk::set_mode(target, pre.mode).map_err(failed),
+        _ => Ok(()),
+    }
 }
 
 /// Adds what was left for the user to an error.

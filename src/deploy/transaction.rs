@@ -180,7 +180,11 @@ impl<'a> Transaction<'a> {
                     &read[..]
                 }
             };
-            self.staged[index] = Some(batch.write(&staged, bytes, post.mode)?);
+            let written = batch.write(&staged, bytes, post.mode)?;
+            if written.mode != post.mode {
+                return Err(keeps_no_modes(&self.place.target, post.mode, written.mode));
+            }
+            self.staged[index] = Some(written);
             signals::check()?;
         }
         self.stage_base_copies(&mut batch)?;
@@ -349,6 +353,10 @@ impl<'a> Transaction<'a> {
         let target = self.journal.target(self.place, index);
         let staged = self.journal.staged(self.place, index);
         let (pre, post) = (self.journal.steps[index].pre, self.journal.steps[index].post);
+        let of_the_user = matches!(self.steps[index].class, Class::Settings | Class::Config | Class::Env);
+        if of_the_user && pre.is_some() && post.is_some() && disk::has_more_than_content(&target, &staged) {
+            return self.rewrite_in_place(index);
+        }
         if self.placed_by == PlacedBy::Exchange {
             let tried = match (pre, post) {
                 (Some(_), Some(_)) => disk::exchange(&staged, &target),
@@ -379,8 +387,7 @@ impl<'a> Transaction<'a> {
             }
             match (step.pre, step.post) {
                 (Some(_), Some(_)) => disk::rename(staged, target),
-                // A link fails where something is; a rename would replace it.
-                (None, Some(_)) => disk::link(staged, target).and_then(|()| disk::remove(staged)),
+                (None, Some(_)) => place_by_link(staged, target),
                 (Some(_), None) => disk::remove(target),
                 (None, None) => Ok(()),
             }
@@ -391,7 +398,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Rewrites a file that cannot be replaced (a bind mount), after its old content and the journal are durable.
+    /// Rewrites a file that must stay the same file, after its old content and the journal are durable: a bind mount, a
+    /// file with a second name, an ACL or another group.
     fn rewrite_in_place(&mut self, index: usize) -> Result<()> {
         let target = self.journal.target(self.place, index);
         let (Some(pre), Some(_)) = (self.journal.steps[index].pre, self.journal.steps[index].post) else {
@@ -410,12 +418,15 @@ impl<'a> Transaction<'a> {
         };
         keep().map_err(|error| disk::failure("write", &displaced, &error))?;
         self.journal.steps[index].in_place = true;
-        // The file stays in place and keeps its mode: the step is about its content.
-        if let Some(post) = &mut self.journal.steps[index].post {
-            post.mode = pre.mode;
-        }
         self.write_journal()?;
         let new = disk::read(&self.journal.staged(self.place, index), disk::TEXT_CAP)?;
+        // The new content may hold a secret: the mode goes first. Where it cannot be set, the file keeps its own.
+        if let Some(post) = &mut self.journal.steps[index].post
+            && post.mode != pre.mode
+            && disk::set_mode(&target, post.mode).is_err()
+        {
+            post.mode = pre.mode;
+        }
         disk::overwrite(&target, &new).map_err(|error| disk::failure("write", &target, &error))
     }
 
@@ -518,6 +529,18 @@ fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
     missing.map(Path::to_path_buf).collect()
 }
 
+/// Moves a file to a path where nothing is: a link fails where something is, and a rename would replace it. Where the
+/// file system has no links an empty file, which can only be made where nothing is, holds the path for the rename.
+fn place_by_link(staged: &Path, target: &Path) -> io::Result<()> {
+    match disk::link(staged, target) {
+        Err(error) if disk::cannot_link(&error) => {
+            disk::create(target, b"", 0o600)?;
+            disk::rename(staged, target)
+        }
+        linked => linked.and_then(|()| disk::remove(staged)),
+    }
+}
+
 /// A second name for the old file; a copy where the file system has no links.
 fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
     disk::remove(displaced)?;
@@ -543,9 +566,6 @@ impl Batch {
         let failed = |error: io::Error| disk::failure("write", path, &error);
         let file = disk::create(path, bytes, mode).map_err(failed)?;
         let written = Identity::of(&file).map_err(failed)?;
-        if written.mode != mode {
-            return Err(keeps_no_modes(path, mode, written.mode));
-        }
         self.0.file(file);
         if self.0.open_files() >= BATCH {
             std::mem::take(&mut self.0).flush()?;
@@ -556,8 +576,8 @@ impl Batch {
 
 /// A file system that accepts a mode and keeps another one. The transaction could not tell its own files from edited
 /// ones there, and the keys could be read by everyone.
-fn keeps_no_modes(path: &Path, asked: u32, kept: u32) -> Error {
-    let dir = path.parent().unwrap_or(path).display();
+fn keeps_no_modes(dir: &Path, asked: u32, kept: u32) -> Error {
+    let dir = dir.display();
     Error::failed(format!("the file system of {dir} does not keep the mode of a file, so nothing was changed"))
         .because(format!(
             "a file that gwinstall made with mode {asked:04o} has {kept:04o}: other users could read your keys"

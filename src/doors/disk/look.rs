@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 
 use super::failure::failure;
+use crate::doors::errno;
 use crate::domain::hash::Hasher;
 use crate::domain::name::shell_word;
 use crate::domain::tree::{Found, Stamp};
@@ -221,7 +222,17 @@ pub fn is_file_of(path: &Path, len: u64) -> bool {
 
 /// Whether `path` is a file that this process may run, links followed.
 pub fn is_program(path: &Path) -> bool {
-    path.is_file() && rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    path.is_file() && may(path, Access::EXEC_OK)
+}
+
+/// Asks for the effective user, and where a system call filter does not let that question through for the real one.
+fn may(path: &Path, access: Access) -> bool {
+    match rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) {
+        Err(error) if errno::is_filtered(error) => {
+            rustix::fs::accessat(CWD, path, access, AtFlags::empty()).is_ok()
+        }
+        asked => asked.is_ok(),
+    }
 }
 
 pub fn is_dir(path: &Path) -> bool {
@@ -239,6 +250,40 @@ pub fn owner(path: &Path) -> Option<(u32, u32)> {
     fs::metadata(path).ok().map(|meta| (meta.uid(), meta.gid()))
 }
 
+/// Whether the file at `path` has what a new file in its place, such as `new`, would not have: another name, an owner or
+/// a group of its own, an ACL, attributes that the user gave it.
+pub fn has_more_than_content(path: &Path, new: &Path) -> bool {
+    let other_name = fs::symlink_metadata(path).is_ok_and(|meta| meta.nlink() > 1);
+    other_name || owner(path) != owner(new) || has_attributes(path)
+}
+
+#[cfg(target_os = "linux")]
+fn has_attributes(path: &Path) -> bool {
+    let mut names = [0; 1 << 16];
+    let given = |name: &[u8]| name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
+    rustix::fs::llistxattr(path, &mut names)
+        .is_ok_and(|length| names[..length].split(|byte| *byte == 0).any(given))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_attributes(_: &Path) -> bool {
+    false
+}
+
+/// Whether the owner or the administrator has made `path` immutable, which no permission shows.
+#[cfg(target_os = "linux")]
+pub(super) fn is_immutable(path: &Path) -> bool {
+    use rustix::fs::IFlags;
+    open(path)
+        .or_else(|_| File::open(path))
+        .is_ok_and(|file| rustix::fs::ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_immutable(_: &Path) -> bool {
+    false
+}
+
 /// Permission bits of `path`, links followed.
 pub fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|meta| meta.mode() & 0o7777)
@@ -246,7 +291,7 @@ pub fn mode(path: &Path) -> Option<u32> {
 
 /// Whether this process may create entries in `dir`; asked of the kernel, without writing.
 pub fn may_write(dir: &Path) -> bool {
-    rustix::fs::accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    may(dir, Access::WRITE_OK | Access::EXEC_OK)
         && rustix::fs::statvfs(dir).is_ok_and(|fs| !fs.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 

@@ -126,7 +126,7 @@ rotate_log() {
 
 # What forbids a start: its reason and its command.
 refuse() {
-	[ -x ./start-gateway.sh ] || fail "the gateway has no start-gateway.sh" "gwinstall install"
+	[ -r ./start-gateway.sh ] || fail "the gateway has no start-gateway.sh" "gwinstall install"
 	[ ! -e .stopped ] || fail "the gateway is stopped" "gwinstall start"
 	[ ! -e .gwinstall/journal ] || fail "an installation is running or was interrupted" "gwinstall status"
 	read_value GATEWAY_ON_DEMAND
@@ -156,7 +156,7 @@ begin_start() {
 
 start_and_wait() {
 	# It may run although litellm.pid does not lead to it: its main process was killed, or the file was lost.
-	if [ -x ./start-gateway.sh ] && gateway adopt; then return 0; fi
+	if [ -r ./start-gateway.sh ] && gateway adopt; then return 0; fi
 	refuse
 	begun=$(date +%s)
 	begin_start

@@ -177,7 +177,7 @@ fn ps_shows(pid: i32, path: &Path) -> bool {
 
 /// Runs a program to its end with the input and output of gwinstall; its exit code.
 pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<u8> {
-    let mut command = Command::new(program);
+    let mut command = command_of(program);
     let status = command.args(arguments).envs(environment.iter().copied()).status();
     status.map(exit_code).map_err(|error| cannot_run(program, &error))
 }
@@ -193,7 +193,7 @@ pub fn run_and_hear(
 ) -> Result<(u8, String)> {
     let failed = |error: io::Error| cannot_run(program, &error);
     let output = nameless_file().map_err(failed)?;
-    let mut command = Command::new(program);
+    let mut command = command_of(program);
     command.args(arguments).envs(environment.iter().copied());
     command.stdout(output.try_clone().map_err(failed)?).stderr(output.try_clone().map_err(failed)?);
     let mut child = command.spawn().map_err(failed)?;
@@ -204,6 +204,30 @@ pub fn run_and_hear(
     let status = child.wait().map_err(failed)?;
     said.pass_on(true, each_line).map_err(failed)?;
     Ok((exit_code(status), String::from_utf8_lossy(&said.text).into_owned()))
+}
+
+/// A script on a file system without programs is given to the shell.
+fn command_of(program: &Path) -> Command {
+    if program.extension().is_none_or(|extension| extension != "sh") || !is_noexec(program) {
+        return Command::new(program);
+    }
+    let mut shell = Command::new("/bin/sh");
+    shell.arg(program);
+    shell
+}
+
+/// Whether the file system of `path` is mounted so that no program on it runs.
+#[cfg(target_os = "linux")]
+pub fn is_noexec(path: &Path) -> bool {
+    // Linux has ST_NOEXEC in the flags; rustix has no name for it.
+    const NOEXEC: u64 = 8;
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+    rustix::fs::statvfs(there).is_ok_and(|fs| fs.f_flag.bits() & NOEXEC != 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn is_noexec(_: &Path) -> bool {
+    false
 }
 
 /// Runs a program to its end, in silence; its exit code and its output.

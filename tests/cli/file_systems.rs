@@ -228,3 +228,24 @@ fn an_immutable_file_is_named_with_what_lets_it_be_changed() {
     assert_eq!(fs::read_to_string(&settings).unwrap(), SETTINGS);
     assert!(!left.0.contains_key(".claude/gateway/deployment-manifest.json"));
 }
+
+/// A hardened machine mounts /home noexec: scripts run through the shell, and Claude Code gets its key.
+#[test]
+fn on_a_file_system_that_runs_no_programs_scripts_go_through_the_shell() {
+    let home = TestHome::new();
+    let script = "mount -t tmpfs -o noexec,mode=700 none \"$HOME\" || exit 77
+        \"$GW\" install --preset basic --on --yes >/dev/null 2>&1 || exit 1
+        grep -o '\"apiKeyHelper\": \"[^\"]*\"' ~/.claude/settings.json
+        eval \"$(sed -n 's/.*\"apiKeyHelper\": \"\\(.*\\) local\".*/\\1/p' ~/.claude/settings.json)\" | cut -c1-3
+        \"$GW\" stop; \"$GW\" start 2>&1 | head -2
+        \"$GW\" doctor --verbose | grep scripts_executable
+        \"$GW\" uninstall --purge --yes >/dev/null 2>&1; ls -A";
+    let Some(mut command) = home.unshared(script) else { return };
+    let run = Run::of(&mut command);
+    if run.code == 77 {
+        eprintln!("not checked: no tmpfs can be mounted here");
+        return;
+    }
+    let run = run.says(&["\"apiKeyHelper\": \"sh ~/.claude/gateway/scripts/print-gateway-key.sh local\"", "sk-", "PASS"]);
+    run.never_says("ermission denied");
+}

@@ -15,6 +15,7 @@ words! {
         DirectoryPrivate = "directory_private",
         DiskSpaceSufficient = "disk_space_sufficient",
         EnvFilePermissions = "env_file_permissions",
+        EnvFileNotInGit = "env_file_not_in_git",
         EnvFileReadable = "env_file_readable",
         GatewayHealthCheck = "gateway_health_check",
         FilesCopiedCount = "files_copied_count",

@@ -69,4 +69,7 @@ pub fn files(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::ScriptsExecutable, || checks::executable(place, record));
     checks.run(CheckName::StartupScriptGenerated, || checks::startup_script(place, record));
     checks.run(CheckName::DirectoryPrivate, || state::directory_private(facts));
+    if let Some(finding) = state::keys_in_git(facts) {
+        checks.run(CheckName::EnvFileNotInGit, || finding);
+    }
 }

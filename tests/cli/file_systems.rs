@@ -246,6 +246,38 @@ fn on_a_file_system_that_runs_no_programs_scripts_go_through_the_shell() {
         eprintln!("not checked: no tmpfs can be mounted here");
         return;
     }
-    let run = run.says(&["\"apiKeyHelper\": \"sh ~/.claude/gateway/scripts/print-gateway-key.sh local\"", "sk-", "PASS"]);
+    let run = run.says(&[
+        "\"apiKeyHelper\": \"sh ~/.claude/gateway/scripts/print-gateway-key.sh local\"",
+        "sk-",
+        "PASS",
+    ]);
     run.never_says("ermission denied");
+}
+
+/// People keep ~/.claude in git. What `git add -A` takes is public one push later.
+#[test]
+fn git_ignores_the_gateway_and_doctor_sees_keys_that_git_tracks() {
+    let git = |home: &TestHome, words: &str| {
+        let script = format!("git -c user.name=a -c user.email=a@b -C ~/.claude {words}");
+        home.shell(&script).output().map(|done| String::from_utf8(done.stdout).unwrap()).unwrap_or_default()
+    };
+    let home = TestHome::new();
+    if !git(&home, "--version").starts_with("git") {
+        eprintln!("not checked: git is not installed");
+        return;
+    }
+    home.write(".claude/notes.md", "mine\n");
+    git(&home, "init -q");
+    home.run("install --yes").exits(0);
+    assert_eq!(git(&home, "status --porcelain -uall"), "?? notes.md\n?? settings.json\n");
+    home.run("doctor --verbose").says(&["PASS env_file_not_in_git"]);
+    fs::remove_file(home.gateway(".gitignore")).unwrap();
+    home.run("install --yes").exits(0);
+    assert!(!home.gateway(".gitignore").exists(), "a deleted one stays deleted");
+    home.run("doctor --verbose")
+        .says(&["WARN env_file_not_in_git", "git does not ignore ~/.claude/gateway/.env"]);
+    git(&home, "add -A");
+    home.run("doctor --verbose").says(&["FAIL env_file_not_in_git", "rm --cached .env"]);
+    home.run("uninstall --purge --yes").exits(0);
+    assert!(!home.gateway("").exists());
 }

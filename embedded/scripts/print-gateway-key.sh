@@ -41,6 +41,13 @@ fail() {
 	exit 1
 }
 
+# A FIFO in the place of one of these would be read for ever.
+only_files() {
+	for one in .env config/litellm.yaml start-gateway.sh litellm.log litellm.pid .serving .starting .stopped .start-failed; do
+		[ ! -e "$one" ] || [ -f "$one" ] || fail "$dir/$one is not a regular file" "gwinstall doctor"
+	done
+}
+
 # The value of NAME in .env, in $value.
 read_value() {
 	value=$(sed -n "s/^$1=//p" .env 2>/dev/null)
@@ -172,6 +179,7 @@ start_and_wait() {
 	fail "the gateway has not answered for $patience s; its start goes on" "gwinstall status"
 }
 
+only_files
 case ${1-}${2+ .} in
 '') print_key "$KEY_NAME" ;;
 remote) print_key ANTHROPIC_AUTH_TOKEN ;;

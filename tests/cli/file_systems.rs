@@ -281,3 +281,38 @@ fn git_ignores_the_gateway_and_doctor_sees_keys_that_git_tracks() {
     home.run("uninstall --purge --yes").exits(0);
     assert!(!home.gateway("").exists());
 }
+
+/// A FIFO in the place of a file that gwinstall reads, writes or locks would be waited for for ever.
+#[test]
+fn a_fifo_in_the_place_of_a_file_is_not_waited_for() {
+    let gateway = |path: &str| format!(".claude/gateway/{path}");
+    for (path, commands) in [
+        (
+            gateway(".gwinstall/lock"),
+            &["install --models glm-5.2 --yes", "doctor --repair --yes", "status"][..],
+        ),
+        (gateway("deployment.log"), &["install --models glm-5.2 --yes", "history"]),
+        (gateway("config/litellm.yaml"), &["validate", "doctor", "start", "install --yes"]),
+        (gateway(".env"), &["start", "stop", "env list", "install --yes"]),
+        (gateway(".starting"), &["start", "stop", "status"]),
+        (gateway(".stopped"), &["start", "stop"]),
+        (gateway("litellm.pid"), &["start", "stop", "status"]),
+        (gateway("litellm.log"), &["start", "logs"]),
+        (gateway("start-gateway.sh"), &["doctor", "install --yes"]),
+        (gateway("backups/metadata.json"), &["backup list", "install --models glm-5.2 --yes"]),
+        (".claude/settings.json".to_owned(), &["status", "install --yes", "off --yes", "uninstall --yes"]),
+    ] {
+        for command in commands {
+            let home = TestHome::deployed();
+            let fifo = home.path(&path);
+            let _ = fs::remove_file(&fifo);
+            fs::create_dir_all(fifo.parent().unwrap()).unwrap();
+            assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+            let helper = "timeout 20 sh ~/.claude/gateway/scripts/print-gateway-key.sh local >/dev/null 2>&1";
+            let script = format!(
+                "timeout 20 \"$GW\" {command} >/dev/null 2>&1; [ $? -ne 124 ] && {{ {helper}; [ $? -ne 124 ]; }}"
+            );
+            assert!(home.shell(&script).status().unwrap().success(), "{path}: {command} hangs");
+        }
+    }
+}

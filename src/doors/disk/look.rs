@@ -56,8 +56,14 @@ fn open(path: &Path) -> io::Result<File> {
         let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
         if link { io::Error::other("it is a symbolic link that gwinstall does not follow") } else { error }
     })?;
+    require_file(&file)?;
+    Ok(file)
+}
+
+/// Refuses what is open and not a regular file: a FIFO would wait for its other end for ever.
+pub(super) fn require_file(file: &File) -> io::Result<()> {
     let meta = file.metadata()?;
-    if meta.is_file() { Ok(file) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
+    if meta.is_file() { Ok(()) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
 }
 
 /// By what a file is known again without reading it: while it is the same, its content is.

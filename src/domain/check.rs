@@ -30,6 +30,7 @@ words! {
         NoApiKeyInShell = "no_api_key_in_shell",
         NoInterruptedRun = "no_interrupted_run",
         NoLitellmRunning = "no_litellm_running",
+        NoOtherUserCanWrite = "no_other_user_can_write",
         NoOtherProviderSwitch = "no_other_provider_switch",
         NoProxyCoversGateway = "no_proxy_covers_gateway",
         PrismaInstalled = "prisma_installed",

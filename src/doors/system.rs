@@ -94,6 +94,38 @@ pub fn home_of_account() -> Option<PathBuf> {
     account(user_id()).map(|account| account.home).filter(|home| home.is_absolute())
 }
 
+/// Whether a user other than this one is in a group. A group that this machine does not list has other members, unless
+/// it has the number of this user, as the private group of a user does.
+pub fn has_other_members(group: u32) -> bool {
+    let me = user_id();
+    let fields = |path: &str, wanted: usize| -> Vec<Vec<String>> {
+        let text = std::fs::read(path).unwrap_or_default();
+        let lines = String::from_utf8_lossy(&text);
+        let split = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+        lines.lines().map(split).filter(|fields| fields.len() >= wanted).collect()
+    };
+    let number = |text: &str| text.parse::<u32>().ok();
+    let users = fields("/etc/passwd", 4);
+    if users.iter().any(|user| number(&user[3]) == Some(group) && number(&user[2]) != Some(me)) {
+        return true;
+    }
+    let my_name = account(me).map(|account| account.name).unwrap_or_default();
+    let groups = fields("/etc/group", 4);
+    match groups.iter().find(|known| number(&known[2]) == Some(group)) {
+        Some(known) => known[3].split(',').any(|member| !member.is_empty() && member != my_name),
+        None => group != me,
+    }
+}
+
+/// The name of a group, else its number.
+pub fn name_of_group(id: u32) -> String {
+    let text = std::fs::read("/etc/group").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut groups = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let known = groups.find(|group| group.get(2).and_then(|number| number.parse().ok()) == Some(id));
+    known.map_or_else(|| id.to_string(), |group| group[0].to_owned())
+}
+
 struct Account {
     name: String,
     home: PathBuf,

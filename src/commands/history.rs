@@ -12,6 +12,9 @@ use crate::ui::answer::Answer;
 /// Longer than any line of the log; the tail that is read grows until it holds enough lines.
 const LINE: u64 = 4096;
 
+/// However long the lines are that another program put there, no more is read than this, or than the limit asks for.
+const MOST: u64 = 4 << 20;
+
 pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
     if args.limit == 0 {
         return Err(Error::usage("--limit must be at least 1").hint(Hint::run(&["history", "--limit", "1"])));
@@ -19,19 +22,20 @@ pub(super) fn run(place: &Place, args: &HistoryArgs) -> Result<Answer> {
     let path = place.log();
     let len = disk::facts(&path).map_or(0, |(len, _)| len);
     let mut bytes = LINE * (args.limit as u64 + 1).min(1 << 14);
-    let lines = loop {
+    let most = bytes.max(MOST);
+    let operations = loop {
         let tail = disk::tail(&path, bytes)?;
-        let text = String::from_utf8_lossy(&tail).into_owned();
-        let whole = bytes >= len;
+        let (text, whole) = (String::from_utf8_lossy(&tail), bytes >= len);
         // The first line of a tail may be cut.
-        let lines: Vec<String> = text.lines().skip(usize::from(!whole)).map(str::to_owned).collect();
-        if whole || lines.len() >= args.limit {
-            break lines;
+        let cut = if whole { 0 } else { text.find('\n').map_or(text.len(), |end| end + 1) };
+        let lines = text[cut..].lines().rev();
+        let operations: Vec<Value> =
+            lines.filter_map(|line| serde_json::from_str(line).ok()).take(args.limit).collect();
+        if whole || operations.len() >= args.limit || bytes >= most {
+            break operations;
         }
-        bytes = bytes.saturating_mul(4);
+        bytes = bytes.saturating_mul(4).min(most);
     };
-    let operations: Vec<Value> =
-        lines.iter().rev().filter_map(|line| serde_json::from_str(line).ok()).take(args.limit).collect();
     if operations.is_empty() {
         return Ok(Answer::new("no operations yet")
             .text("No operations yet.")

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::system::Stopwatch;
 use super::{live, system, term};
 use crate::domain::Result;
+use crate::domain::name::shown;
 
 const TICK: Duration = Duration::from_millis(125);
 
@@ -57,7 +58,7 @@ pub struct Waiting {
 impl Waiting {
     /// `what` as the beginning of a sentence: "Starting the gateway".
     pub fn begin(what: impl Into<String>) -> Self {
-        let what = what.into();
+        let what = shown(&what.into()).into_owned();
         let line = moves().then(|| {
             let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {

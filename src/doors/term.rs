@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock};
 
 use super::{live, wrap};
 pub use super::wrap::columns;
+use crate::domain::name::{shown, shown_json};
 use crate::domain::{Error, Hint, Invocation, Result};
 
 /// How gwinstall talks; decided once from the command line and the environment.
@@ -74,12 +75,29 @@ fn keep_whole(commands: Vec<String>) {
 
 /// A line of data.
 pub fn data(text: &str) {
-    let text = if stdout_is_terminal() && !manner().json { fitted(text) } else { Cow::Borrowed(text) };
-    raw(format!("{text}\n").as_bytes());
+    let text = match (manner().json, stdout_is_terminal()) {
+        (true, _) => shown_json(text),
+        (false, true) => Cow::Owned(fitted(&shown(text)).into_owned()),
+        // A program may read them, and takes them as they are.
+        (false, false) => Cow::Borrowed(text),
+    };
+    put(format!("{text}\n").as_bytes());
 }
 
 /// Bytes of data as they are.
 pub fn raw(bytes: &[u8]) {
+    put(&for_stdout(bytes));
+}
+
+/// Bytes for stdout: a terminal sees nothing in them that it would act on.
+fn for_stdout(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !stdout_is_terminal() {
+        return Cow::Borrowed(bytes);
+    }
+    Cow::Owned(shown(&String::from_utf8_lossy(bytes)).into_owned().into_bytes())
+}
+
+fn put(bytes: &[u8]) {
     live::above(|| {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -108,7 +126,7 @@ pub fn raw_while_read(bytes: &[u8]) -> bool {
         return false;
     }
     let mut out = out.lock();
-    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+    out.write_all(&for_stdout(bytes)).and_then(|()| out.flush()).is_ok()
 }
 
 /// A line of talk: progress, warnings, questions.
@@ -120,7 +138,8 @@ pub fn talk(text: &str) {
 
 /// A line that is printed also with `--quiet`.
 pub fn error(text: &str) {
-    let text = if io::stderr().is_terminal() { fitted(text) } else { Cow::Borrowed(text) };
+    let text = shown(text);
+    let text = if io::stderr().is_terminal() { fitted(&text) } else { text };
     live::above(|| {
         let mut out = io::stderr().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));

@@ -40,6 +40,7 @@ mod messages;
 mod messages_of_errors;
 mod no_change;
 mod open_conflicts;
+mod outside_text;
 mod permissions;
 mod rollback;
 mod rules;

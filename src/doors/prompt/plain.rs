@@ -7,6 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use super::item::{Answered, Item};
 use crate::domain::Result;
+use crate::domain::name::shown;
 use crate::doors::wrap::wrap;
 use crate::doors::{term, window};
 
@@ -57,7 +58,7 @@ pub(super) fn choose_several(question: &str, items: &[Item], on: &[bool]) -> Res
 pub(super) fn ask(question: &str) -> Result<Answered<String>> {
     let mut out = std::io::stderr().lock();
     let question = wrap(question, window::size().width.saturating_sub(4)).join("\n");
-    let _ = write!(out, "{question} ").and_then(|()| out.flush());
+    let _ = write!(out, "{} ", shown(&question)).and_then(|()| out.flush());
     drop(out);
     Ok(term::read_line()?.map(|line| line.trim().to_owned()))
 }

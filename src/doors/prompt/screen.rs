@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::keys::{Key, Keys};
+use crate::domain::name::shown;
 use crate::domain::{Error, Kind, Result};
 use crate::doors::window::{Size, size};
 use crate::doors::wrap::columns;
@@ -73,11 +74,8 @@ impl Screen {
             if index > 0 {
                 out.push_str("\r\n");
             }
-            out.push_str(&if line.bold {
-                term::paint(&line.text, term::Style::Bold)
-            } else {
-                line.text.clone()
-            });
+            let text = shown(&line.text);
+            out.push_str(&if line.bold { term::paint(&text, term::Style::Bold) } else { text.into_owned() });
         }
         let last = lines.len().saturating_sub(1);
         let end = (last, lines.last().map_or(0, |line| columns(&line.text)));
@@ -98,7 +96,7 @@ impl Screen {
     pub(super) fn close(mut self, answered: &[String]) {
         let mut out = self.erased();
         for line in answered {
-            out.push_str(line);
+            out.push_str(&shown(line));
             out.push_str("\r\n");
         }
         self.drawn.clear();

@@ -138,6 +138,7 @@ impl<'a> Change<'a> {
     ) -> Result<Answer> {
         // The way out stays open.
         if !matches!(self.operation, Operation::Off | Operation::Uninstall) {
+            converge::refuse_foreign_home(self.place())?;
             strangers::require_none(self.place())?;
         }
         if self.is_dry() {

@@ -94,10 +94,21 @@ pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> 
     })?;
     let entry = entry_of(place, &filename, &bytes, record, making);
     entries.push(entry.clone());
-    save(place, &entries).inspect_err(|_| {
+    read_back(&path, entry.sha256_checksum).and_then(|()| save(place, &entries)).inspect_err(|_| {
         let _ = disk::remove(&path);
     })?;
     Ok(entry)
+}
+
+/// Reads the archive as it is on disk, as a rollback would: only then it counts as a backup.
+fn read_back(path: &Path, written: Sha256) -> Result<()> {
+    let bytes = disk::read(path, ARCHIVE_CAP)?;
+    let readable = if Sha256::of(&bytes) == written {
+        parse(&bytes).map(drop)
+    } else {
+        Err("the disk returns other bytes than gwinstall wrote".to_owned())
+    };
+    readable.map_err(|why| Error::failed(format!("the backup {} cannot be read back, so nothing was changed", path.display())).because(why))
 }
 
 fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making) -> Entry {

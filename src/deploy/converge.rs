@@ -139,7 +139,7 @@ fn busy(place: &Place, holder: Option<disk::Holder>) -> Error {
 }
 
 /// Refuses to run as root in the home of another user: the owner could not change the files that root leaves there.
-fn refuse_foreign_home(place: &Place) -> Result<()> {
+pub fn refuse_foreign_home(place: &Place) -> Result<()> {
     let owner = disk::owner(&place.home).map_or(0, |(user, _)| user);
     if !system::is_root() || owner == 0 {
         return Ok(());

@@ -2,6 +2,7 @@
 //! rollback and uninstall differ only in where the wanted tree comes from.
 
 pub mod backup;
+mod by_link;
 pub mod checks;
 pub mod context;
 pub mod converge;

@@ -19,6 +19,7 @@ use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, Identity, Unflushed};
 use crate::doors::{signals, system};
 
+use super::by_link;
 use super::draft::Draft;
 use super::journal::{COMMITTED, Journal, SCHEMA};
 use super::recover;
@@ -382,12 +383,12 @@ impl<'a> Transaction<'a> {
         let step = &self.journal.steps[index];
         let by_link = || -> io::Result<()> {
             if step.pre.is_some() {
-                keep_old(target, &displaced)?;
+                by_link::keep_old(target, &displaced)?;
                 disk::flush_dir(displaced.parent().unwrap_or(Path::new("/")))?;
             }
             match (step.pre, step.post) {
                 (Some(_), Some(_)) => disk::rename(staged, target),
-                (None, Some(_)) => place_by_link(staged, target),
+                (None, Some(_)) => by_link::place(staged, target),
                 (Some(_), None) => disk::remove(target),
                 (None, None) => Ok(()),
             }
@@ -527,34 +528,6 @@ fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
     let ancestors: BTreeSet<&Path> = parents.into_iter().flat_map(Path::ancestors).collect();
     let missing = ancestors.into_iter().filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir));
     missing.map(Path::to_path_buf).collect()
-}
-
-/// Moves a file to a path where nothing is: a link fails where something is, and a rename would replace it. Where the
-/// file system has no links an empty file, which can only be made where nothing is, holds the path for the rename.
-fn place_by_link(staged: &Path, target: &Path) -> io::Result<()> {
-    match disk::link(staged, target) {
-        Err(error) if disk::cannot_link(&error) => {
-            disk::create(target, b"", 0o600)?;
-            disk::rename(staged, target)
-        }
-        linked => linked.and_then(|()| disk::remove(staged)),
-    }
-}
-
-/// A second name for the old file; a copy where the file system has no links.
-fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
-    disk::remove(displaced)?;
-    match disk::link(target, displaced) {
-        Err(error) if disk::cannot_link(&error) => {
-            let (mut source, _) =
-                disk::reader(target).map_err(|error| io::Error::other(error.to_string()))?;
-            let mut bytes = Vec::new();
-            io::Read::read_to_end(&mut source, &mut bytes)?;
-            let mode = disk::mode(target).unwrap_or(0o600);
-            disk::flush(&[disk::create(displaced, &bytes, mode)?])
-        }
-        other => other,
-    }
 }
 
 /// New files that are not durable yet, and are held open until they are.

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::look::is_immutable;
+use super::immutable::is_immutable;
 use crate::domain::name::{printable, shell_word};
 use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::{errno, system};

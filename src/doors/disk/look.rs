@@ -276,20 +276,6 @@ fn has_attributes(_: &Path) -> bool {
     false
 }
 
-/// Whether the owner or the administrator has made `path` immutable, which no permission shows.
-#[cfg(target_os = "linux")]
-pub(super) fn is_immutable(path: &Path) -> bool {
-    use rustix::fs::IFlags;
-    open(path)
-        .or_else(|_| File::open(path))
-        .is_ok_and(|file| rustix::fs::ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn is_immutable(_: &Path) -> bool {
-    false
-}
-
 /// Permission bits of `path`, links followed.
 pub fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|meta| meta.mode() & 0o7777)

@@ -8,6 +8,7 @@ mod change;
 mod durable;
 mod failure;
 mod given;
+mod immutable;
 mod lock;
 mod look;
 mod strangers;

@@ -10,6 +10,7 @@ use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
 use super::draft::{Draft, record_step};
+use super::permission::{self, Rules};
 use super::plan::NEW_SUFFIX;
 use super::store;
 
@@ -68,12 +69,21 @@ fn edited(place: &Place, path: &str) -> Error {
         )
 }
 
-/// The draft that resolves one conflict. `new` holds the bytes that `new_version` returned.
-pub fn draft(place: &Place, last: &Record, path: &str, side: Side, new: &[u8]) -> Result<Draft> {
+/// One conflict, as the user decided it. `new` holds the bytes that `new_version` returned.
+pub struct Decision<'a> {
+    pub path: &'a str,
+    pub side: Side,
+    pub new: &'a [u8],
+}
+
+/// The draft that resolves one conflict, if the rules of the machine permit the deployment.
+pub fn draft(place: &Place, last: &Record, decision: &Decision<'_>, rules: &dyn Rules) -> Result<Draft> {
+    let Decision { path, side, new } = *decision;
     let mut record = last.clone();
     record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
     record.restored_from = None;
+    permission::of_deployment(rules, &record)?;
     let mut steps = Vec::new();
     if let Some(known) = record.files.get_mut(path) {
         let sum = known.offered.take();

@@ -22,7 +22,6 @@ use crate::bundle::{Bundle, build};
 use crate::deploy::{backup, store};
 use crate::domain::Operation;
 use crate::domain::name::printable;
-use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::{disk, exe, system, term};
@@ -38,7 +37,7 @@ pub struct UpdateContext<'a> {
 impl<'a> UpdateContext<'a> {
     pub fn of(place: &'a Place) -> Result<Self> {
         let state = State { dir: &place.state_dir };
-        let policy = policy_at(Path::new(policy::PATH))?;
+        let policy = policy()?;
         let trust = state.trust()?;
         let variable = system::variable("GWINSTALL_PIN");
         let pins =
@@ -163,26 +162,19 @@ fn untrusted(path: &Path, why: &str) -> Error {
         .because(why)
 }
 
-/// Whether the policy of this machine allows this deployment.
-pub fn permit(preset: &str, url: &HttpUrl) -> Result<()> {
-    let policy = policy_at(Path::new(policy::PATH))?;
-    policy.permit_preset(preset)?;
-    policy.permit_gateway_url(url)
+/// The policy of this machine.
+pub fn policy() -> Result<Policy> {
+    policy_at(Path::new(policy::PATH))
 }
 
-/// Whether the policy of this machine allows Claude Code to talk to this address.
-pub fn permit_address(url: &HttpUrl) -> Result<()> {
-    policy_at(Path::new(policy::PATH))?.permit_gateway_url(url)
-}
-
-/// Whether the policy of this machine allows files that no release key has signed.
-pub fn permit_unsigned() -> Result<()> {
-    policy_at(Path::new(policy::PATH))?.permit_source_dir()
+/// Whether the policy of this machine allows files that no release key has signed; `what` brings them.
+pub fn permit_unsigned(what: &str) -> Result<()> {
+    policy()?.permit_unsigned(what)
 }
 
 /// `--source-dir DIR`: unsigned, so the policy may forbid it.
 pub fn directory(path: &Path) -> Result<Bundle> {
-    permit_unsigned()?;
+    permit_unsigned("an unsigned bundle (--source-dir)")?;
     Bundle::from_directory(path)
 }
 

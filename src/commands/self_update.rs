@@ -392,6 +392,7 @@ fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Ans
     let current = session::current_exe()?;
     session::require_replaceable(&current)?;
     let previous = replace::previous(context.state)?;
+    context.permit_rollback(place, &previous)?;
     let (from, to) = (&previous.from, &previous.to);
     let mut summary = format!("Roll back from gwinstall {} to {}", from.version, to.version);
     if let Some(backup) = &previous.backup {

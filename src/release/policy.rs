@@ -120,6 +120,17 @@ impl Policy {
         }
     }
 
+    /// Whether the pin allows this release; `manifest` is that of the release, where it is known.
+    pub fn permit_release(&self, version: &str, manifest: Option<Sha256>) -> Result<()> {
+        let allowed = match &self.pin {
+            None => true,
+            Some(Pin::Version(pinned)) => *pinned == *version,
+            Some(Pin::Manifest(pinned)) => manifest == Some(*pinned),
+        };
+        let pinned = || self.pin.as_ref().map(ToString::to_string).unwrap_or_default();
+        if allowed { Ok(()) } else { Err(self.forbids(&format!("gwinstall {}", printable(version)), "pin", &pinned())) }
+    }
+
     /// Another base URL or channel than the policy's, given by flag or variable.
     pub fn permit_origin(&self, base_url: &str) -> Result<()> {
         match &self.base_url {
@@ -271,6 +282,7 @@ mod tests {
         let url = |text: &str| HttpUrl::parse("--gateway-url", text).unwrap();
         let beta = Name::parse("beta").unwrap();
         let refusals = [
+            policy.permit_release("1.4.1", None),
             policy.permit_update(),
             policy.permit_channel(&beta),
             policy.permit_origin("https://elsewhere.example.com"),
@@ -287,6 +299,12 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("Example IT <it@example.com>") && text.contains(PATH), "{text}");
         }
+        policy.permit_release("1.4.2", None).unwrap();
+        let sums = ["0a", "0b"].map(|digits| Sha256::parse(&digits.repeat(32)).unwrap());
+        let pinned = Policy::parse(&format!("pin: sha256:{}\n", sums[0])).unwrap();
+        pinned.permit_release("1.0.0", Some(sums[0])).unwrap();
+        assert!(pinned.permit_release("1.0.0", Some(sums[1])).is_err());
+        assert!(pinned.permit_release("1.0.0", None).is_err());
         policy.permit_check().unwrap();
         policy.permit_preset("enterprise").unwrap();
         policy.permit_gateway_url(&url("https://gw.example.com/team/a")).unwrap();

@@ -12,13 +12,14 @@ use super::evidence;
 use super::order;
 use super::origin::Origin;
 use super::policy::{self, Pin, Policy};
-use super::replace::{self, CurrentExe, Deployed, Recovered};
+use super::replace::{self, CurrentExe, Deployed, Previous, Recovered};
 use super::rules::{self, Constraints, PolicyInput, Refusal, Release, Running, WayIn};
 use super::state::State;
 use super::trust::TrustedKeys;
 use super::trust_state::TrustState;
 use super::update::{self, LastCheck};
 use crate::bundle::{Bundle, build};
+use crate::deploy::permission::Rules as _;
 use crate::deploy::{backup, store};
 use crate::domain::Operation;
 use crate::domain::name::printable;
@@ -44,6 +45,19 @@ impl<'a> UpdateContext<'a> {
             variable.iter().chain(&trust.pin).map(|pin| Pin::parse(pin)).collect::<Result<Vec<_>>>()?;
         let pins = pins.into_iter().chain(policy.pin().cloned()).collect();
         Ok(Self { state, policy, trust, pins })
+    }
+
+    /// Whether the policy allows the executable and the configuration that `--rollback` would restore.
+    pub fn permit_rollback(&self, place: &Place, previous: &Previous) -> Result<()> {
+        self.policy.permit_update()?;
+        let manifest =
+            self.state.keys(build::KEYS).and_then(|keys| bundles::manifest(self.state, &keys, previous.to.seq));
+        let manifest = manifest.ok().flatten().map(|manifest| manifest.sha256());
+        self.policy.permit_release(&previous.to.version, manifest)?;
+        let Some(name) = previous.backup.as_ref().filter(|_| previous.deploys) else { return Ok(()) };
+        let (path, entry) = backup::choose(place, Some(name), None)?;
+        let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
+        self.policy.permit_deployment(&backup.record)
     }
 
     /// The channel asked for, else the policy's, else stable. A policy that names a channel allows no other.

@@ -239,3 +239,46 @@ fn doctor_fails_and_status_says_what_is_forbidden() {
     managed.run("doctor").exits(1).says(&["FAIL the gateway https://evil.example.com"]);
     managed.run("status").says(&["allow_gateway_urls"]);
 }
+
+/// What `self-update --rollback` would restore is judged before anything moves.
+#[test]
+fn a_rollback_of_the_executable_is_judged_too() {
+    let Some(managed) = basic() else { return };
+    managed.run("off --yes").exits(0);
+    let backup = managed.home.backups().pop().unwrap();
+    let zeros = "0".repeat(64);
+    let side = |version: &str, seq: u64| serde_json::json!({"seq": seq, "version": version, "sha256": zeros});
+    let previous = serde_json::json!({
+        "executable": "/nowhere/gwinstall", "kept": "/nowhere/gwinstall.previous",
+        "from": side("2.0.0", 2), "to": side("1.0.0", 1), "backup": backup, "deploys": true,
+    });
+    managed.home.write(".local/state/gwinstall/previous.json", previous.to_string());
+    for (policy, rule) in [
+        ("updates: off\nmanaged_by: Example IT\n", "updates"),
+        ("updates: check\nmanaged_by: Example IT\n", "updates"),
+        ("pin: 2.0.0\nmanaged_by: Example IT\n", "pin"),
+        (ENTERPRISE, "allow_presets"),
+    ] {
+        managed.policy(policy);
+        managed.refuses("self-update --rollback --yes", rule);
+        managed.refuses("self-update --rollback --dry-run", rule);
+    }
+    managed.policy("pin: 1.0.0\n");
+    managed.run("self-update --rollback --yes").exits(1).says(&["replaced since by other means"]);
+}
+
+/// `start` points Claude Code at a gateway that was only prepared.
+#[test]
+fn a_forbidden_deployment_is_not_finished_by_its_start() {
+    let home = TestHome::new().unforced();
+    let litellm = home.write("tools/litellm", include_str!("../fixtures/litellm.py"));
+    home.chmod("tools/litellm", 0o755);
+    let home = home.with("GATEWAY_LITELLM_BIN", litellm);
+    let Some(managed) = Managed::new(home) else { return };
+    managed.run("install --yes").exits(0);
+    assert_eq!(managed.home.record()["request"]["pointed"], "armed");
+    managed.policy(ENTERPRISE);
+    for verb in ["start", "restart", "install --yes --start", "on --yes --force"] {
+        managed.refuses(verb, "allow_presets");
+    }
+}

@@ -77,13 +77,23 @@ pub struct Choice {
     pub bundle: Option<Bundle>,
     /// Newer ones that a rule forbids today.
     pub refused: Vec<Refusal>,
+    /// Newer ones that no key vouches for today.
+    pub unverified: Vec<Error>,
 }
 
 /// Chooses among the bundles that were fetched and are newer than `than`.
 pub fn newest(state: State<'_>, keys: &TrustedKeys, than: u64, input: &PolicyInput<'_>) -> Result<Choice> {
     let mut choice = Choice::default();
     for seq in kept(state)?.into_iter().rev().filter(|seq| *seq > than) {
-        let Some(manifest) = manifest(state, keys, seq)? else { continue };
+        let manifest = match manifest(state, keys, seq) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => continue,
+            // Its key may have been revoked since: then it is as if it had never been fetched.
+            Err(error) => {
+                choice.unverified.push(error);
+                continue;
+            }
+        };
         match rules::admit(&manifest, input) {
             Ok(()) => {
                 let (file, _) = disk::reader(&state.path(&name(seq, ARCHIVE)))?;

@@ -39,7 +39,10 @@ impl<'a> UpdateContext<'a> {
     pub fn of(place: &'a Place) -> Result<Self> {
         let state = State { dir: &place.state_dir };
         let policy = policy()?;
-        let trust = state.trust()?;
+        let mut trust = state.trust()?;
+        if let Ok(keys) = state.keys(build::KEYS) {
+            trust.judge(&keys);
+        }
         let variable = system::variable("GWINSTALL_PIN");
         let pins =
             variable.iter().chain(&trust.pin).map(|pin| Pin::parse(pin)).collect::<Result<Vec<_>>>()?;
@@ -207,6 +210,9 @@ pub fn newest_bundle(place: &Place) -> Result<Bundle> {
         let note = format!("note: a fetched bundle is not used: {}", refusal.error(input.way_in));
         // A pin is there for this.
         if matches!(refusal, Refusal::Pinned { .. }) { term::detail(&note) } else { term::talk(&note) }
+    }
+    for error in &choice.unverified {
+        term::talk(&format!("note: a fetched bundle is not used: {error}"));
     }
     Ok(choice.bundle.unwrap_or(embedded))
 }

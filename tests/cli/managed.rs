@@ -94,7 +94,10 @@ fn a_gateway_url_that_is_forbidden_gets_into_no_settings() {
     }
     // An edit of `.env` by hand, which every command takes over that writes the settings.
     let env = managed.home.read(".claude/gateway/.env");
-    managed.home.write(".claude/gateway/.env", env.replace("https://gw.example.com/team", "https://evil.example.com"));
+    managed.home.write(
+        ".claude/gateway/.env",
+        env.replace("https://gw.example.com/team", "https://evil.example.com"),
+    );
     managed.refuses("update --yes", "allow_gateway_urls");
     managed.refuses("install --yes", "allow_gateway_urls");
     managed.run("off --yes").exits(0);
@@ -105,8 +108,7 @@ fn a_gateway_url_that_is_forbidden_gets_into_no_settings() {
 fn a_preset_that_is_forbidden_is_deployed_by_no_command() {
     let Some(managed) = basic() else { return };
     managed.home.write("token", "sk-enterprise-token-0001\n");
-    let enterprise =
-        "install --yes --on --preset enterprise --gateway-url https://gw.example.com --auth-token-file home/token";
+    let enterprise = "install --yes --on --preset enterprise --gateway-url https://gw.example.com --auth-token-file home/token";
     managed.policy(ENTERPRISE);
     managed.refuses("install --yes --force", "allow_presets");
     managed.refuses("update --yes --force", "allow_presets");
@@ -235,7 +237,9 @@ fn doctor_fails_and_status_says_what_is_forbidden() {
     managed.run("status").says(&["https://evil.example.com", "allow_gateway_urls"]);
     // The same without a deployment.
     managed.run("uninstall --yes").exits(0);
-    managed.home.write(".claude/settings.json", "{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://evil.example.com\"}}");
+    managed
+        .home
+        .write(".claude/settings.json", "{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://evil.example.com\"}}");
     managed.run("doctor").exits(1).says(&["FAIL the gateway https://evil.example.com"]);
     managed.run("status").says(&["allow_gateway_urls"]);
 }

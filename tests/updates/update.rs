@@ -259,7 +259,8 @@ fn from_a_directory_an_archive_and_beside_its_manifest() {
     assert!(error.to_string().contains("manifest.json.minisig must be beside it"), "{error}");
 }
 
-/// Over HTTP: a check is one conditional GET; 304 has no body and asks for no signature; every host is announced.
+/// Over HTTP: a check is one conditional GET, and a manifest the first time that the channel announces it; 304 has no body
+/// and asks for no signature; every host is announced.
 #[test]
 fn from_a_web_server() {
     let scene = Scene::published();
@@ -281,11 +282,13 @@ fn from_a_web_server() {
     let newer = |scene: &Scene| {
         scene.ask(&origin, |check| {
             let news = check.news(true)?;
+            check.look_at(&news)?;
             Ok(news.newer(scene.running.seq)?.map(|channel| channel.version.to_string()))
         })
     };
     assert_eq!(newer(&scene).unwrap().as_deref(), Some("1.1.0"));
-    assert_eq!(paths(), ["/channel-stable.json", "/channel-stable.json.minisig"]);
+    let manifest = ["/v1.1.0/manifest.json", "/v1.1.0/manifest.json.minisig"];
+    assert_eq!(paths(), ["/channel-stable.json", "/channel-stable.json.minisig", manifest[0], manifest[1]]);
     let size = |name: &str| fs::metadata(scene.path("served").join(name)).unwrap().len();
     assert!(size("channel-stable.json") + size("channel-stable.json.minisig") <= 2048);
     assert_eq!(newer(&scene).unwrap().as_deref(), Some("1.1.0"));
@@ -294,10 +297,7 @@ fn from_a_web_server() {
     let candidate = scene.candidate(&origin);
     scene.stage(&origin, &candidate).unwrap();
     let binary = format!("/v1.1.0/gwinstall-1.1.0-{TARGET}");
-    assert_eq!(
-        paths(),
-        ["/channel-stable.json", "/v1.1.0/manifest.json", "/v1.1.0/manifest.json.minisig", binary.as_str()]
-    );
+    assert_eq!(paths(), ["/channel-stable.json", manifest[0], manifest[1], binary.as_str()]);
     // A damaged copy of the channel on this machine is found out although the server says "unchanged".
     let kept = scene.path("state/channel-stable.json");
     fs::write(&kept, fs::read_to_string(&kept).unwrap().replace("\"seq\": 2", "\"seq\": 1")).unwrap();

@@ -249,17 +249,10 @@ fn what_a_stolen_channel_key_says_is_forgotten_and_never_counted() {
     let scene = Scene::new();
     let (honest, stolen) = (manifest(2, "2.0.0"), &scene.world.channel);
     let zeros = "00".repeat(32);
-    let lies: [(&str, fn(&mut Value)); 3] = [
-        ("another hash", |_| ()),
-        ("another version", |note| note["version"] = json!("9.9.9")),
-        ("another number", |note| note["seq"] = json!(1_000)),
-    ];
+    let lies = [("manifest_sha256", json!(zeros)), ("version", json!("9.9.9")), ("seq", json!(1_000))];
     for (what, lie) in lies {
         let mut note = channel(2, "2.0.0", &bytes(&honest));
-        if what == "another hash" {
-            note["manifest_sha256"] = json!(zeros);
-        }
-        lie(&mut note);
+        note[what] = lie;
         let evil = scene.publish("evil", (&honest, &scene.world.release), (&note, stolen), &Chain::default());
         assert!(scene.check("poisoned", &evil).is_err(), "{what}");
         let kept = fs::read_to_string(scene.client("poisoned").join("trust.json")).unwrap();

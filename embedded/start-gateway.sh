@@ -1186,7 +1186,15 @@ status() {
 	fi
 }
 
+# A FIFO in the place of one of these would be read for ever.
+only_files() {
+	for one in "$env_file" "$config" "$pid_file" "$log" "$lock" "$serving" "$stopped" "$failed" "$ticket"; do
+		[ ! -e "$one" ] || [ -f "$one" ] || fail "$one is not a regular file" "ls -ld $(quoted "$one")"
+	done
+}
+
 find_home
+only_files
 # Here, because it may begin with the home: the key helper starts this script without one.
 GATEWAY_LITELLM='' # gwinstall:litellm
 case ${1:-start}${2+ }${2-} in

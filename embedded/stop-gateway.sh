@@ -8,8 +8,8 @@ usage='usage: stop-gateway.sh [--now]
 
 exit status: 0 stopped or not running, 1 failed, 2 wrong usage'
 case ${1-}${2+ .} in
-'') exec "$dir/start-gateway.sh" stop ;;
---now) exec "$dir/start-gateway.sh" stop --now ;;
+'') exec sh "$dir/start-gateway.sh" stop ;;
+--now) exec sh "$dir/start-gateway.sh" stop --now ;;
 -h | --help) printf '%s\n' "Stops the gateway of this directory. $usage" ;;
 *)
 	printf '%s\n' "$usage" >&2

@@ -1,7 +1,8 @@
 //! Build script: packs `embedded/` into the archive that the binary carries, and hands over what a release build
 //! knows about itself.
 //!
-//! Beside it lies an index: the sha256 of the bundle and of each file in it, so that a run hashes none of them again.
+//! Beside it lie an index, the sha256 of the bundle and of each file in it, so that a run hashes none of them again, and
+//! the catalog as JSON, so that a run need not parse its YAML.
 //!
 //! The archive is the same format, written by the same code, as a released bundle, so that every bundle takes one
 //! code path. It also sees new files in `embedded/`, which the embedding macro alone would not.
@@ -37,6 +38,7 @@ fn embed() -> io::Result<()> {
     collect(&root, "", &mut files)?;
     files.sort_by(|a, b| pack::by_name(a, b));
     write_index(&root, files.clone(), &out.join("index"))?;
+    write_catalog(&root, &out.join("catalog.json"))?;
     let mut packer = pack::tar_gz(fs::File::create(out.join("bundle.tar.gz"))?, 9);
     for path in files {
         packer.file(&path, 0o644, &fs::read(root.join(&path))?)?;
@@ -59,6 +61,13 @@ fn write_index(root: &Path, mut files: Vec<String>, to: &Path) -> io::Result<()>
         lines.push_str(&format!("{} {path}\n", hex(&Sha256::digest(&bytes))));
     }
     fs::write(to, format!("{} \n{lines}", hex(&whole.finalize())))
+}
+
+/// The catalog as JSON, which a run reads in a tenth of the time.
+fn write_catalog(root: &Path, to: &Path) -> io::Result<()> {
+    let text = fs::read_to_string(root.join("catalog.yaml"))?;
+    let catalog: serde_json::Value = serde_yaml::from_str(&text).map_err(io::Error::other)?;
+    fs::write(to, serde_json::to_vec(&catalog)?)
 }
 
 fn collect(root: &Path, dir: &str, files: &mut Vec<String>) -> io::Result<()> {

@@ -94,7 +94,7 @@ check_litellm() {
 
 check_port() {
 	url=$(gateway_url)
-	if "$gateway_dir/start-gateway.sh" status >/dev/null 2>&1; then
+	if sh "$gateway_dir/start-gateway.sh" status >/dev/null 2>&1; then
 		print_success "the gateway runs at $url"
 		return 0
 	fi

@@ -37,7 +37,7 @@ if [ -e "$gateway_dir/.gwinstall/journal" ]; then print_error "an installation w
 print_header "Gateway"
 url=$(gateway_url)
 if runs_litellm; then
-	if answer=$("$gateway_dir/start-gateway.sh" status 2>&1); then
+	if answer=$(sh "$gateway_dir/start-gateway.sh" status 2>&1); then
 		print_success "$answer"
 	else
 		running=

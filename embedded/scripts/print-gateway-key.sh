@@ -41,6 +41,13 @@ fail() {
 	exit 1
 }
 
+# A FIFO in the place of one of these would be read for ever.
+only_files() {
+	for one in .env config/litellm.yaml start-gateway.sh litellm.log litellm.pid .serving .starting .stopped .start-failed; do
+		[ ! -e "$one" ] || [ -f "$one" ] || fail "$dir/$one is not a regular file" "gwinstall doctor"
+	done
+}
+
 # The value of NAME in .env, in $value.
 read_value() {
 	value=$(sed -n "s/^$1=//p" .env 2>/dev/null)
@@ -126,7 +133,7 @@ rotate_log() {
 
 # What forbids a start: its reason and its command.
 refuse() {
-	[ -x ./start-gateway.sh ] || fail "the gateway has no start-gateway.sh" "gwinstall install"
+	[ -r ./start-gateway.sh ] || fail "the gateway has no start-gateway.sh" "gwinstall install"
 	[ ! -e .stopped ] || fail "the gateway is stopped" "gwinstall start"
 	[ ! -e .gwinstall/journal ] || fail "an installation is running or was interrupted" "gwinstall status"
 	read_value GATEWAY_ON_DEMAND
@@ -156,7 +163,7 @@ begin_start() {
 
 start_and_wait() {
 	# It may run although litellm.pid does not lead to it: its main process was killed, or the file was lost.
-	if [ -x ./start-gateway.sh ] && gateway adopt; then return 0; fi
+	if [ -r ./start-gateway.sh ] && gateway adopt; then return 0; fi
 	refuse
 	begun=$(date +%s)
 	begin_start
@@ -172,6 +179,7 @@ start_and_wait() {
 	fail "the gateway has not answered for $patience s; its start goes on" "gwinstall status"
 }
 
+only_files
 case ${1-}${2+ .} in
 '') print_key "$KEY_NAME" ;;
 remote) print_key ANTHROPIC_AUTH_TOKEN ;;

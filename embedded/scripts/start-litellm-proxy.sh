@@ -21,11 +21,11 @@ done
 # shellcheck source-path=SCRIPTDIR source=troubleshooting-utils.sh disable=SC1091
 . "$here/troubleshooting-utils.sh"
 runs_litellm || { echo "error: this gateway runs on another machine; there is nothing to start" >&2; exit 1; }
-if [ -n "$checks" ] && ! "$gateway_dir/start-gateway.sh" status >/dev/null 2>&1; then
+if [ -n "$checks" ] && ! sh "$gateway_dir/start-gateway.sh" status >/dev/null 2>&1; then
 	# An image has no key yet: start-gateway.sh generates it.
 	if ! report=$("$here/check-prerequisites.sh" --standalone) && printf '%s\n' "$report" | grep '^FAIL' | grep -vq LITELLM_MASTER_KEY; then
 		printf '%s\n' "$report" | grep -A1 '^FAIL' >&2
 		exit 1
 	fi
 fi
-exec "$gateway_dir/start-gateway.sh" "$command"
+exec sh "$gateway_dir/start-gateway.sh" "$command"

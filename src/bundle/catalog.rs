@@ -34,7 +34,16 @@ pub struct Catalog {
 impl Catalog {
     /// Parses `catalog.yaml`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let catalog: Self = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+        Self::known(serde_yaml::from_str(text).map_err(|error| error.to_string())?)
+    }
+
+    /// Parses the same as JSON.
+    pub(super) fn from_json(text: &[u8]) -> Result<Self, String> {
+        Self::known(serde_json::from_slice(text).map_err(|error| error.to_string())?)
+    }
+
+    /// A catalog of a schema that this version knows.
+    fn known(catalog: Self) -> Result<Self, String> {
         if catalog.schema != 1 {
             return Err(format!(
                 "its schema is {}, this version of gwinstall knows 1; a newer one may help",

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use rust_embed::RustEmbed;
 
-use super::{Bundle, Hashes, Provenance, build, ustar};
+use super::{Bundle, Catalog, Hashes, Provenance, build, ustar};
 use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Result, Sha256};
 
-/// One archive made by the build script: a third of the size of the files, in the format of a released bundle; and its
-/// index.
+/// One archive made by the build script: a third of the size of the files, in the format of a released bundle; its index,
+/// and its catalog as JSON.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/bundle"]
 struct Payload;
@@ -27,14 +27,16 @@ impl Bundle {
         };
         let hashes = parse_index(&part("index")?)
             .ok_or_else(|| Error::failed("the index of the bundle in this executable is damaged"))?;
-        let files = ustar::unpack(part("bundle.tar.gz")?.as_ref(), &ustar::Limits::BUNDLE)?;
+        let files = ustar::unpack_own(&part("bundle.tar.gz")?)?;
         let from = Provenance {
             version: build::VERSION,
             seq: build::seq(),
             origin: BundleOrigin::Embedded,
             path: None,
         };
-        Self::unchecked(files, hashes, &from)
+        let catalog = Catalog::from_json(&part("catalog.json")?)
+            .map_err(|why| Error::failed("the catalog in this executable is damaged").because(why))?;
+        Ok(Self::unchecked(files, catalog, hashes, &from))
     }
 }
 
@@ -63,7 +65,10 @@ mod tests {
             files.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
         assert_eq!(hashes.files, found);
         let bundle = Bundle::embedded().unwrap();
+        assert!(bundle.files.iter().all(|(path, bytes)| files[path] == *bytes));
         bundle.catalog.check(&bundle.files).unwrap();
+        let catalog = std::str::from_utf8(&files[CATALOG]).unwrap();
+        assert_eq!(format!("{:?}", bundle.catalog), format!("{:?}", Catalog::parse(catalog).unwrap()));
         assert!(bundle.files().len() + 1 == files.len() && files.contains_key(CATALOG));
     }
 

@@ -61,25 +61,24 @@ impl Bundle {
     /// Checks the files and their catalog against each other. `files` include `catalog.yaml`.
     pub fn new(files: BTreeMap<String, Content>, from: &Provenance<'_>) -> Result<Self> {
         let hashes = Hashes { whole: digest(&files), files: BTreeMap::new() };
-        let bundle = Self::unchecked(files, hashes, from)?;
-        bundle
-            .catalog
-            .check(&bundle.files)
-            .map_err(|why| from.cannot_be_used().because(format!("{CATALOG}: {why}")))?;
+        let broken = |why: String| from.cannot_be_used().because(why);
+        let text = files.get(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
+        let text =
+            std::str::from_utf8(text).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
+        let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
+        let bundle = Self::unchecked(files, catalog, hashes, from);
+        bundle.catalog.check(&bundle.files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         Ok(bundle)
     }
 
     /// A bundle whose hashes are known and whose files and catalog fit together.
     fn unchecked(
         mut files: BTreeMap<String, Content>,
+        catalog: Catalog,
         hashes: Hashes,
         from: &Provenance<'_>,
-    ) -> Result<Self> {
-        let broken = |why: String| from.cannot_be_used().because(why);
-        let text = files.remove(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
-        let text =
-            std::str::from_utf8(&text).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
-        let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
+    ) -> Self {
+        files.remove(CATALOG);
         let id = BundleId {
             version: from.version.to_owned(),
             seq: from.seq,
@@ -88,7 +87,7 @@ impl Bundle {
             path: from.path.clone(),
             with_own_presets: false,
         };
-        Ok(Self { id, catalog, files, hashes: hashes.files })
+        Self { id, catalog, files, hashes: hashes.files }
     }
 
     /// A directory in the layout of `embedded/`: `--source-dir`. Unsigned, so its `seq` is 0.

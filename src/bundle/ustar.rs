@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::rc::Rc;
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{DeflateDecoder, GzDecoder};
 
 pub use super::pack::EntryKind;
 use super::pack::{self, BLOCK, RECORD};
@@ -44,6 +44,10 @@ impl Limits {
 /// A ratio means nothing before this much is unpacked: the padding of a tiny archive alone is 200:1.
 const RATIO_FROM: u64 = 64 << 10;
 
+/// Length of a gzip header without optional parts, and of the checksum and size that end a member.
+const GZIP_HEADER: usize = 10;
+const GZIP_TRAILER: usize = 8;
+
 /// One checked header. The mode is what the header says; the mode of a written file comes from a manifest or a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -59,7 +63,7 @@ pub type OnEntry<'a> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>;
 /// Reads a `.tar.gz`.
 pub fn read(gz: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()> {
     let mut raw = gz;
-    let mut head = [0; 10];
+    let mut head = [0; GZIP_HEADER];
     raw.read_exact(&mut head).map_err(|cause| broken(&cause))?;
     // Magic, deflate, no flags: no name, comment, extra field or header checksum to hide things in.
     if head[..4] != [0x1f, 0x8b, 8, 0] {
@@ -67,10 +71,12 @@ pub fn read(gz: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()>
     }
     let packed = Rc::new(Cell::new(0));
     let raw = Counted { inner: Cursor::new(head).chain(raw), count: Rc::clone(&packed) };
-    let mut gunzip = GzDecoder::new(BufReader::with_capacity(32 << 10, raw));
-    walk(Tape { inner: &mut gunzip, count: 0, packed: Some(packed), limits: *limits }, on_entry)?;
+    let gunzip = GzDecoder::new(BufReader::with_capacity(32 << 10, raw));
+    // A header is 512 bytes, and a call of the decoder costs as much as thousands.
+    let mut tar = BufReader::with_capacity(32 << 10, gunzip);
+    walk(Tape { inner: &mut tar, count: 0, packed: Some(packed), limits: *limits }, on_entry)?;
     // The decoder stops at the end of its member and says nothing about what follows.
-    let rest = gunzip.get_mut().fill_buf().map_err(|cause| broken(&cause))?;
+    let rest = tar.get_mut().get_mut().fill_buf().map_err(|cause| broken(&cause))?;
     if rest.is_empty() { Ok(()) } else { Err(refuse("bytes follow the gzip member")) }
 }
 
@@ -82,13 +88,25 @@ pub fn read_tar(tar: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Resul
 /// The files of a whole `.tar.gz` in memory, by path.
 pub fn unpack(gz: impl Read, limits: &Limits) -> Result<BTreeMap<String, Content>> {
     let mut files = BTreeMap::new();
-    read(gz, limits, &mut |entry, body| {
-        if entry.kind == EntryKind::File {
-            files.insert(entry.path.clone(), whole(entry, body)?.into());
-        }
-        Ok(())
-    })?;
+    read(gz, limits, &mut |entry, body| keep(&mut files, entry, body))?;
     Ok(files)
+}
+
+/// The files of the `.tar.gz` in this executable. Its checksum is not worked out: the executable is trusted as a whole.
+pub(super) fn unpack_own(gz: &[u8]) -> Result<BTreeMap<String, Content>> {
+    let mut files = BTreeMap::new();
+    let deflated = gz.get(GZIP_HEADER..gz.len().saturating_sub(GZIP_TRAILER)).unwrap_or_default();
+    let tar = BufReader::with_capacity(32 << 10, DeflateDecoder::new(deflated));
+    let tape = Tape { inner: tar, count: 0, packed: None, limits: Limits::BUNDLE };
+    walk(tape, &mut |entry, body| keep(&mut files, entry, body))?;
+    Ok(files)
+}
+
+fn keep(files: &mut BTreeMap<String, Content>, entry: &Entry, body: &mut dyn Read) -> Result<()> {
+    if entry.kind == EntryKind::File {
+        files.insert(entry.path.clone(), whole(entry, body)?.into());
+    }
+    Ok(())
 }
 
 /// The body of one entry in memory, for an `on_entry` that wants a small file whole.

@@ -300,7 +300,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
         let still: Vec<String> =
             prunable(place, keep)?.into_iter().filter(|name| planned.contains(name)).collect();
         still.iter().try_for_each(|name| backup::remove(place, name))?;
-        let _ = recover::drop_unreferenced_all(place);
+        let _ = recover::drop_unreferenced(place);
         if !still.is_empty() {
             log(place, Operation::BackupPrune, &watch, &json!(still));
         }

@@ -13,6 +13,7 @@ use crate::deploy::converge::{self, Failed, Outcome};
 use crate::deploy::draft::{self, Draft};
 use crate::deploy::goals::Goal;
 use crate::deploy::recover::{self, Interrupted};
+use crate::deploy::strangers;
 use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
@@ -140,6 +141,10 @@ impl<'a> Change<'a> {
         summary: &str,
         done: impl FnOnce(&Draft, &Outcome) -> Result<Answer>,
     ) -> Result<Answer> {
+        // The way out stays open.
+        if !matches!(self.operation, Operation::Off | Operation::Uninstall) {
+            strangers::require_none(self.place())?;
+        }
         if self.is_dry() {
             return Ok(self.dry_run(&draft, summary));
         }

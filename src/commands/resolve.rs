@@ -8,7 +8,7 @@ use crate::deploy::context::Context;
 use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::plan::NEW_SUFFIX;
-use crate::deploy::resolve::{self, Decision, Side};
+use crate::deploy::resolve::{self, Side};
 use crate::deploy::store;
 use crate::domain::Operation;
 use crate::domain::name::{closest, count, printable};
@@ -109,8 +109,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
         Side::New => new_version(place, record, &path)?,
         Side::Mine => Vec::new(),
     };
-    let decision = Decision { path: &path, side, new: &new };
-    let draft = resolve::draft(place, record, &decision, &change.rules)?;
+    let draft = resolve::draft(&change.context, &change.rules, &path, side, &new)?;
     let kept = match side {
         Side::Mine => "your version stays, and the new one goes",
         Side::New => "the new version replaces yours, which the backup keeps",

@@ -157,7 +157,7 @@ fn remove_leftovers(place: &Place) -> Result<()> {
     }
     disk::remove(&place.log()).map_err(|error| failed(&place.log(), &error))?;
     // Without backups gwinstall needs no base copy any more.
-    recover::drop_unreferenced_all(place)?;
+    recover::drop_unreferenced(place)?;
     recover::leave_no_trace(place);
     let places = place.state_dir.join("places");
     disk::remove_dir_if_empty(&places).map_err(|error| failed(&places, &error))?;

@@ -21,7 +21,9 @@ use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
     let (path, shown) = which(place, args.file.as_deref())?;
-    let bytes = disk::read_given(&path, disk::TEXT_CAP)?;
+    // Only a file that the user names may be a pipe.
+    let read = if args.file.is_some() { disk::read_given } else { disk::read };
+    let bytes = read(&path, disk::TEXT_CAP)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -507,10 +507,8 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
 }
 
 /// Names of the base copies that the record and all backups refer to.
-pub fn referenced(place: &Place) -> Result<BTreeSet<String>> {
+pub fn referenced(place: &Place, record: Option<&Record>) -> Result<BTreeSet<String>> {
     let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.base_copies).collect();
-    if let Some(record) = store::record_as_found(place)? {
-        names.extend(base_copies_of(&record, &|_, _| true));
-    }
+    names.extend(record.into_iter().flat_map(|record| base_copies_of(record, &|_, _| true)));
     Ok(names)
 }

@@ -231,6 +231,9 @@ pub fn executable(place: &Place, record: &Record) -> Finding {
         .map(|(path, _)| path)
         .collect();
     match dull.first() {
+        None if system::is_noexec(&place.target) => Finding::pass(
+            "the file system runs no programs, so Claude Code and gwinstall give the scripts to the shell",
+        ),
         None => Finding::pass(format!("{} executable", count(scripts.count(), "script"))),
         Some(first) => Finding::fail(format!("{first} is not executable"))
             .hint(Hint::shell(format!("chmod +x {}", place.paste(&place.file(first))))),

@@ -11,7 +11,7 @@ use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::Ledger;
 
-use super::settings::{self, SettingsFile};
+use super::settings::{LedgerFile, SettingsFile};
 use super::{lost, store};
 
 /// A deployment as gwinstall found it.
@@ -19,8 +19,10 @@ pub struct Context<'p> {
     pub place: &'p Place,
     /// The record; `None` where nothing is deployed, and where the record is lost.
     pub record: Option<Record>,
+    /// The file of the record as it was read.
+    pub(super) record_read: Option<Sha256>,
     settings: OnceCell<Result<SettingsFile>>,
-    ledger: OnceCell<Result<Ledger>>,
+    ledger: OnceCell<Result<LedgerFile>>,
     env: OnceCell<Result<EnvFile>>,
 }
 
@@ -35,9 +37,9 @@ pub struct EnvFile {
 impl<'p> Context<'p> {
     /// Reads the record. A damaged one is an error, because acting on half of the facts could lose an edit.
     pub fn load(place: &'p Place) -> Result<Self> {
-        let record = store::record_as_found(place)?;
+        let (record, record_read) = store::record_and_sum(place)?.unzip();
         let (settings, ledger, env) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Ok(Self { place, record, settings, ledger, env })
+        Ok(Self { place, record, record_read, settings, ledger, env })
     }
 
     /// The record, for a command that needs a deployment.
@@ -65,8 +67,11 @@ impl<'p> Context<'p> {
 
     /// The values that gwinstall replaced in the settings; empty where it replaced none.
     pub fn ledger(&self) -> Result<&Ledger> {
-        let read = || settings::ledger(self.place).map(Option::unwrap_or_default);
-        borrowed(self.ledger.get_or_init(read))
+        self.ledger_file().map(|file| &file.ledger)
+    }
+
+    pub(super) fn ledger_file(&self) -> Result<&LedgerFile> {
+        borrowed(self.ledger.get_or_init(|| LedgerFile::read(self.place)))
     }
 
     /// `.env` of the gateway; empty where there is none.

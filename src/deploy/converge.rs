@@ -255,7 +255,7 @@ impl Run<'_> {
         self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
         self.prune();
         // A later run finds the leftovers.
-        let _ = recover::drop_unreferenced_all(place);
+        let _ = recover::drop_unreferenced_by(place, draft.record.as_ref());
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use super::context::{Context, EnvFile};
 use super::goals::{self, Goal};
 use super::permission::{self, Rules};
 use super::plan::{Decided, Stance};
-use super::settings::{self, SettingsEdit, SettingsFile};
+use super::settings::{LedgerFile, SettingsEdit, SettingsFile};
 use super::step;
 use super::store;
 use super::store::BaseCopy;
@@ -86,7 +86,7 @@ impl Draft {
     /// The steps of settings.json and its ledger over the file as it is now, because another program wrote it since the
     /// plan. If that changed one more of gwinstall's keys, the user has to decide again.
     pub(super) fn settings_again(&self, place: &Place) -> Result<Vec<Step>> {
-        let ledger = settings::ledger(place)?.unwrap_or_default();
+        let ledger = LedgerFile::read(place)?;
         let found = SettingsFile::read(place)?;
         let Goal { settings: desired, stance, .. } = &self.goal;
         let edit = SettingsEdit::work_out(place, &found, &ledger, desired, *stance, self.tightened)?;
@@ -140,7 +140,7 @@ fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let settings = SettingsEdit::work_out(
         place,
         context.settings()?,
-        context.ledger()?,
+        context.ledger_file()?,
         &goal.settings,
         goal.stance,
         tightened,
@@ -166,7 +166,7 @@ fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     steps.extend(pointer_step(place, record.is_some())?);
     let SettingsEdit { kept, changed, step, .. } = settings;
     let quiet = steps.iter().chain(step.as_ref()).all(|step| !step.changes());
-    steps.push(record_step(place, last, record.as_ref(), quiet)?);
+    steps.push(record_step(context, record.as_ref(), quiet)?);
     steps.extend(step);
     // Reference files come first, files that start the gateway later, settings.json last. By cached key: the buffer of
     // another stable sort would be as large as half the plan.
@@ -286,15 +286,15 @@ fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
 /// The record changes only when a fact does. The transaction writes its bytes, because the moment and the backup are
 /// known only then.
 pub(super) fn record_step(
-    place: &Place,
-    last: Option<&Record>,
+    context: &Context<'_>,
     record: Option<&Record>,
     quiet: bool,
 ) -> Result<Step> {
-    let path = place.file(files::RECORD);
+    let path = context.place.file(files::RECORD);
     let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
-    let found = disk::find(&path)?;
-    let unchanged = found.stamp().filter(|_| quiet && last.is_some_and(|last| last.same_facts(record)));
+    let found = step::as_read(&path, context.record_read);
+    let as_before = || context.record.as_ref().is_some_and(|last| last.same_facts(record));
+    let unchanged = found.stamp().filter(|_| quiet && as_before());
     let post = match unchanged {
         Some(stamp) => Stamp { mode: 0o600, ..stamp },
         None => store::record_stamp(record)?,

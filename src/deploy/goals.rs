@@ -288,7 +288,9 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
     let recorded = context.ledger()?.paths().any(|path| *path == key);
     let of_gwinstall = |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));
     if recorded || existing.as_ref().is_none_or(of_gwinstall) {
-        return Ok((Helper::Command(render::helper_command(&script, choice.runs_litellm())), false));
+        let through_shell = system::is_noexec(&context.place.target);
+        let command = render::helper_command(&script, choice.runs_litellm(), through_shell);
+        return Ok((Helper::Command(command), false));
     }
     let token = file.get(choice.key_name()).filter(|value| !is_placeholder(value)).map(str::to_owned);
     Ok((Helper::Token(token), true))

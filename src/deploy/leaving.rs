@@ -278,7 +278,7 @@ impl Departure<'_> {
         let edit = SettingsEdit::work_out(
             self.place,
             context.settings()?,
-            context.ledger()?,
+            context.ledger_file()?,
             &keys,
             Stance::Deploy { force: false },
             record.settings.mode_before,

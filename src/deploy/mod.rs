@@ -20,6 +20,7 @@ pub mod settings;
 mod served;
 mod step;
 pub mod store;
+pub mod strangers;
 pub mod times;
 pub mod transaction;
 mod trees;

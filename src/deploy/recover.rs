@@ -8,8 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
+use crate::domain::record::Record;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Kind, Operation, Place, Result};
+use crate::domain::{Error, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
 use super::journal::{COMMITTED, Journal, holds};
@@ -150,11 +151,11 @@ fn undo_step(
     }
     let old = old_copy(place, journal, index)?;
     if step.in_place {
-        return undo_in_place(&target, old.as_deref()).map(|()| true);
+        return undo_in_place(&target, old.as_deref(), step.pre).map(|()| true);
     }
     let is_new = holds(&target, step.post)?;
     match (step.pre, &old) {
-        (None, _) if is_new => {
+        (None, _) if is_new || is_reserved(place, journal, index)? => {
             disk::remove(&target).map_err(|error| disk::failure("remove", &target, &error))?
         }
         (None, _) => leftovers.push(format!("{} was edited and stays", target.display())),
@@ -185,6 +186,13 @@ fn undo_step(
         }
     }
     Ok(true)
+}
+
+/// Whether the target is the empty file that held the path of a new one which still waits where it was staged.
+fn is_reserved(place: &Place, journal: &Journal, index: usize) -> Result<bool> {
+    let empty = Stamp { sha256: Sha256::of(b""), mode: 0o600 };
+    Ok(holds(&journal.target(place, index), Some(empty))?
+        && holds(&journal.staged(place, index), journal.steps[index].post)?)
 }
 
 /// The path of the old version of a step: the staged path after an exchange, else its second name. It may be newer
@@ -256,13 +264,18 @@ impl Restored {
 }
 
 /// Writes the old copy over a file that a run was rewriting in place, because it may be torn.
-fn undo_in_place(target: &Path, old: Option<&Path>) -> Result<()> {
+fn undo_in_place(target: &Path, old: Option<&Path>, pre: Option<Stamp>) -> Result<()> {
     let Some(old) = old else {
         return Err(Error::new(Kind::Leftovers, format!("cannot restore {}", target.display()))
             .because("its kept copy is gone"));
     };
     let bytes = disk::read(old, disk::TEXT_CAP)?;
-    disk::overwrite(target, &bytes).map_err(|error| disk::failure("restore", target, &error))
+    let failed = |error: io::Error| disk::failure("restore", target, &error);
+    disk::overwrite(target, &bytes).map_err(failed)?;
+    match pre {
+        Some(pre) if disk::mode(target) != Some(pre.mode) => disk::set_mode(target, pre.mode).map_err(failed),
+        _ => Ok(()),
+    }
 }
 
 /// Adds what was left for the user to an error.
@@ -308,7 +321,7 @@ fn sweep(place: &Place) -> Result<()> {
         disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
     }
     let _ = disk::remove_dir_if_empty(&place.backups());
-    drop_unreferenced_all(place)
+    drop_unreferenced(place)
 }
 
 /// Files that a run was writing when it ended: the journal, a backup, the index of backups, a base copy, and staged
@@ -332,22 +345,14 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Removes a base copy unless the record or a backup may still need it. Keeps it while the record is lost.
-pub fn drop_unreferenced(place: &Place, path: &Path) -> Result<()> {
-    if store::is_lost(place) {
-        return Ok(());
-    }
-    let needed = super::backup::referenced(place)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if !needed.contains(&name) {
-        disk::remove(path).map_err(|error| disk::failure("remove", path, &error))?;
-    }
-    let _ = disk::remove_dir_if_empty(&place.base_copies());
-    Ok(())
+/// Removes all base copies that neither the record nor a backup refers to. Keeps them while the record is lost.
+pub fn drop_unreferenced(place: &Place) -> Result<()> {
+    let record = store::record_as_found(place)?;
+    drop_unreferenced_by(place, record.as_ref())
 }
 
-/// Removes all base copies that neither the record nor a backup refers to. Keeps them while the record is lost.
-pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
+/// The same for the record that the caller has just written.
+pub fn drop_unreferenced_by(place: &Place, record: Option<&Record>) -> Result<()> {
     if store::is_lost(place) {
         return Ok(());
     }
@@ -356,7 +361,7 @@ pub fn drop_unreferenced_all(place: &Place) -> Result<()> {
         let _ = disk::remove_dir_if_empty(&place.base_copies());
         return Ok(());
     }
-    let needed = super::backup::referenced(place)?;
+    let needed = super::backup::referenced(place, record)?;
     for name in names.iter().filter(|name| !needed.contains(*name)) {
         let path = place.base_copies().join(name);
         disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;

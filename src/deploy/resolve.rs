@@ -9,6 +9,7 @@ use crate::domain::word::words;
 use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
+use super::context::Context;
 use super::draft::{Draft, record_step};
 use super::permission::{self, Rules};
 use super::plan::NEW_SUFFIX;
@@ -69,17 +70,17 @@ fn edited(place: &Place, path: &str) -> Error {
         )
 }
 
-/// One conflict, as the user decided it. `new` holds the bytes that `new_version` returned.
-pub struct Decision<'a> {
-    pub path: &'a str,
-    pub side: Side,
-    pub new: &'a [u8],
-}
-
-/// The draft that resolves one conflict, if the rules of the machine permit the deployment.
-pub fn draft(place: &Place, last: &Record, decision: &Decision<'_>, rules: &dyn Rules) -> Result<Draft> {
-    let Decision { path, side, new } = *decision;
-    let mut record = last.clone();
+/// The draft that resolves one conflict, if the rules of the machine permit the deployment. `new` holds the bytes that
+/// `new_version` returned.
+pub fn draft(
+    context: &Context<'_>,
+    rules: &dyn Rules,
+    path: &str,
+    side: Side,
+    new: &[u8],
+) -> Result<Draft> {
+    let place = context.place;
+    let mut record = context.deployed()?.clone();
     record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
     record.restored_from = None;
@@ -97,7 +98,7 @@ pub fn draft(place: &Place, last: &Record, decision: &Decision<'_>, rules: &dyn 
         }
         steps.extend(remove_new_version(place, path, sum)?);
     }
-    steps.push(record_step(place, None, Some(&record), false)?);
+    steps.push(record_step(context, Some(&record), false)?);
     let mut draft = Draft::of_steps(steps);
     draft.id = draft.plan.id(&format!("{path} {side}"));
     draft.record = Some(record);

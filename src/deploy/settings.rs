@@ -29,6 +29,8 @@ pub(super) struct SettingsEdit {
     path: PathBuf,
     pub(super) step: Option<Step>,
     ledger: Ledger,
+    /// The file of the ledger as it was read.
+    ledger_read: Option<Sha256>,
     /// Keys with a value that gwinstall did not set and the user has to decide about.
     pub(super) foreign: Vec<KeyPath>,
     pub(super) kept: Vec<KeyPath>,
@@ -95,7 +97,7 @@ impl SettingsEdit {
     pub(super) fn work_out(
         place: &Place,
         found: &SettingsFile,
-        ledger: &Ledger,
+        ledger: &LedgerFile,
         desired: &[DesiredKey],
         stance: Stance,
         tightened: Option<u32>,
@@ -103,7 +105,8 @@ impl SettingsEdit {
         let mut edit = Self {
             path: found.path.clone(),
             step: None,
-            ledger: ledger.clone(),
+            ledger: ledger.ledger.clone(),
+            ledger_read: ledger.read,
             foreign: Vec::new(),
             kept: Vec::new(),
             yielded: Vec::new(),
@@ -217,18 +220,27 @@ impl SettingsEdit {
         let text = self.ledger.to_text().map_err(|why| {
             Error::failed(format!("cannot write {}, so nothing was changed", path.display())).because(why)
         })?;
-        step::write(files::SETTINGS_BEFORE, path, Class::Record, text.into_bytes(), 0o600)
+        let found = step::as_read(&path, self.ledger_read);
+        step::write_over(files::SETTINGS_BEFORE, path, Class::Record, text.into_bytes(), 0o600, &found)
     }
 }
 
-/// The ledger of previous values, where there is one.
-pub fn ledger(place: &Place) -> Result<Option<Ledger>> {
-    let path = place.file(files::SETTINGS_BEFORE);
-    let Some(bytes) = disk::read_maybe(&path, 8 << 20)? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&bytes);
-    Ledger::parse(&text)
-        .map(Some)
-        .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))
+/// The ledger of previous values, and the file that it was read from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LedgerFile {
+    pub ledger: Ledger,
+    /// The bytes that were read; `None`: there was no file.
+    pub read: Option<Sha256>,
+}
+
+impl LedgerFile {
+    pub(super) fn read(place: &Place) -> Result<Self> {
+        let path = place.file(files::SETTINGS_BEFORE);
+        let Some(bytes) = disk::read_maybe(&path, 8 << 20)? else { return Ok(Self::default()) };
+        let ledger = Ledger::parse(&String::from_utf8_lossy(&bytes))
+            .map_err(|why| Error::failed(format!("cannot use {}", path.display())).because(why))?;
+        Ok(Self { ledger, read: Some(Sha256::of(&bytes)) })
+    }
 }
 
 /// The script that prints the key, as a command in settings.json names it: a shell runs it, so `~` works and anything

@@ -31,9 +31,14 @@ pub fn is_lost(place: &Place) -> bool {
 
 /// The record of the deployment; `None` if nothing is deployed or the record is lost.
 pub fn record_as_found(place: &Place) -> Result<Option<Record>> {
+    Ok(record_and_sum(place)?.map(|(record, _)| record))
+}
+
+/// The record, and the hash of the file that it was read from.
+pub(super) fn record_and_sum(place: &Place) -> Result<Option<(Record, Sha256)>> {
     let path = place.file(files::RECORD);
     let Some(bytes) = disk::read_maybe(&path, RECORD_CAP)? else { return Ok(None) };
-    parse_record(&bytes).map(Some).map_err(|why| {
+    parse_record(&bytes).map(|record| Some((record, Sha256::of(&bytes)))).map_err(|why| {
         Error::new(Kind::Failed, format!("cannot use {}", path.display()))
             .because(why)
             .hint(format!("if it is damaged: mv {0} {0}.damaged && gwinstall status", place.paste(&path)))

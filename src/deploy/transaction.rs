@@ -16,7 +16,7 @@ use crate::domain::plan::Step;
 use crate::domain::tree::{Class, Found};
 use crate::domain::word::words;
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
-use crate::doors::disk::{self, Unflushed};
+use crate::doors::disk::{self, Identity, Unflushed};
 use crate::doors::{signals, system};
 
 use super::draft::Draft;
@@ -108,6 +108,8 @@ pub struct Transaction<'a> {
     times: &'a Times,
     journal: Journal,
     placed_by: PlacedBy,
+    /// The staged file of each step, as gwinstall wrote it.
+    staged: Vec<Option<Identity>>,
 }
 
 impl<'a> Transaction<'a> {
@@ -132,7 +134,9 @@ impl<'a> Transaction<'a> {
             steps: steps.iter().map(|step| Journal::entry(place, step)).collect(),
             directories: missing_directories(&steps),
         };
-        Self { place, steps, base_copies: &draft.base_copies, made, times, journal, placed_by: PlacedBy::Exchange }
+        let staged = vec![None; steps.len()];
+        let (base_copies, placed_by) = (&draft.base_copies[..], PlacedBy::Exchange);
+        Self { place, steps, base_copies, made, times, journal, placed_by, staged }
     }
 
     /// Carries it out under the lock of the place.
@@ -159,7 +163,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    fn stage(&self) -> Result<()> {
+    fn stage(&mut self) -> Result<()> {
         let dir = self.journal.directory(self.place);
         disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
         let mut batch = Batch::default();
@@ -176,7 +180,11 @@ impl<'a> Transaction<'a> {
                     &read[..]
                 }
             };
-            batch.write(&staged, bytes, post.mode)?;
+            let written = batch.write(&staged, bytes, post.mode)?;
+            if written.mode != post.mode {
+                return Err(keeps_no_modes(&self.place.target, post.mode, written.mode));
+            }
+            self.staged[index] = Some(written);
             signals::check()?;
         }
         self.stage_base_copies(&mut batch)?;
@@ -200,7 +208,7 @@ impl<'a> Transaction<'a> {
         for copy in self.base_copies {
             let path = copy.unnamed();
             disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
-            batch.write(&path, &copy.bytes, 0o600)?;
+            batch.write(&path, &copy.bytes, 0o600).map(drop)?;
         }
         Ok(())
     }
@@ -281,15 +289,16 @@ impl<'a> Transaction<'a> {
             let step = again.iter().find(|step| step.path == target && step.bytes.is_some());
             let step = step.ok_or_else(|| raced(&target))?;
             self.journal.steps[*index] = Journal::entry(self.place, step);
-            fresh.push((self.journal.staged(self.place, *index), step));
+            fresh.push((*index, self.journal.staged(self.place, *index), step));
         }
         // The journal first: a kill before the files are staged again then finds a file that was never touched.
         self.write_journal()?;
         let mut batch = Batch::default();
-        for (staged, step) in fresh {
+        for (index, staged, step) in fresh {
             disk::remove(&staged).map_err(|error| disk::failure("remove", &staged, &error))?;
             let mode = step.post.map_or(0o600, |post| post.mode);
-            batch.write(&staged, step.bytes.as_deref().unwrap_or_default(), mode)?;
+            let bytes = step.bytes.as_deref().unwrap_or_default();
+            self.staged[index] = Some(batch.write(&staged, bytes, mode)?);
             staged.parent().into_iter().for_each(|dir| batch.0.directory(dir.to_path_buf()));
         }
         batch.0.flush()
@@ -310,7 +319,8 @@ impl<'a> Transaction<'a> {
         touched.flush()?;
         for index in indices.iter().copied() {
             let target = self.journal.target(self.place, index);
-            if disk::find(&target)?.stamp() != self.journal.steps[index].post {
+            let as_staged = self.staged[index].is_some() && Identity::at(&target) == self.staged[index];
+            if !as_staged && disk::find(&target)?.stamp() != self.journal.steps[index].post {
                 return Err(raced(&target));
             }
         }
@@ -343,6 +353,10 @@ impl<'a> Transaction<'a> {
         let target = self.journal.target(self.place, index);
         let staged = self.journal.staged(self.place, index);
         let (pre, post) = (self.journal.steps[index].pre, self.journal.steps[index].post);
+        let of_the_user = matches!(self.steps[index].class, Class::Settings | Class::Config | Class::Env);
+        if of_the_user && pre.is_some() && post.is_some() && disk::has_more_than_content(&target, &staged) {
+            return self.rewrite_in_place(index);
+        }
         if self.placed_by == PlacedBy::Exchange {
             let tried = match (pre, post) {
                 (Some(_), Some(_)) => disk::exchange(&staged, &target),
@@ -373,8 +387,7 @@ impl<'a> Transaction<'a> {
             }
             match (step.pre, step.post) {
                 (Some(_), Some(_)) => disk::rename(staged, target),
-                // A link fails where something is; a rename would replace it.
-                (None, Some(_)) => disk::link(staged, target).and_then(|()| disk::remove(staged)),
+                (None, Some(_)) => place_by_link(staged, target),
                 (Some(_), None) => disk::remove(target),
                 (None, None) => Ok(()),
             }
@@ -385,7 +398,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Rewrites a file that cannot be replaced (a bind mount), after its old content and the journal are durable.
+    /// Rewrites a file that must stay the same file, after its old content and the journal are durable: a bind mount, a
+    /// file with a second name, an ACL or another group.
     fn rewrite_in_place(&mut self, index: usize) -> Result<()> {
         let target = self.journal.target(self.place, index);
         let (Some(pre), Some(_)) = (self.journal.steps[index].pre, self.journal.steps[index].post) else {
@@ -404,12 +418,15 @@ impl<'a> Transaction<'a> {
         };
         keep().map_err(|error| disk::failure("write", &displaced, &error))?;
         self.journal.steps[index].in_place = true;
-        // The file stays in place and keeps its mode: the step is about its content.
-        if let Some(post) = &mut self.journal.steps[index].post {
-            post.mode = pre.mode;
-        }
         self.write_journal()?;
         let new = disk::read(&self.journal.staged(self.place, index), disk::TEXT_CAP)?;
+        // The new content may hold a secret: the mode goes first. Where it cannot be set, the file keeps its own.
+        if let Some(post) = &mut self.journal.steps[index].post
+            && post.mode != pre.mode
+            && disk::set_mode(&target, post.mode).is_err()
+        {
+            post.mode = pre.mode;
+        }
         disk::overwrite(&target, &new).map_err(|error| disk::failure("write", &target, &error))
     }
 
@@ -467,9 +484,8 @@ impl<'a> Transaction<'a> {
     /// A failure before the journal: removes the staged files.
     fn discard(&self) {
         recover::clean(self.place, &self.journal);
-        for copy in self.base_copies {
-            // A base copy that the current record refers to stays; it existed before.
-            let _ = recover::drop_unreferenced(self.place, &copy.path);
+        if !self.base_copies.is_empty() {
+            let _ = recover::drop_unreferenced(self.place);
         }
     }
 
@@ -513,6 +529,18 @@ fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
     missing.map(Path::to_path_buf).collect()
 }
 
+/// Moves a file to a path where nothing is: a link fails where something is, and a rename would replace it. Where the
+/// file system has no links an empty file, which can only be made where nothing is, holds the path for the rename.
+fn place_by_link(staged: &Path, target: &Path) -> io::Result<()> {
+    match disk::link(staged, target) {
+        Err(error) if disk::cannot_link(&error) => {
+            disk::create(target, b"", 0o600)?;
+            disk::rename(staged, target)
+        }
+        linked => linked.and_then(|()| disk::remove(staged)),
+    }
+}
+
 /// A second name for the old file; a copy where the file system has no links.
 fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
     disk::remove(displaced)?;
@@ -534,11 +562,27 @@ fn keep_old(target: &Path, displaced: &Path) -> io::Result<()> {
 struct Batch(Unflushed);
 
 impl Batch {
-    fn write(&mut self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-        let file = disk::create(path, bytes, mode).map_err(|error| disk::failure("write", path, &error))?;
+    fn write(&mut self, path: &Path, bytes: &[u8], mode: u32) -> Result<Identity> {
+        let failed = |error: io::Error| disk::failure("write", path, &error);
+        let file = disk::create(path, bytes, mode).map_err(failed)?;
+        let written = Identity::of(&file).map_err(failed)?;
         self.0.file(file);
-        if self.0.open_files() < BATCH { Ok(()) } else { std::mem::take(&mut self.0).flush() }
+        if self.0.open_files() >= BATCH {
+            std::mem::take(&mut self.0).flush()?;
+        }
+        Ok(written)
     }
+}
+
+/// A file system that accepts a mode and keeps another one. The transaction could not tell its own files from edited
+/// ones there, and the keys could be read by everyone.
+fn keeps_no_modes(dir: &Path, asked: u32, kept: u32) -> Error {
+    let dir = dir.display();
+    Error::failed(format!("the file system of {dir} does not keep the mode of a file, so nothing was changed"))
+        .because(format!(
+            "a file that gwinstall made with mode {asked:04o} has {kept:04o}: other users could read your keys"
+        ))
+        .hint("use a directory on a Unix file system: gwinstall install --target-dir DIRECTORY")
 }
 
 fn flush_dir(dir: &Path) -> Result<()> {

@@ -123,6 +123,7 @@ pub mod files {
     pub const ENV: &str = ".env";
     pub const RECORD: &str = "deployment-manifest.json";
     pub const START: &str = "start-gateway.sh";
+    pub const GITIGNORE: &str = ".gitignore";
     pub const KEY_HELPER: &str = "scripts/print-gateway-key.sh";
     pub const SETTINGS_BEFORE: &str = ".gwinstall/settings-before.json";
     pub const ENV_SUM: &str = ".gwinstall/env.sha256";

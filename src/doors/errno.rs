@@ -21,9 +21,16 @@ pub fn is_mount_point(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EBUSY)
 }
 
-/// The file system cannot exchange two files, or move one without replacing another.
+/// The file system cannot exchange two files, or move one without replacing another. A system call filter answers EPERM
+/// for a call that it does not know; where it means what it says, the rename that follows fails with it too.
 pub fn cannot_exchange(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
+    let unknown = [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTTY, libc::EPERM];
+    error.raw_os_error().is_some_and(|number| unknown.contains(&number))
+}
+
+/// The system call itself is refused, not what it was asked for.
+pub(super) fn is_filtered(errno: rustix::io::Errno) -> bool {
+    matches!(errno, rustix::io::Errno::PERM | rustix::io::Errno::NOSYS)
 }
 
 /// The file system cannot give this file a second name.

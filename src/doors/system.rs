@@ -94,6 +94,38 @@ pub fn home_of_account() -> Option<PathBuf> {
     account(user_id()).map(|account| account.home).filter(|home| home.is_absolute())
 }
 
+/// Whether a user other than this one is in a group. A group that this machine does not list has other members, unless
+/// it has the number of this user, as the private group of a user does.
+pub fn has_other_members(group: u32) -> bool {
+    let me = user_id();
+    let fields = |path: &str, wanted: usize| -> Vec<Vec<String>> {
+        let text = std::fs::read(path).unwrap_or_default();
+        let lines = String::from_utf8_lossy(&text);
+        let split = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+        lines.lines().map(split).filter(|fields| fields.len() >= wanted).collect()
+    };
+    let number = |text: &str| text.parse::<u32>().ok();
+    let users = fields("/etc/passwd", 4);
+    if users.iter().any(|user| number(&user[3]) == Some(group) && number(&user[2]) != Some(me)) {
+        return true;
+    }
+    let my_name = account(me).map(|account| account.name).unwrap_or_default();
+    let groups = fields("/etc/group", 4);
+    match groups.iter().find(|known| number(&known[2]) == Some(group)) {
+        Some(known) => known[3].split(',').any(|member| !member.is_empty() && member != my_name),
+        None => group != me,
+    }
+}
+
+/// The name of a group, else its number.
+pub fn name_of_group(id: u32) -> String {
+    let text = std::fs::read("/etc/group").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut groups = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let known = groups.find(|group| group.get(2).and_then(|number| number.parse().ok()) == Some(id));
+    known.map_or_else(|| id.to_string(), |group| group[0].to_owned())
+}
+
 struct Account {
     name: String,
     home: PathBuf,
@@ -177,7 +209,7 @@ fn ps_shows(pid: i32, path: &Path) -> bool {
 
 /// Runs a program to its end with the input and output of gwinstall; its exit code.
 pub fn run(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<u8> {
-    let mut command = Command::new(program);
+    let mut command = command_of(program);
     let status = command.args(arguments).envs(environment.iter().copied()).status();
     status.map(exit_code).map_err(|error| cannot_run(program, &error))
 }
@@ -193,7 +225,7 @@ pub fn run_and_hear(
 ) -> Result<(u8, String)> {
     let failed = |error: io::Error| cannot_run(program, &error);
     let output = nameless_file().map_err(failed)?;
-    let mut command = Command::new(program);
+    let mut command = command_of(program);
     command.args(arguments).envs(environment.iter().copied());
     command.stdout(output.try_clone().map_err(failed)?).stderr(output.try_clone().map_err(failed)?);
     let mut child = command.spawn().map_err(failed)?;
@@ -204,6 +236,30 @@ pub fn run_and_hear(
     let status = child.wait().map_err(failed)?;
     said.pass_on(true, each_line).map_err(failed)?;
     Ok((exit_code(status), String::from_utf8_lossy(&said.text).into_owned()))
+}
+
+/// A script on a file system without programs is given to the shell.
+fn command_of(program: &Path) -> Command {
+    if program.extension().is_none_or(|extension| extension != "sh") || !is_noexec(program) {
+        return Command::new(program);
+    }
+    let mut shell = Command::new("/bin/sh");
+    shell.arg(program);
+    shell
+}
+
+/// Whether the file system of `path` is mounted so that no program on it runs.
+#[cfg(target_os = "linux")]
+pub fn is_noexec(path: &Path) -> bool {
+    // Linux has ST_NOEXEC in the flags; rustix has no name for it.
+    const NOEXEC: u64 = 8;
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+    rustix::fs::statvfs(there).is_ok_and(|fs| fs.f_flag.bits() & NOEXEC != 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn is_noexec(_: &Path) -> bool {
+    false
 }
 
 /// Runs a program to its end, in silence; its exit code and its output.

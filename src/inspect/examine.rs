@@ -2,6 +2,7 @@
 //! subject print the same verdicts.
 
 use crate::bundle::Bundle;
+use crate::deploy::strangers;
 use crate::deploy::checks::{self, Checks};
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
@@ -77,4 +78,10 @@ pub fn files(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::ScriptsExecutable, || checks::executable(place, record));
     checks.run(CheckName::StartupScriptGenerated, || checks::startup_script(place, record));
     checks.run(CheckName::DirectoryPrivate, || state::directory_private(facts));
+    if !place.staged {
+        checks.run(CheckName::NoOtherUserCanWrite, || strangers::finding(place));
+    }
+    if let Some(finding) = state::keys_in_git(facts) {
+        checks.run(CheckName::EnvFileNotInGit, || finding);
+    }
 }

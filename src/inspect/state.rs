@@ -1,16 +1,22 @@
 //! What is deployed, and whether a run was interrupted.
 
+use std::path::Path;
+use std::time::Duration;
+
 use crate::deploy::lost;
 use crate::deploy::recover::Interrupted;
 use crate::domain::Hint;
 use crate::domain::check::Finding;
 use crate::domain::place::files;
 use crate::domain::Place;
-use crate::doors::disk;
+use crate::doors::{disk, exe, system};
 use crate::gateway::service::{Found, Process, Service};
 use crate::release::session;
 
 use super::facts::Facts;
+
+/// How long git may take to answer about one file.
+const GIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// One sentence about what an earlier run left.
 pub fn interruption(found: &Interrupted) -> String {
@@ -109,4 +115,29 @@ pub fn directory_private(facts: &Facts<'_>) -> Finding {
             .hint(Hint::shell(format!("chmod 700 {}", place.paste(&place.target)))),
         None => Finding::skip(format!("{shown} does not exist")),
     }
+}
+
+/// Whether the keys get into a git repository that the deployment lies in; `None` where it lies in none.
+pub fn keys_in_git(facts: &Facts<'_>) -> Option<Finding> {
+    let place = facts.place();
+    let within = |dir: &&Path| dir.starts_with(&place.home);
+    place.target.ancestors().take_while(within).find(|dir| disk::exists(&dir.join(".git")))?;
+    let git = system::program("git")?;
+    let target = place.target.to_str()?;
+    let asks = |question: &[&str]| {
+        let words = [&["-C", target], question].concat();
+        exe::probe(&git, &words, GIT_LIMIT).ok().and_then(|ended| ended.code)
+    };
+    let env = place.show(&place.file(files::ENV));
+    Some(match asks(&["ls-files", "--error-unmatch", "--", files::ENV]) {
+        Some(0) => Finding::fail(format!("git tracks {env}: your keys get into the repository")).hint(Hint::shell(
+            format!("git -C {} rm --cached {}", place.paste(&place.target), files::ENV),
+        )),
+        Some(1) => match asks(&["check-ignore", "-q", "--", files::ENV]) {
+            Some(0) => Finding::pass(format!("git ignores {env}")),
+            _ => Finding::warn(format!("git does not ignore {env}: the next git add -A would add your keys"))
+                .hint(Hint::shell(format!("echo '*' > {}", place.paste(&place.file(files::GITIGNORE))))),
+        },
+        _ => return None,
+    })
 }

@@ -44,8 +44,18 @@ pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
             WantedFile::new(text.into_bytes().into(), 0o644, Class::Config),
         );
     }
+    let ignored = WantedFile::new(GITIGNORE.as_bytes().into(), 0o644, Class::Template);
+    wanted.insert(files::GITIGNORE.to_owned(), ignored);
     Ok(wanted)
 }
+
+/// People keep ~/.claude in git: the keys in `.env` and the values in the ledger must not get there with `git add -A`.
+/// Not a file of the bundle, where git would apply it to the bundle's own directory.
+const GITIGNORE: &str = "\
+# Written by gwinstall: this directory holds keys, backups and the state of one machine.
+# To keep some of it in git: git add -f FILE, or delete this file. gwinstall does not write it again.
+*
+";
 
 fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
     let for_preset = choice.catalog.is_for(entry, choice.preset);

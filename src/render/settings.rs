@@ -49,15 +49,21 @@ const HELPER_TTL: &str = "5000";
 
 /// The command line of the helper: the script, and the word for the credential that it prints. An open session may
 /// hold an earlier command for seconds, and that one never prints the credential of another gateway.
-pub fn helper_command(script: &str, runs_litellm: bool) -> String {
-    format!("{script} {}", if runs_litellm { LOCAL } else { REMOTE })
+///
+/// `through_shell`: the file system runs no programs.
+pub fn helper_command(script: &str, runs_litellm: bool, through_shell: bool) -> String {
+    let shell = if through_shell { SHELL } else { "" };
+    format!("{shell}{script} {}", if runs_litellm { LOCAL } else { REMOTE })
 }
 
 /// Whether `command` runs the helper script, for whichever credential. Version 1.0 named none.
 pub fn is_helper_command(command: &str, script: &str) -> bool {
-    command.strip_prefix(script).is_some_and(|word| matches!(word.trim(), "" | LOCAL | REMOTE))
+    let bare = command.strip_prefix(SHELL).unwrap_or(command);
+    bare.strip_prefix(script).is_some_and(|word| matches!(word.trim(), "" | LOCAL | REMOTE))
 }
 
+/// What goes in front of the script where it cannot be run as a program.
+const SHELL: &str = "sh ";
 /// What the helper prints: the key of the LiteLLM on this machine.
 const LOCAL: &str = "local";
 /// What the helper prints: the token of the company's gateway.

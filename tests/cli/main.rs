@@ -20,6 +20,7 @@ mod canary;
 mod completions;
 mod conflicts;
 mod exits;
+mod file_systems;
 mod foreign;
 mod goals;
 mod hints;

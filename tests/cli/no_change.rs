@@ -145,3 +145,23 @@ fn a_second_install_makes_no_changing_system_call() {
     }
     assert!(calls("install --models glm-5.2 --yes").len() > 10, "the trace sees nothing");
 }
+
+/// A change reads what it rests on twice: for the plan, and again under the lock. A third look would be another truth.
+#[test]
+fn a_change_opens_settings_record_and_ledger_twice() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("not checked: strace is not installed");
+        return;
+    }
+    let home = TestHome::deployed();
+    let trace = home.root().join("trace");
+    let script = format!(
+        "exec strace -f -qq -o '{}' -e trace=open,openat \"$GW\" install --on --models glm-5.2 --yes",
+        trace.display()
+    );
+    Run::of(&mut home.shell(&script)).exits(0);
+    let text = std::fs::read_to_string(&trace).unwrap();
+    for file in [".claude/settings.json\"", "gateway/deployment-manifest.json\"", "settings-before.json\""] {
+        assert_eq!(text.lines().filter(|line| line.contains(file)).count(), 2, "{file}");
+    }
+}

@@ -2,6 +2,7 @@
 //! D-203, D-204, rule 13.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::bundle::SourceDir;
 use crate::home::{Run, TestHome};
@@ -133,4 +134,69 @@ fn verify_tells_a_deleted_file_from_a_changed_one() {
     home.write(&in_gateway("docs/operations.md"), "mine\n");
     let run = home.run("verify").exits(3);
     run.says(&["docs/faq.md  deleted since", "docs/operations.md  changed since"]);
+}
+
+/// Another user who can rename a directory on the way puts a helper of theirs in its place, and Claude Code runs it.
+#[test]
+fn a_place_where_another_user_can_replace_files_is_refused_with_the_command_that_closes_it() {
+    let refused = |home: &TestHome, words: &[&str]| {
+        for command in ["install --yes", "install --dry-run"] {
+            home.touches_nothing(command).exits(2).says(words);
+        }
+    };
+    for (path, mode) in [(".claude", 0o777), (".claude/gateway", 0o777), ("", 0o757), (".claude", 0o773)] {
+        let home = TestHome::new();
+        fs::create_dir_all(home.path(".claude/gateway")).unwrap();
+        home.chmod(path, mode);
+        refused(&home, &["every user of this machine may write there", "chmod go-w "]);
+    }
+    // A link leads to such a place.
+    let home = TestHome::new();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    fs::create_dir_all(home.root().join("open/gateway")).unwrap();
+    fs::set_permissions(home.root().join("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink(home.root().join("open/gateway"), home.path(".claude/gateway")).unwrap();
+    refused(&home, &["open", "every user of this machine may write there"]);
+    // In a sticky directory only the owner replaces a file.
+    let home = TestHome::new();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    home.chmod(".claude", 0o1777);
+    home.run("install --yes").exits(0);
+    home.chmod(".claude", 0o777);
+    home.run("doctor --verbose").says(&["FAIL no_other_user_can_write", "chmod go-w "]);
+    for command in ["install --models glm-5.2 --yes", "models remove glm-5.2 --yes"] {
+        home.run(command).exits(2);
+    }
+    home.run("off --yes").exits(0);
+    home.run("on --yes").exits(2);
+    home.run("uninstall --purge --yes").exits(0);
+}
+
+#[test]
+fn a_directory_of_another_owner_or_group_is_refused() {
+    if !crate::home::is_root() {
+        eprintln!("not checked: this needs root");
+        return;
+    }
+    let home = TestHome::new();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    std::os::unix::fs::chown(home.path(".claude"), Some(65_534), None).unwrap();
+    home.touches_nothing("install --yes").exits(2).says(&["it belongs to nobody", "ls -ld "]);
+    // 100 is `users` on Debian: a group that other users may be in is one that the machine lists with a member.
+    let group = fs::read_to_string("/etc/group").unwrap();
+    let other = group
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|g| g.len() > 3 && !g[3].is_empty());
+    let (home, mode) = (TestHome::new(), 0o775);
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    home.chmod(".claude", mode);
+    if let Some(group) = other {
+        std::os::unix::fs::chown(home.path(".claude"), None, group[2].parse().ok()).unwrap();
+        home.chmod(".claude", mode);
+        home.touches_nothing("install --yes").exits(2).says(&["it has other members", "chmod g-w "]);
+    }
+    // The private group of a user is no finding.
+    std::os::unix::fs::chown(home.path(".claude"), None, Some(0)).unwrap();
+    home.run("install --yes").exits(0);
 }

@@ -76,6 +76,8 @@ class Stage:
         self.home = self.directory / "home"
         self.trace_file = self.directory / "trace"
         self.ready = {}
+        # Verdicts over states that recovery has been tried from.
+        self.judged = {}
         # The log is appended in one write and never synced: only a power cut may tear its last line.
         self.log_whole = True
         self.env = {

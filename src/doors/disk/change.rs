@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::durable::{flush, flush_dir};
+use super::look::require_file;
 use crate::doors::errno;
 
 /// Creates `path` with exactly these bytes and this mode. It must not exist. The file is open only as 0600 until its
@@ -20,7 +21,8 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
     file.write_all(bytes)?;
-    if mode != 0o600 {
+    // Another mode is asked for, or the umask took some of this one.
+    if file.metadata()?.permissions().mode() & 0o7777 != mode {
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
     Ok(file)
@@ -106,8 +108,9 @@ pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
         .append(true)
         .create(true)
         .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)?;
+    require_file(&file)?;
     file.write_all(format!("{line}\n").as_bytes())
 }
 

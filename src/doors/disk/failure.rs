@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use super::look::is_immutable;
 use crate::domain::name::{printable, shell_word};
 use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::{errno, system};
@@ -46,6 +47,13 @@ fn denied(failed: Error, path: &Path) -> Error {
     let Some((nearest, _)) = nearest else { return failed };
     let Ok(meta) = nearest.metadata() else { return failed };
     let shown = nearest.to_string_lossy();
+    let immutable = [Some(nearest), nearest.parent()].into_iter().flatten().find(|path| is_immutable(path));
+    if let Some(path) = immutable {
+        let shown = path.to_string_lossy();
+        return failed
+            .because(format!("{} is immutable", printable(&shown)))
+            .hint(Hint::shell(format!("sudo chattr -i {}", shell_word(&shown))).to("let it be changed"));
+    }
     failed
         .because(format!("{} belongs to {}", printable(&shown), system::name_of_user(meta.uid())))
         .hint(Hint::shell(format!("ls -ld {}", shell_word(&shown))).to("look at its owner and its mode"))

@@ -11,6 +11,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::look::{read_maybe, require_file};
 use crate::domain::Instant;
 
 /// Held until dropped.
@@ -18,6 +19,9 @@ use crate::domain::Instant;
 pub struct Lock {
     _file: File,
 }
+
+/// The name of a holder is a line.
+const HOLDER_CAP: u64 = 64 << 10;
 
 /// Who holds a lock, as written by the holder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,8 +40,9 @@ pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(path)?;
+        require_file(&file)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -64,5 +69,6 @@ pub fn hold(path: &Path, me: &Holder) -> io::Result<Result<Lock, Option<Holder>>
 
 /// Who wrote the lock file last, whether or not they still hold it.
 pub fn holder(path: &Path) -> Option<Holder> {
-    fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok())
+    let text = read_maybe(path, HOLDER_CAP).ok()??;
+    serde_json::from_slice(&text).ok()
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 
 use super::failure::failure;
+use crate::doors::errno;
 use crate::domain::hash::Hasher;
 use crate::domain::name::shell_word;
 use crate::domain::tree::{Found, Stamp};
@@ -55,8 +56,48 @@ fn open(path: &Path) -> io::Result<File> {
         let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
         if link { io::Error::other("it is a symbolic link that gwinstall does not follow") } else { error }
     })?;
+    require_file(&file)?;
+    Ok(file)
+}
+
+/// Refuses what is open and not a regular file: a FIFO would wait for its other end for ever.
+pub(super) fn require_file(file: &File) -> io::Result<()> {
     let meta = file.metadata()?;
-    if meta.is_file() { Ok(file) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
+    if meta.is_file() { Ok(()) } else { Err(io::Error::other(format!("it is {}", kind_of(&meta)))) }
+}
+
+/// By what a file is known again without reading it: while it is the same, its content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    length: u64,
+    /// Seconds and nanoseconds: every write moves it.
+    modified: (i64, i64),
+    pub mode: u32,
+}
+
+impl Identity {
+    pub fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|meta| Self::from(&meta))
+    }
+
+    /// What is at `path` now, links not followed.
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&fs::Metadata> for Identity {
+    fn from(meta: &fs::Metadata) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            length: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            mode: meta.mode() & 0o7777,
+        }
+    }
 }
 
 /// The whole file, which must be regular and at most `cap` bytes.
@@ -192,7 +233,17 @@ pub fn is_regular(path: &Path) -> bool {
 
 /// Whether `path` is a file that this process may run, links followed.
 pub fn is_program(path: &Path) -> bool {
-    path.is_file() && rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    path.is_file() && may(path, Access::EXEC_OK)
+}
+
+/// Asks for the effective user, and where a system call filter does not let that question through for the real one.
+fn may(path: &Path, access: Access) -> bool {
+    match rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) {
+        Err(error) if errno::is_filtered(error) => {
+            rustix::fs::accessat(CWD, path, access, AtFlags::empty()).is_ok()
+        }
+        asked => asked.is_ok(),
+    }
 }
 
 pub fn is_dir(path: &Path) -> bool {
@@ -210,6 +261,40 @@ pub fn owner(path: &Path) -> Option<(u32, u32)> {
     fs::metadata(path).ok().map(|meta| (meta.uid(), meta.gid()))
 }
 
+/// Whether the file at `path` has what a new file in its place, such as `new`, would not have: another name, an owner or
+/// a group of its own, an ACL, attributes that the user gave it.
+pub fn has_more_than_content(path: &Path, new: &Path) -> bool {
+    let other_name = fs::symlink_metadata(path).is_ok_and(|meta| meta.nlink() > 1);
+    other_name || owner(path) != owner(new) || has_attributes(path)
+}
+
+#[cfg(target_os = "linux")]
+fn has_attributes(path: &Path) -> bool {
+    let mut names = [0; 1 << 16];
+    let given = |name: &[u8]| name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
+    rustix::fs::llistxattr(path, &mut names)
+        .is_ok_and(|length| names[..length].split(|byte| *byte == 0).any(given))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_attributes(_: &Path) -> bool {
+    false
+}
+
+/// Whether the owner or the administrator has made `path` immutable, which no permission shows.
+#[cfg(target_os = "linux")]
+pub(super) fn is_immutable(path: &Path) -> bool {
+    use rustix::fs::IFlags;
+    open(path)
+        .or_else(|_| File::open(path))
+        .is_ok_and(|file| rustix::fs::ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_immutable(_: &Path) -> bool {
+    false
+}
+
 /// Permission bits of `path`, links followed.
 pub fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|meta| meta.mode() & 0o7777)
@@ -217,7 +302,7 @@ pub fn mode(path: &Path) -> Option<u32> {
 
 /// Whether this process may create entries in `dir`; asked of the kernel, without writing.
 pub fn may_write(dir: &Path) -> bool {
-    rustix::fs::accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    may(dir, Access::WRITE_OK | Access::EXEC_OK)
         && rustix::fs::statvfs(dir).is_ok_and(|fs| !fs.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 

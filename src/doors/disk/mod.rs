@@ -10,6 +10,7 @@ mod failure;
 mod given;
 mod lock;
 mod look;
+mod strangers;
 mod tree;
 
 pub use super::errno::{cannot_exchange, cannot_link, is_mount_point, reason, was_raced};
@@ -19,4 +20,5 @@ pub use failure::{At, failure};
 pub use given::{read_given, read_stdin};
 pub use lock::{Holder, Lock, hold, holder};
 pub use look::*;
+pub use strangers::{Stranger, stranger};
 pub use tree::*;

@@ -1,4 +1,5 @@
 #!/bin/sh
+{
 # Installs gwinstall: fetches the one executable of a release, proves it, puts it in place and hands over to it.
 #
 #   curl -fsSL BASE/install.sh | sh                                asks its questions on the terminal
@@ -9,7 +10,8 @@
 # Promises: the executable is run or named `gwinstall` only after its sha256 equals the one in this script (or in a
 # manifest whose signature was checked); whatever fails leaves the machine as it was; a second run changes nothing.
 # It never asks for root, never edits a shell file without --modify-path, and stages nothing in TMPDIR, which may be
-# mounted noexec. The whole script is functions, so a download that breaks off half-way does nothing at all.
+# mounted noexec. The whole script is one group of commands, which a shell runs only once it has read the last byte:
+# a download that breaks off does nothing at all.
 
 set -u
 
@@ -206,9 +208,13 @@ clean_up() {
 
 # --- a release -------------------------------------------------------------------------------------------------
 
+# All downloads together may take this many seconds, however slowly bytes drip in.
+total_seconds=900
+
 install_release() {
     choose_version
     find_base
+    deadline=$(($(date +%s) + total_seconds))
     expected=''
     if [ "$version" = "$release_version" ]; then
         expected=$(printf '%s\n' "$release_files" | awk -v target="$target" '$1 == target { print $2, $3 }')
@@ -267,9 +273,7 @@ find_base() {
     fi
     case $base in
         '') die 2 "this release names no place to fetch from" "GWINSTALL_BASE_URL=https://host/dir sh install.sh" ;;
-        https://*) ;;
-        http://127.0.0.1[:/]* | http://localhost[:/]* | 'http://[::1]'[:/]*) ;;
-        http://127.0.0.1 | http://localhost | 'http://[::1]') ;;
+        https://* | http://*) check_url "$base" ;;
         file:///*%*) die 2 "cannot read the escapes in $base" "give the directory itself, without file://" ;;
         file:///*) base=/${base#file:///} ;;
         *://*) die 2 "refusing $base: only https, file and a directory (plain http to this machine alone)" ;;
@@ -281,6 +285,31 @@ find_base() {
     # An unpacked offline tar holds one release, without a directory for each version.
     case $base in
         /*) if [ ! -d "$place" ]; then place=$base; fi ;;
+    esac
+}
+
+# A URL with a plain host and nothing beside it, https unless the host is this machine; ends the script otherwise.
+check_url() {
+    host=${1#*://}
+    host=${host%%[/?#]*}
+    case $host in
+        *@*) die 2 "refusing a base URL with a user name or password in it" "GWINSTALL_BASE_URL=https://host/dir sh install.sh" ;;
+        '' | *[!]A-Za-z0-9.:_[-]*) die 2 "refusing $1: '$host' is not a host" ;;
+    esac
+    port=''
+    case $host in
+        *]) ;;
+        *:*) port=${host##*:} host=${host%:*} ;;
+    esac
+    case $port in
+        *[!0-9]*) die 2 "refusing $1: '$port' is not a port" ;;
+    esac
+    if [ "$(printf %s "$1" | LC_ALL=C tr -d '!$-;=@-[]-~' | wc -c)" -ne 0 ]; then
+        die 2 "refusing a base URL with a character that does not belong in a URL"
+    fi
+    case $1:$host in
+        https://* | http://*:127.0.0.1 | http://*:localhost | 'http://'*':[::1]') ;;
+        *) die 2 "refusing $1: only https, file and a directory (plain http to this machine alone)" ;;
     esac
 }
 
@@ -413,6 +442,12 @@ check_signature() {
         [ "$(tr -cd '\r\000' <"$signature" | wc -c)" -ne 0 ]; then
         die 8 "manifest.json.minisig is not a signature: it is not in the form that minisign writes"
     fi
+    # The one way to write 74 and 64 bytes in base64: what is left over of the last letter is zero. No tool is asked, because
+    # they differ in what they let pass.
+    if ! sed -n 2p "$signature" | LC_ALL=C grep -Eqx '[A-Za-z0-9+/]{98}[AEIMQUYcgkosw048]=' ||
+        ! sed -n 4p "$signature" | LC_ALL=C grep -Eqx '[A-Za-z0-9+/]{85}[AQgw]=='; then
+        die 8 "manifest.json.minisig is not a signature: its base64 is not what minisign writes"
+    fi
     comment=$(sed -n '3s/^trusted comment: //p' "$signature")
     found=$(printf '%s\n' "$release_keys" | while read -r key first last; do
         if [ -n "$key" ] && signed_by "$key"; then printf '%s %s\n' "$first" "$last"; fi
@@ -431,10 +466,8 @@ signed_by() {
         return
     fi
     # Each step ends in "|| return 1": called as a condition, set -e would not apply.
-    sed -n 2p "$signature" >"$staging/line2" && unbase64 <"$staging/line2" >"$staging/sig" || return 1
-    sed -n 4p "$signature" >"$staging/line4" && unbase64 <"$staging/line4" >"$staging/global" || return 1
-    [ "$(rebase64 <"$staging/sig")" = "$(cat "$staging/line2")" ] || return 1
-    [ "$(rebase64 <"$staging/global")" = "$(cat "$staging/line4")" ] || return 1
+    sed -n 2p "$signature" | unbase64 >"$staging/sig" || return 1
+    sed -n 4p "$signature" | unbase64 >"$staging/global" || return 1
     [ "$(wc -c <"$staging/sig")" -eq 74 ] && [ "$(wc -c <"$staging/global")" -eq 64 ] || return 1
     # Only the prehashed kind, "ED"; the legacy kind "Ed" signs the file itself.
     [ "$(head -c 2 "$staging/sig")" = ED ] || return 1
@@ -457,10 +490,6 @@ ed25519() {
 
 unbase64() {
     tr -d '\n' | "$verifier" base64 -d -A
-}
-
-rebase64() {
-    "$verifier" base64 -A
 }
 
 key_id() {
@@ -508,6 +537,10 @@ fetch() {
     for pause in 1 2 0; do
         rm -f "$2"
         if capped download "$url" "$2" 2>"$staging/log"; then return 0; fi
+        if [ "$(seconds_left)" -le 1 ]; then
+            die 10 "cannot fetch $url: it took longer than $total_seconds seconds" \
+                "try again, or on a faster network; to fetch it in another way: $url"
+        fi
         # A 4xx stays: the file is not there, or this machine may not have it. 429 means "later".
         case $(cat "$staging/log") in
             *429*) ;;
@@ -527,30 +560,103 @@ capped() (
     "$@"
 )
 
+seconds_left() {
+    left=$((deadline - $(date +%s)))
+    if [ "$left" -lt 1 ]; then left=1; fi
+    printf '%s\n' "$left"
+}
+
+# download URL FILE. A redirect is followed to https only.
 download() {
     if have curl; then
-        set -- -fsSL --proto '=https,http' --proto-redir '=https,http' --max-redirs 5 --connect-timeout 10 \
-            --speed-limit 1 --speed-time 20 -o "$2" "$1"
-        case $url in
-            https:*) set -- --proto '=https' --proto-redir '=https' --tlsv1.2 "$@" ;;
+        # One pair of protocols: curl takes the last one that it is given. No globs: the name is one file.
+        scheme='=https'
+        case $1 in
+            http:*) scheme='=http' ;;
         esac
+        set -- -fsSLg --proto "$scheme" --proto-redir '=https' --tlsv1.2 --max-redirs 5 --connect-timeout 10 \
+            --max-time "$(seconds_left)" --speed-limit 1 --speed-time 20 -o "$2" "$1"
         if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then set -- --cacert "$GWINSTALL_CA_BUNDLE" "$@"; fi
         curl "$@"
     elif have wget && wget --version >/dev/null 2>&1; then
-        if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then set -- "$1" "$2" "--ca-certificate=$GWINSTALL_CA_BUNDLE"; fi
-        wget -nv --tries=1 --timeout=20 --max-redirect=5 -O "$2" ${3+"$3"} "$1"
+        follow "$1" "$2"
     elif have wget; then
-        # busybox leaves TLS to openssl where that is here, else it checks no certificate. The sha256 needs none.
-        if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then
-            SSL_CERT_FILE=$GWINSTALL_CA_BUNDLE
-            export SSL_CERT_FILE
-        fi
-        wget -q -T 20 -O "$2" "$1" && return 0
-        # Some builds of busybox crash over -T.
-        [ $? -eq 139 ] && wget -q -O "$2" "$1"
+        busybox_wget "$1" "$2"
     else
         printf 'neither curl nor wget is here\n' >&2
         return 1
+    fi
+}
+
+# wget with redirects of our own: those of wget go to http as well.
+follow() {
+    at=$1
+    for _ in 1 2 3 4 5 6; do
+        set -- "$at" "$2"
+        if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then set -- "$1" "$2" "--ca-certificate=$GWINSTALL_CA_BUNDLE"; fi
+        in_time wget -nv -S --tries=1 --timeout=20 --max-redirect=0 -O "$2" ${3+"$3"} "$1" 2>"$staging/answer"
+        code=$?
+        cat "$staging/answer" >&2
+        if [ "$code" -eq 0 ]; then return 0; fi
+        location=$(tr -d '\r' <"$staging/answer" | sed -n 's/^ *[Ll]ocation: *\([^ ]*\).*/\1/p' | tail -n 1)
+        case $location in
+            '') return 1 ;;
+            https://*) at=$location ;;
+            //*) at=https:$location ;;
+            /*)
+                host=${at#*://}
+                at=${at%%://*}://${host%%/*}$location
+                ;;
+            *)
+                printf 'wget: a redirect to %s is refused: only https is followed\n' "$location" >&2
+                return 1
+                ;;
+        esac
+    done
+    printf 'wget: more than 5 redirects\n' >&2
+    return 1
+}
+
+# busybox follows redirects by itself, and leaves TLS to openssl where that is here; else it checks no certificate. The
+# sha256 needs none. What came over http after a redirect is not used.
+busybox_wget() {
+    if [ -n "${GWINSTALL_CA_BUNDLE:-}" ]; then
+        SSL_CERT_FILE=$GWINSTALL_CA_BUNDLE
+        export SSL_CERT_FILE
+    fi
+    # Some builds of busybox crash over -T, and old ones do not know -S.
+    for flags in '-S -T 20' -S '-T 20' ''; do
+        # shellcheck disable=SC2086 # splitting into words is the point
+        in_time wget -q $flags -O "$2" "$1" 2>"$staging/answer"
+        code=$?
+        if [ "$code" -ne 139 ] && ! grep -Eq '(invalid|unrecognized) option' "$staging/answer"; then break; fi
+    done
+    cat "$staging/answer" >&2
+    if tr -d '\r' <"$staging/answer" | grep -Eiq '^ *location: *[a-z]+:' &&
+        tr -d '\r' <"$staging/answer" | grep -Ei '^ *location: *[a-z]+:' | grep -Eivq '^ *location: *https://'; then
+        printf 'wget: a redirect to another place than https is refused\n' >&2
+        return 1
+    fi
+    return "$code"
+}
+
+# in_time COMMAND…: ends it when the time for all downloads is over.
+in_time() {
+    if timeout --foreground 5 true 2>/dev/null; then
+        timeout --foreground "$(seconds_left)" "$@"
+    elif timeout 5 true 2>/dev/null; then
+        timeout "$(seconds_left)" "$@"
+    else
+        (
+            "$@" &
+            job=$!
+            trap 'kill "$job" 2>/dev/null; exit 1' HUP INT TERM
+            while kill -0 "$job" 2>/dev/null; do
+                if [ "$(seconds_left)" -le 1 ]; then kill "$job"; fi
+                sleep 1
+            done
+            wait "$job"
+        )
     fi
 }
 
@@ -728,4 +834,4 @@ terminal_opens() {
     (: </dev/tty) 2>/dev/null
 }
 
-main "$@"
+main "$@"; }

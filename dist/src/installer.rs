@@ -68,6 +68,7 @@ mod tests {
             channel: vec![],
             retired: vec![],
             revoked: vec![],
+            seq_reset: None,
             critical: vec![],
         }
     }
@@ -91,7 +92,7 @@ mod tests {
         assert!(script.contains("    release_version='1.0.0'\n    release_base_url='https://host/x'\n"));
         assert!(script.contains(&format!("    release_files='{target} {sha256} 7'\n")));
         assert!(script.contains(&format!("    release_keys='{KEY} 1 9007199254740991'\n")));
-        assert_eq!(script.lines().next_back(), Some("main \"$@\""));
+        assert_eq!(script.lines().next_back(), Some("main \"$@\"; }"));
         let outside = |text: &str| {
             let (before, rest) = text.split_once(OPEN).unwrap();
             format!("{before}{}", rest.split_once(CLOSE).unwrap().1)

@@ -119,6 +119,7 @@ pub fn generate(dir: &Path, roots: usize, threshold: u64, now: Instant) -> Resul
         }],
         channel: vec![named(&channel)],
         retired: Vec::new(),
+        seq_reset: None,
         revoked: Vec::new(),
         critical: Vec::new(),
     };

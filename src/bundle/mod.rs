@@ -85,6 +85,7 @@ impl Bundle {
             origin: from.origin,
             sha256: hashes.whole,
             path: from.path.clone(),
+            with_own_presets: false,
         };
         Self { id, catalog, files, hashes: hashes.files }
     }

@@ -86,6 +86,7 @@ impl Bundle {
         self.catalog.files.extend(overlay.files);
         self.catalog.check(&self.files).map_err(wrong)?;
         self.id.sha256 = super::digest(&self.files);
+        self.id.with_own_presets = true;
         Ok(())
     }
 }

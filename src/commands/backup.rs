@@ -14,6 +14,7 @@ use crate::domain::Operation;
 use crate::domain::name::{count, printable};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::doors::{disk, signals, system, term};
+use crate::release::session;
 
 use super::{backup_diff, change};
 use crate::ui::answer::Answer;
@@ -342,6 +343,8 @@ fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
     if !disk::exists(from) {
         return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
     }
+    // Any program can make such a file: it is unsigned like a source directory.
+    session::permit_unsigned("a backup from elsewhere")?;
     let entry = locked(place, Operation::BackupImport, wait, || {
         let watch = system::Stopwatch::start();
         let entry = backup::adopt(place, from, system::now())?;

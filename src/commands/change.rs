@@ -20,6 +20,8 @@ use crate::doors::{prompt, signals, term};
 use crate::gateway::service::{self, Found, Service};
 use crate::gateway::{self, Verb, process};
 use crate::inspect::state;
+use crate::release::policy::Policy;
+use crate::release::session;
 
 use crate::gateway::takeover::Takeover;
 use crate::ui::answer::Answer;
@@ -31,6 +33,8 @@ use super::leaving;
 pub(super) struct Change<'a> {
     pub context: Context<'a>,
     pub operation: Operation,
+    /// The rules of this machine, read once.
+    pub rules: Policy,
     common: &'a Common,
     confirm: &'a ConfirmArgs,
     keep: KeepArgs,
@@ -74,6 +78,7 @@ impl<'a> Change<'a> {
         Ok(Self {
             context,
             operation,
+            rules: session::policy()?,
             common,
             confirm,
             keep: KeepArgs { keep: None, max_age: None },
@@ -113,7 +118,7 @@ impl<'a> Change<'a> {
     }
 
     pub(super) fn draft(&self, goal: Goal) -> Result<Draft> {
-        draft::draft(&self.context, goal)
+        draft::draft(&self.context, goal, &self.rules)
     }
 
     /// The answer if the deployment is already in the desired state.
@@ -152,14 +157,14 @@ impl<'a> Change<'a> {
         if let Some(bring) = self.first.take() {
             bring()?;
         }
-        let mut left = leaving::lead_away(&self.context, self.operation, &draft, self.common.lock_wait)?;
+        let mut left = leaving::lead_away(&self.context, self.operation, &draft, (&self.rules, self.common.lock_wait))?;
         if !left.staying.is_empty() {
             return leaving::stays(self.place(), self.operation, &left);
         }
         let held = left.held.take();
         if held.is_some() {
             self.context = Context::load(self.place())?;
-            draft = draft.again(&self.context)?;
+            draft = draft.again(&self.context, &self.rules)?;
         }
         let stopped = self.stop_what_would_be_lost(&draft)?;
         let service = self.remove_service(&draft)?;
@@ -365,7 +370,7 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
 /// Recovers and reports it; a leftover stops the command with exit 7.
 pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<()> {
     let Some(recovered) = converge::recover_first(place, operation, wait)? else {
-        return crate::release::session::recover(place, wait);
+        return session::recover(place, wait);
     };
     match &recovered.undone {
         Some(undone) => {
@@ -383,7 +388,7 @@ pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> R
         let _ = gateway::run_script(place, verb);
     }
     if recovered.leftovers.is_empty() {
-        return crate::release::session::recover(place, wait);
+        return session::recover(place, wait);
     }
     let error = Error::new(Kind::Leftovers, "an earlier run was undone, and some files are left for you");
     let error = recovered.leftovers.iter().fold(error, |error, leftover| error.because(leftover));

@@ -14,6 +14,7 @@ use crate::domain::tree::{Class, Content};
 use crate::domain::{Kind, Operation, Place, Result};
 use crate::doors::disk;
 use crate::format::merge::unified_diff;
+use crate::release::session;
 use crate::render;
 
 use super::{change, sources};
@@ -31,7 +32,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let pointed = record.request.pointed;
     let goal =
         goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, Pointing::Is(pointed), false)?;
-    let drafted = draft(&context, goal)?;
+    let drafted = draft(&context, goal, &session::policy()?)?;
     let text = text(place, &bundle, &drafted)?;
     let data = change::data(&drafted, None);
     if text.is_empty() {

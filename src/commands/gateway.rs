@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::{Common, ConfirmArgs, LogsArgs, OnArgs};
 use crate::deploy::checks::Checks;
 use crate::deploy::lost;
+use crate::deploy::permission::Rules as _;
 use crate::deploy::recover::{self, Interrupted};
 use crate::domain::name::count;
 use crate::domain::place::files;
@@ -16,6 +17,7 @@ use crate::doors::{disk, signals, system, term};
 use crate::gateway::ask::Gateway;
 use crate::gateway::{self, Verb, health, process, serving};
 use crate::inspect::state;
+use crate::release::session;
 use crate::ui::answer::Answer;
 use crate::ui::install_report::READY;
 use crate::ui::report;
@@ -44,7 +46,11 @@ pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Resu
     if record.is_none() && !disk::exists(&place.file(files::START)) {
         return Err(Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])));
     }
-    let armed = record.as_ref().is_some_and(|record| record.request.pointed == Pointed::Armed);
+    let armed = record.as_ref().filter(|record| record.request.pointed == Pointed::Armed);
+    if let Some(record) = armed.filter(|_| verb != Verb::Stop) {
+        session::policy()?.permit_deployment(record)?;
+    }
+    let armed = armed.is_some();
     if armed
         && verb == Verb::Start
         && let Some(answer) = install::finish(place, common)?

@@ -13,14 +13,12 @@ use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
 use crate::domain::record::{BundleOrigin, Pointed, ValueSource};
 use crate::domain::request::{Request, Source};
-use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
 use crate::gateway::{self, process, serving};
 use crate::inspect::port::{self, Purpose};
 use crate::inspect::variables::{self, Lack};
 use crate::inspect::{examine, prerequisites};
-use crate::release::session;
 use crate::render::{self, Choice};
 use crate::ui::report;
 
@@ -131,8 +129,6 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
         pointing,
         request.force,
     )?;
-    let url = goal.record.as_ref().map_or("", |record| &record.gateway_url);
-    session::permit(&choice.preset.name, &HttpUrl::parse("the gateway URL", url)?)?;
     let checks = pre_checks(&change, &bundle, &choice, &goal, request);
     let words = Report::of(place, &choice, &goal, last.is_none(), request.start);
     change.facts.extend(words.facts());

@@ -15,10 +15,10 @@ use crate::deploy::{converge, goals};
 use crate::domain::name::count;
 use crate::domain::record::Pointed;
 use crate::domain::session::Session;
-use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::progress::Waiting;
 use crate::doors::term;
+use crate::release::policy::Policy;
 use crate::release::session;
 use crate::ui::answer::Answer;
 use crate::ui::report;
@@ -32,9 +32,8 @@ pub(super) fn lead_away(
     context: &Context<'_>,
     operation: Operation,
     draft: &Draft,
-    lock_wait: u64,
+    (rules, lock_wait): (&Policy, u64),
 ) -> Result<Left> {
-    let permits = |address: &str| session::permit_address(&HttpUrl::parse("the address", address)?);
     let waiting = RefCell::new(None);
     let tell = |progress: &Progress<'_>| match progress {
         Progress::Begins(open) => term::talk(&begins(context.place, open)),
@@ -44,7 +43,7 @@ pub(super) fn lead_away(
         }
     };
     let left =
-        leaving::lead_away(context, operation, draft, &Surroundings { permits: &permits, tell: &tell, lock_wait });
+        leaving::lead_away(context, operation, draft, &Surroundings { rules, tell: &tell, lock_wait });
     if let Some(waiting) = waiting.take() {
         waiting.end(left.is_ok());
     }
@@ -123,7 +122,7 @@ pub(super) fn finish(context: &Context<'_>, lock_wait: u64) -> Result<bool> {
     if waits || !tidy {
         return Ok(false);
     }
-    let mut draft = draft::draft(context, goals::off(record))?;
+    let mut draft = draft::draft(context, goals::off(record), &session::policy()?)?;
     let change = converge::Change {
         place,
         record: Some(record),

@@ -109,7 +109,7 @@ fn decide(place: &Place, common: &Common, args: &ResolveArgs, typed: &str, side:
         Side::New => new_version(place, record, &path)?,
         Side::Mine => Vec::new(),
     };
-    let draft = resolve::draft(&change.context, &path, side, &new)?;
+    let draft = resolve::draft(&change.context, &change.rules, &path, side, &new)?;
     let kept = match side {
         Side::Mine => "your version stays, and the new one goes",
         Side::New => "the new version replaces yours, which the backup keeps",

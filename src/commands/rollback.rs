@@ -14,6 +14,7 @@ use crate::domain::request::Request;
 use crate::domain::tree::Class;
 use crate::domain::{Hint, Operation, Place, Result};
 use crate::doors::term;
+use crate::release::session;
 use crate::render::{self, Value};
 use crate::ui::report;
 
@@ -26,6 +27,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
         .without_takeover(args.takeover.no_reload);
     let (path, entry) = chosen(&change.context, args)?;
     let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if entry.is_none() {
+        session::permit_unsigned("a backup from elsewhere")?;
+    }
     let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
     // gwinstall searches again for a secret that `.env` has lost, as `install` does.
     let found = values_for(place, &backup.record).unwrap_or_default();

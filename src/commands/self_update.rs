@@ -114,6 +114,7 @@ fn report(check: &UpdateCheck<'_>) -> Result<Answer> {
     let Some(newest) = news.newer(in_use.seq)? else {
         return Ok(nothing_newer(check, channel.facts()).data(data(false, channel.facts())));
     };
+    check.look_at(&news)?;
     let urgent = newest.severity == Severity::Security || in_use.seq < newest.min_seq;
     let why = if urgent { ", a security update" } else { "" };
     let mut text = format!("gwinstall {} is available{why}; {} runs here.", newest.version, running.version);
@@ -392,6 +393,7 @@ fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Ans
     let current = session::current_exe()?;
     session::require_replaceable(&current)?;
     let previous = replace::previous(context.state)?;
+    context.permit_rollback(place, &previous)?;
     let (from, to) = (&previous.from, &previous.to);
     let mut summary = format!("Roll back from gwinstall {} to {}", from.version, to.version);
     if let Some(backup) = &previous.backup {

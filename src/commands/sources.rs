@@ -39,7 +39,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
         return Ok(bundle);
     }
     // Unsigned like a source directory, and under the same rule of a managed machine.
-    session::permit_unsigned()?;
+    session::permit_unsigned("a preset of your own")?;
     let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
     let bundle = bundle.with_presets_of(&own)?;
     templates::require_sound(place, &bundle, &|file| {

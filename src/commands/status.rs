@@ -65,8 +65,10 @@ fn of(context: &Context<'_>) -> Result<Answer> {
     let facts = Facts::gather(context)?;
     match facts.record() {
         Some(record) => deployed(&facts, record),
-        None if context.is_lost() => Ok(without_record(context.place, facts.interrupted.as_ref())),
-        None => Ok(not_deployed(&facts)),
+        None if context.is_lost() => {
+            Ok(with_policy(&facts, without_record(context.place, facts.interrupted.as_ref())))
+        }
+        None => Ok(with_policy(&facts, not_deployed(&facts))),
     }
 }
 
@@ -187,6 +189,13 @@ fn problem(check: &Check) -> Vec<String> {
     let ways = check.hint.as_ref().map(term::hint_lines).unwrap_or_default();
     let message = format!("  note: {}", check.message);
     std::iter::once(message).chain(ways.iter().map(|way| format!("    {way}"))).collect()
+}
+
+/// The answer with what the policy of the machine says about the settings of Claude Code.
+fn with_policy(facts: &Facts<'_>, answer: Answer) -> Answer {
+    let mut checks = Checks::default();
+    examine::policy(&mut checks, facts);
+    checks.0.iter().filter(|check| check.status == Status::Fail).flat_map(problem).fold(answer, |answer, line| answer.line(&line))
 }
 
 fn not_deployed(facts: &Facts<'_>) -> Answer {

@@ -12,11 +12,12 @@ use crate::domain::record::{FileRecord, Pointed, Record};
 use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
-use crate::format::settings::KeyPath;
+use crate::format::settings::{KeyPath, Settings};
 use crate::render::DesiredKey;
 
 use super::context::{Context, EnvFile};
 use super::goals::{self, Goal};
+use super::permission::{self, Rules};
 use super::plan::{Decided, Stance};
 use super::settings::{LedgerFile, SettingsEdit, SettingsFile};
 use super::step;
@@ -77,9 +78,9 @@ impl Draft {
 
     /// The draft of the same goal over the disk as it is now, after gwinstall has led the sessions of Claude Code away.
     /// What changes in the settings counts from before.
-    pub fn again(self, context: &Context<'_>) -> Result<Self> {
+    pub fn again(self, context: &Context<'_>, rules: &dyn Rules) -> Result<Self> {
         let Self { id, kept_keys, changed_keys, goal, .. } = self;
-        Ok(Self { id, kept_keys, changed_keys, ..draft(context, goal)? })
+        Ok(Self { id, kept_keys, changed_keys, ..draft(context, goal, rules)? })
     }
 
     /// The steps of settings.json and its ledger over the file as it is now, because another program wrote it since the
@@ -100,14 +101,37 @@ impl Draft {
         Ok(edit.step.into_iter().chain([ledger]).collect())
     }
 
+    /// The settings of Claude Code that the draft writes; `None` if it does not change them.
+    pub(super) fn settings_after(&self) -> Result<Option<Settings>> {
+        let changes = |step: &&Step| step.class == Class::Settings && step.changes();
+        let Some(step) = self.plan.steps.iter().find(changes) else { return Ok(None) };
+        match (&step.bytes, step.post) {
+            (Some(bytes), Some(_)) => Settings::parse(bytes)
+                .map(Some)
+                .map_err(|problem| Error::failed("cannot read the new settings back").because(problem)),
+            // Only the mode changes.
+            (None, Some(_)) => Ok(None),
+            (_, None) => Ok(Some(Settings::absent())),
+        }
+    }
+
     /// The keys of settings.json that the operation leaves to gwinstall.
     pub(super) fn desired_keys(&self) -> &[DesiredKey] {
         &self.goal.settings
     }
 }
 
-/// Works out the draft for a goal.
-pub fn draft(context: &Context<'_>, goal: Goal) -> Result<Draft> {
+/// Works out the draft for a goal that the rules of the machine permit.
+pub fn draft(context: &Context<'_>, goal: Goal, rules: &dyn Rules) -> Result<Draft> {
+    if let Some(record) = &goal.record {
+        permission::of_deployment(rules, record)?;
+    }
+    let draft = work_out(context, goal)?;
+    permission::of_address(rules, context.settings()?.parsed(), draft.settings_after()?.as_ref())?;
+    Ok(draft)
+}
+
+fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let place = context.place;
     let last = context.record.as_ref();
     let decided = files_of(context, &goal)?;
@@ -351,7 +375,7 @@ mod tests {
                 EnvFile { text: "A=1\nB=1\n".to_owned(), read: read.map(|text| Sha256::of(text.as_bytes())) };
             write(meanwhile);
             let goal = Goal { env: Some(env), files: None, ..super::super::goals::nothing(false) };
-            let draft = draft(&Context::load(&place).unwrap(), goal).unwrap();
+            let draft = work_out(&Context::load(&place).unwrap(), goal).unwrap();
             assert_eq!(draft.still_holds(&place).unwrap(), holds, "{read:?} then {meanwhile:?}");
         }
     }

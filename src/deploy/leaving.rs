@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::domain::name::{count, shell_word};
 use crate::domain::place::files;
-use crate::domain::plan::Step as PlanStep;
 use crate::domain::record::{Pointed, Record, RequestFacts, SettingsRecord};
+use crate::domain::plan::Step as PlanStep;
 use crate::domain::session::Session;
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
@@ -29,6 +29,7 @@ use crate::render::{AUTH_TOKEN, BASE_URL, DesiredKey};
 use super::context::Context;
 use super::converge::{self, Held};
 use super::draft::Draft;
+use super::permission::Rules;
 use super::plan::Stance;
 use super::sessions::{self, Open};
 use super::settings::{HOOKS, SettingsEdit};
@@ -74,8 +75,8 @@ pub enum Progress<'a> {
 
 /// Who decides about addresses, and who reads what happens.
 pub struct Surroundings<'a> {
-    /// Whether Claude Code may be led to this address.
-    pub permits: &'a dyn Fn(&str) -> Result<()>,
+    /// Where Claude Code may be led.
+    pub rules: &'a dyn Rules,
     pub tell: &'a dyn Fn(&Progress<'_>),
     /// Seconds to wait for another run of gwinstall.
     pub lock_wait: u64,
@@ -92,20 +93,6 @@ pub struct Left {
     pub staying: Vec<Session>,
     /// The sessions that had a credential from their shell, and have none until they are restarted.
     pub logged_out: Vec<(Session, Vec<&'static str>)>,
-}
-
-/// The settings that the draft writes; `None` if it does not change them.
-fn settings_after(draft: &Draft) -> Result<Option<Settings>> {
-    let changes = |step: &&PlanStep| step.class == Class::Settings && step.changes();
-    let Some(step) = draft.plan.steps.iter().find(changes) else { return Ok(None) };
-    match (&step.bytes, step.post) {
-        (Some(bytes), Some(_)) => Settings::parse(bytes)
-            .map(Some)
-            .map_err(|problem| Error::failed("cannot read the new settings back").because(problem)),
-        // Only the mode changes.
-        (None, Some(_)) => Ok(None),
-        (_, None) => Ok(Some(Settings::absent())),
-    }
 }
 
 fn passage_between(before: &Settings, after: &Settings) -> Passage {
@@ -144,7 +131,7 @@ pub fn lead_away(
     surroundings: &Surroundings<'_>,
 ) -> Result<Left> {
     let place = context.place;
-    let (Some(before), Some(after)) = (context.settings()?.parsed(), settings_after(draft)?) else {
+    let (Some(before), Some(after)) = (context.settings()?.parsed(), draft.settings_after()?) else {
         return Ok(Left::default());
     };
     let passage = passage_between(before, &after);
@@ -165,7 +152,7 @@ pub fn lead_away(
     }
     let away = match passage {
         Passage::Blanks => blanks(draft, &after),
-        _ => away(context, surroundings.permits)?,
+        _ => away(context, surroundings.rules)?,
     };
     (surroundings.tell)(&Progress::Begins(&open));
     let held = converge::lock(place, operation, surroundings.lock_wait)?;
@@ -190,14 +177,14 @@ fn still(place: &Place, open: &[Open]) -> Result<Vec<Open>> {
 }
 
 /// The values that lead away from the gateway, beside the user's settings without any key of gwinstall.
-fn away(context: &Context<'_>, permits: &dyn Fn(&str) -> Result<()>) -> Result<Vec<DesiredKey>> {
+fn away(context: &Context<'_>, rules: &dyn Rules) -> Result<Vec<DesiredKey>> {
     let restored = restored(context)?;
     let own = restored.get(&KeyPath::env(BASE_URL));
     let own = own.as_ref().and_then(Value::as_str).filter(|address| !address.is_empty());
-    let address = match own.filter(|own| permits(own).is_ok()) {
+    let address = match own.filter(|own| rules.permit_address(own).is_ok()) {
         Some(own) => own,
         None => {
-            permits(ANTHROPIC).map_err(|error| {
+            rules.permit_address(ANTHROPIC).map_err(|error| {
                 error
                     .because("without the gateway the open sessions of Claude Code would go there, and nothing was changed")
                     .hint("close the open sessions of Claude Code, then run the same command again")

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod leaving;
 pub mod lacks;
 pub mod lost;
+pub mod permission;
 pub mod plan;
 pub mod recover;
 pub mod resolve;

@@ -11,6 +11,7 @@ use crate::doors::disk;
 
 use super::context::Context;
 use super::draft::{Draft, record_step};
+use super::permission::{self, Rules};
 use super::plan::NEW_SUFFIX;
 use super::store;
 
@@ -69,13 +70,21 @@ fn edited(place: &Place, path: &str) -> Error {
         )
 }
 
-/// The draft that resolves one conflict. `new` holds the bytes that `new_version` returned.
-pub fn draft(context: &Context<'_>, path: &str, side: Side, new: &[u8]) -> Result<Draft> {
+/// The draft that resolves one conflict, if the rules of the machine permit the deployment. `new` holds the bytes that
+/// `new_version` returned.
+pub fn draft(
+    context: &Context<'_>,
+    rules: &dyn Rules,
+    path: &str,
+    side: Side,
+    new: &[u8],
+) -> Result<Draft> {
     let place = context.place;
     let mut record = context.deployed()?.clone();
     record.operation = Operation::Resolve;
     record.flags_used = Vec::new();
     record.restored_from = None;
+    permission::of_deployment(rules, &record)?;
     let mut steps = Vec::new();
     if let Some(known) = record.files.get_mut(path) {
         let sum = known.offered.take();

@@ -9,6 +9,7 @@ use super::{Hint, Instant, Invocation};
 words! {
     /// The checks that gwinstall knows.
     pub enum CheckName {
+        AllowedByPolicy = "allowed_by_policy",
         AuthenticationSuccessful = "authentication_successful",
         ClaudeCodeRecentEnough = "claude_code_recent_enough",
         Deployed = "deployed",

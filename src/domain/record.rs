@@ -99,6 +99,16 @@ pub struct BundleId {
     /// The directory or file given, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Whether presets of the user's own are laid over it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_own_presets: bool,
+}
+
+impl BundleId {
+    /// Whether a release key has signed all its files.
+    pub fn is_signed(&self) -> bool {
+        self.origin != BundleOrigin::Directory && !self.with_own_presets
+    }
 }
 
 words! {

@@ -38,7 +38,8 @@ impl HttpUrl {
             return Err(Why::Login);
         }
         let (host, port) = host_and_port(authority).map_err(Why::Other)?;
-        if path.split('/').any(|step| step == "." || step == "..") {
+        // A program that follows the URL standard takes an escaped dot for a dot.
+        if path.to_ascii_lowercase().replace("%2e", ".").split('/').any(|step| step == "." || step == "..") {
             return Err(Why::Other("its path holds a . or .. step".into()));
         }
         Ok(Self { text: text.trim_end_matches('/').to_owned(), host: host.to_ascii_lowercase(), port })

@@ -11,13 +11,21 @@ use crate::gateway;
 
 use super::facts::Facts;
 use super::variables::Lack;
-use super::{configuration, conflicts, state, variables};
+use super::{configuration, conflicts, permitted, state, variables};
 
-/// Whether a run was interrupted, and what is deployed.
+/// Whether a run was interrupted, what is deployed, and whether a managed machine allows that.
 pub fn state(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::NoInterruptedRun, || state::interrupted(facts));
     checks.run(CheckName::Deployed, || state::deployed(facts));
+    policy(checks, facts);
     checks.run(CheckName::SettingsLedgerReadable, || state::ledger(facts));
+}
+
+/// Whether the policy of a managed machine allows what is there.
+pub fn policy(checks: &mut Checks, facts: &Facts<'_>) {
+    if let Some(finding) = permitted::finding(facts) {
+        checks.run(CheckName::AllowedByPolicy, || finding);
+    }
 }
 
 /// The service that keeps the gateway running, where there is one.

@@ -10,6 +10,7 @@ pub mod examine;
 pub mod facts;
 pub mod next;
 pub mod overrides;
+pub mod permitted;
 pub mod pointed;
 pub mod port;
 pub mod prerequisites;

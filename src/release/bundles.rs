@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::documents::{BundleFile, Manifest};
+use super::documents::{Artifact, BundleFile, Manifest};
 use super::evidence;
 use super::origin::{self, Origin, ReleasePath};
 use super::rules::{self, PolicyInput, Refusal};
@@ -77,13 +77,23 @@ pub struct Choice {
     pub bundle: Option<Bundle>,
     /// Newer ones that a rule forbids today.
     pub refused: Vec<Refusal>,
+    /// Newer ones that no key vouches for today.
+    pub unverified: Vec<Error>,
 }
 
 /// Chooses among the bundles that were fetched and are newer than `than`.
 pub fn newest(state: State<'_>, keys: &TrustedKeys, than: u64, input: &PolicyInput<'_>) -> Result<Choice> {
     let mut choice = Choice::default();
     for seq in kept(state)?.into_iter().rev().filter(|seq| *seq > than) {
-        let Some(manifest) = manifest(state, keys, seq)? else { continue };
+        let manifest = match manifest(state, keys, seq) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => continue,
+            // Its key may have been revoked since: then it is as if it had never been fetched.
+            Err(error) => {
+                choice.unverified.push(error);
+                continue;
+            }
+        };
         match rules::admit(&manifest, input) {
             Ok(()) => {
                 let (file, _) = disk::reader(&state.path(&name(seq, ARCHIVE)))?;
@@ -117,15 +127,21 @@ pub fn from_file(keys: &TrustedKeys, path: &Path) -> Result<(Bundle, Verified<Ma
     let manifest = origin.require(ReleasePath::Newest, MANIFEST).map_err(under)?;
     let minisig = origin.require(ReleasePath::Newest, SIGNATURE).map_err(under)?;
     let manifest = keys.verify_manifest(&manifest, &minisig).map_err(under)?;
-    let archive = if gzipped {
-        disk::read(&given, Limits::BUNDLE.unpacked).map_err(under)?
-    } else {
-        inside(&given, &manifest).map_err(under)?
-    };
     let artifact = super::order::artifact(&manifest, "bundle", "any").map_err(under)?;
+    let archive = match gzipped {
+        // No more is read than was signed.
+        true if disk::is_file_of(&given, artifact.len) => disk::read(&given, artifact.len).map_err(under)?,
+        true => return Err(under(other_length(artifact))),
+        false => inside(&given, &manifest).map_err(under)?,
+    };
     origin::matches_manifest(artifact, Sha256::of(&archive), archive.len() as u64).map_err(under)?;
     let bundle = open(&archive[..], &manifest, BundleOrigin::File, Some(shown.clone())).map_err(under)?;
     Ok((bundle, manifest))
+}
+
+fn other_length(artifact: &Artifact) -> Error {
+    Error::unverified(format!("{} is not what was signed", artifact.name))
+        .because(format!("{} bytes were signed", artifact.len))
 }
 
 /// The bundle archive inside an offline archive.

@@ -112,6 +112,9 @@ pub struct Keys {
     pub retired: Vec<ReleaseKey>,
     #[serde(default)]
     pub revoked: Vec<Revoked>,
+    /// The highest seq that counts as seen, of all that was seen with an older keys document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq_reset: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub critical: Vec<String>,
 }
@@ -153,7 +156,7 @@ impl Document for Keys {
     const CALLED: &'static str = "keys.json";
     const CAP: usize = 64 << 10;
     const FIELDS: &'static [&'static str] =
-        &["schema", "version", "expires", "root", "release", "channel", "retired", "revoked"];
+        &["schema", "version", "expires", "root", "release", "channel", "retired", "revoked", "seq_reset"];
 
     /// One key has one role: ids and key bytes are unique over the whole document.
     fn check(&self) -> std::result::Result<(), String> {

@@ -23,6 +23,8 @@ use crate::doors::system;
 
 /// No signed document or signature is larger.
 pub const DOCUMENT_CAP: u64 = 256 << 10;
+/// All documents of one offline archive together: nothing of it is signed before they are read.
+const ARCHIVE_CAP: u64 = 4 << 20;
 
 /// Where in the layout a name is looked up.
 #[derive(Debug, Clone, Copy)]
@@ -120,9 +122,12 @@ impl Origin {
     fn open_archive(path: &Path) -> Result<Self> {
         let (file, _) = disk::reader(path)?;
         let mut documents = BTreeMap::new();
+        let mut left = ARCHIVE_CAP;
         ustar::read_tar(std::io::BufReader::new(file), &Limits::OFFLINE, &mut |entry, body| {
-            let document = entry.path.ends_with(".json") || entry.path.ends_with(".minisig");
-            if document && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
+            if is_document(&entry.path) && entry.kind == EntryKind::File && entry.size <= DOCUMENT_CAP {
+                left = left
+                    .checked_sub(entry.size)
+                    .ok_or_else(|| Error::unverified("its documents are longer than those of any release"))?;
                 documents.insert(entry.path.clone(), ustar::whole(entry, body)?);
             }
             Ok(())
@@ -152,11 +157,14 @@ impl Origin {
             },
             Self::Directory(dir) => {
                 let path = on_disk(dir, under, name);
-                if disk::exists(&path) {
-                    disk::read(&disk::real_file(&path)?, DOCUMENT_CAP).map(Some)
-                } else {
-                    Ok(None)
+                if !disk::exists(&path) {
+                    return Ok(None);
                 }
+                let path = regular(&path)?;
+                if disk::facts(&path).is_some_and(|(len, _)| len > DOCUMENT_CAP) {
+                    return Err(Error::unverified(format!("{name} is longer than any signed document")));
+                }
+                disk::read(&path, DOCUMENT_CAP).map(Some)
             }
             Self::Archive { documents, .. } => Ok(documents.get(name).cloned()),
         }
@@ -215,7 +223,7 @@ impl Origin {
                 if !disk::exists(&path) {
                     return Err(self.lacks(name));
                 }
-                let (mut source, _) = disk::reader(&disk::real_file(&path)?)?;
+                let (mut source, _) = disk::reader(&regular(&path)?)?;
                 Received::create(into)?.copy(&mut source, artifact.len, progress)
             }
             Self::Archive { path, .. } => {
@@ -251,6 +259,24 @@ impl Origin {
             (Layout::GitHub, ReleasePath::Version(version)) => format!("{base}/download/v{version}/{name}"),
         }
     }
+}
+
+/// Whether a name in an offline archive is that of a signed document or of its signature.
+fn is_document(name: &str) -> bool {
+    let document = name.strip_suffix(".minisig").unwrap_or(name);
+    let signed = ["keys.", "channel-", "manifest."].iter().any(|start| document.starts_with(start));
+    signed && (document != name || document.ends_with(".json"))
+}
+
+/// The file that a name in a directory of releases leads to. A pipe or a device there is no release: reading it would
+/// wait, or never end.
+fn regular(path: &Path) -> Result<PathBuf> {
+    let real = disk::real_file(path)?;
+    if disk::is_regular(&real) {
+        return Ok(real);
+    }
+    Err(Error::unverified(format!("{} is not what was signed", printable(&path.to_string_lossy())))
+        .because("it is not a regular file"))
 }
 
 /// A version has its own directory, unless its files were copied without one.

@@ -8,7 +8,10 @@ use serde::Deserialize;
 
 use super::documents::{Manifest, Name};
 use super::trust::Verified;
+use crate::deploy::permission::Rules;
 use crate::domain::name::printable;
+use crate::domain::record::{BundleOrigin, Record};
+use crate::domain::secret::mask_userinfo;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Kind, Result, Sha256};
 
@@ -41,7 +44,7 @@ struct Text {
 }
 
 /// A checked policy. The default one allows everything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     pin: Option<Pin>,
     channel: Option<Name>,
@@ -83,6 +86,11 @@ impl Policy {
         })
     }
 
+    /// Whether it has no rule.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()
     }
@@ -97,24 +105,38 @@ impl Policy {
 
     pub fn permit_check(&self) -> Result<()> {
         match self.updates {
-            Some(Updates::Off) => Err(self.forbids("checking for updates")),
+            Some(Updates::Off) => Err(self.forbids("checking for updates", "updates", "off")),
             _ => Ok(()),
         }
     }
 
+    /// Whether the executable may be replaced, by a newer or by an older one.
     pub fn permit_update(&self) -> Result<()> {
+        let what = "gwinstall self-update";
         match self.updates {
-            Some(Updates::Off | Updates::Check) => Err(self.forbids("gwinstall self-update")),
+            Some(Updates::Off) => Err(self.forbids(what, "updates", "off")),
+            Some(Updates::Check) => Err(self.forbids(what, "updates", "check")),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the pin allows this release; `manifest` is that of the release, where it is known.
+    pub fn permit_release(&self, version: &str, manifest: Option<Sha256>) -> Result<()> {
+        let allowed = match &self.pin {
+            None => true,
+            Some(Pin::Version(pinned)) => *pinned == *version,
+            Some(Pin::Manifest(pinned)) => manifest == Some(*pinned),
+        };
+        let pinned = || self.pin.as_ref().map(ToString::to_string).unwrap_or_default();
+        if allowed { Ok(()) } else { Err(self.forbids(&format!("gwinstall {}", printable(version)), "pin", &pinned())) }
     }
 
     /// Another base URL or channel than the policy's, given by flag or variable.
     pub fn permit_origin(&self, base_url: &str) -> Result<()> {
         match &self.base_url {
-            Some(only) if only.trim_end_matches('/') != base_url.trim_end_matches('/') => Err(self
-                .forbids(&format!("updates from {}", printable(base_url)))
-                .because(format!("allowed: {only}"))),
+            Some(only) if only.trim_end_matches('/') != base_url.trim_end_matches('/') => {
+                Err(self.forbids(&format!("an update from {}", printable(base_url)), "base_url", only))
+            }
             _ => Ok(()),
         }
     }
@@ -122,7 +144,7 @@ impl Policy {
     pub fn permit_channel(&self, channel: &Name) -> Result<()> {
         match &self.channel {
             Some(only) if only != channel => {
-                Err(self.forbids(&format!("channel {channel}")).because(format!("allowed: {only}")))
+                Err(self.forbids(&format!("channel {channel}"), "channel", only.as_str()))
             }
             _ => Ok(()),
         }
@@ -131,8 +153,8 @@ impl Policy {
     pub fn permit_preset(&self, preset: &str) -> Result<()> {
         match &self.presets {
             Some(allowed) if !allowed.iter().any(|name| name == preset) => {
-                let list = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
-                Err(self.forbids(&format!("preset {preset}")).because(format!("allowed: {list}")))
+                let what = format!("preset {}", printable(preset));
+                Err(self.forbids(&what, "allow_presets", &allowed.join(", ")))
             }
             _ => Ok(()),
         }
@@ -148,27 +170,54 @@ impl Policy {
                 && path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match &self.gateway_urls {
-            Some(allowed) if !allowed.iter().any(below) => {
-                let list: Vec<_> = allowed.iter().map(HttpUrl::as_str).collect();
-                Err(self
-                    .forbids(&format!("the gateway {}", url.as_str()))
-                    .because(format!("allowed: {}", list.join(", "))))
-            }
+            Some(allowed) if !allowed.iter().any(below) => Err(self.not_in_the_list(url.as_str(), allowed)),
             _ => Ok(()),
         }
     }
 
-    pub fn permit_source_dir(&self) -> Result<()> {
+    fn not_in_the_list(&self, address: &str, allowed: &[HttpUrl]) -> Error {
+        let list: Vec<_> = allowed.iter().map(HttpUrl::as_str).collect();
+        self.forbids(&format!("the gateway {address}"), "allow_gateway_urls", &list.join(", "))
+    }
+
+    /// Files that no release key has signed; `what` brings them.
+    pub fn permit_unsigned(&self, what: &str) -> Result<()> {
         match self.source_dir {
-            Some(false) => Err(self.forbids("an unsigned bundle (--source-dir)")),
+            Some(false) => Err(self.forbids(what, "allow_source_dir", "signed files only")),
             _ => Ok(()),
         }
     }
 
-    fn forbids(&self, what: &str) -> Error {
+    /// The answer to what a rule forbids.
+    fn forbids(&self, what: &str, rule: &str, allowed: &str) -> Error {
         let who = self.managed_by.as_deref().map_or("the administrator".to_owned(), printable);
+        let allowed = if allowed.is_empty() { "none".to_owned() } else { printable(allowed) };
         Error::new(Kind::Refused, format!("{what} is not allowed on this machine"))
-            .because(format!("it is managed by {who} ({PATH})"))
+            .because(format!("{rule} in {PATH} allows: {allowed}"))
+            .because(format!("this machine is managed by {who}"))
+    }
+}
+
+impl Rules for Policy {
+    fn permit_deployment(&self, record: &Record) -> Result<()> {
+        self.permit_preset(&record.preset)?;
+        self.permit_address(&record.gateway_url)?;
+        if record.bundle.is_signed() {
+            return Ok(());
+        }
+        self.permit_unsigned(match record.bundle.origin {
+            BundleOrigin::Directory => "a deployment from a directory (--source-dir)",
+            _ => "a deployment with presets of your own",
+        })
+    }
+
+    /// A text that is not a usable URL is in no list.
+    fn permit_address(&self, address: &str) -> Result<()> {
+        let Some(allowed) = &self.gateway_urls else { return Ok(()) };
+        match HttpUrl::parse("the address", address) {
+            Ok(url) => self.permit_gateway_url(&url),
+            Err(_) => Err(self.not_in_the_list(&printable(&mask_userinfo(address)), allowed)),
+        }
     }
 }
 
@@ -233,6 +282,7 @@ mod tests {
         let url = |text: &str| HttpUrl::parse("--gateway-url", text).unwrap();
         let beta = Name::parse("beta").unwrap();
         let refusals = [
+            policy.permit_release("1.4.1", None),
             policy.permit_update(),
             policy.permit_channel(&beta),
             policy.permit_origin("https://elsewhere.example.com"),
@@ -241,13 +291,20 @@ mod tests {
             policy.permit_gateway_url(&url("http://gw.example.com/team")),
             policy.permit_gateway_url(&url("https://gw.example.com/teams")),
             policy.permit_gateway_url(&url("https://gw.example.com:8443/team")),
-            policy.permit_source_dir(),
+            policy.permit_unsigned("a directory"),
         ];
         for (at, refusal) in refusals.into_iter().enumerate() {
             let error = refusal.unwrap_err();
             assert_eq!(error.kind(), Kind::Refused, "{at}");
-            assert!(error.to_string().contains("Example IT <it@example.com>"), "{error}");
+            let text = error.to_string();
+            assert!(text.contains("Example IT <it@example.com>") && text.contains(PATH), "{text}");
         }
+        policy.permit_release("1.4.2", None).unwrap();
+        let sums = ["0a", "0b"].map(|digits| Sha256::parse(&digits.repeat(32)).unwrap());
+        let pinned = Policy::parse(&format!("pin: sha256:{}\n", sums[0])).unwrap();
+        pinned.permit_release("1.0.0", Some(sums[0])).unwrap();
+        assert!(pinned.permit_release("1.0.0", Some(sums[1])).is_err());
+        assert!(pinned.permit_release("1.0.0", None).is_err());
         policy.permit_check().unwrap();
         policy.permit_preset("enterprise").unwrap();
         policy.permit_gateway_url(&url("https://gw.example.com/team/a")).unwrap();
@@ -270,7 +327,7 @@ mod tests {
             let policy = Policy::parse(empty).unwrap();
             policy
                 .permit_update()
-                .and(policy.permit_source_dir())
+                .and(policy.permit_unsigned("a directory"))
                 .and(policy.permit_preset("basic"))
                 .unwrap();
         }

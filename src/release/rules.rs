@@ -147,7 +147,7 @@ fn belongs_here(product: &Name, channel: &Name, input: &PolicyInput<'_>) -> Resu
 fn only_manifest(seq: u64, sha256: Sha256, input: &PolicyInput<'_>) -> Result<(), Refusal> {
     let (trust, running) = (input.trust, input.running);
     let installed = running.manifest.map(|manifest_sha256| Seen { seq: running.seq, manifest_sha256 });
-    let known = [trust.newest, trust.announced, trust.installed, installed];
+    let known = [trust.seen(seq), installed];
     match known.into_iter().flatten().find(|seen| seen.seq == seq && seen.manifest_sha256 != sha256) {
         Some(seen) => Err(Refusal::Equivocation { seen, served: sha256 }),
         None => Ok(()),

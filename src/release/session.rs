@@ -12,17 +12,17 @@ use super::evidence;
 use super::order;
 use super::origin::Origin;
 use super::policy::{self, Pin, Policy};
-use super::replace::{self, CurrentExe, Deployed, Recovered};
+use super::replace::{self, CurrentExe, Deployed, Previous, Recovered};
 use super::rules::{self, Constraints, PolicyInput, Refusal, Release, Running, WayIn};
 use super::state::State;
 use super::trust::TrustedKeys;
 use super::trust_state::TrustState;
 use super::update::{self, LastCheck};
 use crate::bundle::{Bundle, build};
+use crate::deploy::permission::Rules as _;
 use crate::deploy::{backup, store};
 use crate::domain::Operation;
 use crate::domain::name::printable;
-use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::{disk, exe, system, term};
@@ -38,13 +38,29 @@ pub struct UpdateContext<'a> {
 impl<'a> UpdateContext<'a> {
     pub fn of(place: &'a Place) -> Result<Self> {
         let state = State { dir: &place.state_dir };
-        let policy = policy_at(Path::new(policy::PATH))?;
-        let trust = state.trust()?;
+        let policy = policy()?;
+        let mut trust = state.trust()?;
+        if let Ok(keys) = state.keys(build::KEYS) {
+            trust.judge(&keys);
+        }
         let variable = system::variable("GWINSTALL_PIN");
         let pins =
             variable.iter().chain(&trust.pin).map(|pin| Pin::parse(pin)).collect::<Result<Vec<_>>>()?;
         let pins = pins.into_iter().chain(policy.pin().cloned()).collect();
         Ok(Self { state, policy, trust, pins })
+    }
+
+    /// Whether the policy allows the executable and the configuration that `--rollback` would restore.
+    pub fn permit_rollback(&self, place: &Place, previous: &Previous) -> Result<()> {
+        self.policy.permit_update()?;
+        let manifest =
+            self.state.keys(build::KEYS).and_then(|keys| bundles::manifest(self.state, &keys, previous.to.seq));
+        let manifest = manifest.ok().flatten().map(|manifest| manifest.sha256());
+        self.policy.permit_release(&previous.to.version, manifest)?;
+        let Some(name) = previous.backup.as_ref().filter(|_| previous.deploys) else { return Ok(()) };
+        let (path, entry) = backup::choose(place, Some(name), None)?;
+        let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
+        self.policy.permit_deployment(&backup.record)
     }
 
     /// The channel asked for, else the policy's, else stable. A policy that names a channel allows no other.
@@ -163,26 +179,19 @@ fn untrusted(path: &Path, why: &str) -> Error {
         .because(why)
 }
 
-/// Whether the policy of this machine allows this deployment.
-pub fn permit(preset: &str, url: &HttpUrl) -> Result<()> {
-    let policy = policy_at(Path::new(policy::PATH))?;
-    policy.permit_preset(preset)?;
-    policy.permit_gateway_url(url)
+/// The policy of this machine.
+pub fn policy() -> Result<Policy> {
+    policy_at(Path::new(policy::PATH))
 }
 
-/// Whether the policy of this machine allows Claude Code to talk to this address.
-pub fn permit_address(url: &HttpUrl) -> Result<()> {
-    policy_at(Path::new(policy::PATH))?.permit_gateway_url(url)
-}
-
-/// Whether the policy of this machine allows files that no release key has signed.
-pub fn permit_unsigned() -> Result<()> {
-    policy_at(Path::new(policy::PATH))?.permit_source_dir()
+/// Whether the policy of this machine allows files that no release key has signed; `what` brings them.
+pub fn permit_unsigned(what: &str) -> Result<()> {
+    policy()?.permit_unsigned(what)
 }
 
 /// `--source-dir DIR`: unsigned, so the policy may forbid it.
 pub fn directory(path: &Path) -> Result<Bundle> {
-    permit_unsigned()?;
+    permit_unsigned("an unsigned bundle (--source-dir)")?;
     Bundle::from_directory(path)
 }
 
@@ -201,6 +210,9 @@ pub fn newest_bundle(place: &Place) -> Result<Bundle> {
         let note = format!("note: a fetched bundle is not used: {}", refusal.error(input.way_in));
         // A pin is there for this.
         if matches!(refusal, Refusal::Pinned { .. }) { term::detail(&note) } else { term::talk(&note) }
+    }
+    for error in &choice.unverified {
+        term::talk(&format!("note: a fetched bundle is not used: {error}"));
     }
     Ok(choice.bundle.unwrap_or(embedded))
 }

@@ -108,6 +108,18 @@ impl TrustedKeys {
         Ok(verified)
     }
 
+    /// Whether a manifest that this key signed would verify today.
+    pub fn vouches_for(&self, signer: KeyId, seq: u64, sha256: Sha256) -> bool {
+        let mut keys = self.0.release.iter().chain(&self.0.retired);
+        keys.any(|key| key.id == signer) && self.standing(signer, seq, sha256).is_ok()
+    }
+
+    /// Whether this key may sign channel documents today.
+    pub fn has_channel_key(&self, signer: KeyId) -> bool {
+        let revoked = self.0.revoked.iter().any(|revoked| revoked.id == signer);
+        !revoked && self.0.channel.iter().any(|key| key.id == signer)
+    }
+
     /// What is to be said about the key that signed a manifest, beyond that it may.
     pub fn remark(&self, signer: KeyId) -> Option<String> {
         if let Some(revoked) = self.0.revoked.iter().find(|revoked| revoked.id == signer) {

@@ -41,6 +41,8 @@ pub struct News {
     pub trust: TrustState,
     /// With what it proves; absent for a pinned or named version, and where the origin has none.
     pub channel: Option<(Verified<Channel>, Freshness)>,
+    /// The ETag of the channel document.
+    etag: Option<String>,
 }
 
 /// A release that may be taken.
@@ -73,13 +75,33 @@ impl UpdateCheck<'_> {
         let found = if self.names_a_version() && !newest { None } else { self.fetch_channel(&trust)? };
         let keys = self.newer_keys(keys, found.as_ref())?;
         trust.require_keys(&keys)?;
+        trust.judge(&keys);
         trust.saw_keys(&keys);
-        let channel = match found {
+        let channel = match &found {
             None => None,
-            Some(found) => Some(self.verify_channel(&keys, &mut trust, &found)?),
+            Some(found) => Some(self.verify_channel(&keys, &mut trust, found)?),
         };
         self.state.keep_trust(&trust)?;
-        Ok(News { keys, trust, channel })
+        let news = News { keys, trust, channel, etag: found.and_then(|found| found.etag) };
+        if !news.announces_more_than(self.in_use.seq) {
+            self.keep_channel(&news)?;
+        }
+        Ok(news)
+    }
+
+    /// For `--check`: the manifest that the channel announces, verified. What an update would refuse is refused here,
+    /// too, and what an update would not remember is not remembered.
+    pub fn look_at(&self, news: &News) -> Result<()> {
+        let announced = news.channel.as_ref().filter(|_| news.announces_more_than(self.in_use.seq));
+        let Some((channel, _)) = announced else { return Ok(()) };
+        let manifest = self.fetch_manifest(news, ReleasePath::Version(&channel.facts().version))?;
+        order::same_release(channel.facts(), &manifest)?;
+        let constraints = Constraints::default();
+        let input = PolicyInput { constraints, ..self.input(&news.trust) };
+        rules::admit(&manifest, &input)
+            .map_err(|refusal| evidence::refused(self.state, &manifest, &refusal, input.way_in))?;
+        self.keep_channel(news)?;
+        if self.names_a_version() { Ok(()) } else { self.remember(&news.trust, &manifest) }
     }
 
     /// Whether a pin or the user names the release, so that the channel does not decide.
@@ -115,7 +137,7 @@ impl UpdateCheck<'_> {
             |last: &LastCheck| last.origin == self.origin.shown() && last.channel == *self.channel.as_str();
         let etag = match (&kept, last.filter(same)) {
             // What a lost trust.json held is learnt again from full answers.
-            ((Some(_), Some(_)), Some(last)) if trust.announced.is_some() => last.etag,
+            ((Some(_), Some(_)), Some(last)) if trust.max_channel_at.is_some() => last.etag,
             _ => None,
         };
         match self.origin.document_since(ReleasePath::Shared, &name, etag.as_deref())? {
@@ -147,24 +169,33 @@ impl UpdateCheck<'_> {
         trust: &mut TrustState,
         found: &Found,
     ) -> Result<(Verified<Channel>, Freshness)> {
-        let (name, signature) = channel_names(self.channel);
+        let (name, _) = channel_names(self.channel);
         let channel = keys
             .verify_channel(&found.bytes, &found.minisig)
             .map_err(|error| self.rejected(&name, &found.bytes, &found.minisig, error))?;
         if !self.origin.is_online() {
             return Ok((channel, Freshness::NotAsked));
         }
-        let (facts, input) = (channel.facts(), self.input(trust));
+        let input = self.input(trust);
         rules::admit_channel(&channel, &input).map_err(|refusal| {
             evidence::channel_refused(self.state, self.origin, keys, &channel, &refusal)
         })?;
         let freshness = order::freshness(keys, &channel, &input)?;
-        let proved = freshness == Freshness::Proved;
-        if proved {
+        if freshness == Freshness::Proved {
             trust.saw_channel(&channel);
         }
-        self.state.keep(&signature, &found.minisig)?;
-        self.state.keep(&name, &found.bytes)?;
+        Ok((channel, freshness))
+    }
+
+    /// Keeps the channel document of an origin on the web, once the manifest that it announces has been verified.
+    fn keep_channel(&self, news: &News) -> Result<()> {
+        let Some((channel, freshness)) = news.channel.as_ref().filter(|_| self.origin.is_online()) else {
+            return Ok(());
+        };
+        let (name, signature) = channel_names(self.channel);
+        self.state.keep(&signature, channel.minisig())?;
+        self.state.keep(&name, channel.bytes())?;
+        let facts = channel.facts();
         let last = LastCheck {
             at: self.now,
             origin: self.origin.shown(),
@@ -172,11 +203,26 @@ impl UpdateCheck<'_> {
             seq: facts.seq,
             version: facts.version.to_string(),
             severity: facts.severity,
-            proved_until: proved.then_some(facts.expires),
-            etag: found.etag.clone(),
+            proved_until: (*freshness == Freshness::Proved).then_some(facts.expires),
+            etag: news.etag.clone(),
         };
-        self.state.keep_json(LAST_CHECK, &last)?;
-        Ok((channel, freshness))
+        self.state.keep_json(LAST_CHECK, &last)
+    }
+
+    fn fetch_manifest(&self, news: &News, path: ReleasePath<'_>) -> Result<Verified<Manifest>> {
+        let bytes = self.origin.require(path, "manifest.json")?;
+        let minisig = self.origin.require(path, "manifest.json.minisig")?;
+        news.keys
+            .verify_manifest(&bytes, &minisig)
+            .map_err(|error| self.rejected("manifest.json", &bytes, &minisig, error))
+    }
+
+    /// For a manifest that verified and that the rules admitted.
+    fn remember(&self, trust: &TrustState, manifest: &Verified<Manifest>) -> Result<()> {
+        let mut trust = trust.clone();
+        trust.saw_manifest(manifest);
+        evidence::keep_newest(self.state, &trust, manifest)?;
+        self.state.keep_trust(&trust)
     }
 
     /// 4 and 5: the manifest of the version that is pinned, named or newest, if the rules admit it.
@@ -188,16 +234,12 @@ impl UpdateCheck<'_> {
         });
         let version = exact.or(news.channel.as_ref().map(|(channel, _)| &channel.facts().version));
         let path = version.map_or(ReleasePath::Newest, ReleasePath::Version);
-        let bytes = self.origin.require(path, "manifest.json")?;
-        let minisig = self.origin.require(path, "manifest.json.minisig")?;
-        let manifest = news
-            .keys
-            .verify_manifest(&bytes, &minisig)
-            .map_err(|error| self.rejected("manifest.json", &bytes, &minisig, error))?;
+        let manifest = self.fetch_manifest(news, path)?;
         // The channel speaks of the manifest only if the manifest was found through it.
         let freshness = match news.channel.as_ref().filter(|_| exact.is_none()) {
             Some((channel, freshness)) => {
                 order::same_release(channel.facts(), &manifest)?;
+                self.keep_channel(news)?;
                 freshness.clone()
             }
             None => Freshness::NotAsked,
@@ -206,10 +248,7 @@ impl UpdateCheck<'_> {
         rules::admit(&manifest, &input)
             .map_err(|refusal| evidence::refused(self.state, &manifest, &refusal, input.way_in))?;
         let verdict = order::verdict(&news.keys, &manifest, freshness, &input);
-        let mut trust = news.trust.clone();
-        trust.saw_manifest(&manifest);
-        evidence::keep_newest(self.state, &trust, &manifest)?;
-        self.state.keep_trust(&trust)?;
+        self.remember(&news.trust, &manifest)?;
         Ok(Candidate { manifest, verdict, rejects: self.rejects })
     }
 
@@ -240,6 +279,14 @@ impl UpdateCheck<'_> {
 }
 
 impl News {
+    /// Whether the channel names a newer release than `seq` whose manifest was not verified before.
+    fn announces_more_than(&self, seq: u64) -> bool {
+        self.channel.as_ref().is_some_and(|(channel, _)| {
+            let facts = channel.facts();
+            facts.seq > seq && self.trust.seen(facts.seq).is_none()
+        })
+    }
+
     /// The channel's release, if it is newer than `seq`. `None`: nothing is newer, and that is proved.
     pub fn newer(&self, seq: u64) -> Result<Option<&Channel>> {
         let Some((channel, freshness)) = &self.channel else { return Ok(None) };

@@ -35,6 +35,7 @@ mod interrupted;
 mod json;
 mod leftover_values;
 mod lost_record;
+mod managed;
 mod manual;
 mod messages;
 mod messages_of_errors;

@@ -1,14 +1,19 @@
 """Good releases in every shell, with every fetcher and verifier; and the ways in which a fetch goes wrong."""
 
+import contextlib
+import http.server
 import io
 import itertools
 import os
 import pty
 import select
 import shutil
+import subprocess
 import tarfile
+import threading
+import time
 
-from world import snapshot
+from world import TOOLS, snapshot
 
 CASES = []
 
@@ -150,24 +155,153 @@ def on_a_terminal(words, env):
 
 @case
 def a_script_cut_short_does_nothing(world, check):
-    """A download that breaks off: every prefix of whole lines, and every prefix of the last line but the bare word."""
-    text = world.script.read_text()
-    lines = text.splitlines(keepends=True)
-    check.that(lines[-1] == 'main "$@"\n', "the last line is the call", lines[-1])
-    cut = world.dir / "cut.sh"
-    home = world.home()
-    for shell in world.shells:
-        step = 1 if shell == "dash" else 7
-        prefixes = ["".join(lines[:count]) for count in range(0, len(lines), step)]
-        prefixes += ["".join(lines[:-1]) + part for part in ("m", "mai", 'main "', 'main "$', 'main "$@')]
+    """A download that breaks off at any byte: nothing happens, and every shell that has seen more than the first line says
+    so with its exit code. dash reads every length, the others every length near the ends and each fifth between; with
+    GWINSTALL_CUTS=all they read every length, too."""
+    text = world.script.read_bytes()
+    check.that(text.endswith(b'\nmain "$@"; }\n'), "the last line is the call", text[-40:])
+    begins = text.index(b"{")
+    shells = [name for name in ("bash", "dash", "busybox ash") if name in world.shells]
+    check.that(shells, "no shell is here")
+
+    def cut_everywhere(shell):
+        """Every length but the whole, from the longest on: one file, cut off byte by byte."""
+        home, cut = world.home(), world.dir / f"cut-{world.number()}.sh"
+        cut.write_bytes(text)
+        said = (world.dir / f"{cut.name}.out").open("w+b")
+        env = {"HOME": str(home), "PATH": str(world.box("curl", "openssl")), "GWINSTALL_BASE_URL": str(world.site)}
         bad = []
-        for prefix in prefixes:
-            cut.write_text(prefix)
+        # The last byte ends a line that is whole without it.
+        whole = shell == "dash" or os.environ.get("GWINSTALL_CUTS") == "all"
+        for length in range(len(text) - 2, -1, -1):
+            if not whole and 500 < length < len(text) - 1000 and length % 5:
+                continue
+            os.truncate(cut, length)
+            with cut.open("rb") as script:
+                code = subprocess.Popen(
+                    world.shells[shell], stdin=script, stdout=said, stderr=subprocess.DEVNULL, env=env, close_fds=False
+                ).wait(timeout=60)  # fmt: skip
+            if (code == 0) == (length > begins):
+                bad.append(f"{length} bytes: exit {code}")
+        if said.tell() or os.fstat(said.fileno()).st_size:
+            bad.append("it wrote something")
+        bad += [str(path) for path in home.rglob("*")]
+        return len(text) - 1, bad
+
+    for shell, (count, bad) in zip(shells, world.together([lambda shell=shell: cut_everywhere(shell) for shell in shells])):
+        check.that(not bad, f"{shell}: {len(bad)} of {count} cut scripts did something", "\n".join(bad[:5]))
+    for shell in world.shells:
+        home, cut = world.home(), world.dir / "cut.sh"
+        for length in [*range(0, len(text) - 2, 997), *range(len(text) - 40, len(text) - 1)]:
+            cut.write_bytes(text[:length])
             result = world.install("--preset", "basic", script=cut, shell=shell, home=home)
-            if result.out or list(home.rglob("*")):
-                bad.append(f"{prefix.count(chr(10))} lines: {result}")
-                shutil.rmtree(home / ".local", ignore_errors=True)
-        check.that(not bad, f"{shell}: {len(bad)} of {len(prefixes)} cut scripts did something", "\n".join(bad[:3]))
+            good = not result.out and not list(home.rglob("*")) and (result.code != 0) == (length > begins)
+            check.that(good, f"{shell}, {length} bytes", str(result))
+
+
+@case
+def a_redirect_never_leads_to_http(world, check):
+    with world.served() as (plain, requests), world.served_with_tls(plain) as (base, authority):
+        for fetcher, (programs, busybox) in FETCHERS.items():
+            path = world.box(*programs, "openssl", busybox=busybox)
+            for place in ("moved", "absolute"):
+                result = world.install("x", base=f"{base}/{place}", path=path, GWINSTALL_CA_BUNDLE=authority)
+                check.installed(result, "1.1.0", f"{fetcher}, {place}: https to https")
+            before = len(requests())
+            result = world.install("x", base=f"{base}/down", path=path, GWINSTALL_CA_BUNDLE=authority)
+            check.refused(result, 10, "cannot fetch", f"{fetcher}, https to http")
+            # busybox follows before anything can be said about it; what it brings is thrown away.
+            if not busybox:
+                check.that(len(requests()) == before, f"{fetcher} asked over http", str(requests()[before:]))
+    # From this machine, where http is allowed, a redirect leads to https or nowhere.
+    with world.served() as (plain, requests), redirecting(f"{plain}/") as base:
+        for fetcher, (programs, busybox) in FETCHERS.items():
+            path = world.box(*programs, "openssl", busybox=busybox)
+            check.refused(world.install("x", base=base, path=path), 10, "cannot fetch", f"{fetcher}, http to http")
+            if not busybox:
+                check.that(not requests(), f"{fetcher} asked over http", str(requests()))
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """A server on this machine that lets a function answer each request; yields its URL."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                answer(self)
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def redirecting(to):
+    def answer(request):
+        request.send_response(302)
+        request.send_header("Location", to.rstrip("/") + request.path)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answering(answer)
+
+
+@case
+def bytes_that_drip_in_come_to_an_end(world, check):
+    """Two bytes in a second: never idle, and never done."""
+
+    def answer(request):
+        request.send_response(200)
+        request.send_header("Content-Length", "1000000")
+        request.end_headers()
+        for _ in range(120):
+            request.wfile.write(b"x")
+            request.wfile.flush()
+            time.sleep(0.5)
+
+    script = world.dir / "impatient.sh"
+    text = world.script.read_text()
+    check.that("\ntotal_seconds=900\n" in text, "the limit of a release")
+    script.write_text(text.replace("\ntotal_seconds=900\n", "\ntotal_seconds=6\n"))
+    boxes = {name: world.box(*programs, "openssl", busybox=busybox) for name, (programs, busybox) in FETCHERS.items()}
+    without = [name for name in TOOLS if name != "timeout"]
+    boxes["wget without timeout"] = world.box("wget", "openssl", tools=without)
+    boxes["busybox wget without timeout"] = world.box("wget", "openssl", tools=without, busybox=True)
+    with answering(answer) as base:
+
+        def job(path):
+            def run():
+                began = time.monotonic()
+                return world.install("x", base=base, path=path, script=script), time.monotonic() - began
+
+            return run
+
+        for name, (result, seconds) in zip(boxes, world.together([job(path) for path in boxes.values()])):
+            check.refused(result, 10, "took longer than 6 seconds", name)
+            check.that(seconds < 15, f"{name} took {seconds:.0f} s", str(result))
+
+
+@case
+def a_base_url_is_a_host_and_a_path(world, check):
+    secret = "geheim"
+    for base in (
+        "http://127.0.0.1:x@192.0.2.1/", f"https://user:{secret}@localhost/x", f"https://{secret}@localhost",
+        "http://localhost@192.0.2.1", "http://127.0.0.1#@192.0.2.1/", "http://127.0.0.1?@192.0.2.1/",
+        "http://127.0.0.1\\@192.0.2.1/", "http://127.0.0.1:80.example.com/", "http://127.1/", "http://2130706433/",
+        "https://", "https:///x", "https://a b/", "https://a/x y", "https://a/\nx", "https://a/<x>", 'https://a/"',
+    ):  # fmt: skip
+        for shell in world.shells:
+            result = world.install("x", base=base, shell=shell)
+            check.refused(result, 2, "refusing", f"{shell}, {base!r}")
+            check.that(secret not in result.err, f"{base!r} is repeated", str(result))
 
 
 # Fault, exit code, words: what the network may do to the executable.

@@ -40,7 +40,7 @@ files:
 
 # What install.sh calls besides its fetcher and its verifier; nothing else is on the PATH of a tool box.
 TOOLS = """awk cat chmod cmp cp cut date dirname getent grep head id ls mkdir mv od printf pwd readlink rm rmdir sed
-sha256sum sleep sync tail tr uname wc env sh""".split()
+sha256sum sleep sync tail timeout tr uname wc env sh""".split()
 
 
 class Result:
@@ -193,13 +193,14 @@ class World:
             log.close()
 
     @contextlib.contextmanager
-    def served_with_tls(self):
-        """The releases from nginx over TLS with a throw-away authority; yields the base URL and the authority's file."""
+    def served_with_tls(self, plain="http://127.0.0.1:9"):
+        """The releases from nginx over TLS with a throw-away authority; yields the base URL and the authority's file. Below
+        /down/ it redirects to `plain`, below /moved/ to itself."""
         tls = self.dir / "tls"
         if not tls.exists():
             make_authority(tls)
         port = free_port()
-        (tls / "nginx.conf").write_text(NGINX.format(tls=tls, site=self.site, port=port))
+        (tls / "nginx.conf").write_text(NGINX.format(tls=tls, site=self.site, port=port, plain=plain))
         nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
         server = subprocess.Popen(
             [nginx, "-p", tls, "-c", tls / "nginx.conf", "-e", tls / "error.log"], stderr=subprocess.DEVNULL
@@ -235,6 +236,10 @@ http {{
         # The TLS inside busybox names no signature algorithms, which the default level of OpenSSL 3 does not serve.
         ssl_ciphers DEFAULT:@SECLEVEL=0;
         root {site};
+        location ~ ^/down(/.*)$ {{ return 302 {plain}$1; }}
+        location ~ ^/moved(/.*)$ {{ return 301 $1; }}
+        location ~ ^/absolute(/.*)$ {{ return 307 https://localhost:{port}/moved$1; }}
+        absolute_redirect off;
     }}
 }}
 """

@@ -16,6 +16,7 @@ mod minisig;
 mod network;
 mod order;
 mod server;
+mod stolen;
 mod tls;
 mod trust;
 mod update;

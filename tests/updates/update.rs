@@ -259,7 +259,8 @@ fn from_a_directory_an_archive_and_beside_its_manifest() {
     assert!(error.to_string().contains("manifest.json.minisig must be beside it"), "{error}");
 }
 
-/// Over HTTP: a check is one conditional GET; 304 has no body and asks for no signature; every host is announced.
+/// Over HTTP: a check is one conditional GET, and a manifest the first time that the channel announces it; 304 has no body
+/// and asks for no signature; every host is announced.
 #[test]
 fn from_a_web_server() {
     let scene = Scene::published();
@@ -281,11 +282,13 @@ fn from_a_web_server() {
     let newer = |scene: &Scene| {
         scene.ask(&origin, |check| {
             let news = check.news(true)?;
+            check.look_at(&news)?;
             Ok(news.newer(scene.running.seq)?.map(|channel| channel.version.to_string()))
         })
     };
     assert_eq!(newer(&scene).unwrap().as_deref(), Some("1.1.0"));
-    assert_eq!(paths(), ["/channel-stable.json", "/channel-stable.json.minisig"]);
+    let manifest = ["/v1.1.0/manifest.json", "/v1.1.0/manifest.json.minisig"];
+    assert_eq!(paths(), ["/channel-stable.json", "/channel-stable.json.minisig", manifest[0], manifest[1]]);
     let size = |name: &str| fs::metadata(scene.path("served").join(name)).unwrap().len();
     assert!(size("channel-stable.json") + size("channel-stable.json.minisig") <= 2048);
     assert_eq!(newer(&scene).unwrap().as_deref(), Some("1.1.0"));
@@ -294,10 +297,7 @@ fn from_a_web_server() {
     let candidate = scene.candidate(&origin);
     scene.stage(&origin, &candidate).unwrap();
     let binary = format!("/v1.1.0/gwinstall-1.1.0-{TARGET}");
-    assert_eq!(
-        paths(),
-        ["/channel-stable.json", "/v1.1.0/manifest.json", "/v1.1.0/manifest.json.minisig", binary.as_str()]
-    );
+    assert_eq!(paths(), ["/channel-stable.json", manifest[0], manifest[1], binary.as_str()]);
     // A damaged copy of the channel on this machine is found out although the server says "unchanged".
     let kept = scene.path("state/channel-stable.json");
     fs::write(&kept, fs::read_to_string(&kept).unwrap().replace("\"seq\": 2", "\"seq\": 1")).unwrap();
@@ -675,4 +675,69 @@ fn crash_within(scene: &Scene, change: impl FnOnce(replace::Redeploy<'_>) -> Res
     });
     outcome.unwrap();
     saved.unwrap()
+}
+
+/// Nothing of an archive is signed before its documents are read: only their names count, and only so many bytes.
+#[test]
+fn an_archive_of_many_documents_stays_small_in_memory() {
+    let scene = Scene::published();
+    let archive = |name: &dyn Fn(u64) -> String| {
+        let path = scene.path("many.tar");
+        let mut packer = Packer::new(Vec::new());
+        for number in 0..990 {
+            packer.file(&name(number), 0o644, &vec![b' '; 250 << 10]).unwrap();
+        }
+        fs::write(&path, packer.finish().unwrap()).unwrap();
+        Origin::open(path.to_str().unwrap(), || panic!("no network is meant"))
+    };
+    let Origin::Archive { documents, .. } = archive(&|number| format!("sbom-{number}.json")).unwrap() else {
+        panic!("it is an archive")
+    };
+    assert!(documents.is_empty());
+    for name in ["keys.N.json", "keys.N.json.x.minisig", "channel-N.json", "manifest.N.json"] {
+        let opened = archive(&|number| name.replace('N', &number.to_string()));
+        assert_eq!(opened.err().unwrap().kind(), Kind::Unverified, "{name}");
+    }
+}
+
+/// What lies in a directory of releases is a file, or it is no release; and the answer comes at once.
+#[test]
+fn a_pipe_or_a_device_is_no_release() {
+    let began = std::time::Instant::now();
+    for name in
+        ["channel-stable.json", "manifest.json", "manifest.json.minisig", "keys.2.json", "gwinstall-1.1.0-"]
+    {
+        for kind in ["pipe", "zero", "directory", "huge"] {
+            let scene = Scene::published();
+            let name = if name.ends_with('-') { format!("v1.1.0/{name}{TARGET}") } else { name.to_owned() };
+            let places =
+                [scene.path(&format!("served/{name}")), scene.path(&format!("served/v1.1.0/{name}"))];
+            for path in places.iter().filter(|path| path.parent().unwrap().is_dir()) {
+                let _ = fs::remove_file(path);
+                match kind {
+                    "pipe" => {
+                        rustix::fs::mknodat(
+                            rustix::fs::CWD,
+                            path,
+                            rustix::fs::FileType::Fifo,
+                            rustix::fs::Mode::RWXU,
+                            0,
+                        )
+                        .unwrap();
+                    }
+                    "zero" => std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+                    "directory" => fs::create_dir(path).unwrap(),
+                    _ => fs::File::create(path).unwrap().set_len(1 << 33).unwrap(),
+                }
+            }
+            let origin = scene.directory();
+            let taken = scene.ask(&origin, |check| {
+                let candidate = check.candidate(&check.news(false)?)?;
+                let artifact = order::artifact(&candidate.manifest, "binary", TARGET)?;
+                replace::stage(&scene.own(), &origin, &candidate, artifact, &mut |_| ())
+            });
+            assert_eq!(taken.unwrap_err().kind(), Kind::Unverified, "{name}: {kind}");
+        }
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
 }

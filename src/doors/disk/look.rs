@@ -226,6 +226,11 @@ pub fn is_file_of(path: &Path, len: u64) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == len)
 }
 
+/// Whether `path` is a regular file, links not followed.
+pub fn is_regular(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
+}
+
 /// Whether `path` is a file that this process may run, links followed.
 pub fn is_program(path: &Path) -> bool {
     path.is_file() && may(path, Access::EXEC_OK)

@@ -6,8 +6,8 @@ import statistics
 import subprocess
 import time
 
-from builds import CHANGED, NEWS, TARGET
-from machine import KEPT, addresses, without_network
+from builds import CHANGED, NEWS, ROOT, TARGET
+from machine import KEPT, addresses, free_port, without_network
 
 CASES = []
 
@@ -83,6 +83,53 @@ def edits_in_a_file_that_changed_too(world, check):
     check.ended(machine.run("self-update", "--rollback", "--yes"), 0)
     check.that(machine.matches("1.0.0"), "both are old")
     edits_are_kept(machine, check, (*KEPT, "docs/operations.md"))
+
+
+@case
+def a_running_gateway_takes_the_release_over_or_everything_stays(world, check):
+    """What self-update deploys is served, or executable, configuration, settings and process are the old ones again."""
+    machine = world.machine
+    world.serve_both()
+    machine.empty()
+    machine.put_executable(world.builds.binaries["1.0.0"])
+    litellm = machine.home / "tools/litellm"
+    litellm.parent.mkdir()
+    shutil.copy2(ROOT / "tests/fixtures/litellm.py", litellm)
+    litellm.chmod(0o755)
+    values = {"GATEWAY_LITELLM_BIN": litellm, "VERTEXAI_PROJECT": "p", "GOOGLE_APPLICATION_CREDENTIALS": "/x"}
+    url = f"http://127.0.0.1:{free_port()}"
+    run = lambda *words: machine.run(*words, **values)
+    pid = lambda: (machine.gateway / "litellm.pid").read_text().strip()
+    settings = lambda: (machine.home / ".claude/settings.json").read_bytes()
+    check.ended(run("install", "--models", "glm-5.2", "--gateway-url", url, "--start", "--yes"), 0)
+    before, first = settings(), pid()
+    (litellm.parent / "hides").write_text("glm-5.2")
+    refused = run("self-update", "--yes", "--json")
+    check.that(refused.code == 5, "a release that is not served is refused", str(refused))
+    if refused.code == 5:
+        check.that(refused.json()["data"].get("outcome") == "rolled_back", "the outcome says so", str(refused))
+        check.that("does not list glm-5.2" in refused.out, "the cause of the gateway is passed on", str(refused))
+    check.that(machine.matches("1.0.0"), "executable and configuration are 1.0.0", f"{machine.version()} {machine.seq()}")
+    check.that("of 1.1.0" not in (machine.gateway / "start-gateway.sh").read_text(), "the start script is the old one")
+    check.that(settings() == before, "the settings are as before")
+    (litellm.parent / "hides").unlink()
+    check.ended(run("health"), 0)
+    again = pid()
+    check.that(again != first, "a process with the old files runs again")
+    left = run("self-update", "--yes", "--no-reload")
+    check.that(left.code == 0 and machine.matches("1.1.0"), "1.1.0 is deployed", str(left))
+    check.that(pid() == again, "--no-reload leaves the process")
+    check.ended(run("self-update", "--rollback", "--no-reload", "--yes"), 0)
+    check.that(pid() == again and machine.matches("1.0.0"), "so does the way back")
+    done = run("self-update", "--yes")
+    check.ended(done, 0, "the running gateway serves it")
+    check.that(pid() != again and machine.matches("1.1.0"), "1.1.0 runs in a new process", str(done))
+    check.ended(run("health"), 0)
+    now = pid()
+    check.ended(run("self-update", "--rollback", "--yes"), 0, "1.0.0 is restored")
+    check.that(pid() != now and machine.matches("1.0.0"), "1.0.0 runs again")
+    check.ended(run("health"), 0)
+    check.ended(run("stop", "--now"), 0)
 
 
 @case

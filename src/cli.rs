@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use confirm::{ConfirmArgs, KeepArgs, OnArgs, TakeoverArgs};
+pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
@@ -203,6 +203,8 @@ pub struct InstallArgs {
     /// First install LiteLLM from a file that gwinstall runtime export made
     #[arg(long, value_name = "FILE")]
     pub runtime_from: Option<PathBuf>,
+    #[command(flatten)]
+    pub runtime: KeepRuntimeArgs,
     /// Use a LiteLLM although its version has a known security hole
     #[arg(long)]
     pub allow_unsafe_litellm: bool,
@@ -236,6 +238,8 @@ pub struct UpdateArgs {
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
+    #[command(flatten)]
+    pub runtime: KeepRuntimeArgs,
     /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,

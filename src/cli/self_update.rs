@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::confirm::{ConfirmArgs, TakeoverArgs};
+use super::confirm::{ConfirmArgs, KeepRuntimeArgs, TakeoverArgs};
 
 #[derive(Debug, Clone, Args)]
 pub struct SelfUpdateArgs {
@@ -49,6 +49,8 @@ pub struct SelfUpdateArgs {
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
+    #[command(flatten)]
+    pub runtime: KeepRuntimeArgs,
 }
 
 /// What cannot be combined with a pin, because a pin installs nothing.

@@ -122,16 +122,25 @@ impl Coming {
         brought(&self.order(place, common))
     }
 
+    pub(super) fn litellm(&self) -> &str {
+        &self.facts.data.litellm
+    }
+
+    pub(super) fn is_built(&self, place: &Place, common: &Common) -> bool {
+        self.order(place, common).is_built()
+    }
+
     /// What it takes, for a question.
-    pub(super) fn offer(&self, place: &Place, common: &Common) -> String {
-        let takes = takes(&self.order(place, common));
-        format!("LiteLLM {} is missing: {takes}.", self.facts.data.litellm)
+    pub(super) fn takes(&self, place: &Place, common: &Common) -> String {
+        takes(&self.order(place, common))
     }
 
     /// What it takes, for a plan.
     pub(super) fn intention(&self, place: &Place, common: &Common) -> String {
-        let order = self.order(place, common);
-        format!("  Install LiteLLM {} first: {}.", self.facts.data.litellm, takes(&order))
+        if self.is_built(place, common) {
+            return format!("  Start LiteLLM {} from now on, which is installed.", self.litellm());
+        }
+        format!("  Install LiteLLM {} first: {}.", self.litellm(), self.takes(place, common))
     }
 
     pub(super) fn build(&self, place: &Place, common: &Common) -> Result<()> {

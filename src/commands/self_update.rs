@@ -338,7 +338,9 @@ impl Ordinary<'_> {
     /// a command that was killed may have done its work, or may have left it half done.
     fn redeploy(&self, intended: &dyn Fn(u64) -> bool, program: &Path, words: &[OsString]) -> Result<Redeployed> {
         let mut words = words.to_vec();
+        let updates = words.first().is_some_and(|verb| verb == "update");
         words.extend(self.args.takeover.no_reload.then(|| OsString::from("--no-reload")));
+        words.extend((updates && self.args.runtime.keep_runtime).then(|| OsString::from("--keep-runtime")));
         let done = self.run(program, words)?;
         if done.succeeded {
             return Ok(done);

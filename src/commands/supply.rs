@@ -85,7 +85,8 @@ pub(super) fn refusal(lacks: &[Lack]) -> Error {
     error.hint(commands.chain([start]).reduce(Hint::or).unwrap_or_else(|| Hint::run(&["status"])))
 }
 
-fn goal(change: &Change<'_>, bundle: &Bundle, request: &Request) -> Result<Goal> {
+/// What a request leads to with the files as they are now.
+pub(super) fn goal(change: &Change<'_>, bundle: &Bundle, request: &Request) -> Result<Goal> {
     let context = &change.context;
     let choice = render::choose(&bundle.catalog, request, context.record.as_ref().map(|last| &last.request))?;
     let values = values::gather(context.place, &choice, request)?;
@@ -114,7 +115,8 @@ fn bring_litellm(
         }
         found => found?,
     };
-    if asks && !prompt::confirm(&format!("{} Install it?", coming.offer(place, common)), true)? {
+    let question = || format!("LiteLLM {} is missing: {}. Install it?", coming.litellm(), coming.takes(place, common));
+    if asks && !prompt::confirm(&question(), true)? {
         return Ok(false);
     }
     supplied.request.runtime.managed = Some(coming.brought(place, common));

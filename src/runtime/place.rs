@@ -27,6 +27,12 @@ fn short(facts: &Facts) -> String {
     facts.lock_sha256.to_string().chars().take(8).collect()
 }
 
+/// Whether a runtime was built from this lock; its name says so.
+pub fn is_of(runtime: &Path, facts: &Facts) -> bool {
+    let name = runtime.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(&format!("-{}", short(facts)))
+}
+
 /// A runtime that gwinstall built.
 #[derive(Debug, Clone)]
 pub struct Managed {

@@ -3,6 +3,7 @@
 mod confirm;
 pub mod pages;
 mod runtime;
+mod self_update;
 mod service;
 
 use std::convert::Infallible;
@@ -10,8 +11,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use confirm::{ConfirmArgs, KeepArgs, OnArgs, TakeoverArgs};
+pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
+pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
 
 /// Help is never wider, however wide the window is.
@@ -152,8 +154,8 @@ pub struct BundleArgs {
     /// Deploy the files of this directory instead of the built-in bundle
     #[arg(long, value_name = "DIR", conflicts_with_all = ["bundle", "embedded"])]
     pub source_dir: Option<PathBuf>,
-    /// Deploy the files of a signed bundle archive
-    #[arg(long, value_name = "FILE", conflicts_with = "embedded")]
+    /// Deploy the files of a signed bundle archive, or of the offline archive of a release
+    #[arg(long, visible_alias = "from", value_name = "FILE", conflicts_with = "embedded")]
     pub bundle: Option<PathBuf>,
     /// Deploy the built-in bundle, even if self-update fetched a newer one
     #[arg(long)]
@@ -201,6 +203,11 @@ pub struct InstallArgs {
     /// First install LiteLLM from a file that gwinstall runtime export made
     #[arg(long, value_name = "FILE")]
     pub runtime_from: Option<PathBuf>,
+    /// Fetch nothing: take LiteLLM from the archive that --bundle names, or from what is on this machine
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub runtime: KeepRuntimeArgs,
     /// Use a LiteLLM although its version has a known security hole
     #[arg(long)]
     pub allow_unsafe_litellm: bool,
@@ -234,6 +241,14 @@ pub struct UpdateArgs {
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
+    /// Take another LiteLLM, if the new bundle names one, from a file that gwinstall runtime export made
+    #[arg(long, value_name = "FILE")]
+    pub runtime_from: Option<PathBuf>,
+    /// Fetch nothing: take another LiteLLM from such a file, or from what is on this machine
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub runtime: KeepRuntimeArgs,
     /// Take over settings and files that gwinstall did not create; the old ones are kept
     #[arg(long)]
     pub force: bool,
@@ -483,64 +498,6 @@ pub struct LogsArgs {
     #[arg(long, short)]
     pub follow: bool,
 }
-
-#[derive(Debug, Clone, Args)]
-pub struct SelfUpdateArgs {
-    /// Only check whether something newer exists: exit 3 if so
-    #[arg(long, conflicts_with_all = ["rollback", "list"])]
-    pub check: bool,
-    /// Install this version
-    #[arg(long, value_name = "X")]
-    pub version: Option<String>,
-    /// Follow this channel [default: stable]
-    #[arg(long, value_name = "NAME")]
-    pub channel: Option<String>,
-    /// Where the release comes from: an https URL, a directory, an offline archive, or an executable beside its manifest
-    #[arg(long, value_name = "FILE|DIR|URL")]
-    pub from: Option<String>,
-    /// Leave the deployed configuration as it is
-    #[arg(long, conflicts_with = "bundle_only")]
-    pub binary_only: bool,
-    /// Update only the configuration
-    #[arg(long)]
-    pub bundle_only: bool,
-    /// Allow going back to exactly this version
-    #[arg(long, value_name = "X")]
-    pub allow_downgrade: Option<String>,
-    /// Allow exactly this release, although it is too old to be safe
-    #[arg(long, value_name = "SEQ")]
-    pub accept_below_floor: Option<u64>,
-    /// Keep a download that does not verify, as <name>.rejected
-    #[arg(long)]
-    pub keep_rejected: bool,
-    /// Restore gwinstall and the configuration from before the last self-update
-    #[arg(long, conflicts_with_all = ["version", "from", "list", "bundle_only", "binary_only"])]
-    pub rollback: bool,
-    /// Stay at this version, or at sha256:<its manifest>, until --unpin
-    #[arg(long, value_name = "X", conflicts_with_all = NO_UPDATE)]
-    pub pin: Option<String>,
-    /// Follow the channel again
-    #[arg(long, conflicts_with_all = NO_UPDATE, conflicts_with = "pin")]
-    pub unpin: bool,
-    /// List the releases of a forge; --from names owner/name, or a URL of GitHub Enterprise or Gitea
-    #[arg(long)]
-    pub list: bool,
-    #[command(flatten)]
-    pub confirm: ConfirmArgs,
-}
-
-/// What cannot be combined with a pin, because a pin installs nothing.
-const NO_UPDATE: [&str; 9] = [
-    "check",
-    "version",
-    "from",
-    "binary_only",
-    "bundle_only",
-    "allow_downgrade",
-    "accept_below_floor",
-    "rollback",
-    "list",
-];
 
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {

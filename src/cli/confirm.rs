@@ -30,6 +30,14 @@ pub struct TakeoverArgs {
     pub no_reload: bool,
 }
 
+/// For a command that may bring another LiteLLM.
+#[derive(Debug, Clone, Args)]
+pub struct KeepRuntimeArgs {
+    /// Keep the LiteLLM that gwinstall installed, although the new bundle names other packages
+    #[arg(long)]
+    pub keep_runtime: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct KeepArgs {
     /// How many backups to keep, now and from now on [default: 5]

@@ -27,6 +27,7 @@ mod models;
 mod models_check;
 mod place;
 mod presets;
+mod renewal;
 mod resolve;
 mod rollback;
 mod runtime;

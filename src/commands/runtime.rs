@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::cli::{Common, ConfirmArgs, RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
-use crate::domain::request::Request;
+use crate::domain::request::{self, Request};
 use crate::domain::runtime::{Brought, RuntimeRequest};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, At as _};
@@ -22,7 +22,8 @@ use crate::runtime::builder::Source;
 use crate::runtime::facts::Facts;
 use crate::runtime::place::{self as runtimes, Managed};
 use crate::runtime::python::{self, Python};
-use crate::runtime::{archive, staging};
+use crate::runtime::archive::{self, Packed};
+use crate::runtime::{mirror, staging};
 use crate::ui::answer::Answer;
 use crate::ui::table;
 
@@ -40,10 +41,28 @@ pub(super) fn run(place: &Place, common: &Common, command: &RuntimeCommand) -> R
 }
 
 /// What a runtime is built from.
+#[derive(Default)]
 pub(super) struct Wanted<'a> {
     pub from: Option<&'a Path>,
     pub offline: bool,
     pub python: Option<&'a Path>,
+}
+
+impl<'a> Wanted<'a> {
+    /// For an installation: from the file that the user named, or from the release file if that carries LiteLLM.
+    pub(super) fn of(from: Option<&'a Path>, source: &'a request::Source, offline: bool) -> Self {
+        let carried = || match source {
+            request::Source::File(file) if carries_litellm(file) => Some(file.as_path()),
+            _ => None,
+        };
+        Self { from: from.or_else(carried), offline, python: None }
+    }
+}
+
+/// Whether a file of a release carries LiteLLM, for whatever machine.
+pub(super) fn carries_litellm(file: &Path) -> bool {
+    let found = system::current_dir().and_then(|dir| archive::runtimes_in(&dir.join(file)));
+    found.is_ok_and(|found| !found.is_empty())
 }
 
 fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<Answer> {
@@ -51,7 +70,7 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
     let source = sources::of_record(record.as_ref());
     let facts = Facts::of(&sources::bundle(place, &source)?)?;
     let wanted = Wanted { from: args.from.as_deref(), offline: args.offline, python: args.python.as_deref() };
-    let found = find(&facts, &wanted)?;
+    let found = find(place, &facts, &wanted)?;
     let order = order(place, &facts, &found, common);
     let uses = record.as_ref().is_some_and(|record| record.runs_litellm());
     let recorded = record.as_ref().and_then(|record| record.runtime.as_ref()).map(|runtime| runtime.path(&place.home));
@@ -88,7 +107,7 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
 pub(super) fn bring(place: &Place, common: &Common, confirm: &ConfirmArgs, bundle: &Bundle, from: &Path) -> Result<RuntimeRequest> {
     let facts = Facts::of(bundle)?;
     let wanted = Wanted { from: Some(from), offline: true, python: None };
-    let found = find(&facts, &wanted)?;
+    let found = find(place, &facts, &wanted)?;
     let order = order(place, &facts, &found, common);
     if !order.is_built() {
         if confirm.dry_run {
@@ -108,9 +127,12 @@ pub(super) struct Coming {
 }
 
 impl Coming {
-    pub(super) fn find(bundle: &Bundle) -> Result<Self> {
+    /// A file that does not fit this machine leaves the network, unless the user forbids that.
+    pub(super) fn find(place: &Place, bundle: &Bundle, wanted: &Wanted<'_>) -> Result<Self> {
         let facts = Facts::of(bundle)?;
-        let found = find(&facts, &Wanted { from: None, offline: false, python: None })?;
+        let found = find(place, &facts, wanted).or_else(|error| {
+            if wanted.offline || wanted.from.is_none() { Err(error) } else { find(place, &facts, &Wanted::default()) }
+        })?;
         Ok(Self { facts, found })
     }
 
@@ -122,16 +144,25 @@ impl Coming {
         brought(&self.order(place, common))
     }
 
+    pub(super) fn litellm(&self) -> &str {
+        &self.facts.data.litellm
+    }
+
+    pub(super) fn is_built(&self, place: &Place, common: &Common) -> bool {
+        self.order(place, common).is_built()
+    }
+
     /// What it takes, for a question.
-    pub(super) fn offer(&self, place: &Place, common: &Common) -> String {
-        let takes = takes(&self.order(place, common));
-        format!("LiteLLM {} is missing: {takes}.", self.facts.data.litellm)
+    pub(super) fn takes(&self, place: &Place, common: &Common) -> String {
+        takes(&self.order(place, common))
     }
 
     /// What it takes, for a plan.
     pub(super) fn intention(&self, place: &Place, common: &Common) -> String {
-        let order = self.order(place, common);
-        format!("  Install LiteLLM {} first: {}.", self.facts.data.litellm, takes(&order))
+        if self.is_built(place, common) {
+            return format!("  Start LiteLLM {} from now on, which is installed.", self.litellm());
+        }
+        format!("  Install LiteLLM {} first: {}.", self.litellm(), self.takes(place, common))
     }
 
     pub(super) fn build(&self, place: &Place, common: &Common) -> Result<()> {
@@ -152,20 +183,44 @@ struct Found {
     source: Source,
 }
 
-fn find(facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
+fn find(place: &Place, facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
     let Some(file) = wanted.from else {
         let source = if wanted.offline { Source::Offline } else { Source::Index };
-        return Ok(Found { python: python::find(facts, wanted.python, None)?, source });
+        let python = python::find(facts, wanted.python, None).or_else(|error| {
+            let mirrored = || mirror::offered(place, facts).filter(|_| wanted.python.is_none());
+            if wanted.offline { Err(error) } else { mirrored().ok_or_else(|| with_mirror(error)) }
+        })?;
+        return Ok(Found { python, source });
     };
     let file = system::current_dir()?.join(file);
-    let about = archive::about(&file, facts)?;
-    let python = python::find(facts, wanted.python, Some(&about.python))?;
+    let mut refused = None;
+    for packed in archive::runtimes_in(&file)? {
+        match python_for(facts, &packed, wanted.python) {
+            Ok(python) => return Ok(Found { python, source: Source::Archive(packed) }),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        Error::usage(format!("--from: {} carries no LiteLLM", file.display()))
+            .hint(Hint::run(&["runtime", "export", "litellm-runtime.tar"]).to("make a file that does, on a machine that has the network"))
+    }))
+}
+
+/// The error of a machine without Python, with the way that needs nothing of the system.
+fn with_mirror(error: Error) -> Error {
+    error.or_hint(Hint::step(format!("install uv and name a mirror of Python to it in {}", mirror::MIRROR)))
+}
+
+/// The Python for which the packages of a file were fetched.
+fn python_for(facts: &Facts, packed: &Packed, named: Option<&Path>) -> Result<Python> {
+    let about = archive::about(packed, facts)?;
+    let python = python::find(facts, named, Some(&about.python))?;
     if python.platform() != about.platform {
-        return Err(Error::usage(format!("--from: {} is for {}", file.display(), printable(&about.platform)))
+        return Err(Error::usage(format!("--from: {} is for {}", packed.file.display(), printable(&about.platform)))
             .because(format!("this machine is {}", python.platform()))
             .hint("make the archive on a machine of this kind: gwinstall runtime export FILE"));
     }
-    Ok(Found { python, source: Source::Archive(file) })
+    Ok(python)
 }
 
 fn order<'a>(place: &'a Place, facts: &'a Facts, found: &'a Found, common: &Common) -> Order<'a> {
@@ -179,7 +234,11 @@ fn takes(order: &Order<'_>) -> String {
         Source::Index => format!("{} MB to download, ", data.download_mb),
         Source::Offline | Source::Archive(_) => String::new(),
     };
-    format!("{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip", data.disk_mb)
+    let python = match &order.python.to_fetch {
+        Some(_) => format!("Python {} from your mirror, ", order.python.version),
+        None => String::new(),
+    };
+    format!("{python}{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip", data.disk_mb)
 }
 
 fn intention(order: &Order<'_>) -> String {
@@ -229,7 +288,7 @@ fn facts_of(place: &Place, order: &Order<'_>, built: Option<&Built>) -> serde_js
 }
 
 /// The deployment uses the runtime from now on: its record and its start script say so.
-fn record_it(place: &Place, common: &Common, brought: Brought, source: crate::domain::request::Source) -> Result<Answer> {
+fn record_it(place: &Place, common: &Common, brought: Brought, source: request::Source) -> Result<Answer> {
     // The user agreed to the installation, of which this is the end.
     let yes = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &yes, Operation::Runtime)?;

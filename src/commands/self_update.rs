@@ -28,6 +28,7 @@ use crate::release::state::State;
 use crate::release::update::{Candidate, News, UpdateCheck};
 
 use super::change;
+use super::runtime::carries_litellm;
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
@@ -35,7 +36,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
         return releases_of(args);
     }
     if args.rollback {
-        return rollback(place, common, &args.confirm);
+        return rollback(place, common, args);
     }
     if args.pin.is_some() || args.unpin {
         return pin(place, common, args);
@@ -168,7 +169,11 @@ struct Update<'a> {
     check: &'a UpdateCheck<'a>,
 }
 
-impl Update<'_> {
+impl<'a> Update<'a> {
+    fn ordinary(&self) -> Ordinary<'a> {
+        Ordinary { place: self.place, common: self.common, args: self.args }
+    }
+
     fn take(&self) -> Result<Answer> {
         if !self.args.confirm.dry_run {
             change::recover_first(self.place, Operation::SelfUpdate, self.common.lock_wait)?;
@@ -220,7 +225,7 @@ impl Update<'_> {
         let facts = candidate.manifest.facts();
         let done =
             replace::swap(self.check.state, current, &staged?, candidate, deploys, &mut |program, words| {
-                redeploy(self.place, self.common, &|seq| seq == facts.seq, program, words)
+                self.ordinary().redeploy(&|seq| seq == facts.seq, program, words)
             })?;
         let mut text =
             format!("gwinstall {} is installed; it replaced {}.", facts.version, self.check.running.version);
@@ -256,12 +261,13 @@ impl Update<'_> {
         }
         let new = candidate.manifest.facts().seq;
         let words = ["update", "--yes", "--json"].map(OsString::from);
-        let done = redeploy(self.place, self.common, &|seq| seq == new, &current.path, &words)?;
+        let done = self.ordinary().redeploy(&|seq| seq == new, &current.path, &words)?;
         if !done.succeeded {
             return Err(Error::new(
                 Kind::RolledBack,
                 "the new configuration could not be deployed; the old one is back",
             )
+            .fact("outcome", json!("rolled_back"))
             .because(done.message));
         }
         if let Some(other) = session::deployed(self.place)?.seq.filter(|seq| *seq != new) {
@@ -322,50 +328,61 @@ fn notes(candidate: &Candidate) -> String {
     candidate.verdict.notes.iter().map(|note| format!("\n  note: {note}")).collect()
 }
 
-/// Runs the ordinary command that should lead to a bundle whose seq is `intended`. However it ended, the deployment
-/// decides: a command that was killed may have done its work, or may have left it half done.
-fn redeploy(
-    place: &Place,
-    common: &Common,
-    intended: &dyn Fn(u64) -> bool,
-    program: &Path,
-    words: &[OsString],
-) -> Result<Redeployed> {
-    let done = ordinary(program, words, common)?;
-    if done.succeeded {
-        return Ok(done);
-    }
-    let repair = ["doctor", "--repair", "--yes", "--json"].map(OsString::from);
-    let settled = ordinary(program, &repair, common).is_ok_and(|repair| repair.succeeded);
-    let deployed = if settled { session::deployed(place)? } else { Deployed::default() };
-    let succeeded = deployed.seq.is_some_and(intended);
-    Ok(Redeployed { succeeded, settled, backup: deployed.backup.filter(|_| succeeded), ..done })
+/// The ordinary commands that a self-update runs, in the deployment that its own flags name.
+struct Ordinary<'a> {
+    place: &'a Place,
+    common: &'a Common,
+    args: &'a SelfUpdateArgs,
 }
 
-/// A gwinstall command, run by `program`; exit 0 and 4 are success.
-fn ordinary(program: &Path, words: &[OsString], common: &Common) -> Result<Redeployed> {
-    let mut arguments = words.to_vec();
-    for (flag, value) in [("--home", &common.home), ("--target-dir", &common.target_dir)] {
-        if let Some(value) = value {
-            arguments.extend([OsString::from(flag), value.clone().into_os_string()]);
+impl Ordinary<'_> {
+    /// Runs the command that should lead to a bundle whose seq is `intended`. However it ended, the deployment decides:
+    /// a command that was killed may have done its work, or may have left it half done.
+    fn redeploy(&self, intended: &dyn Fn(u64) -> bool, program: &Path, words: &[OsString]) -> Result<Redeployed> {
+        let mut words = words.to_vec();
+        let updates = words.first().is_some_and(|verb| verb == "update");
+        words.extend(self.args.takeover.no_reload.then(|| OsString::from("--no-reload")));
+        words.extend((updates && self.args.runtime.keep_runtime).then(|| OsString::from("--keep-runtime")));
+        let file = self.args.from.as_deref().map(Path::new).filter(|file| updates && carries_litellm(file));
+        words.extend(file.into_iter().flat_map(|file| [OsString::from("--runtime-from"), file.into()]));
+        let done = self.run(program, words)?;
+        if done.succeeded {
+            return Ok(done);
         }
+        let repair = ["doctor", "--repair", "--yes", "--json"].map(OsString::from).to_vec();
+        let settled = self.run(program, repair).is_ok_and(|repair| repair.succeeded);
+        let deployed = if settled { session::deployed(self.place)? } else { Deployed::default() };
+        let succeeded = deployed.seq.is_some_and(intended);
+        Ok(Redeployed { succeeded, settled, backup: deployed.backup.filter(|_| succeeded), ..done })
     }
-    let ended = exe::capture(program, &arguments)?;
-    // A command that was killed may have printed nothing, or half of its answer.
-    let answer = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
-    let text = |value: &Value| value.as_str().map(printable);
-    let causes = answer["data"]["causes"].as_array().into_iter().flatten().filter_map(text);
-    let message = text(&answer["message"]).into_iter().chain(causes).collect::<Vec<_>>().join(": ");
-    Ok(Redeployed {
-        succeeded: matches!(ended.code, Some(0 | 4)),
-        settled: true,
-        backup: answer["data"]["backup"].as_str().map(str::to_owned),
-        message: if message.is_empty() {
-            format!("{} {} without a message", program.display(), ended.how_it_ended())
-        } else {
-            message
-        },
-    })
+
+    /// A gwinstall command, run by `program`; exit 0 and 4 are success.
+    fn run(&self, program: &Path, mut words: Vec<OsString>) -> Result<Redeployed> {
+        for (flag, value) in [("--home", &self.common.home), ("--target-dir", &self.common.target_dir)] {
+            if let Some(value) = value {
+                words.extend([OsString::from(flag), value.clone().into_os_string()]);
+            }
+        }
+        let ended = exe::capture(program, &words)?;
+        // A command that was killed may have printed nothing, or half of its answer.
+        let answer = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
+        let text = |value: &Value| value.as_str().map(printable);
+        let causes = answer["data"]["causes"].as_array().into_iter().flatten().filter_map(text);
+        let mut message = text(&answer["message"]).into_iter().chain(causes).collect::<Vec<_>>().join(": ");
+        if answer["ok"] == true && !answer["data"]["gateway"].is_null() {
+            message.push_str("; the running gateway serves it");
+        }
+        Ok(Redeployed {
+            succeeded: matches!(ended.code, Some(0 | 4)),
+            settled: true,
+            backup: answer["data"]["backup"].as_str().map(str::to_owned),
+            message: if message.is_empty() {
+                format!("{} {} without a message", program.display(), ended.how_it_ended())
+            } else {
+                message
+            },
+        })
+    }
 }
 
 /// Shows the plan and asks, as every changing command does.
@@ -385,7 +402,8 @@ fn agree(confirm: &ConfirmArgs, summary: &str) -> Result<()> {
     Err(prompt::stopped())
 }
 
-fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
+fn rollback(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
+    let confirm = &args.confirm;
     let context = UpdateContext::of(place)?;
     if !confirm.dry_run {
         change::recover_first(place, Operation::SelfUpdate, common.lock_wait)?;
@@ -408,7 +426,7 @@ fn rollback(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Ans
     agree(confirm, &summary)?;
     let _lock = context.state.lock("self-update --rollback", common.lock_wait)?;
     replace::rollback(context.state, &current, &previous, &mut |program, words| {
-        redeploy(place, common, &|seq| seq != from.seq, program, words)
+        Ordinary { place, common, args }.redeploy(&|seq| seq != from.seq, program, words)
     })?;
     let restored = if previous.backup.is_some() { ", with its configuration" } else { "" };
     Ok(Answer::new(format!("rolled back to {}", to.version))

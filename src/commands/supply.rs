@@ -19,7 +19,7 @@ use crate::render;
 
 use super::change::Change;
 use super::env_value::given;
-use super::runtime::Coming;
+use super::runtime::{Coming, Wanted};
 
 /// A request with what was missing, and the LiteLLM that is installed once the user has agreed to everything.
 pub(super) struct Supplied {
@@ -34,6 +34,7 @@ pub(super) fn complete(
     common: &Common,
     bundle: &Bundle,
     request: Request,
+    wanted: &Wanted<'_>,
     asks: bool,
 ) -> Result<Supplied> {
     let mut supplied = Supplied { request, litellm: None };
@@ -47,7 +48,7 @@ pub(super) fn complete(
     if goal.record.as_ref().is_none_or(|record| record.gateway_type != GatewayType::Local) {
         return Ok(supplied);
     }
-    let with_litellm = has_litellm(&goal) || bring_litellm(place, common, bundle, &mut supplied, asks)?;
+    let with_litellm = has_litellm(&goal) || bring_litellm(place, common, bundle, &mut supplied, wanted, asks)?;
     if !asks {
         return Ok(supplied);
     }
@@ -85,7 +86,8 @@ pub(super) fn refusal(lacks: &[Lack]) -> Error {
     error.hint(commands.chain([start]).reduce(Hint::or).unwrap_or_else(|| Hint::run(&["status"])))
 }
 
-fn goal(change: &Change<'_>, bundle: &Bundle, request: &Request) -> Result<Goal> {
+/// What a request leads to with the files as they are now.
+pub(super) fn goal(change: &Change<'_>, bundle: &Bundle, request: &Request) -> Result<Goal> {
     let context = &change.context;
     let choice = render::choose(&bundle.catalog, request, context.record.as_ref().map(|last| &last.request))?;
     let values = values::gather(context.place, &choice, request)?;
@@ -105,16 +107,18 @@ fn bring_litellm(
     common: &Common,
     bundle: &Bundle,
     supplied: &mut Supplied,
+    wanted: &Wanted<'_>,
     asks: bool,
 ) -> Result<bool> {
-    let coming = match Coming::find(bundle) {
+    let coming = match Coming::find(place, bundle, wanted) {
         Err(error) if asks && !supplied.request.start => {
             term::talk(&format!("note: gwinstall cannot install LiteLLM here: {error}"));
             return Ok(false);
         }
         found => found?,
     };
-    if asks && !prompt::confirm(&format!("{} Install it?", coming.offer(place, common)), true)? {
+    let question = || format!("LiteLLM {} is missing: {}. Install it?", coming.litellm(), coming.takes(place, common));
+    if asks && !prompt::confirm(&question(), true)? {
         return Ok(false);
     }
     supplied.request.runtime.managed = Some(coming.brought(place, common));

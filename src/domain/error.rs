@@ -102,6 +102,17 @@ impl Error {
         self
     }
 
+    /// Adds another way to go on beside the one that is there.
+    #[must_use]
+    pub fn or_hint(mut self, other: Hint) -> Self {
+        let first = self.0.hint.take();
+        self.0.hint = Some(match first {
+            Some(first) => first.or(other),
+            None => other,
+        });
+        self
+    }
+
     /// Adds facts for programs beside the causes.
     #[must_use]
     pub fn fact(mut self, name: &str, value: Value) -> Self {

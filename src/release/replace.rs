@@ -2,7 +2,7 @@
 //!
 //! 7 stage beside the executable (never in TMPDIR: it may be noexec or another file system) · 8 the new executable
 //! must print its version and pass its own check · 9 journal, keep the old one by a hard link, rename · 10 the new
-//! executable redeploys by its ordinary `update` · 11 note what is installed, drop the journal. Facts decide about an
+//! executable redeploys by its ordinary `update`, which a running gateway has to serve · 11 note what is installed, drop the journal. Facts decide about an
 //! interrupted change, not phases: the record of the deployment has the new seq → finish; else → the old executable
 //! returns.
 //!
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::bundles::{self, hash_file};
 use super::documents::Artifact;
@@ -214,7 +215,7 @@ pub fn swap(
 }
 
 fn rolled_back(message: impl Into<String>, outcome: Result<Redeployed>) -> Error {
-    let error = Error::new(Kind::RolledBack, message);
+    let error = Error::new(Kind::RolledBack, message).fact("outcome", json!("rolled_back"));
     match outcome {
         Ok(done) => error.because(done.message),
         Err(cause) => error.because(cause),

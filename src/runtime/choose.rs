@@ -1,6 +1,5 @@
 //! Which LiteLLM a deployment starts, decided when its record is written: `--venv DIR`, then a runtime of gwinstall, then
-//! `gateway/venv`, then the PATH. A choice that was recorded stays as long as it is there, unless something newer of the same
-//! kind was built.
+//! `gateway/venv`, then the PATH. A choice that was recorded stays as long as it is there, until the user agrees to another.
 
 use std::path::Path;
 
@@ -43,6 +42,12 @@ pub fn choose(
             return Ok(Chosen { runtime: Some(RuntimeId { version, ..kept.clone() }), notes });
         }
         notes.push(format!("the recorded LiteLLM in {} cannot run", place.show(&environment.dir)));
+    }
+    if let Some(kept) = recorded.filter(|recorded| recorded.kind == RuntimeKind::Managed) {
+        let environment = environment::read(&kept.path(&place.home));
+        if environment.runs() && objection(bundle, &environment, asked.allow_unsafe)?.is_none() {
+            return Ok(Chosen { runtime: Some(kept.clone()), notes });
+        }
     }
     let managed = if has_any(place) { place::preferred(place, &Facts::of(bundle).or_else(|_| Facts::embedded())?)? } else { None };
     if let Some(found) = managed {

@@ -15,6 +15,8 @@ pub mod environment;
 pub mod facts;
 mod fault;
 mod index;
+mod installer;
+pub mod mirror;
 pub mod place;
 pub mod python;
 pub mod staging;

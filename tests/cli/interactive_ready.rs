@@ -223,3 +223,35 @@ fn no_to_the_start_leaves_it_to_the_first_prompt() {
     );
     assert_eq!(home.record()["request"]["pointed"], "on");
 }
+
+/// Another LiteLLM is a question of its own; no keeps the old one, and the configuration follows.
+#[test]
+fn an_update_asks_before_it_brings_another_litellm() {
+    let Some(home) = bare() else { return };
+    let home = home.with("VERTEXAI_PROJECT", "p").with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    let url = format!("http://127.0.0.1:{}", free_port());
+    home.run(&format!("install --models glm-5.2 --gateway-url {url} --start --yes")).exits(0);
+    for (name, text) in gwinstall::bundle::Bundle::embedded().unwrap().files() {
+        let text = String::from_utf8_lossy(text).replace("litellm==1.106.2", "litellm==1.107.0");
+        home.write(&format!("newer/{name}"), text.replace("litellm: 1.106.2", "litellm: 1.107.0"));
+    }
+    home.write("newer/catalog.yaml", include_str!("../../embedded/catalog.yaml"));
+    let version = |home: &TestHome| home.record()["runtime"]["version"].as_str().unwrap().to_owned();
+
+    let update = format!("update --source-dir {}", home.path("newer").display());
+    let terminal = Terminal::open(&home, &update, WIDE);
+    let asked = terminal.shows("Install it? [Y/n]");
+    terminal.types("n\r");
+    let no = terminal.ends();
+    let (kept, origin) = (version(&home), home.record()["bundle"]["origin"].clone());
+    let terminal = Terminal::open(&home, &update, WIDE);
+    terminal.shows("Install it? [Y/n]");
+    let plan = terminal.answer(ENTER, "Go ahead? [Y/n]");
+    terminal.types(ENTER);
+    let yes = terminal.ends();
+    home.run("stop --now").exits(0);
+    assert!(asked.contains("names LiteLLM 1.107.0, and 1.106.2 runs here: 107 MB to"), "{asked}");
+    assert_eq!((no.code, kept.as_str(), origin.as_str()), (0, "1.106.2", Some("directory")), "{}", no.screen);
+    assert!(plan.contains("Install LiteLLM 1.107.0 first"), "{plan}");
+    assert_eq!((yes.code, version(&home).as_str()), (0, "1.107.0"), "{}", yes.screen);
+}

@@ -63,6 +63,9 @@ def with_news(files):
     for name in CHANGED:
         path = Path("embedded") / name
         files[path] = files[path] + NEWS.encode()
+    # What runs changes too, so that a running gateway has to take the release over.
+    start = Path("embedded/start-gateway.sh")
+    files[start] = files[start] + b"# of 1.1.0\n"
 
 
 class Builds:

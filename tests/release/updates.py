@@ -1,13 +1,16 @@
 """Releases that are taken: by one command from the web, offline, from a directory; and the way back."""
 
+import hashlib
 import json
+import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 
-from builds import CHANGED, NEWS, TARGET
-from machine import KEPT, addresses, without_network
+from builds import CHANGED, NEWS, ROOT, TARGET
+from machine import KEPT, addresses, free_port, without_network
 
 CASES = []
 
@@ -86,6 +89,53 @@ def edits_in_a_file_that_changed_too(world, check):
 
 
 @case
+def a_running_gateway_takes_the_release_over_or_everything_stays(world, check):
+    """What self-update deploys is served, or executable, configuration, settings and process are the old ones again."""
+    machine = world.machine
+    world.serve_both()
+    machine.empty()
+    machine.put_executable(world.builds.binaries["1.0.0"])
+    litellm = machine.home / "tools/litellm"
+    litellm.parent.mkdir()
+    shutil.copy2(ROOT / "tests/fixtures/litellm.py", litellm)
+    litellm.chmod(0o755)
+    values = {"GATEWAY_LITELLM_BIN": litellm, "VERTEXAI_PROJECT": "p", "GOOGLE_APPLICATION_CREDENTIALS": "/x"}
+    url = f"http://127.0.0.1:{free_port()}"
+    run = lambda *words: machine.run(*words, **values)
+    pid = lambda: (machine.gateway / "litellm.pid").read_text().strip()
+    settings = lambda: (machine.home / ".claude/settings.json").read_bytes()
+    check.ended(run("install", "--models", "glm-5.2", "--gateway-url", url, "--start", "--yes"), 0)
+    before, first = settings(), pid()
+    (litellm.parent / "hides").write_text("glm-5.2")
+    refused = run("self-update", "--yes", "--json")
+    check.that(refused.code == 5, "a release that is not served is refused", str(refused))
+    if refused.code == 5:
+        check.that(refused.json()["data"].get("outcome") == "rolled_back", "the outcome says so", str(refused))
+        check.that("does not list glm-5.2" in refused.out, "the cause of the gateway is passed on", str(refused))
+    check.that(machine.matches("1.0.0"), "executable and configuration are 1.0.0", f"{machine.version()} {machine.seq()}")
+    check.that("of 1.1.0" not in (machine.gateway / "start-gateway.sh").read_text(), "the start script is the old one")
+    check.that(settings() == before, "the settings are as before")
+    (litellm.parent / "hides").unlink()
+    check.ended(run("health"), 0)
+    again = pid()
+    check.that(again == first, "the process with the old files never stopped: the new one was tried beside it")
+    left = run("self-update", "--yes", "--no-reload")
+    check.that(left.code == 0 and machine.matches("1.1.0"), "1.1.0 is deployed", str(left))
+    check.that(pid() == again, "--no-reload leaves the process")
+    check.ended(run("self-update", "--rollback", "--no-reload", "--yes"), 0)
+    check.that(pid() == again and machine.matches("1.0.0"), "so does the way back")
+    done = run("self-update", "--yes")
+    check.ended(done, 0, "the running gateway serves it")
+    check.that(pid() != again and machine.matches("1.1.0"), "1.1.0 runs in a new process", str(done))
+    check.ended(run("health"), 0)
+    now = pid()
+    check.ended(run("self-update", "--rollback", "--yes"), 0, "1.0.0 is restored")
+    check.that(pid() != now and machine.matches("1.0.0"), "1.0.0 runs again")
+    check.ended(run("health"), 0)
+    check.ended(run("stop", "--now"), 0)
+
+
+@case
 def from_files_without_a_network(world, check):
     """The offline archive, a directory, a file URL and an executable beside its manifest: all of it with no network."""
     machine, alone = world.machine, without_network()
@@ -118,6 +168,56 @@ def from_files_without_a_network(world, check):
     script = f"sh '{offline}/install.sh' --preset basic --yes"
     done = machine.shell(script, enter=alone, GWINSTALL_BASE_URL=offline)
     check.that(done.code == 0 and machine.matches("1.1.0"), "install.sh of the unpacked archive", str(done))
+
+
+def exported(world):
+    """What `gwinstall runtime export` writes, for this machine and without a package: uv here is a stand-in."""
+    lock = (world.builds.bundle("1.0.0") / "runtime/litellm.lock").read_bytes()
+    about = {
+        "schema": 1, "litellm": "1.106.2", "lock_sha256": hashlib.sha256(lock).hexdigest(), "wheels": {},
+        "python": "cp%d%d" % sys.version_info[:2], "platform": f"linux-{platform.machine()}",
+    }  # fmt: skip
+    (world.dir / "runtime.json").write_text(json.dumps(about))
+    path = world.dir / "runtime.tar"
+    plain = ["--format=ustar", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--mode=0644"]
+    subprocess.run(["tar", *plain, "-cf", path, "-C", world.dir, "runtime.json"], check=True)
+    return path
+
+
+@case
+def litellm_comes_with_the_offline_archive(world, check):
+    """One file and no network: the signed bundle, its LiteLLM, and a gateway that answers."""
+    machine, alone = world.machine, without_network()
+    if alone is None:
+        check.skip("no network namespaces here")
+        return
+    site = world.dir / "site-with-litellm"
+    shutil.rmtree(site, ignore_errors=True)
+    world.builds.release("1.0.0", site, None, None, None, "--runtime", exported(world))
+    machine.empty()
+    machine.put_executable(world.builds.binaries["1.0.0"])
+    tools = machine.home / "tools"
+    tools.mkdir()
+    for name, source in (("uv", "uv.sh"), ("litellm.py", "litellm.py")):
+        shutil.copy2(ROOT / "tests/fixtures" / source, tools / name)
+        (tools / name).chmod(0o755)
+    values = {
+        "PATH": f"{tools}:/usr/bin:/bin", "STAND_IN_LOG": tools / "uv.log", "STAND_IN_LITELLM": tools / "litellm.py",
+        "VERTEXAI_PROJECT": "p", "GOOGLE_APPLICATION_CREDENTIALS": "/x", "GWINSTALL_BASE_URL": None,
+    }  # fmt: skip
+    up = ["sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "sh"]
+    url = f"http://127.0.0.1:{free_port()}"
+    words = ["install", "--models", "glm-5.2", "--gateway-url", url, "--start", "--yes", "--offline"]
+    # The gateway lives in this namespace alone, so what asks it does too.
+    script = '"$0" "$@" --from "$OFFLINE"; echo "install $?"; "$0" health; echo "health $?"; "$0" stop --now'
+    enter = [*alone, *up, "sh", "-c", script]
+    offline = site / "gwinstall-offline-1.0.0.tar"
+    done = machine.run(*words, enter=enter, OFFLINE=offline, **values)
+    check.that("install 0" in done.out and "health 0" in done.out, "it is installed and answers", str(done))
+    check.that("--no-index" in (tools / "uv.log").read_text(), "no index was asked")
+    record = json.loads((machine.gateway / "deployment-manifest.json").read_text())
+    check.that(record["runtime"]["kind"] == "managed", "the record names it", str(record["runtime"]))
+    check.that(record["bundle"]["origin"] == "file", "the bundle is the signed one of the file", str(record["bundle"]))
 
 
 @case

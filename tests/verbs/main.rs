@@ -25,6 +25,7 @@ mod models;
 mod own_presets;
 mod presets;
 mod ready;
+mod renewal;
 mod resolve;
 mod runtime;
 mod service;

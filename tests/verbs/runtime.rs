@@ -222,6 +222,38 @@ fn settings_of_pip_reach_uv_and_no_login_is_shown() {
     let _ = install(&world, &[]).exits(0).never_says("index-url");
 }
 
+/// The way to packages and Python, and nothing else of what a shell has exported.
+#[test]
+fn an_installer_sees_the_index_the_mirror_and_nothing_else() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let passed = [
+        "UV_PYTHON_INSTALL_MIRROR",
+        "UV_INDEX_URL",
+        "PIP_INDEX_URL",
+        "UV_INDEX_CORP_PASSWORD",
+        "https_proxy",
+        "NETRC",
+    ];
+    let kept_back = [
+        "ANTHROPIC_API_KEY",
+        "LITELLM_MASTER_KEY",
+        "UV_LINK_MODE",
+        "UV_OVERRIDE",
+        "PIP_CONSTRAINT",
+        "VIRTUAL_ENV",
+    ];
+    let world =
+        passed.iter().chain(&kept_back).fold(world, |world, name| world.with(name, format!("/of-{name}")));
+    let _ = install(&world, &[]).exits(0);
+    let log = log(&world);
+    for name in passed {
+        assert!(log.contains(&format!("{name}=/of-{name}\n")), "{name} did not reach uv: {log}");
+    }
+    for name in kept_back {
+        assert!(!log.contains(name), "{name} reached uv: {log}");
+    }
+}
+
 #[test]
 fn offline_and_unfit_pythons_are_refused_before_anything_is_made() {
     let Some(world) = with_uv(World::new()) else { return };
@@ -242,6 +274,89 @@ fn offline_and_unfit_pythons_are_refused_before_anything_is_made() {
     fs::write(world.home().join("not.tar"), "text").unwrap();
     let _ = install(&world, &["--from", "not.tar"]).exits(8).says("is not a runtime that gwinstall exported");
     assert_eq!(names(&world), [""; 0]);
+}
+
+/// Without any Python, uv brings one from the mirror that the user named, and from nowhere else.
+#[test]
+fn a_machine_without_python_gets_one_from_the_mirror_of_the_user() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let tools = world.home().join("tools");
+    for name in [
+        "cat", "chmod", "cp", "dirname", "env", "grep", "ln", "mkdir", "sed", "sh", "sort", "tail", "tr",
+        "true", "uname", "wc",
+    ] {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(name), tools.join(name)).unwrap();
+    }
+    let world = world.with("PATH", tools.to_str().unwrap());
+    let refused = install(&world, &[]).exits(1).says("gwinstall found no Python");
+    let _ = refused.says("UV_PYTHON_INSTALL_MIRROR");
+    let world = world.with("UV_PYTHON_INSTALL_MIRROR", "file:///srv/python");
+    let _ = install(&world, &["--offline"]).exits(1).says("gwinstall found no Python");
+    let before = world.snapshot();
+    let dry = world.run(&["runtime", "install", "--dry-run"]).exits(0);
+    let _ = dry.says("Python 3.13.18 from your mirror, 107 MB to download");
+    assert_eq!(world.snapshot(), before, "nothing is fetched for a plan");
+    let _ = install(&world, &[]).exits(0).says("Python 3.13.18, with uv");
+    let log = log(&world);
+    assert!(log.contains("UV_PYTHON_INSTALL_MIRROR=file:///srv/python\n"), "{log}");
+    assert!(log.contains("--no-bin --install-dir"), "{log}");
+    let names = names(&world);
+    assert!(names.len() == 1 && names[0].starts_with("1.106.2-cp313-linux-"), "{names:?}");
+    let _ = install(&world, &[]).exits(0).says("Nothing to do");
+    assert_eq!(log.matches("stage python").count(), 1);
+    let _ = world.run(&["install", "--models", "gpt-oss-120b", "--yes"]).exits(0);
+    let _ = world.run(&["uninstall", "--purge", "--yes"]).exits(0);
+    assert!(!world.home().join(".local/share/gwinstall").exists(), "a purge removes that Python too");
+}
+
+/// A tar of these files.
+fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut packer = gwinstall::bundle::pack::Packer::new(Vec::new());
+    for (name, bytes) in entries {
+        packer.file(name, 0o644, bytes).unwrap();
+    }
+    packer.finish().unwrap()
+}
+
+/// The offline archive of a release may carry LiteLLM for several machines; this machine takes its own.
+#[test]
+fn an_offline_archive_carries_litellm_and_its_lock_decides() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let python = Command::new("/usr/bin/python3")
+        .args(["-c", "import platform, sys; print('cp%d%d' % sys.version_info[:2], platform.machine())"])
+        .output()
+        .unwrap();
+    let python = String::from_utf8(python.stdout).unwrap();
+    let (tag, machine) = python.trim().split_once(' ').unwrap();
+    let facts = gwinstall::runtime::facts::Facts::embedded().unwrap();
+    let runtime = |machine: &str, wheels: Value| {
+        let about = serde_json::json!({"schema": 1, "litellm": "1.106.2", "lock_sha256": facts.lock_sha256,
+            "python": tag, "platform": format!("linux-{machine}"), "wheels": wheels});
+        let forged = "ab".repeat(32);
+        let wheel = (format!("wheels/{forged}"), &b"forged"[..]);
+        let about = about.to_string();
+        let entries = [("runtime.json", about.as_bytes()), (wheel.0.as_str(), wheel.1)];
+        tar(if wheels == serde_json::json!({}) { &entries[..1] } else { &entries })
+    };
+    let offline = |wheels: Value| {
+        let (other, own) = (runtime("riscv64", serde_json::json!({})), runtime(machine, wheels));
+        let names =
+            ["riscv64", machine].map(|machine| format!("gwinstall-runtime-1.0.0-{tag}-linux-{machine}.tar"));
+        let files = [("manifest.json", &b"{}"[..]), (&names[0], &other), (&names[1], &own)];
+        fs::write(world.home().join("offline.tar"), tar(&files)).unwrap();
+    };
+    offline(serde_json::json!({ "ab".repeat(32): "litellm-1.106.2-py3-none-any.whl" }));
+    let forged = install(&world, &["--from", "offline.tar"]).exits(8);
+    let _ = forged.says("is not a package that the lock of gwinstall names");
+    assert_eq!(names(&world), [""; 0]);
+    offline(serde_json::json!({}));
+    let _ = install(&world, &["--from", "offline.tar"]).exits(0).says("Installed LiteLLM 1.106.2");
+    let log = log(&world);
+    assert!(log.contains("--offline --no-index --find-links"), "{log}");
+    fs::write(world.home().join("without.tar"), tar(&[("manifest.json", b"{}")])).unwrap();
+    let other = World::new();
+    fs::copy(world.home().join("without.tar"), other.home().join("without.tar")).unwrap();
+    let _ = install(&other, &["--from", "without.tar"]).exits(2).says("carries no LiteLLM");
 }
 
 /// A `litellm` that only has to be there, in an environment of this version.

@@ -18,7 +18,8 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
 use crate::runtime::choose::{self, Chosen};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::is_value;
+use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
 use crate::render::{
     self, AUTH_TOKEN, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
@@ -26,6 +27,7 @@ use crate::render::{
 
 use super::backup::Backup;
 use super::context::{Context, EnvFile};
+use super::logins::{self, Provider};
 use super::plan::Stance;
 use super::served;
 use super::settings::{HOOKS, helper_script};
@@ -66,6 +68,8 @@ impl Goal {
 pub struct Notes {
     /// Required variables without a value.
     pub missing: Vec<String>,
+    /// Providers of the models that have no login.
+    pub logins: Vec<Provider>,
     /// Variables that stay although this request does not use them.
     pub kept_variables: Vec<String>,
     pub removed_variables: Vec<String>,
@@ -87,10 +91,10 @@ pub enum Pointing {
 }
 
 impl Pointing {
-    /// A gateway of this machine can answer if LiteLLM is there and every required variable has a value: the key helper
-    /// then starts it.
-    fn decide(self, context: &Context<'_>, choice: &Choice<'_>, missing: &[String]) -> Pointed {
-        let can = || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && missing.is_empty());
+    /// A gateway of this machine can answer if LiteLLM is there, every required variable has a value, and every provider has
+    /// a login: the key helper then starts it.
+    fn decide(self, context: &Context<'_>, choice: &Choice<'_>, is_complete: bool) -> Pointed {
+        let can = || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && is_complete);
         match self {
             Self::Is(pointed) => pointed,
             Self::IfItCanAnswer if can() => Pointed::On,
@@ -131,7 +135,8 @@ pub fn from_choice(
         Some(served) => served::only(choice, served),
         None => (choice.clone(), Vec::new()),
     };
-    let pointed = pointing.decide(context, choice, &env.missing);
+    let logins = logins::lacking(context.place, &file, Provider::of_models(&choice.models));
+    let pointed = pointing.decide(context, choice, env.missing.is_empty() && logins.is_empty());
     let settings = match pointed {
         Pointed::On => render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities),
         Pointed::Armed | Pointed::Off => Vec::new(),
@@ -150,6 +155,7 @@ pub fn from_choice(
         purge: false,
         notes: Notes {
             missing: env.missing,
+            logins,
             kept_variables: env.kept,
             removed_variables: env.removed,
             foreign_helper,
@@ -245,7 +251,6 @@ fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &
         recorded: context.record.as_ref().map_or(&none, |record| &record.environment_variables),
         untouched: set.is_none() && context.env()?.is_untouched(context.place),
         values: &values.found,
-        google_login: values.google_login,
         set,
     })
 }
@@ -256,7 +261,7 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     if choice.runs_litellm() {
         return Ok(choice.local_url());
     }
-    let value = |name: &str| file.get(name).filter(|value| !is_placeholder(value));
+    let value = |name: &str| file.get(name).filter(|value| is_value(name, value));
     let url = value(BASE_URL).ok_or_else(|| {
         Error::usage("the enterprise preset needs the gateway's URL").hint(Hint::again(&[
             "--gateway-url",
@@ -290,7 +295,7 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
     if recorded || existing.as_ref().is_none_or(of_gwinstall) {
         return Ok((Helper::Command(render::helper_command(&script, choice.runs_litellm())), false));
     }
-    let token = file.get(choice.key_name()).filter(|value| !is_placeholder(value)).map(str::to_owned);
+    let token = file.get(choice.key_name()).filter(|value| is_value(choice.key_name(), value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
 }
 
@@ -439,7 +444,7 @@ fn restored_value(
     archived: &DotEnv,
     values: &BTreeMap<String, Value>,
 ) -> Option<String> {
-    let current = file.get(name).filter(|value| !is_placeholder(value));
+    let current = file.get(name).filter(|value| is_value(name, value));
     let now = context.record.as_ref().and_then(|record| record.environment_variables.get(name));
     let unchanged = |current: &str| {
         now.is_some_and(|known| {

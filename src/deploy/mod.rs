@@ -10,6 +10,7 @@ pub mod goals;
 pub mod journal;
 pub mod leaving;
 pub mod lacks;
+pub mod logins;
 pub mod lost;
 pub mod plan;
 pub mod recover;

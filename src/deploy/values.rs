@@ -8,9 +8,10 @@ use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::domain::name::printable;
 use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
-use crate::domain::{Place, Result, Secret};
+use crate::domain::{Error, Place, Result, Secret};
 use crate::doors::{disk, system};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in;
+use crate::format::dotenv::DotEnv;
 use crate::format::rc::{Dialect, scan};
 use crate::render::{BASE_URL, Choice, MASTER_KEY, Value, needs};
 
@@ -22,8 +23,6 @@ const RC_FILES: [&str; 6] =
 #[derive(Debug, Default)]
 pub struct Values {
     pub found: BTreeMap<String, Value>,
-    /// Google's libraries find credentials by themselves.
-    pub google_login: bool,
     /// Notes for the user: each names a value that gwinstall could not read, with file and line.
     pub notes: Vec<String>,
     /// The one variable that the user sets, whatever value it has.
@@ -41,12 +40,12 @@ impl Values {
 pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<Values> {
     let flags = from_flags(choice, request);
     let sources = Sources::open(place);
-    let mut values = Values { google_login: sources.adc.is_some(), notes: Vec::new(), ..Values::default() };
+    let mut values = Values::default();
     values.notes.extend(sources.notes.iter().cloned());
     for (name, _) in needs(choice) {
         let variable = choice.catalog.variable(&name);
         let found = match flags.get(&name) {
-            Some(value) => Some(value.clone()),
+            Some(value) => Some(usable_flag(&name, value)?),
             None => sources.find(&name, variable, &mut values.notes),
         };
         let found = match found {
@@ -58,6 +57,14 @@ pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<V
         }
     }
     Ok(values)
+}
+
+/// A value of the command line is refused rather than left out: the user gave it for this very run.
+fn usable_flag(name: &str, value: &Value) -> Result<Value> {
+    match stand_in::of(name, value.text.expose()) {
+        Some(why) => Err(Error::usage(format!("the value that you gave for {name} cannot be used")).because(why)),
+        None => Ok(value.clone()),
+    }
 }
 
 /// A new key; none in an image, where the start script makes one at the first start of each machine.
@@ -130,21 +137,31 @@ impl Sources {
     fn find(&self, name: &str, variable: Option<&EnvVar>, notes: &mut Vec<String>) -> Option<Value> {
         let aliases = variable.map_or(&[][..], |variable| &variable.aliases);
         let names = || std::iter::once(name).chain(aliases.iter().map(String::as_str));
-        let usable = |text: &str| !text.is_empty() && !is_placeholder(text);
         let value = |text: String, source| Some(Value { text: Secret::new(text), source });
+        let mut usable = |text: &str, alias: &str, whence: &str| {
+            let why = stand_in::of(name, text);
+            if let Some(why) = why.filter(|why| why.needs_a_note()) {
+                notes.push(format!("{alias} in {whence}: not used: {why}"));
+            }
+            why.is_none()
+        };
         if self.environment
-            && let Some(text) = names().find_map(system::variable).filter(|text| usable(text))
+            && let Some(text) = names().find_map(|alias| {
+                system::variable(alias).filter(|text| usable(text, alias, "the environment"))
+            })
         {
             return value(text, ValueSource::Environment);
         }
-        if let Some(text) = names().find_map(|name| self.home_env.get(name)).filter(|text| usable(text)) {
+        if let Some(text) = names().find_map(|alias| {
+            self.home_env.get(alias).filter(|text| usable(text, alias, &self.home_env_name))
+        }) {
             return value(text.to_owned(), ValueSource::File);
         }
         self.note_problems(name, notes);
-        if let Some(text) = names().find_map(|name| self.in_rc(name, notes)).filter(|text| usable(text)) {
+        if let Some(text) = names().find_map(|alias| self.in_rc(name, alias, notes)) {
             return value(text, ValueSource::Rc);
         }
-        if let Some(text) = self.in_gcloud(name) {
+        if let Some(text) = self.in_gcloud(name).filter(|text| stand_in::is_value(name, text)) {
             return value(text, ValueSource::Gcloud);
         }
         variable
@@ -153,11 +170,16 @@ impl Sources {
     }
 
     /// The last export of a name over all rc files that has a plain value.
-    fn in_rc(&self, name: &str, notes: &mut Vec<String>) -> Option<String> {
+    fn in_rc(&self, name: &str, alias: &str, notes: &mut Vec<String>) -> Option<String> {
         self.rc.iter().find_map(|(file, text, dialect)| {
-            let found = scan(text, *dialect, name)?;
-            let skip = |why| notes.push(format!("{name} in {file}, line {}: {why}", found.line));
-            found.value.map_err(skip).ok()
+            let found = scan(text, *dialect, alias)?;
+            let mut note = |why: String| notes.push(format!("{alias} in {file}, line {}: {why}", found.line));
+            let text = found.value.map_err(|why| note(why.to_string())).ok()?;
+            let why = stand_in::of(name, &text);
+            if let Some(why) = why.filter(|why| why.needs_a_note()) {
+                note(format!("not used: {why}"));
+            }
+            why.is_none().then_some(text)
         })
     }
 

@@ -10,6 +10,7 @@ words! {
     /// The checks that gwinstall knows.
     pub enum CheckName {
         AuthenticationSuccessful = "authentication_successful",
+        AwsLoginFound = "aws_login_found",
         ClaudeCodeRecentEnough = "claude_code_recent_enough",
         Deployed = "deployed",
         DirectoryPrivate = "directory_private",
@@ -33,6 +34,7 @@ words! {
         NoProxyCoversGateway = "no_proxy_covers_gateway",
         PrismaInstalled = "prisma_installed",
         PythonRecentEnough = "python_recent_enough",
+        RegionsKnown = "regions_known",
         RequiredEnvVarsPresent = "required_env_vars_present",
         ScriptsExecutable = "scripts_executable",
         ServiceWorks = "service_works",

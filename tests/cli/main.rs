@@ -51,4 +51,5 @@ mod targets;
 mod terminal;
 mod tree;
 mod usage;
+mod values;
 mod wrong_inputs;

@@ -269,7 +269,7 @@ fn the_login_at_google_is_looked_for_where_its_libraries_look() {
     let of_google = fs::read("/sys/class/dmi/id/product_name").is_ok_and(|name| name.starts_with(b"Google"));
     if !of_google {
         let hint = status(&world, "WARN", "no Google login was found");
-        assert_eq!(hint, "gcloud auth application-default login");
+        assert!(hint.starts_with("gcloud auth application-default login"), "{hint}");
     }
     let login = world.home().join(".config/gcloud/application_default_credentials.json");
     fs::create_dir_all(login.parent().unwrap()).unwrap();

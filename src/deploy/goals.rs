@@ -1,6 +1,6 @@
 //! Goals: the desired state that a request, a backup or an uninstall asks for. Reads only its context.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -22,15 +22,16 @@ use crate::domain::stand_in::is_value;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
 use crate::render::{
-    self, AUTH_TOKEN, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
+    self, AUTH_TOKEN, Around, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
 };
 
 use super::backup::Backup;
+use super::bypass;
 use super::context::{Context, EnvFile};
 use super::logins::{self, Provider};
 use super::plan::Stance;
 use super::served;
-use super::settings::{HOOKS, helper_script};
+use super::settings::{HOOKS, SettingsFile, helper_script};
 use super::values::Values;
 
 /// The specification that the deployed files implement.
@@ -137,8 +138,11 @@ pub fn from_choice(
     };
     let logins = logins::lacking(context.place, &file, Provider::of_models(&choice.models));
     let pointed = pointing.decide(context, choice, env.missing.is_empty() && logins.is_empty());
+    let no_proxy = exceptions(context, &gateway_url, no_proxy)?;
+    let switches = switches(context)?;
+    let around = Around { no_proxy: &no_proxy, headers, authorities, switches: &switches };
     let settings = match pointed {
-        Pointed::On => render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities),
+        Pointed::On => render::desired_keys(&named, &gateway_url, &helper, &around),
         Pointed::Armed | Pointed::Off => Vec::new(),
         Pointed::Leaving => held(context)?,
     };
@@ -163,6 +167,31 @@ pub fn from_choice(
             runtime: notes,
         },
     })
+}
+
+/// The exceptions from a proxy that Claude Code needs to reach a gateway of this machine. `given` come with a proxy of the
+/// gateway.
+fn exceptions(context: &Context<'_>, url: &str, given: Option<&str>) -> Result<Vec<(&'static str, String)>> {
+    let is_here = HttpUrl::parse("the gateway URL", url).is_ok_and(|url| url.is_loopback());
+    if !is_here && given.is_none() {
+        return Ok(Vec::new());
+    }
+    let settings = context.settings().ok().and_then(SettingsFile::parsed);
+    let of_gateway = |record: &Record| record.environment_variables.contains_key("HTTPS_PROXY");
+    let keeps = !context.record.as_ref().is_some_and(of_gateway);
+    Ok(bypass::wanted(context.place, settings, context.ledger()?, given, keeps))
+}
+
+/// The switches to other providers that the settings hold, or held before gwinstall.
+fn switches(context: &Context<'_>) -> Result<Vec<String>> {
+    let settings = context.settings().ok().and_then(SettingsFile::parsed);
+    let present = settings.into_iter().flat_map(|settings| settings.env_names()).map(str::to_owned);
+    let taken = context.ledger()?.paths().filter_map(|path| match path {
+        KeyPath::Env(name) => Some(name.clone()),
+        KeyPath::Top(_) => None,
+    });
+    let names: BTreeSet<String> = present.chain(taken).filter(|name| render::is_provider_switch(name)).collect();
+    Ok(names.into_iter().collect())
 }
 
 /// The record of a choice, without the facts that come from the plan and `.env`.

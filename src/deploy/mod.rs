@@ -2,10 +2,12 @@
 //! rollback and uninstall differ only in where the wanted tree comes from.
 
 pub mod backup;
+pub mod bypass;
 pub mod checks;
 pub mod context;
 pub mod converge;
 pub mod draft;
+mod exports;
 pub mod goals;
 pub mod journal;
 pub mod leaving;

@@ -12,12 +12,9 @@ use crate::domain::{Error, Place, Result, Secret};
 use crate::doors::{disk, system};
 use crate::domain::stand_in;
 use crate::format::dotenv::DotEnv;
-use crate::format::rc::{Dialect, scan};
 use crate::render::{BASE_URL, Choice, MASTER_KEY, Value, needs};
 
-/// Shell files that may export a variable, in the order in which they are asked.
-const RC_FILES: [&str; 6] =
-    [".bashrc", ".bash_profile", ".zshrc", ".zshenv", ".profile", ".config/fish/config.fish"];
+use super::exports::{Exports, read_text};
 
 /// Everything found outside of `gateway/.env`.
 #[derive(Debug, Default)]
@@ -100,7 +97,7 @@ struct Sources {
     environment: bool,
     home_env: DotEnv,
     home_env_name: String,
-    rc: Vec<(String, String, Dialect)>,
+    exports: Exports,
     adc: Option<Adc>,
     notes: Vec<String>,
 }
@@ -116,19 +113,13 @@ impl Sources {
         let mut notes = Vec::new();
         let env_path = place.env_source();
         let home_env = read_text(place, &env_path, &mut notes).unwrap_or_default();
-        let rc = RC_FILES
-            .iter()
-            .filter_map(|name| {
-                let text = read_text(place, &place.home.join(name), &mut notes)?;
-                let dialect = if name.ends_with(".fish") { Dialect::Fish } else { Dialect::Posix };
-                Some((format!("~/{name}"), text, dialect))
-            })
-            .collect();
+        let exports = Exports::open(place);
+        notes.extend(exports.notes.iter().cloned());
         Self {
             environment: !place.staged,
             home_env: DotEnv::parse(&home_env),
             home_env_name: place.show(&env_path),
-            rc,
+            exports,
             adc: adc(place),
             notes,
         }
@@ -171,8 +162,7 @@ impl Sources {
 
     /// The last export of a name over all rc files that has a plain value.
     fn in_rc(&self, name: &str, alias: &str, notes: &mut Vec<String>) -> Option<String> {
-        self.rc.iter().find_map(|(file, text, dialect)| {
-            let found = scan(text, *dialect, alias)?;
+        self.exports.of(alias).find_map(|(file, found)| {
             let mut note = |why: String| notes.push(format!("{alias} in {file}, line {}: {why}", found.line));
             let text = found.value.map_err(|why| note(why.to_string())).ok()?;
             let why = stand_in::of(name, &text);
@@ -196,19 +186,6 @@ impl Sources {
             "GOOGLE_APPLICATION_CREDENTIALS" => adc.path.to_str().map(str::to_owned),
             "VERTEXAI_PROJECT" => adc.project.clone(),
             _ => None,
-        }
-    }
-}
-
-/// A text file of the user's, if it is one: a FIFO, a directory or an enormous file is skipped with a note.
-fn read_text(place: &Place, path: &Path, notes: &mut Vec<String>) -> Option<String> {
-    // Dotfiles are often links into a repository; reading through them is what a shell does.
-    let real = disk::real_file(path).ok()?;
-    match disk::read_maybe(&real, disk::TEXT_CAP) {
-        Ok(bytes) => bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => {
-            notes.push(format!("{} was not read: {}", place.show(path), error.causes().join(": ")));
-            None
         }
     }
 }

@@ -25,12 +25,19 @@ use crate::inspect::{examine, variables};
 use crate::render::{self, Choice, MASTER_KEY, Need};
 use crate::ui::report;
 
-use super::env_set;
+use super::{env_set, env_unset};
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
-    if let EnvCommand::Set { name, from, confirm, takeover } = command {
-        return env_set::run(place, common, name, from.as_deref(), (confirm, takeover));
+    match command {
+        EnvCommand::Set { name, from, force, confirm, takeover } => {
+            let asked = env_set::Asked { typed: name, from: from.as_deref(), force: *force };
+            return env_set::run(place, common, &asked, (confirm, takeover));
+        }
+        EnvCommand::Unset { name, confirm, takeover } => {
+            return env_unset::run(place, common, name, (confirm, takeover));
+        }
+        EnvCommand::List | EnvCommand::Check => {}
     }
     let context = Context::load(place)?;
     let record = context.recorded()?;

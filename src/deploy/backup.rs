@@ -377,7 +377,7 @@ pub fn prunable(
     // A backup that stays counts towards `keep`.
     let removable: Vec<&Entry> = candidates.into_iter().filter(|entry| !stays(entry)).collect();
     let (values, others): (Vec<&Entry>, Vec<&Entry>) =
-        removable.iter().partition(|entry| entry.before == Some(Operation::SetValue));
+        removable.iter().partition(|entry| matches!(entry.before, Some(Operation::SetValue | Operation::UnsetValue)));
     let beyond: Vec<&str> =
         values.into_iter().chain(others).take(surplus).map(|entry| entry.filename.as_str()).collect();
     removable

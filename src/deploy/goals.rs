@@ -58,9 +58,11 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// Whether the operation sets one value that the user gives.
+    /// Whether the operation changes one value that the user names.
     pub(super) fn sets_a_value(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.operation == Operation::SetValue)
+        self.record.as_ref().is_some_and(|record| {
+            matches!(record.operation, Operation::SetValue | Operation::UnsetValue)
+        })
     }
 }
 
@@ -278,9 +280,10 @@ fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &
         choice,
         text,
         recorded: context.record.as_ref().map_or(&none, |record| &record.environment_variables),
-        untouched: set.is_none() && context.env()?.is_untouched(context.place),
+        untouched: set.is_none() && values.unset.is_none() && context.env()?.is_untouched(context.place),
         values: &values.found,
         set,
+        unset: values.unset.as_deref(),
     })
 }
 

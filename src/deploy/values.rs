@@ -24,12 +24,23 @@ pub struct Values {
     pub notes: Vec<String>,
     /// The one variable that the user sets, whatever value it has.
     pub set: Option<(String, Value)>,
+    /// The one variable whose value the user removes.
+    pub unset: Option<String>,
 }
 
 impl Values {
     /// Sets one value only: other values that gwinstall could find now wait for the next installation.
     pub fn setting(self, name: &str, value: Value) -> Self {
-        Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), ..self }
+        Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), unset: None }
+    }
+
+    /// Removes one value only. What gwinstall gives by itself, a default or a generated key, takes its place.
+    pub fn unsetting(self, name: &str) -> Self {
+        let own = |found: &str, value: &Value| {
+            found == name && matches!(value.source, ValueSource::Default | ValueSource::Generated)
+        };
+        let found = self.found.into_iter().filter(|(found, value)| own(found, value)).collect();
+        Self { found, notes: Vec::new(), set: None, unset: Some(name.to_owned()) }
     }
 }
 

@@ -98,6 +98,8 @@ pub struct EnvInput<'a> {
     pub values: &'a BTreeMap<String, Value>,
     /// The one variable that the user sets, whatever value it has.
     pub set: Option<(&'a str, &'a Value)>,
+    /// The one variable whose value the user removes.
+    pub unset: Option<&'a str>,
 }
 
 /// The new `.env` and what is known about it.
@@ -133,6 +135,10 @@ pub fn render_env(input: &EnvInput<'_>) -> Result<EnvOutcome> {
     }
     if let Some((name, value)) = input.set {
         write(&mut file, name, value.text.expose())?;
+    }
+    if let Some(name) = input.unset {
+        file.remove(name);
+        outcome.summary = format!("unset {name}\n");
     }
     drop_unneeded(&mut file, input, &needs, &mut outcome);
     for (name, need) in &needs {

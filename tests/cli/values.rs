@@ -228,7 +228,9 @@ fn each_settings_file_is_met_and_given_back() {
             Met::Taken => assert!(env.get("NO_PROXY").is_none() && env.get("no_proxy").is_none(), "{file:?}"),
         }
         for command in ["status", "doctor"] {
-            home.run(command).never_says("asks the proxy for the gateway").never_says("goes past the gateway");
+            home.run(command)
+                .never_says("asks the proxy for the gateway")
+                .never_says("goes past the gateway");
         }
         // A second run finds its own exceptions, and adds none.
         home.run("install --yes").exits(0);
@@ -305,7 +307,8 @@ fn switches_of_every_provider_are_seen_in_the_shell() {
         let home = TestHome::new().with(&name, "1");
         home.run("install --yes --models glm-5.2").exits(0);
         for command in ["doctor", "status", "env check"] {
-            home.run(command).says(&[&format!("{name} is set in this shell: Claude Code goes past the gateway")]);
+            home.run(command)
+                .says(&[&format!("{name} is set in this shell: Claude Code goes past the gateway")]);
         }
     }
     for (name, value) in [("MANTLE", "0"), ("POWERSHELL_TOOL", "1"), ("COWORK_PLUGINS", "1")] {

@@ -12,12 +12,13 @@ use crate::deploy::goals::{self, Pointing};
 use crate::deploy::values;
 use crate::domain::name::{closest, printable};
 use crate::domain::record::ValueSource;
+use crate::domain::regions;
 use crate::domain::request::Request;
 use crate::domain::secret::{looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
 use crate::format::dotenv::DotEnv;
-use crate::render::{self, Value};
+use crate::render::{self, Choice, Value};
 use crate::ui::report;
 
 use super::change::Change;
@@ -35,53 +36,79 @@ pub(super) struct Asked<'a> {
     pub force: bool,
 }
 
+impl<'a> Asked<'a> {
+    /// The name, and the value if one was typed.
+    fn parts(&self) -> (&'a str, Option<&'a str>) {
+        self.typed.split_once('=').map_or((self.typed, None), |(name, value)| (name, Some(value)))
+    }
+
+    /// The error for a run without a terminal and without `--yes`, with the command that needs no terminal.
+    fn unasked(&self, error: Error) -> Error {
+        match (self.from, self.parts().1) {
+            (Some(_), _) => error,
+            (None, Some(_)) => Error::usage(error.message()).hint(Hint::run(&["env", "set", self.typed, "--yes"])),
+            (None, None) => Error::usage(error.message()).hint(
+                Hint::again(&["--from", "PATH", "--yes"])
+                    .to("read the value from a file, or with - from standard input"),
+            ),
+        }
+    }
+
+    fn value(&self, name: &str) -> Result<Secret> {
+        match self.parts().1 {
+            Some(value) if self.from.is_none() => Ok(Secret::new(value)),
+            Some(_) => Err(Error::usage("a value and --from exclude each other")
+                .hint(Hint::run(&["env", "set", name]))),
+            None => value_of(name, self.from),
+        }
+    }
+}
+
+/// The name that is meant; a secret on the command line is refused before anything else is said.
+fn name_of(change: &Change<'_>, catalog: &Catalog, asked: &Asked<'_>, yes: bool) -> Result<String> {
+    let (typed, inline) = asked.parts();
+    if let Some(value) = inline {
+        require_public(catalog, typed, value)?;
+    }
+    if change.context.recorded()?.is_none() {
+        return Err(Error::usage("nothing is deployed yet, so there is no .env to write to")
+            .hint(Hint::run(&["install"]).to(format!("take {typed} from the environment or ~/.claude/.env"))));
+    }
+    let own = env_name::in_use(change.place(), &DotEnv::parse(&change.context.env()?.text));
+    let asks = !yes && !change.is_dry() && term::is_interactive();
+    let name = env_name::meant(catalog, &own, asked.typed, asked.force, asks)?;
+    if inline.is_some() && catalog.is_secret(&name) { Err(name_alone(&name)) } else { Ok(name) }
+}
+
+/// Notes about a value that is taken as it is.
+fn note_value(choice: &Choice<'_>, name: &str, text: &str) {
+    if choice.catalog.variable(name).is_some() && !render::needs(choice).iter().any(|(used, _)| used == name) {
+        term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
+    }
+    if let Some(region) = regions::unknown(name, text) {
+        let near = region.closest.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        term::talk(&format!("note: gwinstall does not know this region of {}{near}", region.provider));
+    }
+}
+
 pub(super) fn run(
     place: &Place,
     common: &Common,
     asked: &Asked<'_>,
     (confirm, takeover): (&ConfirmArgs, &TakeoverArgs),
 ) -> Result<Answer> {
-    let (typed, inline) = match asked.typed.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (asked.typed, None),
-    };
-    env_name::require(typed)?;
+    env_name::require(asked.parts().0)?;
     let mut change = Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
     let bundle = sources::deployed(place, change.context.record.as_ref())?;
-    if let Some(value) = inline {
-        require_public(&bundle.catalog, typed, value)?;
-    }
-    let record = change.context.recorded()?.ok_or_else(|| {
-        Error::usage("nothing is deployed yet, so there is no .env to write to")
-            .hint(Hint::run(&["install"]).to(format!("take {typed} from the environment or ~/.claude/.env")))
-    })?;
-    let own = env_name::in_use(place, &DotEnv::parse(&change.context.env()?.text));
-    let asks = !confirm.yes && !change.is_dry() && term::is_interactive();
-    let name = &env_name::meant(&bundle.catalog, &own, asked.typed, asked.force, asks)?;
-    if inline.is_some_and(|_| bundle.catalog.is_secret(name)) {
-        return Err(name_alone(name));
-    }
-    change.require_consent().map_err(|error| match (asked.from, inline) {
-        (Some(_), _) => error,
-        (None, Some(_)) => Error::usage(error.message()).hint(Hint::run(&["env", "set", asked.typed, "--yes"])),
-        (None, None) => Error::usage(error.message()).hint(
-            Hint::again(&["--from", "PATH", "--yes"])
-                .to("read the value from a file, or with - from standard input"),
-        ),
-    })?;
-    let value = match inline {
-        Some(value) if asked.from.is_none() => Secret::new(value),
-        Some(_) => return Err(Error::usage("a value and --from exclude each other").hint(Hint::run(&["env", "set", name]))),
-        None => value_of(name, asked.from)?,
-    };
+    let name = &name_of(&change, &bundle.catalog, asked, confirm.yes)?;
+    change.require_consent().map_err(|error| asked.unasked(error))?;
+    let value = asked.value(name)?;
+    let record = change.context.deployed()?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let Given { text, notes } = given(name, bundle.catalog.variable(name), value.expose())?;
     notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
-    if bundle.catalog.variable(name).is_some() && !render::needs(&choice).iter().any(|(used, _)| used == name)
-    {
-        term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
-    }
+    note_value(&choice, name, &text);
     let source = if asked.from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
         values::gather(place, &choice, &request)?.setting(name, Value { text: Secret::new(text), source });

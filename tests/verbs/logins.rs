@@ -5,13 +5,8 @@ use std::fs;
 
 use crate::world::World;
 
-/// A home that takes no login from the machine that runs the tests.
-fn apart() -> World {
-    World::new().with("NO_GCE_CHECK", "true").with("AWS_EC2_METADATA_DISABLED", "true")
-}
-
 fn deployed(model: &str) -> World {
-    let world = apart();
+    let world = World::new();
     let _ = world.run(&["install", "--yes", "--preset", "multi-provider", "--models", model]).exits(0);
     world
 }
@@ -119,7 +114,7 @@ fn each_kind_of_google_login_is_recognised() {
         assert_eq!(found, status, "{variable}={value}: {message}");
         assert!(message.contains(says), "{variable}: {message}");
     }
-    let in_cloud_run = World::new().with("K_SERVICE", "gateway").with("AWS_EC2_METADATA_DISABLED", "true");
+    let in_cloud_run = World::new().with("K_SERVICE", "gateway").with("NO_GCE_CHECK", "");
     let _ = in_cloud_run.run(&["install", "--yes", "--models", "gemini-3.5-flash"]).exits(0);
     all_say(&in_cloud_run, name, "PASS", "an identity of its own");
 }
@@ -128,7 +123,7 @@ fn each_kind_of_google_login_is_recognised() {
 #[test]
 fn a_missing_login_stops_no_start() {
     let Some(world) = World::with_litellm() else { return };
-    let world = world.with("GOOGLE_APPLICATION_CREDENTIALS", "").with("NO_GCE_CHECK", "true").unforced();
+    let world = world.with("GOOGLE_APPLICATION_CREDENTIALS", "").unforced();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
     let armed = world.run(&["install", "--yes", "--models", "glm-5.2", "--gateway-url", &url]);
@@ -154,7 +149,7 @@ fn an_unknown_region_is_named_with_the_closest() {
         ("gemini-3.5-flash", "VERTEXAI_LOCATION", "us-centrall1", "us-central1"),
         ("claude-sonnet-5-5-bedrock", "AWS_REGION_NAME", "us-east1", "us-east-1"),
     ] {
-        let world = apart().with(variable, typed);
+        let world = World::new().with(variable, typed);
         let install = ["install", "--yes", "--preset", "multi-provider", "--models", model];
         let set = format!("gwinstall env set {variable}={near}");
         let _ = world.run(&install).exits(0).says(&format!("{variable} is {typed}")).says(&set);

@@ -73,8 +73,9 @@ fn credential(path: &Path) -> std::result::Result<String, &'static str> {
 }
 
 fn kind_of(bytes: &[u8]) -> std::result::Result<String, &'static str> {
-    let parsed = serde_json::from_slice::<Value>(bytes).map_err(|_| "is not a Google credential")?;
-    parsed.get("type").and_then(Value::as_str).map(printable).ok_or("is not a Google credential")
+    let parsed: Option<Value> = serde_json::from_slice(bytes).ok();
+    let kind = parsed.as_ref().and_then(|file| file.get("type")?.as_str());
+    kind.map(printable).ok_or("is not a Google credential")
 }
 
 /// Decided as Google's libraries do before they ask the server for the identity of a machine.

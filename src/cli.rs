@@ -1,6 +1,7 @@
 //! Every command and flag, on one page. No meaning is attached here: see `commands`.
 
 mod confirm;
+mod env;
 pub mod pages;
 mod runtime;
 mod service;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use confirm::{ConfirmArgs, KeepArgs, OnArgs, TakeoverArgs};
+pub use env::EnvCommand;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 pub use service::{ServiceCommand, ServiceInstallArgs};
 
@@ -426,41 +428,6 @@ pub enum PresetsCommand {
     Show {
         /// Name as in gwinstall presets list
         preset: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum EnvCommand {
-    /// List every variable, where its value comes from and how to set it
-    #[command(visible_alias = "ls")]
-    List,
-    /// Check that every required variable has a value
-    Check,
-    /// Set a variable from a prompt, a file or standard input
-    Set {
-        /// The variable, for example ANTHROPIC_API_KEY; gwinstall asks for its value unless NAME=VALUE gives one that is
-        /// not a secret
-        #[arg(value_name = "NAME[=VALUE]")]
-        name: String,
-        /// File that holds the value, or - for standard input
-        #[arg(long, value_name = "PATH")]
-        from: Option<PathBuf>,
-        /// Keep a name of your own that is close to one that gwinstall knows
-        #[arg(long)]
-        force: bool,
-        #[command(flatten)]
-        confirm: ConfirmArgs,
-        #[command(flatten)]
-        takeover: TakeoverArgs,
-    },
-    /// Remove the value of a variable
-    Unset {
-        /// The variable as in gwinstall env list
-        name: String,
-        #[command(flatten)]
-        confirm: ConfirmArgs,
-        #[command(flatten)]
-        takeover: TakeoverArgs,
     },
 }
 

@@ -6,33 +6,23 @@
 
 mod amazon;
 mod google;
-
-use std::path::Path;
+mod sources;
 
 use serde_json::json;
 
 use crate::bundle::Model;
 use crate::domain::check::{CheckName, Finding};
-use crate::domain::stand_in::is_value;
 use crate::domain::{Hint, Place};
-use crate::doors::{disk, system};
 use crate::format::dotenv::DotEnv;
+
+use sources::Sources;
+pub use sources::Login;
 
 /// A provider that wants a login instead of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     Google,
     Amazon,
-}
-
-/// What the libraries of a provider find.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Login {
-    /// A login, in words.
-    Found(String),
-    /// Something that is meant to be a login and cannot be one, and what to do.
-    Unusable(String, Hint),
-    Absent,
 }
 
 impl Provider {
@@ -78,7 +68,7 @@ impl Provider {
     /// The command that brings a login.
     pub fn next(self) -> Hint {
         match self {
-            Self::Google => Hint::shell("gcloud auth application-default login"),
+            Self::Google => Hint::shell(google::LOG_IN),
             Self::Amazon => Hint::shell("aws configure sso"),
         }
     }
@@ -120,33 +110,4 @@ impl Provider {
 pub fn lacking(place: &Place, env: &DotEnv, providers: Vec<Provider>) -> Vec<Provider> {
     let lacks = |provider: &Provider| !place.staged && provider.look(place, env) == Login::Absent;
     providers.into_iter().filter(lacks).collect()
-}
-
-/// Where a login may come from.
-struct Sources<'a> {
-    place: &'a Place,
-    env: &'a DotEnv,
-}
-
-impl Sources<'_> {
-    /// The value that LiteLLM sees: the start script passes on what `.env` does not say.
-    fn value(&self, name: &str) -> Option<String> {
-        let of_file = self.env.get(name).filter(|value| is_value(name, value)).map(str::to_owned);
-        of_file.or_else(|| system::variable(name).filter(|value| is_value(name, value)))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.value(name).is_some()
-    }
-
-    /// The path that a variable names, else the usual one below the home.
-    fn path(&self, name: &str, usual: &str) -> std::path::PathBuf {
-        self.value(name).map_or_else(|| self.place.home.join(usual), Into::into)
-    }
-}
-
-/// What the firmware says about the machine, as the libraries of cloud providers read it.
-fn firmware_says(file: &str, start: &[u8]) -> bool {
-    let path = Path::new("/sys/class/dmi/id").join(file);
-    disk::read_from(&path, 0, 64).is_ok_and(|text| text.starts_with(start))
 }

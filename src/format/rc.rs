@@ -75,7 +75,7 @@ impl fmt::Display for Skipped {
 pub fn scan(text: &str, dialect: Dialect, name: &str) -> Option<Found> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match dialect {
-        Dialect::FishVariables => return universal::scan(text, name),
+        Dialect::FishVariables => return universal_variable(text, name),
         Dialect::EnvironmentD => return environment_d(text, name),
         Dialect::Posix | Dialect::Fish => {}
     }
@@ -92,6 +92,15 @@ pub fn scan(text: &str, dialect: Dialect, name: &str) -> Option<Found> {
         }
     }
     variable.last
+}
+
+fn universal_variable(text: &str, name: &str) -> Option<Found> {
+    let (line, value) = universal::scan(text, name)?;
+    let value = value.map_err(|why| match why {
+        universal::Refused::NotExported => Skipped::NotExported,
+        universal::Refused::Value(why) => Skipped::Value(why.to_owned()),
+    });
+    Some(Found { line, value })
 }
 
 /// Every line of such a file is exported.

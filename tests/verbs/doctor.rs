@@ -312,7 +312,10 @@ fn a_busy_port_a_placeholder_and_a_proxy_in_between_are_named() {
     let proxy = check(&world, "no_proxy_covers_gateway");
     assert_eq!(proxy["status"], "WARN", "{proxy}");
     let hint = proxy["hint"].as_str().unwrap();
-    assert!(hint.contains("gwinstall install") && hint.contains("export NO_PROXY=localhost,127.0.0.1"), "{hint}");
+    assert!(
+        hint.contains("gwinstall install") && hint.contains("export NO_PROXY=localhost,127.0.0.1"),
+        "{hint}"
+    );
     // That command does it.
     let _ = world.run(&["install", "--yes"]);
     assert_eq!(check(&world, "no_proxy_covers_gateway")["status"], "PASS");

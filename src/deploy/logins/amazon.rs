@@ -7,7 +7,7 @@ use crate::domain::Hint;
 use crate::domain::name::printable;
 use crate::doors::disk;
 
-use super::{Login, Sources, firmware_says};
+use super::sources::{Login, Sources, firmware_says};
 
 /// Keys of a profile that are a way to credentials.
 const WAYS: [(&str, &str); 8] = [

@@ -9,7 +9,10 @@ use crate::domain::name::printable;
 use crate::domain::{Hint, Place, Result};
 use crate::doors::disk;
 
-use super::{Login, Provider, Sources, firmware_says};
+use super::sources::{Login, Sources, firmware_says};
+
+/// The command that brings a login.
+pub(super) const LOG_IN: &str = "gcloud auth application-default login";
 
 const NAMED: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const OF_LITELLM: &str = "VERTEXAI_CREDENTIALS";
@@ -30,7 +33,7 @@ pub(super) fn look(sources: &Sources<'_>) -> Login {
     match credential(&path) {
         Ok(kind) => Login::Found(format!("{} is Google's login ({kind})", place.show(&path))),
         Err(why) if disk::exists(&path) => {
-            Login::Unusable(format!("{} {why}", place.show(&path)), Provider::Google.next())
+            Login::Unusable(format!("{} {why}", place.show(&path)), Hint::shell(LOG_IN))
         }
         Err(_) if is_at_google(sources) => {
             Login::Found("this machine runs at Google and has an identity of its own".to_owned())
@@ -45,7 +48,7 @@ fn named(place: &Place, name: &str, given: &str) -> Login {
     if given.trim_start().starts_with('{') && name == OF_LITELLM {
         return match kind_of(given.as_bytes()) {
             Ok(kind) => Login::Found(format!("{name} holds a Google credential ({kind})")),
-            Err(why) => Login::Unusable(format!("what {name} holds {why}"), Provider::Google.next()),
+            Err(why) => Login::Unusable(format!("what {name} holds {why}"), Hint::shell(LOG_IN)),
         };
     }
     if !given.starts_with('/') {

@@ -1,17 +1,21 @@
 //! fish's file of universal variables: `SETUVAR --export NAME:VALUE`, with escapes.
 
-use super::{Found, Skipped};
+/// Why a variable of the file has no value for a gateway.
+pub(super) enum Refused {
+    NotExported,
+    Value(&'static str),
+}
 
 /// Stands between the elements of a list.
 const NEXT_ELEMENT: char = '\u{1e}';
 
-/// What the file says last about `name`.
-pub(super) fn scan(text: &str, name: &str) -> Option<Found> {
+/// What the file says last about `name`, with the line, counted from 1.
+pub(super) fn scan(text: &str, name: &str) -> Option<(usize, Result<String, Refused>)> {
     let lines = text.lines().enumerate();
-    lines.filter_map(|(at, line)| Some(Found { line: at + 1, value: value(line, name)? })).last()
+    lines.filter_map(|(at, line)| Some((at + 1, value(line, name)?))).last()
 }
 
-fn value(line: &str, name: &str) -> Option<Result<String, Skipped>> {
+fn value(line: &str, name: &str) -> Option<Result<String, Refused>> {
     let mut rest = line.strip_prefix("SETUVAR ")?;
     let mut exported = false;
     while let Some((flag, after)) = rest.split_once(' ').filter(|(word, _)| word.starts_with("--")) {
@@ -20,9 +24,9 @@ fn value(line: &str, name: &str) -> Option<Result<String, Skipped>> {
     }
     let written = rest.strip_prefix(name)?.strip_prefix(':')?;
     if !exported {
-        return Some(Err(Skipped::NotExported));
+        return Some(Err(Refused::NotExported));
     }
-    let refused = |why: &str| Some(Err(Skipped::Value(why.to_owned())));
+    let refused = |why| Some(Err(Refused::Value(why)));
     match unescaped(written) {
         Some(value) if value.contains(NEXT_ELEMENT) => refused("it is a list"),
         Some(value) if !value.contains(|c: char| c.is_control() || c == '\u{fffd}') => Some(Ok(value)),

@@ -188,6 +188,26 @@ check_master_key() {
 	'') fail "LITELLM_MASTER_KEY has no value in $gw_file" "gwinstall env set LITELLM_MASTER_KEY" ;;
 	sk-1234 | *CHANGE-ME* | *CHANGE_ME* | *change-me*) fail "LITELLM_MASTER_KEY in $gw_file is a known placeholder; anybody could use it" "gwinstall env set LITELLM_MASTER_KEY" ;;
 	esac
+	gw_value=${LITELLM_MASTER_KEY#sk-}
+	if [ "${#gw_value}" -lt 8 ] || ! stands_for_itself "$LITELLM_MASTER_KEY"; then
+		fail "LITELLM_MASTER_KEY in $gw_file protects nothing; anyone could guess it" "gwinstall env set LITELLM_MASTER_KEY"
+	fi
+	case $gw_value in
+	password | password1 | passw0rd | masterkey | master-key | litellm-key | litellm-master-key | my-secret | mysecret | supersecret | 12345678 | 123456789 | 1234567890)
+		fail "LITELLM_MASTER_KEY in $gw_file protects nothing; anyone could guess it" "gwinstall env set LITELLM_MASTER_KEY" ;;
+	esac
+}
+
+# Whether $1 is a value, and not a placeholder, the reference of a secret manager or an expression: what gwinstall takes for
+# absent, too.
+stands_for_itself() {
+	case $1 in
+	'' | op://* | vault:* | ref+*://* | bw://* | bws://* | secretref:* | secretsmanager:* | akv://* | gcpsm://*) return 1 ;;
+	*\$\{[A-Za-z]*\}* | \$\(*\) | \{\{*\}\} | os.environ/*) return 1 ;;
+	\<*\> | *... | your-* | your_* | YOUR-* | YOUR_* | sk-your-* | *-your-* | *_YOUR_* | REPLACE[-_]ME*) return 1 ;;
+	*/*) ;;
+	*[-_]here | *[-_]HERE) return 1 ;;
+	esac
 }
 
 # LiteLLM turns a reference to a missing variable into an empty value without a word.
@@ -197,7 +217,7 @@ check_references() {
 	gw_missing=
 	for gw_name in $gw_names; do
 		eval "gw_value=\${$gw_name-}"
-		[ -n "$gw_value" ] || gw_missing="$gw_missing $gw_name"
+		stands_for_itself "$gw_value" || gw_missing="$gw_missing $gw_name"
 	done
 	[ -z "$gw_missing" ] && return 0
 	printf 'error: %s uses variables that have no value in %s\n' "$gw_config" "$gw_file" >&2

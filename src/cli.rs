@@ -1,6 +1,7 @@
 //! Every command and flag, on one page. No meaning is attached here: see `commands`.
 
 mod confirm;
+mod env;
 pub mod pages;
 mod runtime;
 mod self_update;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
+pub use env::EnvCommand;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
@@ -441,27 +443,6 @@ pub enum PresetsCommand {
     Show {
         /// Name as in gwinstall presets list
         preset: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum EnvCommand {
-    /// List every variable, where its value comes from and how to set it
-    #[command(visible_alias = "ls")]
-    List,
-    /// Check that every required variable has a value
-    Check,
-    /// Set a variable from a prompt, a file or standard input
-    Set {
-        /// The variable, for example ANTHROPIC_API_KEY; gwinstall asks for its value
-        name: String,
-        /// File that holds the value, or - for standard input
-        #[arg(long, value_name = "PATH")]
-        from: Option<PathBuf>,
-        #[command(flatten)]
-        confirm: ConfirmArgs,
-        #[command(flatten)]
-        takeover: TakeoverArgs,
     },
 }
 

@@ -28,7 +28,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 62] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
     (
         "",
         [
@@ -180,7 +180,7 @@ pub const EXAMPLES: [(&str, [Example; 2]); 62] = [
         "env",
         [
             ("env list", "list every variable"),
-            ("env set VERTEXAI_PROJECT", "set a variable; asks for the value"),
+            ("env set VERTEXAI_PROJECT=my-project", "set a variable that is not a secret"),
         ],
     ),
     ("env list", [("env list", "list every variable"), ("env ls --json", "the same for a program")]),
@@ -191,8 +191,15 @@ pub const EXAMPLES: [(&str, [Example; 2]); 62] = [
     (
         "env set",
         [
-            ("env set ANTHROPIC_API_KEY", "ask for the value, and do not show it"),
             ("env set ANTHROPIC_API_KEY --from key.txt --yes", "read the value from a file"),
+            ("env set VERTEXAI_PROJECT=my-project", "set a variable that is not a secret"),
+        ],
+    ),
+    (
+        "env unset",
+        [
+            ("env unset HTTPS_PROXY", "remove the value"),
+            ("env unset HTTPS_PROXY --dry-run", "see what would change"),
         ],
     ),
     (

@@ -12,7 +12,8 @@ use crate::domain::record::EnvValue;
 use crate::domain::tree::Found;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::disk;
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::is_value;
+use crate::format::dotenv::DotEnv;
 use crate::format::merge::unified_diff;
 
 use crate::ui::answer::Answer;
@@ -79,7 +80,7 @@ fn differing_variables(place: &Place, backup: &Backup) -> Result<Vec<Difference>
     let now = DotEnv::parse(&text);
     let recorded = &backup.record.environment_variables;
     let value =
-        |file: &DotEnv, name: &str| file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
+        |file: &DotEnv, name: &str| file.get(name).filter(|value| is_value(name, value)).map(str::to_owned);
     let names: BTreeSet<String> = recorded
         .keys()
         .cloned()

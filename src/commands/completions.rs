@@ -167,7 +167,7 @@ fn noun(path: &[&str], argument: &str) -> Option<Noun> {
         (["install"], "gateway_type") => Noun::GatewayType,
         (["models", "add"], "models") => Noun::NewModel,
         (["models", "remove"], "models") => Noun::DeployedModel,
-        (["env", "set"], "name") => Noun::Variable,
+        (["env", "set" | "unset"], "name") => Noun::Variable,
         (["rollback"] | ["backup", _], "backup") => Noun::Backup,
         (["resolve"], "file") => Noun::Conflict,
         (["runtime", "remove"], "name") => Noun::Runtime,

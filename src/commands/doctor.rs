@@ -11,7 +11,7 @@ use crate::deploy::{lost, store};
 use crate::domain::Operation;
 use crate::domain::check::{CheckName, Status};
 use crate::domain::name::count;
-use crate::domain::record::Pointed;
+use crate::domain::record::{Pointed, Record};
 use crate::domain::{Kind, Place, Result};
 use crate::inspect::facts::Facts;
 use crate::inspect::{examine, prerequisites};
@@ -94,6 +94,9 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     prerequisites::examine(checks, &facts);
     if facts.record().is_some() {
         examine::environment_of(checks, &facts, &bundle);
+    }
+    if facts.record().is_none_or(Record::runs_litellm) {
+        examine::providers_of(checks, &facts, &bundle);
     }
     examine::claude_code(checks, &facts);
     examine::files(checks, &facts);

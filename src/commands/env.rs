@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
+use crate::bundle::Bundle;
 use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::cli::{Common, EnvCommand};
 use crate::deploy::checks::Checks;
@@ -17,25 +18,35 @@ use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, mask, mask_userinfo};
 use crate::domain::{Kind, Place, Result};
 use crate::doors::term;
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::is_value;
+use crate::format::dotenv::DotEnv;
 use crate::inspect::facts::Facts;
 use crate::inspect::{examine, variables};
 use crate::render::{self, Choice, MASTER_KEY, Need};
 use crate::ui::report;
 
-use super::env_set;
+use super::{env_set, env_unset};
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
-    if let EnvCommand::Set { name, from, confirm, takeover } = command {
-        return env_set::run(place, common, name, from.as_deref(), (confirm, takeover));
+    match command {
+        EnvCommand::Set { name, from, force, confirm, takeover } => {
+            let asked = env_set::Asked { typed: name, from: from.as_deref(), force: *force };
+            return env_set::run(place, common, &asked, (confirm, takeover));
+        }
+        EnvCommand::Unset { name, confirm, takeover } => {
+            return env_unset::run(place, common, name, (confirm, takeover));
+        }
+        EnvCommand::List | EnvCommand::Check => {}
     }
     let context = Context::load(place)?;
     let record = context.recorded()?;
-    let bundle = super::sources::deployed(place, record)?;
+    let found = super::sources::deployed(place, record);
+    let bundle = found.as_ref().map_err(Clone::clone)?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, record.map(|record| &record.request))?;
-    let values = values::gather(place, &choice, &request)?;
+    let mut values = values::gather(place, &choice, &request)?;
+    values.notes.extend(variables::unused(&context, &choice));
     let facts = Facts::gather(&context)?;
     let unreadable = DotEnv::parse("");
     let (missing, file) = match (facts.env(), command) {
@@ -44,7 +55,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
         (Err(_), EnvCommand::Check) => (Err(".env cannot be read".to_owned()), &unreadable),
         (Err(error), _) => return Err(error),
     };
-    let scene = Scene { place, record, facts: &facts, choice: &choice, values: &values, file, missing };
+    let scene = Scene { place, record, facts: &facts, bundle: &found, choice: &choice, values: &values, file, missing };
     Ok(match command {
         EnvCommand::Check => scene.check(),
         _ => scene.list(),
@@ -57,6 +68,7 @@ struct Scene<'a> {
     /// `None` if nothing is deployed: then the default preset applies.
     record: Option<&'a Record>,
     facts: &'a Facts<'a>,
+    bundle: &'a Result<Bundle>,
     choice: &'a Choice<'a>,
     /// Found outside of `.env`.
     values: &'a Values,
@@ -102,7 +114,7 @@ impl<'a> Scene<'a> {
     /// What `.env` holds, else what the next installation would take over.
     fn value(&self, name: &str, need: Option<Need>) -> (Option<String>, String) {
         let secret = self.catalog().is_secret(name);
-        if let Some(value) = self.file.get(name).filter(|value| !is_placeholder(value)) {
+        if let Some(value) = self.file.get(name).filter(|value| is_value(name, value)) {
             let source = self.record.and_then(|record| record.environment_variables.get(name));
             let source = source.map_or("in .env, put there by you", |known| words(known.source));
             return (Some(masked(value, secret)), source.to_owned());
@@ -124,9 +136,6 @@ impl<'a> Scene<'a> {
             }
             None if name == MASTER_KEY && self.record.is_none() && need.is_some() => {
                 (None, "generated at installation".to_owned())
-            }
-            None if variables::found_by_google(self.values, name) => {
-                (None, "Google's libraries find the login by themselves".to_owned())
             }
             None => (None, "no value".to_owned()),
         }
@@ -174,6 +183,7 @@ impl<'a> Scene<'a> {
     fn check(&self) -> Answer {
         let mut checks = Checks::default();
         examine::environment(&mut checks, self.facts, self.missing.as_deref().map_err(Clone::clone));
+        examine::providers_of(&mut checks, self.facts, self.bundle);
         examine::claude_code(&mut checks, self.facts);
         let lines = report::check_lines(&checks.0);
         let failed = checks.failed().len();

@@ -1,5 +1,5 @@
 //! `env set`: the one way to change a value of `gateway/.env`. The value comes from a prompt without echo, a file or
-//! standard input, never from the command line, and is never printed.
+//! standard input; from the command line only where it is not a secret. It is never printed.
 
 use std::path::Path;
 
@@ -12,49 +12,104 @@ use crate::deploy::goals::{self, Pointing};
 use crate::deploy::values;
 use crate::domain::name::{closest, printable};
 use crate::domain::record::ValueSource;
+use crate::domain::regions;
 use crate::domain::request::Request;
-use crate::domain::secret::masked;
+use crate::domain::secret::{looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
-use crate::render::{self, Value};
+use crate::format::dotenv::DotEnv;
+use crate::render::{self, Choice, Value};
 use crate::ui::report;
 
 use super::change::Change;
+use super::env_name;
 use super::env_value::{Given, given};
 use super::sources;
 use crate::ui::answer::Answer;
 
+/// The words of the command line.
+pub(super) struct Asked<'a> {
+    /// `NAME`, or `NAME=VALUE`.
+    pub typed: &'a str,
+    pub from: Option<&'a Path>,
+    /// Keeps an unknown name.
+    pub force: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// The name, and the value if one was typed.
+    fn parts(&self) -> (&'a str, Option<&'a str>) {
+        self.typed.split_once('=').map_or((self.typed, None), |(name, value)| (name, Some(value)))
+    }
+
+    /// The error for a run without a terminal and without `--yes`, with the command that needs no terminal.
+    fn unasked(&self, error: Error) -> Error {
+        match (self.from, self.parts().1) {
+            (Some(_), _) => error,
+            (None, Some(_)) => Error::usage(error.message()).hint(Hint::run(&["env", "set", self.typed, "--yes"])),
+            (None, None) => Error::usage(error.message()).hint(
+                Hint::again(&["--from", "PATH", "--yes"])
+                    .to("read the value from a file, or with - from standard input"),
+            ),
+        }
+    }
+
+    fn value(&self, name: &str) -> Result<Secret> {
+        match self.parts().1 {
+            Some(value) if self.from.is_none() => Ok(Secret::new(value)),
+            Some(_) => Err(Error::usage("a value and --from exclude each other")
+                .hint(Hint::run(&["env", "set", name]))),
+            None => value_of(name, self.from),
+        }
+    }
+}
+
+/// The name that is meant; a secret on the command line is refused before anything else is said.
+fn name_of(change: &Change<'_>, catalog: &Catalog, asked: &Asked<'_>, yes: bool) -> Result<String> {
+    let (typed, inline) = asked.parts();
+    if let Some(value) = inline {
+        require_public(catalog, typed, value)?;
+    }
+    if change.context.recorded()?.is_none() {
+        return Err(Error::usage("nothing is deployed yet, so there is no .env to write to")
+            .hint(Hint::run(&["install"]).to(format!("take {typed} from the environment or ~/.claude/.env"))));
+    }
+    let own = env_name::in_use(change.place(), &DotEnv::parse(&change.context.env()?.text));
+    let asks = !yes && !change.is_dry() && term::is_interactive();
+    let name = env_name::meant(catalog, &own, asked.typed, asked.force, asks)?;
+    if inline.is_some() && catalog.is_secret(&name) { Err(name_alone(&name)) } else { Ok(name) }
+}
+
+/// Notes about a value that is taken as it is.
+fn note_value(choice: &Choice<'_>, name: &str, text: &str) {
+    if choice.catalog.variable(name).is_some() && !render::needs(choice).iter().any(|(used, _)| used == name) {
+        term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
+    }
+    if let Some(region) = regions::unknown(name, text) {
+        let near = region.closest.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        term::talk(&format!("note: gwinstall does not know this region of {}{near}", region.provider));
+    }
+}
+
 pub(super) fn run(
     place: &Place,
     common: &Common,
-    name: &str,
-    from: Option<&Path>,
+    asked: &Asked<'_>,
     (confirm, takeover): (&ConfirmArgs, &TakeoverArgs),
 ) -> Result<Answer> {
-    require_name(name)?;
+    env_name::require(asked.parts().0)?;
     let mut change = Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
-    let record = change.context.recorded()?.ok_or_else(|| {
-        Error::usage("nothing is deployed yet, so there is no .env to write to")
-            .hint(Hint::run(&["install"]).to(format!("take {name} from the environment or ~/.claude/.env")))
-    })?;
-    let bundle = sources::deployed(place, Some(record))?;
-    note_name(&bundle.catalog, name);
-    change.require_consent().map_err(|error| match from {
-        Some(_) => error,
-        None => Error::usage(error.message()).hint(
-            Hint::again(&["--from", "PATH", "--yes"])
-                .to("read the value from a file, or with - from standard input"),
-        ),
-    })?;
+    let bundle = sources::deployed(place, change.context.record.as_ref())?;
+    let name = &name_of(&change, &bundle.catalog, asked, confirm.yes)?;
+    change.require_consent().map_err(|error| asked.unasked(error))?;
+    let value = asked.value(name)?;
+    let record = change.context.deployed()?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
-    let Given { text, notes } = given(name, bundle.catalog.variable(name), value_of(name, from)?.expose())?;
+    let Given { text, notes } = given(name, bundle.catalog.variable(name), value.expose())?;
     notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
-    if bundle.catalog.variable(name).is_some() && !render::needs(&choice).iter().any(|(used, _)| used == name)
-    {
-        term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
-    }
-    let source = if from.is_some() { ValueSource::File } else { ValueSource::Prompt };
+    note_value(&choice, name, &text);
+    let source = if asked.from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
         values::gather(place, &choice, &request)?.setting(name, Value { text: Secret::new(text), source });
     let pointed = record.request.pointed;
@@ -90,48 +145,28 @@ fn done(name: &str, draft: &Draft) -> String {
     text
 }
 
-/// Refuses unusual names: they are more likely a typing error than a variable.
-fn require_name(name: &str) -> Result<()> {
-    let good = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        && name.len() <= 200;
-    if good {
-        return Ok(());
+/// Refuses a secret on the command line. A variable that gwinstall does not know may be one.
+fn require_public(catalog: &Catalog, name: &str, value: &str) -> Result<()> {
+    let known = catalog.environment.iter().find(|one| one.name == name || one.aliases.iter().any(|alias| alias == name));
+    let slip = || closest(name, catalog.environment.iter().map(|one| one.name.as_str())).first().copied();
+    let secret = match (known, slip()) {
+        (Some(variable), _) => variable.secret,
+        (None, Some(near)) => catalog.is_secret(near),
+        (None, None) => true,
+    };
+    if secret || looks_like_key(value) || mask_userinfo(value) != value {
+        return Err(name_alone(name));
     }
-    if let Some((before, _)) = name.split_once('=') {
-        // What follows the sign may be a secret: it is not repeated.
-        return Err(name_alone(before));
-    }
-    let shown = masked(name).unwrap_or_else(|| printable(name));
-    Err(Error::usage(format!("{shown:?} is not the name of a variable"))
-        .because("a name holds capital letters, digits and _, and does not begin with a digit")
-        .hint(Hint::run(&["env", "list"])))
+    Ok(())
 }
 
 /// The error for a value on the command line. It repeats no part of the value.
-pub(super) fn name_alone(name: &str) -> Error {
+fn name_alone(name: &str) -> Error {
     let shown = masked(name).unwrap_or_else(|| printable(name));
-    Error::usage("give the name alone; a value on a command line is visible to every process")
-        .hint(Hint::run(&["env", "set", &shown]))
-}
-
-fn note_name(catalog: &Catalog, name: &str) {
-    if catalog.variable(name).is_some() {
-        return;
-    }
-    if let Some(variable) =
-        catalog.environment.iter().find(|variable| variable.aliases.iter().any(|alias| alias == name))
-    {
-        term::talk(&format!("note: the gateway reads {}, not {name}", variable.name));
-        return;
-    }
-    let known = catalog.environment.iter().map(|variable| variable.name.as_str());
-    match closest(name, known).first() {
-        Some(near) => term::talk(&format!(
-            "note: {name} is not known here; did you mean {near}? It is set as a secret."
-        )),
-        None => term::talk(&format!("note: {name} is not known here; it is set as a secret.")),
-    }
+    Error::usage("give the name alone; a value on a command line is visible to every process").hint(
+        Hint::run(&["env", "set", &shown])
+            .or(Hint::run(&["env", "set", &shown, "--from", "-", "--yes"]).to("read it from standard input")),
+    )
 }
 
 fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {

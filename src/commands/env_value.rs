@@ -10,7 +10,7 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Result};
 use crate::doors::disk;
 use crate::doors::term;
-use crate::format::dotenv::is_placeholder;
+use crate::domain::stand_in::{self, StandIn};
 
 /// A value, and notes about it for the user.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,9 +26,13 @@ pub(super) fn given(name: &str, variable: Option<&EnvVar>, text: &str) -> Result
     if text.is_empty() {
         return Err(Error::usage(format!("the value of {name} is empty")).because("nothing was changed"));
     }
-    if is_placeholder(text) {
-        return Err(Error::usage(format!("this value of {name} is a placeholder"))
-            .because("anybody could guess it, and the gateway refuses to start with it"));
+    if let Some(why) = stand_in::of(name, text) {
+        let what = match why {
+            StandIn::WeakKey => format!("this {name} protects nothing"),
+            StandIn::Reference | StandIn::Expression => format!("{name} takes the value itself"),
+            _ => format!("this value of {name} is a placeholder"),
+        };
+        return Err(Error::usage(what).because(why));
     }
     match variable.and_then(|variable| variable.example.as_deref()) {
         Some(example) if example.starts_with('/') => path(name, given),

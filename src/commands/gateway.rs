@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cli::{Common, ConfirmArgs, LogsArgs, OnArgs};
 use crate::deploy::checks::Checks;
+use crate::deploy::context::Context;
 use crate::deploy::lost;
 use crate::deploy::permission::Rules as _;
 use crate::deploy::recover::{self, Interrupted};
@@ -16,7 +17,8 @@ use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 use crate::gateway::ask::Gateway;
 use crate::gateway::{self, Verb, health, process, serving};
-use crate::inspect::state;
+use crate::inspect::facts::Facts;
+use crate::inspect::{examine, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 use crate::ui::install_report::READY;
@@ -57,6 +59,9 @@ pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Resu
     {
         return Ok(answer);
     }
+    if verb == Verb::Start {
+        warn_about_logins(place)?;
+    }
     let url = record.map(|record| record.gateway_url);
     let idle = verb == Verb::Stop && process::pid(place).is_none();
     gateway::run_for_user(place, verb, now)?;
@@ -77,6 +82,17 @@ pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Resu
     }
     // The script has already printed the outcome.
     Ok(Answer::new(done).text("").data(data))
+}
+
+/// A gateway without a login for a provider of its models starts, and calls to that provider fail.
+fn warn_about_logins(place: &Place) -> Result<()> {
+    let context = Context::load(place)?;
+    let facts = Facts::gather(&context)?;
+    let mut checks = Checks::default();
+    let bundle = super::sources::deployed(place, facts.record());
+    examine::providers_of(&mut checks, &facts, &bundle);
+    checks.warnings().for_each(|check| term::talk(&report::check_line(check)));
+    Ok(())
 }
 
 pub(super) fn health(place: &Place) -> Result<Answer> {

@@ -31,7 +31,7 @@ const HABITS: [(&str, &[&str]); 74] = [
     ("config edit|open|set", &["!edit", "validate"]),
     ("config show|list|ls|get|view", &["status"]),
     ("env edit", &["!edit env"]),
-    ("env unset|rm|remove|delete X", &["!edit env"]),
+    ("env rm|remove|delete|del|clear X", &["env unset X"]),
     ("env get|show X", &["env list"]),
     ("get X", &["env list"]),
     ("kill", &["stop"]),

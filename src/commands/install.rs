@@ -8,6 +8,7 @@ use crate::deploy::checks::{self, Checks};
 use crate::deploy::context::Context;
 use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::lacks;
+use crate::deploy::logins::Provider;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
 use crate::domain::place::files;
@@ -15,9 +16,10 @@ use crate::domain::record::{BundleOrigin, Pointed, ValueSource};
 use crate::domain::request::{Request, Source};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
+use crate::format::dotenv::DotEnv;
 use crate::gateway::{self, process, serving};
 use crate::inspect::port::{self, Purpose};
-use crate::inspect::variables::{self, Lack};
+use crate::inspect::variables::{self, Due};
 use crate::inspect::{examine, prerequisites};
 use crate::render::{self, Choice};
 use crate::ui::report;
@@ -196,7 +198,7 @@ fn pointing(change: &Change<'_>, request: &Request) -> Pointing {
 
 fn say(checks: &Checks) {
     for check in &checks.0 {
-        if check.status != Status::Pass || term::manner().verbose {
+        if matches!(check.status, Status::Fail | Status::Warn) || term::manner().verbose {
             term::talk(&report::check_line(check));
         }
     }
@@ -208,7 +210,7 @@ fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Valu
         let record = context.place.show(&context.place.file(files::RECORD));
         term::talk(&format!("note: {record} was missing; gwinstall writes a new one"));
     }
-    for note in &values.notes {
+    for note in values.notes.iter().chain(&variables::unused(context, choice)) {
         term::talk(&format!("note: {note}"));
     }
     if request.answered {
@@ -240,9 +242,13 @@ fn pre_checks(
             prerequisites::before_a_start(&mut checks, place, runtime);
         }
     }
-    let lack = if request.strict || request.start { Lack::Fails } else { Lack::Warns };
+    let env = goal.env.as_ref().map(|file| DotEnv::parse(&file.text));
+    let due = if request.strict || request.start { Due::Now } else { Due::Later };
     checks.run(CheckName::RequiredEnvVarsPresent, || {
-        variables::required(place, context.record.is_some(), &goal.notes.missing, lack)
+        variables::required(place, context.record.is_some(), &goal.notes.missing, env.as_ref(), due)
     });
+    if choice.runs_litellm() {
+        examine::providers(&mut checks, place, env.as_ref(), Some(&Provider::of_models(&choice.models)));
+    }
     checks
 }

@@ -11,7 +11,9 @@ mod diff;
 mod doctor;
 mod doctor_net;
 mod env;
+mod env_name;
 mod env_set;
+mod env_unset;
 mod env_value;
 mod gateway;
 mod habits;
@@ -45,7 +47,7 @@ pub mod usage;
 mod validate;
 mod wrong_input;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ModelsCommand};
 use crate::domain::Result;
 use crate::gateway::Verb;
 
@@ -56,6 +58,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
     let common = &cli.common;
     // A command about the program itself needs no home.
     let place = || place::resolve(common);
+    let reading = || place::resolve_for_reading(common);
     match &cli.command {
         None => status::overview(&place()?),
         Some(Command::Status) => status::run(&place()?),
@@ -68,6 +71,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Diff(args)) => diff::run(&place()?, args),
         Some(Command::History(args)) => history::run(&place()?, args),
         Some(Command::Doctor(args)) => doctor::run(&place()?, common, args),
+        Some(Command::Validate(args)) if args.file.is_some() => validate::run(&reading()?, args),
         Some(Command::Validate(args)) => validate::run(&place()?, args),
         Some(Command::Verify(args)) => signed::verify(&place()?, args),
         Some(Command::SelfUpdate(args)) => self_update::run(&place()?, common, args),
@@ -75,8 +79,9 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::SelfCheck) => signed::self_check(),
         Some(Command::Backup(command)) => backup::run(&place()?, common, command),
         Some(Command::Resolve(args)) => resolve::run(&place()?, common, args),
+        Some(Command::Models(command @ ModelsCommand::List)) => models::run(&reading()?, common, command),
         Some(Command::Models(command)) => models::run(&place()?, common, command),
-        Some(Command::Presets(command)) => presets::run(&place()?, command),
+        Some(Command::Presets(command)) => presets::run(&reading()?, command),
         Some(Command::Env(command)) => env::run(&place()?, common, command),
         Some(Command::Config(command)) => config::run(&place()?, command),
         Some(Command::Runtime(command)) => runtime::run(&place()?, common, command),

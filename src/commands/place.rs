@@ -57,6 +57,22 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
     Ok(place)
 }
 
+/// The place for a command that can do without a home, as in a container or a service without one: what is not there holds
+/// nothing.
+pub(super) fn resolve_for_reading(common: &Common) -> Result<Place> {
+    let home = system::path_variable("HOME").or_else(system::home_of_account).filter(|home| home.is_absolute());
+    let home = home.unwrap_or_else(|| PathBuf::from("/nonexistent"));
+    if common.home.is_some() || disk::is_dir(&home) {
+        return resolve(common);
+    }
+    let config_dir = match system::path_variable("CLAUDE_CONFIG_DIR") {
+        Some(dir) => checked("CLAUDE_CONFIG_DIR", &absolute(&dir)?)?,
+        None => checked("HOME", &home)?.join(".claude"),
+    };
+    let (target, state_dir) = (Place::default_target(&config_dir), home.join(".local/state/gwinstall"));
+    Ok(Place { home, target, config_dir, state_dir, staged: false })
+}
+
 /// The hint for a target that is not the one in use.
 fn elsewhere(common: &Common) -> Hint {
     if common.target_dir.is_none() {

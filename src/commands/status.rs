@@ -168,6 +168,7 @@ fn checks(facts: &Facts<'_>, bundle: &Result<Bundle>) -> Checks {
     let mut checks = Checks::default();
     examine::state(&mut checks, facts);
     examine::environment_of(&mut checks, facts, bundle);
+    examine::providers_of(&mut checks, facts, bundle);
     examine::claude_code(&mut checks, facts);
     examine::files(&mut checks, facts);
     checks

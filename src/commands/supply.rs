@@ -70,9 +70,10 @@ pub(super) fn complete(
 pub(super) fn lacking(change: &Change<'_>, bundle: &Bundle, request: &Request) -> Result<Vec<Lack>> {
     let goal = goal(change, bundle, request)?;
     let place = change.place();
-    let mut lacks = goal.record.as_ref().map(|record| lacks::of(place, record)).unwrap_or_default();
+    let logins = &goal.notes.logins;
+    let mut lacks = goal.record.as_ref().map(|record| lacks::of(place, record, logins)).unwrap_or_default();
     if has_litellm(&goal) {
-        lacks.retain(|lack| !lack.names.is_empty());
+        lacks.retain(|lack| *lack != Lack::Litellm);
     }
     Ok(lacks)
 }
@@ -80,8 +81,8 @@ pub(super) fn lacking(change: &Change<'_>, bundle: &Bundle, request: &Request) -
 /// The error of a start that lacks something, with the commands that bring it.
 pub(super) fn refusal(lacks: &[Lack]) -> Error {
     let error = Error::failed("the gateway cannot start yet");
-    let error = lacks.iter().fold(error, |error, lack| error.because(&lack.what));
-    let commands = lacks.iter().flat_map(|lack| lack.next.iter().cloned());
+    let error = lacks.iter().fold(error, |error, lack| error.because(lack.what()));
+    let commands = lacks.iter().flat_map(Lack::next);
     let start = Hint::run(&["start"]).to("start it once nothing is missing");
     error.hint(commands.chain([start]).reduce(Hint::or).unwrap_or_else(|| Hint::run(&["status"])))
 }

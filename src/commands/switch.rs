@@ -2,7 +2,8 @@
 
 use crate::cli::{Common, ConfirmArgs, OnArgs};
 use crate::deploy::goals::{self, Goal, Pointing};
-use crate::deploy::{lacks, values};
+use crate::deploy::lacks::{self, Lack};
+use crate::deploy::values;
 use crate::domain::record::Pointed;
 use crate::domain::request::Request;
 use crate::domain::{Error, Hint, Operation, Place, Result};
@@ -59,14 +60,15 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
 
 /// Refuses to point a Claude Code that works at a gateway that can neither answer nor start.
 fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
-    let lacks = goal.record.as_ref().map(|record| lacks::of(place, record)).unwrap_or_default();
+    let lacks = goal.record.as_ref().map(|record| lacks::of(place, record, &goal.notes.logins)).unwrap_or_default();
     if lacks.is_empty() || place.staged || process::pid(place).is_some() {
         return Ok(());
     }
-    let error = Error::failed("the gateway cannot run yet, and Claude Code keeps its present settings");
-    let error = lacks.iter().fold(error, |error, lack| error.because(&lack.what));
+    let until = lacks::until(&lacks);
+    let error = Error::failed(format!("the gateway cannot {until} yet, and Claude Code keeps its present settings"));
+    let error = lacks.iter().fold(error, |error, lack| error.because(lack.what()));
     let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
-    let next = lacks.into_iter().flat_map(|lack| lack.next).reduce(Hint::or);
+    let next = lacks.iter().flat_map(Lack::next).reduce(Hint::or);
     Err(error.hint(match next {
         Some(next) => next.or(insist),
         None => insist,

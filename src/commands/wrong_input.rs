@@ -403,7 +403,10 @@ impl<'a> Wrong<'a> {
         let name = self.words.iter().find_map(name).unwrap_or_else(|| "NAME".to_owned());
         given.then(|| {
             Error::usage("give the name alone: a value on a command line is visible to every process")
-                .hint(Hint::run(&["env", "set", &name]))
+                .hint(
+                    Hint::run(&["env", "set", &name]).or(Hint::run(&["env", "set", &format!("{name}=VALUE")])
+                        .to("set a value that is not a secret")),
+                )
         })
     }
 }

@@ -18,7 +18,8 @@ use crate::domain::record::Record;
 use crate::domain::tree::{Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::disk;
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::{self, StandIn};
+use crate::format::dotenv::DotEnv;
 
 use super::store;
 
@@ -303,7 +304,8 @@ fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
 fn holds_secrets(backup: &Backup) -> bool {
     let public =
         |name: &str| backup.record.environment_variables.get(name).is_some_and(|known| !known.secret);
-    DotEnv::parse(&backup.env).entries().any(|entry| !is_placeholder(entry.value) && !public(entry.key))
+    let hides = |name: &str, value: &str| matches!(stand_in::of(name, value), None | Some(StandIn::WeakKey));
+    DotEnv::parse(&backup.env).entries().any(|entry| hides(entry.key, entry.value) && !public(entry.key))
 }
 
 /// Copies an archive into the backups, under its own name if that is the name of a backup. gwinstall checks the whole
@@ -386,7 +388,7 @@ pub fn prunable(
     // A backup that stays counts towards `keep`.
     let removable: Vec<&Entry> = candidates.into_iter().filter(|entry| !stays(entry)).collect();
     let (values, others): (Vec<&Entry>, Vec<&Entry>) =
-        removable.iter().partition(|entry| entry.before == Some(Operation::SetValue));
+        removable.iter().partition(|entry| matches!(entry.before, Some(Operation::SetValue | Operation::UnsetValue)));
     let beyond: Vec<&str> =
         values.into_iter().chain(others).take(surplus).map(|entry| entry.filename.as_str()).collect();
     removable

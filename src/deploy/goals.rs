@@ -1,6 +1,6 @@
 //! Goals: the desired state that a request, a backup or an uninstall asks for. Reads only its context.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -18,17 +18,20 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
 use crate::runtime::choose::{self, Chosen};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::is_value;
+use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
 use crate::render::{
-    self, AUTH_TOKEN, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
+    self, AUTH_TOKEN, Around, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
 };
 
 use super::backup::Backup;
+use super::bypass;
 use super::context::{Context, EnvFile};
+use super::logins::{self, Provider};
 use super::plan::Stance;
 use super::served;
-use super::settings::{HOOKS, helper_script};
+use super::settings::{HOOKS, SettingsFile, helper_script};
 use super::values::Values;
 
 /// The specification that the deployed files implement.
@@ -55,9 +58,11 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// Whether the operation sets one value that the user gives.
+    /// Whether the operation changes one value that the user names.
     pub(super) fn sets_a_value(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.operation == Operation::SetValue)
+        self.record.as_ref().is_some_and(|record| {
+            matches!(record.operation, Operation::SetValue | Operation::UnsetValue)
+        })
     }
 }
 
@@ -66,6 +71,8 @@ impl Goal {
 pub struct Notes {
     /// Required variables without a value.
     pub missing: Vec<String>,
+    /// Providers of the models that have no login.
+    pub logins: Vec<Provider>,
     /// Variables that stay although this request does not use them.
     pub kept_variables: Vec<String>,
     pub removed_variables: Vec<String>,
@@ -87,10 +94,10 @@ pub enum Pointing {
 }
 
 impl Pointing {
-    /// A gateway of this machine can answer if LiteLLM is there and every required variable has a value: the key helper
-    /// then starts it.
-    fn decide(self, context: &Context<'_>, choice: &Choice<'_>, missing: &[String]) -> Pointed {
-        let can = || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && missing.is_empty());
+    /// A gateway of this machine can answer if LiteLLM is there, every required variable has a value, and every provider has
+    /// a login: the key helper then starts it.
+    fn decide(self, context: &Context<'_>, choice: &Choice<'_>, is_complete: bool) -> Pointed {
+        let can = || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && is_complete);
         match self {
             Self::Is(pointed) => pointed,
             Self::IfItCanAnswer if can() => Pointed::On,
@@ -131,9 +138,13 @@ pub fn from_choice(
         Some(served) => served::only(choice, served),
         None => (choice.clone(), Vec::new()),
     };
-    let pointed = pointing.decide(context, choice, &env.missing);
+    let logins = logins::lacking(context.place, &file, Provider::of_models(&choice.models));
+    let pointed = pointing.decide(context, choice, env.missing.is_empty() && logins.is_empty());
+    let no_proxy = exceptions(context, &gateway_url, no_proxy)?;
+    let switches = switches(context)?;
+    let around = Around { no_proxy: &no_proxy, headers, authorities, switches: &switches };
     let settings = match pointed {
-        Pointed::On => render::desired_keys(&named, &gateway_url, &helper, no_proxy, headers, authorities),
+        Pointed::On => render::desired_keys(&named, &gateway_url, &helper, &around),
         Pointed::Armed | Pointed::Off => Vec::new(),
         Pointed::Leaving => held(context)?,
     };
@@ -150,6 +161,7 @@ pub fn from_choice(
         purge: false,
         notes: Notes {
             missing: env.missing,
+            logins,
             kept_variables: env.kept,
             removed_variables: env.removed,
             foreign_helper,
@@ -157,6 +169,31 @@ pub fn from_choice(
             runtime: notes,
         },
     })
+}
+
+/// The exceptions from a proxy that Claude Code needs to reach a gateway of this machine. `given` come with a proxy of the
+/// gateway.
+fn exceptions(context: &Context<'_>, url: &str, given: Option<&str>) -> Result<Vec<(&'static str, String)>> {
+    let is_here = HttpUrl::parse("the gateway URL", url).is_ok_and(|url| url.is_loopback());
+    if !is_here && given.is_none() {
+        return Ok(Vec::new());
+    }
+    let settings = context.settings().ok().and_then(SettingsFile::parsed);
+    let of_gateway = |record: &Record| record.environment_variables.contains_key("HTTPS_PROXY");
+    let keeps = !context.record.as_ref().is_some_and(of_gateway);
+    Ok(bypass::wanted(context.place, settings, context.ledger()?, given, keeps))
+}
+
+/// The switches to other providers that the settings hold, or held before gwinstall.
+fn switches(context: &Context<'_>) -> Result<Vec<String>> {
+    let settings = context.settings().ok().and_then(SettingsFile::parsed);
+    let present = settings.into_iter().flat_map(|settings| settings.env_names()).map(str::to_owned);
+    let taken = context.ledger()?.paths().filter_map(|path| match path {
+        KeyPath::Env(name) => Some(name.clone()),
+        KeyPath::Top(_) => None,
+    });
+    let names: BTreeSet<String> = present.chain(taken).filter(|name| render::is_provider_switch(name)).collect();
+    Ok(names.into_iter().collect())
 }
 
 /// The record of a choice, without the facts that come from the plan and `.env`.
@@ -243,10 +280,10 @@ fn edit_env(context: &Context<'_>, choice: &Choice<'_>, values: &Values, text: &
         choice,
         text,
         recorded: context.record.as_ref().map_or(&none, |record| &record.environment_variables),
-        untouched: set.is_none() && context.env()?.is_untouched(context.place),
+        untouched: set.is_none() && values.unset.is_none() && context.env()?.is_untouched(context.place),
         values: &values.found,
-        google_login: values.google_login,
         set,
+        unset: values.unset.as_deref(),
     })
 }
 
@@ -256,7 +293,7 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     if choice.runs_litellm() {
         return Ok(choice.local_url());
     }
-    let value = |name: &str| file.get(name).filter(|value| !is_placeholder(value));
+    let value = |name: &str| file.get(name).filter(|value| is_value(name, value));
     let url = value(BASE_URL).ok_or_else(|| {
         Error::usage("the enterprise preset needs the gateway's URL").hint(Hint::again(&[
             "--gateway-url",
@@ -292,7 +329,7 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
         let command = render::helper_command(&script, choice.runs_litellm(), through_shell);
         return Ok((Helper::Command(command), false));
     }
-    let token = file.get(choice.key_name()).filter(|value| !is_placeholder(value)).map(str::to_owned);
+    let token = file.get(choice.key_name()).filter(|value| is_value(choice.key_name(), value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
 }
 
@@ -441,7 +478,7 @@ fn restored_value(
     archived: &DotEnv,
     values: &BTreeMap<String, Value>,
 ) -> Option<String> {
-    let current = file.get(name).filter(|value| !is_placeholder(value));
+    let current = file.get(name).filter(|value| is_value(name, value));
     let now = context.record.as_ref().and_then(|record| record.environment_variables.get(name));
     let unchanged = |current: &str| {
         now.is_some_and(|known| {

@@ -3,14 +3,17 @@
 
 pub mod backup;
 mod by_link;
+pub mod bypass;
 pub mod checks;
 pub mod context;
 pub mod converge;
 pub mod draft;
+mod exports;
 pub mod goals;
 pub mod journal;
 pub mod leaving;
 pub mod lacks;
+pub mod logins;
 pub mod lost;
 pub mod permission;
 pub mod plan;

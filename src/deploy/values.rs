@@ -8,32 +8,39 @@ use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::domain::name::printable;
 use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
-use crate::domain::{Place, Result, Secret};
+use crate::domain::{Error, Place, Result, Secret};
 use crate::doors::{disk, system};
-use crate::format::dotenv::{DotEnv, is_placeholder};
-use crate::format::rc::{Dialect, scan};
+use crate::domain::stand_in;
+use crate::format::dotenv::DotEnv;
 use crate::render::{BASE_URL, Choice, MASTER_KEY, Value, needs};
 
-/// Shell files that may export a variable, in the order in which they are asked.
-const RC_FILES: [&str; 6] =
-    [".bashrc", ".bash_profile", ".zshrc", ".zshenv", ".profile", ".config/fish/config.fish"];
+use super::exports::{Exports, read_text};
 
 /// Everything found outside of `gateway/.env`.
 #[derive(Debug, Default)]
 pub struct Values {
     pub found: BTreeMap<String, Value>,
-    /// Google's libraries find credentials by themselves.
-    pub google_login: bool,
     /// Notes for the user: each names a value that gwinstall could not read, with file and line.
     pub notes: Vec<String>,
     /// The one variable that the user sets, whatever value it has.
     pub set: Option<(String, Value)>,
+    /// The one variable whose value the user removes.
+    pub unset: Option<String>,
 }
 
 impl Values {
     /// Sets one value only: other values that gwinstall could find now wait for the next installation.
     pub fn setting(self, name: &str, value: Value) -> Self {
-        Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), ..self }
+        Self { found: BTreeMap::new(), notes: Vec::new(), set: Some((name.to_owned(), value)), unset: None }
+    }
+
+    /// Removes one value only. What gwinstall gives by itself, a default or a generated key, takes its place.
+    pub fn unsetting(self, name: &str) -> Self {
+        let own = |found: &str, value: &Value| {
+            found == name && matches!(value.source, ValueSource::Default | ValueSource::Generated)
+        };
+        let found = self.found.into_iter().filter(|(found, value)| own(found, value)).collect();
+        Self { found, notes: Vec::new(), set: None, unset: Some(name.to_owned()) }
     }
 }
 
@@ -41,12 +48,12 @@ impl Values {
 pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<Values> {
     let flags = from_flags(choice, request);
     let sources = Sources::open(place);
-    let mut values = Values { google_login: sources.adc.is_some(), notes: Vec::new(), ..Values::default() };
+    let mut values = Values::default();
     values.notes.extend(sources.notes.iter().cloned());
     for (name, _) in needs(choice) {
         let variable = choice.catalog.variable(&name);
         let found = match flags.get(&name) {
-            Some(value) => Some(value.clone()),
+            Some(value) => Some(usable_flag(&name, value)?),
             None => sources.find(&name, variable, &mut values.notes),
         };
         let found = match found {
@@ -58,6 +65,14 @@ pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<V
         }
     }
     Ok(values)
+}
+
+/// A value of the command line is refused rather than left out: the user gave it for this very run.
+fn usable_flag(name: &str, value: &Value) -> Result<Value> {
+    match stand_in::of(name, value.text.expose()) {
+        Some(why) => Err(Error::usage(format!("the value that you gave for {name} cannot be used")).because(why)),
+        None => Ok(value.clone()),
+    }
 }
 
 /// A new key; none in an image, where the start script makes one at the first start of each machine.
@@ -93,7 +108,7 @@ struct Sources {
     environment: bool,
     home_env: DotEnv,
     home_env_name: String,
-    rc: Vec<(String, String, Dialect)>,
+    exports: Exports,
     adc: Option<Adc>,
     notes: Vec<String>,
 }
@@ -109,19 +124,13 @@ impl Sources {
         let mut notes = Vec::new();
         let env_path = place.env_source();
         let home_env = read_text(place, &env_path, &mut notes).unwrap_or_default();
-        let rc = RC_FILES
-            .iter()
-            .filter_map(|name| {
-                let text = read_text(place, &place.home.join(name), &mut notes)?;
-                let dialect = if name.ends_with(".fish") { Dialect::Fish } else { Dialect::Posix };
-                Some((format!("~/{name}"), text, dialect))
-            })
-            .collect();
+        let exports = Exports::open(place);
+        notes.extend(exports.notes.iter().cloned());
         Self {
             environment: !place.staged,
             home_env: DotEnv::parse(&home_env),
             home_env_name: place.show(&env_path),
-            rc,
+            exports,
             adc: adc(place),
             notes,
         }
@@ -130,21 +139,31 @@ impl Sources {
     fn find(&self, name: &str, variable: Option<&EnvVar>, notes: &mut Vec<String>) -> Option<Value> {
         let aliases = variable.map_or(&[][..], |variable| &variable.aliases);
         let names = || std::iter::once(name).chain(aliases.iter().map(String::as_str));
-        let usable = |text: &str| !text.is_empty() && !is_placeholder(text);
         let value = |text: String, source| Some(Value { text: Secret::new(text), source });
+        let mut usable = |text: &str, alias: &str, whence: &str| {
+            let why = stand_in::of(name, text);
+            if let Some(why) = why.filter(|why| why.needs_a_note()) {
+                notes.push(format!("{alias} in {whence}: not used: {why}"));
+            }
+            why.is_none()
+        };
         if self.environment
-            && let Some(text) = names().find_map(system::variable).filter(|text| usable(text))
+            && let Some(text) = names().find_map(|alias| {
+                system::variable(alias).filter(|text| usable(text, alias, "the environment"))
+            })
         {
             return value(text, ValueSource::Environment);
         }
-        if let Some(text) = names().find_map(|name| self.home_env.get(name)).filter(|text| usable(text)) {
+        if let Some(text) = names().find_map(|alias| {
+            self.home_env.get(alias).filter(|text| usable(text, alias, &self.home_env_name))
+        }) {
             return value(text.to_owned(), ValueSource::File);
         }
         self.note_problems(name, notes);
-        if let Some(text) = names().find_map(|name| self.in_rc(name, notes)).filter(|text| usable(text)) {
+        if let Some(text) = names().find_map(|alias| self.in_rc(name, alias, notes)) {
             return value(text, ValueSource::Rc);
         }
-        if let Some(text) = self.in_gcloud(name) {
+        if let Some(text) = self.in_gcloud(name).filter(|text| stand_in::is_value(name, text)) {
             return value(text, ValueSource::Gcloud);
         }
         variable
@@ -153,11 +172,15 @@ impl Sources {
     }
 
     /// The last export of a name over all rc files that has a plain value.
-    fn in_rc(&self, name: &str, notes: &mut Vec<String>) -> Option<String> {
-        self.rc.iter().find_map(|(file, text, dialect)| {
-            let found = scan(text, *dialect, name)?;
-            let skip = |why| notes.push(format!("{name} in {file}, line {}: {why}", found.line));
-            found.value.map_err(skip).ok()
+    fn in_rc(&self, name: &str, alias: &str, notes: &mut Vec<String>) -> Option<String> {
+        self.exports.of(alias).find_map(|(file, found)| {
+            let mut note = |why: String| notes.push(format!("{alias} in {file}, line {}: {why}", found.line));
+            let text = found.value.map_err(|why| note(why.to_string())).ok()?;
+            let why = stand_in::of(name, &text);
+            if let Some(why) = why.filter(|why| why.needs_a_note()) {
+                note(format!("not used: {why}"));
+            }
+            why.is_none().then_some(text)
         })
     }
 
@@ -174,19 +197,6 @@ impl Sources {
             "GOOGLE_APPLICATION_CREDENTIALS" => adc.path.to_str().map(str::to_owned),
             "VERTEXAI_PROJECT" => adc.project.clone(),
             _ => None,
-        }
-    }
-}
-
-/// A text file of the user's, if it is one: a FIFO, a directory or an enormous file is skipped with a note.
-fn read_text(place: &Place, path: &Path, notes: &mut Vec<String>) -> Option<String> {
-    // Dotfiles are often links into a repository; reading through them is what a shell does.
-    let real = disk::real_file(path).ok()?;
-    match disk::read_maybe(&real, disk::TEXT_CAP) {
-        Ok(bytes) => bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => {
-            notes.push(format!("{} was not read: {}", place.show(path), error.causes().join(": ")));
-            None
         }
     }
 }

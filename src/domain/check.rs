@@ -11,6 +11,7 @@ words! {
     pub enum CheckName {
         AllowedByPolicy = "allowed_by_policy",
         AuthenticationSuccessful = "authentication_successful",
+        AwsLoginFound = "aws_login_found",
         ClaudeCodeRecentEnough = "claude_code_recent_enough",
         Deployed = "deployed",
         DirectoryPrivate = "directory_private",
@@ -36,6 +37,7 @@ words! {
         NoProxyCoversGateway = "no_proxy_covers_gateway",
         PrismaInstalled = "prisma_installed",
         PythonRecentEnough = "python_recent_enough",
+        RegionsKnown = "regions_known",
         RequiredEnvVarsPresent = "required_env_vars_present",
         ScriptsExecutable = "scripts_executable",
         ServiceWorks = "service_works",

@@ -12,6 +12,7 @@ words! {
         On = "on",
         Off = "off",
         SetValue = "env set",
+        UnsetValue = "env unset",
         Models = "models",
         Runtime = "runtime install",
         Service = "service",
@@ -41,7 +42,7 @@ impl Operation {
     pub const fn scope(self) -> Scope {
         match self {
             Self::On | Self::Off => Scope::Settings,
-            Self::SetValue => Scope::Values,
+            Self::SetValue | Self::UnsetValue => Scope::Values,
             _ => Scope::Files,
         }
     }

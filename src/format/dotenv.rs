@@ -387,11 +387,3 @@ pub fn quote(value: &str) -> Result<Cow<'_, str>, Unwritable> {
 pub fn needs_quotes(value: &str) -> bool {
     !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&b))
 }
-
-/// Whether `value` stands for "not filled in yet": empty, `CHANGE-ME…` and its spellings, or the key that every
-/// LiteLLM guide prints. Such a value never counts as a secret.
-pub fn is_placeholder(value: &str) -> bool {
-    let folded = value.trim().to_ascii_uppercase().replace('_', "-");
-    let bare = folded.strip_prefix("SK-").unwrap_or(&folded);
-    folded.is_empty() || bare.starts_with("CHANGE-ME") || bare.starts_with("CHANGEME") || folded == "SK-1234"
-}

@@ -11,6 +11,7 @@ use std::fmt;
 use super::dotenv::DotEnv;
 
 mod lines;
+mod universal;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,10 @@ pub enum Dialect {
     /// bash, zsh, dash.
     Posix,
     Fish,
+    /// The file in which fish keeps its universal variables.
+    FishVariables,
+    /// environment.d of systemd: `NAME=VALUE` lines.
+    EnvironmentD,
 }
 
 /// The line that decides about a variable. Its `Debug` form has no value: it may be a secret.
@@ -69,6 +74,11 @@ impl fmt::Display for Skipped {
 /// What the file says last about `name`.
 pub fn scan(text: &str, dialect: Dialect, name: &str) -> Option<Found> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match dialect {
+        Dialect::FishVariables => return universal_variable(text, name),
+        Dialect::EnvironmentD => return environment_d(text, name),
+        Dialect::Posix | Dialect::Fish => {}
+    }
     let at_top = lines::at_top(text, dialect == Dialect::Fish);
     let mut variable =
         Variable { name, dialect, exported: false, stopped: false, assigned: None, last: None };
@@ -82,6 +92,22 @@ pub fn scan(text: &str, dialect: Dialect, name: &str) -> Option<Found> {
         }
     }
     variable.last
+}
+
+fn universal_variable(text: &str, name: &str) -> Option<Found> {
+    let (line, value) = universal::scan(text, name)?;
+    let value = value.map_err(|why| match why {
+        universal::Refused::NotExported => Skipped::NotExported,
+        universal::Refused::Value(why) => Skipped::Value(why.to_owned()),
+    });
+    Some(Found { line, value })
+}
+
+/// Every line of such a file is exported.
+fn environment_d(text: &str, name: &str) -> Option<Found> {
+    let (line, found) = text.lines().enumerate().filter(|(_, line)| line.starts_with(&format!("{name}="))).last()?;
+    let variable = Variable { name, dialect: Dialect::EnvironmentD, exported: true, stopped: false, assigned: None, last: None };
+    Some(Found { line: line + 1, value: variable.value(found.trim_end())? })
 }
 
 /// Whether a line that is not a comment has the name as a word, and not to read the variable.

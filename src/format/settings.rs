@@ -91,6 +91,8 @@ pub struct Settings {
     root: json::Node,
     /// The file does not exist yet.
     absent: bool,
+    /// The bytes of a file without a value, which Claude Code takes for `{}`; `text` then holds that.
+    blank: Option<String>,
 }
 
 impl Settings {
@@ -104,13 +106,16 @@ impl Settings {
             let utf16 = body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff");
             Problem::at(&good, good.len(), if utf16 { "UTF-16: save the file as UTF-8" } else { "not UTF-8" })
         })?;
+        if text.chars().all(char::is_whitespace) {
+            return Ok(Self { bom, absent: false, blank: Some(text.to_owned()), ..Self::absent() });
+        }
         Self::read(bom, text.to_owned())
     }
 
     /// A file that does not exist. It will hold only what `converge` puts into it.
     pub fn absent() -> Self {
         let root = json::Node { span: 0..2, members: Some(Vec::new()) };
-        Self { bom: false, text: "{}\n".to_owned(), root, absent: true }
+        Self { bom: false, text: "{}\n".to_owned(), root, absent: true, blank: None }
     }
 
     /// The value at `path`. A number or string that no Rust type can hold is given as the string of its JSON text.
@@ -151,7 +156,7 @@ impl Settings {
             };
             no_duplicates(&text, variables)?;
         }
-        Ok(Self { bom, text, root, absent: false })
+        Ok(Self { bom, text, root, absent: false, blank: None })
     }
 
     fn members(&self) -> &[json::Member] {
@@ -173,7 +178,7 @@ impl Settings {
 
     fn bytes(&self) -> Vec<u8> {
         let bom = if self.bom { BOM } else { &[] };
-        [bom, self.text.as_bytes()].concat()
+        [bom, self.blank.as_ref().unwrap_or(&self.text).as_bytes()].concat()
     }
 }
 

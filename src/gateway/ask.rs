@@ -15,7 +15,8 @@ use crate::domain::record::Record;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Place, Result, Secret};
 use crate::doors::loopback::{self, Question, Reply};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::is_value;
+use crate::format::dotenv::DotEnv;
 use crate::render::{AUTH_TOKEN, MASTER_KEY};
 
 use super::process;
@@ -42,7 +43,7 @@ impl Gateway {
         let local = record.files.contains_key(files::CONFIG);
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
         let text = EnvFile::read(place)?.text;
-        let key = DotEnv::parse(&text).get(key_name).filter(|value| !is_placeholder(value)).map(Secret::new);
+        let key = DotEnv::parse(&text).get(key_name).filter(|value| is_value(key_name, value)).map(Secret::new);
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
         let listener = local.then(|| (place.clone(), url.port()));
         Ok(Self { url: url.as_str().to_owned(), key, key_name, local, listener })

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::deploy::checks;
+use crate::deploy::logins::Provider;
 use crate::domain::check::Finding;
 use crate::domain::place::files;
 use crate::domain::{Hint, Place};
@@ -49,10 +50,11 @@ pub fn valid(facts: &Facts<'_>) -> Finding {
     checks::yaml_finding(files::CONFIG, &findings, record.models.len())
 }
 
-/// Whether a model of the configuration is reached through Google; `None` where it cannot be read.
-pub fn needs_google(facts: &Facts<'_>) -> Option<bool> {
+/// The providers with a login that models of the configuration go to; `None` where it cannot be read.
+pub fn providers(facts: &Facts<'_>) -> Option<Vec<Provider>> {
     let doc = Doc::parse(facts.configuration().ok()??).ok()?;
     let models = doc.root()?.get("model_list")?.seq()?;
-    let mut routes = models.filter_map(|model| model.get("litellm_params")?.get("model")?.str());
-    Some(routes.any(|route| route.starts_with("vertex_ai/")))
+    let routes = models.filter_map(|model| model.get("litellm_params")?.get("model")?.str());
+    let used: Vec<Provider> = routes.filter_map(Provider::of_route).collect();
+    Some(Provider::ALL.into_iter().filter(|provider| used.contains(provider)).collect())
 }

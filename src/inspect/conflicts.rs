@@ -1,10 +1,13 @@
 //! What leads Claude Code past the gateway although everything is deployed right: leftovers in the shell, in settings
 //! files, or a proxy in between. Looks only.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
+use crate::deploy::bypass::Sight;
 use crate::deploy::checks::Checks;
-use crate::domain::Hint;
+use crate::domain::{Hint, Place};
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::name::list;
 use crate::domain::record::Record;
@@ -12,13 +15,10 @@ use crate::domain::request::GatewayType;
 use crate::doors::system;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::{KeyPath, Settings};
+use crate::render;
 
 use super::facts::Facts;
 use super::{overrides, pointed, variables};
-
-/// Variables that make Claude Code talk to a provider directly, whatever its base URL is.
-const OTHER_WAYS: [&str; 3] =
-    ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
 
 /// Every conflict as a check. Where nothing is deployed only the shell can be looked at.
 pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
@@ -27,7 +27,7 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
         checks.run(CheckName::NoOtherProviderSwitch, || other_ways(settings));
         checks.run(CheckName::NoApiKeyInShell, || api_key(settings, record.is_some()));
         checks.run(CheckName::NoProxyCoversGateway, || match facts.env() {
-            Ok(env) => no_proxy(settings, env, record),
+            Ok(env) => no_proxy(facts.place(), settings, env, record),
             Err(_) => variables::unread(),
         });
     }
@@ -51,7 +51,10 @@ fn is_on(value: &str) -> bool {
 
 /// Settings win over the shell, so a switch that settings turn off is off.
 fn other_ways(settings: Option<&Settings>) -> Finding {
-    for name in OTHER_WAYS {
+    let shell = system::names_of_variables();
+    let present = settings.into_iter().flat_map(|settings| settings.env_names()).map(str::to_owned);
+    let names: BTreeSet<String> = present.chain(shell).filter(|name| render::is_provider_switch(name)).collect();
+    for name in &names {
         if let Some(value) = in_settings(settings, name) {
             if is_on(&value) {
                 return Finding::warn(format!(
@@ -92,24 +95,14 @@ fn api_key(settings: Option<&Settings>, deployed: bool) -> Finding {
     }
 }
 
-/// Where the proxy of Claude Code comes from, and whether it leaves this machine out. Claude Code has no exception of
-/// its own for the loopback address.
-fn no_proxy(settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) -> Finding {
+/// Whether the proxy of Claude Code leaves this machine out.
+fn no_proxy(place: &Place, settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) -> Finding {
     let local = record.is_none_or(|record| record.gateway_type == GatewayType::Local);
     if !local {
         return Finding::skip("the gateway is not on this machine");
     }
-    let value = |name: &str| {
-        let small = name.to_ascii_lowercase();
-        in_settings(settings, name)
-            .or_else(|| in_settings(settings, &small))
-            .or_else(|| system::variable(name))
-            .or_else(|| system::variable(&small))
-            .filter(|value| !value.is_empty())
-    };
-    let proxies: Vec<&str> =
-        ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].into_iter().filter(|name| value(name).is_some()).collect();
-    if proxies.is_empty() {
+    let sight = Sight::of(place, settings);
+    if sight.proxies.is_empty() {
         let through = variables::is_set(env, "HTTPS_PROXY");
         return Finding::pass(if through {
             "only the gateway goes through a proxy"
@@ -117,41 +110,25 @@ fn no_proxy(settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) 
             "no proxy is set"
         });
     }
-    if value("NO_PROXY").is_some_and(|hosts| covers_loopback(&hosts)) {
-        return Finding::pass(format!("{} set, and NO_PROXY leaves this machine out", are(&proxies)));
+    if sight.leaves_this_machine_out() {
+        return Finding::pass(format!("{} set, and NO_PROXY leaves this machine out", are(&sight.proxies)));
     }
+    let add = Hint::run(&["install"]).to("add this machine to NO_PROXY of Claude Code's settings");
     Finding::warn(format!(
         "{} set without 127.0.0.1 in NO_PROXY: Claude Code asks the proxy for the gateway",
-        are(&proxies)
+        are(&sight.proxies)
     ))
-    .details(json!({ "proxies": proxies }))
-    .hint(Hint::shell("export NO_PROXY=localhost,127.0.0.1"))
+    .details(json!({ "proxies": sight.proxies }))
+    .hint(add.or(Hint::shell("export NO_PROXY=localhost,127.0.0.1").to("do it in this shell")))
 }
 
 fn are(names: &[&str]) -> String {
     format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn covers_loopback(hosts: &str) -> bool {
-    hosts
-        .split([',', ' '])
-        .map(str::trim)
-        .any(|host| host == "*" || host == "127.0.0.0/8" || host == "127.0.0.1")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_an_entry_for_the_address_itself_counts() {
-        for good in ["127.0.0.1", "localhost,127.0.0.1", "*", "a.corp, 127.0.0.1", "127.0.0.0/8"] {
-            assert!(covers_loopback(good), "{good}");
-        }
-        for bad in ["", "localhost", "127.0.0.10", "10.0.0.0/8"] {
-            assert!(!covers_loopback(bad), "{bad}");
-        }
-    }
 
     #[test]
     fn a_switch_that_is_off_is_no_switch() {

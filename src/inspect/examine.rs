@@ -4,13 +4,15 @@
 use crate::bundle::Bundle;
 use crate::deploy::strangers;
 use crate::deploy::checks::{self, Checks};
+use crate::deploy::logins::Provider;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::{Place, Result};
+use crate::format::dotenv::DotEnv;
 use crate::gateway;
 
 use super::facts::Facts;
-use super::variables::Lack;
+use super::variables::Due;
 use super::{configuration, conflicts, permitted, state, variables};
 
 /// Whether a run was interrupted, what is deployed, and whether a managed machine allows that.
@@ -45,7 +47,7 @@ pub fn room(checks: &mut Checks, place: &Place) {
 pub fn environment(checks: &mut Checks, facts: &Facts<'_>, missing: std::result::Result<&[String], String>) {
     let deployed = facts.record().is_some();
     checks.run(CheckName::RequiredEnvVarsPresent, || match missing {
-        Ok(missing) => variables::required(facts.place(), deployed, missing, Lack::Fails),
+        Ok(missing) => variables::required(facts.place(), deployed, missing, facts.env().ok(), Due::Now),
         Err(why) => Finding::skip(why),
     });
     if deployed {
@@ -62,6 +64,37 @@ pub fn environment_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bu
         (_, Ok(bundle)) => variables::missing_of(facts, bundle).map_err(|error| error.to_string()),
     };
     environment(checks, facts, missing.as_deref().map_err(Clone::clone));
+}
+
+/// The logins and the regions of the providers that models go to; `None`: the configuration cannot be read. `env` is the
+/// `.env` that the gateway starts with, where it can be read.
+pub fn providers(checks: &mut Checks, place: &Place, env: Option<&DotEnv>, used: Option<&[Provider]>) {
+    for provider in Provider::ALL {
+        checks.run(provider.check(), || match (used, env) {
+            (None, _) => Finding::skip("the configuration cannot be read"),
+            (Some(used), _) if !used.contains(&provider) => Finding::skip("no deployed model needs it"),
+            _ if place.staged => Finding::skip("each machine has a login of its own"),
+            (Some(_), Some(env)) => provider.finding(place, env),
+            (Some(_), None) => variables::unread(),
+        });
+    }
+    checks.run(CheckName::RegionsKnown, || env.map_or_else(variables::unread, variables::regions));
+}
+
+/// The logins and the regions of what is deployed, or of what an installation would deploy.
+pub fn providers_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bundle>) {
+    let place = facts.place();
+    let Some(record) = facts.record() else {
+        let Ok((env, used)) = bundle.as_ref().map_err(Clone::clone).and_then(|bundle| variables::outlook_of(facts, bundle))
+        else {
+            return providers(checks, place, None, None);
+        };
+        return providers(checks, place, Some(&env), Some(&used));
+    };
+    if record.runs_litellm() {
+        let used = configuration::providers(facts).or_else(|| variables::providers_of(record, bundle.as_ref().ok()?));
+        providers(checks, place, facts.env().ok(), used.as_deref());
+    }
 }
 
 /// What leads Claude Code past the gateway.

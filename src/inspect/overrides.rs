@@ -9,6 +9,7 @@ use crate::domain::record::Record;
 use crate::domain::{Hint, Place};
 use crate::doors::{disk, system};
 use crate::format::settings::{KeyPath, Settings};
+use crate::render;
 
 /// One sentence for each key that another file sets, with the file that sets it.
 pub fn of(place: &Place, record: &Record) -> Vec<String> {
@@ -24,17 +25,18 @@ pub fn of(place: &Place, record: &Record) -> Vec<String> {
     for path in files.iter().filter(|path| **path != own) {
         let Ok(Some(bytes)) = disk::read_maybe(path, disk::TEXT_CAP) else { continue };
         let Ok(settings) = Settings::parse(&bytes) else { continue };
-        for key in [
+        let keys = [
             "env.ANTHROPIC_BASE_URL",
             "env.ANTHROPIC_AUTH_TOKEN",
             "env.ANTHROPIC_API_KEY",
             "env.ANTHROPIC_MODEL",
             "apiKeyHelper",
-            "env.CLAUDE_CODE_USE_BEDROCK",
-            "env.CLAUDE_CODE_USE_VERTEX",
-        ] {
-            let path_of_key = KeyPath::parse(key);
-            if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(key, &value)) {
+        ];
+        let switches = settings.env_names().filter(|name| render::is_provider_switch(name));
+        let keys = keys.map(str::to_owned).into_iter().chain(switches.map(|name| format!("env.{name}")));
+        for key in keys {
+            let path_of_key = KeyPath::parse(&key);
+            if settings.get(&path_of_key).is_some_and(|value| !record.settings.sets(&key, &value)) {
                 found
                     .push(format!("{} sets {key}, which wins over the value of gwinstall", place.show(path)));
             }

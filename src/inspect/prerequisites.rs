@@ -5,6 +5,7 @@ mod ends;
 mod litellm;
 
 use crate::deploy::checks::Checks;
+use crate::deploy::logins::Provider;
 use crate::domain::Place;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::request::DEFAULT_PORT;
@@ -28,7 +29,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     if record.is_some_and(|record| !record.runs_litellm()) {
         return;
     }
-    let google = if record.is_some() { configuration::needs_google(facts) } else { Some(true) };
+    let providers = configuration::providers(facts);
+    let google = if record.is_some() { providers.map(|all| all.contains(&Provider::Google)) } else { Some(true) };
     let unused = || match google {
         Some(_) => Finding::skip("no deployed model needs it"),
         None => Finding::skip("the configuration cannot be read"),
@@ -52,11 +54,6 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
         let port = record.and_then(|record| record.port()).unwrap_or(DEFAULT_PORT);
         let running = facts.running().unwrap_or_else(|| process::look(place, port));
         port::finding(running, port, Purpose::Report { deployed: record.is_some() })
-    });
-    checks.run(CheckName::GoogleLoginFound, || match (google, facts.env()) {
-        (Some(true), Ok(env)) => ends::google_login(place, env),
-        (Some(true), Err(_)) => variables::unread(),
-        _ => unused(),
     });
     checks.run(CheckName::MasterKeySet, || variables::master_key(facts));
 }

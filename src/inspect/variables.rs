@@ -5,28 +5,36 @@
 use serde_json::{Value as Json, json};
 
 use crate::bundle::Bundle;
+use crate::deploy::context::Context;
+use crate::deploy::logins::Provider;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::Finding;
-use crate::domain::name::list;
+use crate::domain::name::{list, printable};
+use crate::domain::regions;
+use crate::domain::record::Record;
 use crate::domain::request::Request;
 use crate::domain::{Hint, Place, Result};
 use crate::doors::term;
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::place::files;
+use crate::domain::stand_in::{self, is_value};
+use crate::format::dotenv::DotEnv;
 use crate::render::{self, Choice, MASTER_KEY};
 
 use super::facts::Facts;
 
-/// Google's libraries find this one by themselves.
-const GOOGLE_LOGIN: &str = "GOOGLE_APPLICATION_CREDENTIALS";
-
 /// Whether `.env` gives the variable a value.
 pub fn is_set(env: &DotEnv, name: &str) -> bool {
-    env.get(name).is_some_and(|value| !is_placeholder(value))
+    env.get(name).is_some_and(|value| is_value(name, value))
 }
 
-/// Whether the login of Google's libraries stands for the variable.
-pub fn found_by_google(values: &Values, name: &str) -> bool {
-    name == GOOGLE_LOGIN && values.google_login
+/// What the present `.env` holds in place of values that a choice needs, a sentence for each.
+pub fn unused(context: &Context<'_>, choice: &Choice<'_>) -> Vec<String> {
+    let Ok(file) = context.env() else { return Vec::new() };
+    let (env, shown) = (DotEnv::parse(&file.text), context.place.show(&context.place.file(files::ENV)));
+    let needed = render::needs(choice).into_iter();
+    let found = needed.filter_map(|(name, _)| Some((stand_in::of(&name, env.get(&name)?)?, name)));
+    let worth = found.filter(|(why, _)| why.needs_a_note());
+    worth.map(|(why, name)| format!("{name} in {shown}: not used: {why}")).collect()
 }
 
 /// Required variables without a value. Once deployed only `.env` counts: the gateway reads nothing else.
@@ -36,7 +44,7 @@ pub fn missing(facts: &Facts<'_>, choice: &Choice<'_>, values: &Values) -> Resul
         let found = facts.record().is_none() && values.found.contains_key(name);
         // An image has no key: each machine makes its own at the first start.
         let later = name == MASTER_KEY && facts.place().staged;
-        is_set(env, name) || found || later || found_by_google(values, name)
+        is_set(env, name) || found || later
     };
     let required = render::needs(choice).into_iter().filter(|(_, need)| need.is_required());
     Ok(required.map(|(name, _)| name).filter(|name| !has(name)).collect())
@@ -51,33 +59,78 @@ pub fn missing_of(facts: &Facts<'_>, bundle: &Bundle) -> Result<Vec<String>> {
     missing(facts, &choice, &values)
 }
 
-/// How serious a missing value is for a command.
+/// The `.env` of an installation as it would begin now, and the providers with a login that its models go to.
+pub fn outlook_of(facts: &Facts<'_>, bundle: &Bundle) -> Result<(DotEnv, Vec<Provider>)> {
+    let request = Request::default();
+    let choice = render::choose(&bundle.catalog, &request, None)?;
+    let values = values::gather(facts.place(), &choice, &request)?;
+    Ok((outlook(facts.env()?, &values), Provider::of_models(&choice.models)))
+}
+
+/// The providers with a login that the recorded models go to.
+pub fn providers_of(record: &Record, bundle: &Bundle) -> Option<Vec<Provider>> {
+    let choice = render::choose(&bundle.catalog, &Request::default(), Some(&record.request)).ok()?;
+    Some(Provider::of_models(&choice.models))
+}
+
+/// A `.env` with the values that were found elsewhere.
+fn outlook(env: &DotEnv, values: &Values) -> DotEnv {
+    let mut env = env.clone();
+    for (name, value) in &values.found {
+        if !is_set(&env, name) && env.set(name, value.text.expose()).is_err() {
+            // An installation refuses such a value, and says why.
+            continue;
+        }
+    }
+    env
+}
+
+/// Values that name a region which gwinstall does not know.
+pub fn regions(env: &DotEnv) -> Finding {
+    let typed = regions::VARIABLES.iter().filter_map(|name| Some((*name, env.get(name)?)));
+    let unknown = typed.filter(|(name, value)| is_value(name, value));
+    let mut unknown = unknown.filter_map(|(name, value)| Some((name, value, regions::unknown(name, value)?)));
+    let Some((name, value, region)) = unknown.next() else {
+        return Finding::pass("every region is known");
+    };
+    let message = format!("{name} is {}, a region of {} that gwinstall does not know", printable(value), region.provider);
+    let finding = Finding::warn(message).details(json!({ "variable": name, "closest": region.closest }));
+    match region.closest {
+        Some(closest) => finding.hint(Hint::run(&["env", "set", &format!("{name}={closest}")])),
+        None => finding.hint(Hint::run(&["env", "set", name])),
+    }
+}
+
+/// When a command needs the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lack {
-    /// The gateway cannot work without it.
-    Fails,
-    /// It may be given later.
-    Warns,
+pub enum Due {
+    /// The gateway is about to start, or was to be ready.
+    Now,
+    Later,
 }
 
 /// The result for variables without a value. Before a deployment there is no `.env` to write to, so `install`
 /// searches for the values.
-pub fn required(place: &Place, deployed: bool, missing: &[String], lack: Lack) -> Finding {
+pub fn required(place: &Place, deployed: bool, missing: &[String], env: Option<&DotEnv>, due: Due) -> Finding {
     let Some(first) = missing.first() else {
         return Finding::pass("every required variable has a value");
     };
-    let message = format!("no value yet for {}", list(missing));
+    let mut message = format!("no value yet for {}", list(missing));
+    for name in missing {
+        let why = env.and_then(|env| stand_in::of(name, env.get(name)?)).filter(|why| why.needs_a_note());
+        message.extend(why.map(|why| format!("; what .env has for {name} does not count: {why}")));
+    }
     let set = |name: &String| Hint::run(&["env", "set", name]);
-    let hint = match lack {
+    let hint = match due {
         _ if deployed => missing[1..].iter().map(set).fold(set(first), Hint::or),
-        Lack::Fails => Hint::step(format!(
+        Due::Now => Hint::step(format!(
             "export {first}=…, or write it to {}; then: {}",
             place.show(&place.env_source()),
             term::command(&["install"])
         )),
-        Lack::Warns => Hint::run(&["env", "set", first]).to("set it afterwards"),
+        Due::Later => Hint::run(&["env", "set", first]).to("set it afterwards"),
     };
-    let finding = if lack == Lack::Fails { Finding::fail(message) } else { Finding::warn(message) };
+    let finding = if due == Due::Now { Finding::fail(message) } else { Finding::warn(message) };
     finding.details(json!({ "missing": missing })).hint(hint)
 }
 
@@ -92,7 +145,7 @@ pub fn master_key(facts: &Facts<'_>) -> Finding {
     };
     let hint = Hint::run(&["env", "set", MASTER_KEY]);
     match env.get(MASTER_KEY) {
-        Some(value) if !is_placeholder(value) => Finding::pass(format!("{MASTER_KEY} has a value")),
+        Some(value) if is_value(MASTER_KEY, value) => Finding::pass(format!("{MASTER_KEY} has a value")),
         Some(value) if !value.is_empty() => {
             Finding::fail(format!("{MASTER_KEY} is a placeholder that everybody knows")).hint(hint)
         }

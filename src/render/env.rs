@@ -10,7 +10,8 @@ use crate::domain::Hint;
 use crate::domain::record::{EnvRecord, EnvValue, Origin, ValueSource};
 use crate::domain::secret::looks_secret;
 use crate::domain::{Error, Result, Secret, Sha256};
-use crate::format::dotenv::{DotEnv, is_placeholder};
+use crate::domain::stand_in::is_value;
+use crate::format::dotenv::DotEnv;
 
 use super::choice::Choice;
 use super::variables::{HEADERS, MASTER_KEY};
@@ -22,8 +23,8 @@ pub struct Value {
     pub source: ValueSource,
 }
 
-/// Optional: Google's libraries also find a login without it, and no model refers to it.
-pub const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+/// Never required: Google's libraries also find a login without it, and no model refers to it.
+const GOOGLE_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Whether the gateway works without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub fn needs(choice: &Choice<'_>) -> Vec<(String, Need)> {
 /// What a preset requires for a provider is not required while no chosen model goes to that provider.
 fn is_used(choice: &Choice<'_>, name: &str) -> bool {
     if name == GOOGLE_CREDENTIALS {
-        return choice.models.iter().any(|model| model.route.starts_with("vertex_ai/"));
+        return false;
     }
     let needs_it = |model: &Model| model.env.iter().any(|needed| needed == name);
     !choice.catalog.models.iter().any(needs_it) || choice.models.iter().any(|model| needs_it(model))
@@ -95,10 +96,10 @@ pub struct EnvInput<'a> {
     pub untouched: bool,
     /// Values found outside of `.env`, by variable.
     pub values: &'a BTreeMap<String, Value>,
-    /// Google's libraries find credentials without a variable.
-    pub google_login: bool,
     /// The one variable that the user sets, whatever value it has.
     pub set: Option<(&'a str, &'a Value)>,
+    /// The one variable whose value the user removes.
+    pub unset: Option<&'a str>,
 }
 
 /// The new `.env` and what is known about it.
@@ -134,6 +135,10 @@ pub fn render_env(input: &EnvInput<'_>) -> Result<EnvOutcome> {
     }
     if let Some((name, value)) = input.set {
         write(&mut file, name, value.text.expose())?;
+    }
+    if let Some(name) = input.unset {
+        file.remove(name);
+        outcome.summary = format!("unset {name}\n");
     }
     drop_unneeded(&mut file, input, &needs, &mut outcome);
     for (name, need) in &needs {
@@ -189,7 +194,7 @@ fn settle(
     need: Need,
     outcome: &mut EnvOutcome,
 ) -> Result<()> {
-    let existing = file.get(name).filter(|value| !is_placeholder(value)).map(str::to_owned);
+    let existing = file.get(name).filter(|value| is_value(name, value)).map(str::to_owned);
     let found = input.values.get(name);
     if let Some(existing) = existing {
         if let Some(flag) =
@@ -209,12 +214,13 @@ fn settle(
                 .record
                 .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Gwinstall, value.source));
         }
-        None if need.is_required() && !(name == GOOGLE_CREDENTIALS && input.google_login) => {
+        None if need.is_required() => {
             file.placeholder(name);
             outcome.missing.push(name.to_owned());
             outcome.record.insert(name.to_owned(), missing(input, name));
         }
-        None => {}
+        // It was required before.
+        None => file.remove_placeholder(name),
     }
     Ok(())
 }

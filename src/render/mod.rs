@@ -15,11 +15,11 @@ use crate::domain::runtime::RuntimeId;
 use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
-pub use env::{EnvInput, EnvOutcome, GOOGLE_CREDENTIALS, Need, Value, as_setting, needs, render_env};
+pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
 pub use litellm::assemble;
 pub use settings::{
-    DesiredKey, Helper, LIMIT_KEYS, MODEL_KEYS, desired_keys, helper_command, is_helper_command,
-    keys_beside_gateway_helper,
+    Around, DesiredKey, Helper, LIMIT_KEYS, MODEL_KEYS, desired_keys, helper_command, is_helper_command,
+    is_provider_switch, keys_beside_gateway_helper,
 };
 pub use variables::{AUTH_TOKEN, BASE_URL, HEADERS, MASTER_KEY};
 

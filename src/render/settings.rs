@@ -16,7 +16,8 @@ pub struct DesiredKey {
     /// `None` if the key must be absent, because it would lead past the gateway.
     pub value: Option<Value>,
     pub secret: bool,
-    /// Whether gwinstall replaces a foreign value without asking, because it would leak a key.
+    /// Whether gwinstall replaces a foreign value without asking, because it would leak a key, or because the new value
+    /// only adds to it.
     pub always: bool,
     /// Whether a value that the user has set stays without a question.
     pub yields: bool,
@@ -78,16 +79,34 @@ pub enum Helper {
     Token(Option<String>),
 }
 
-/// The keys for a choice. `url` is where Claude Code is pointed at; `no_proxy` is set where a proxy is in use;
-/// `headers` are further header lines of an enterprise gateway, `authorities` the file of those that certify it.
-pub fn desired_keys(
-    choice: &Choice<'_>,
-    url: &str,
-    helper: &Helper,
-    no_proxy: Option<&str>,
-    headers: Option<&str>,
-    authorities: Option<&str>,
-) -> Vec<DesiredKey> {
+/// Where the name of a switch begins that makes Claude Code ask a provider directly, whatever its base URL is.
+const SWITCH: &str = "CLAUDE_CODE_USE_";
+/// Names that begin so and choose something else than a provider.
+const NO_PROVIDER: [&str; 4] = ["CCR_V2", "COWORK_PLUGINS", "NATIVE_FILE_SEARCH", "POWERSHELL_TOOL"];
+/// The providers that Claude Code 2.1 knows.
+const PROVIDERS: [&str; 7] =
+    ["BEDROCK", "VERTEX", "FOUNDRY", "MANTLE", "ANTHROPIC_AWS", "ANTHROPIC_GOOGLE_CLOUD", "GATEWAY"];
+
+/// Whether a variable makes Claude Code ask a provider directly. A switch that a later Claude Code brings counts, too.
+pub fn is_provider_switch(name: &str) -> bool {
+    name.strip_prefix(SWITCH).is_some_and(|what| !what.is_empty() && !NO_PROVIDER.contains(&what))
+}
+
+/// What else stands in the settings around a choice.
+#[derive(Debug, Default)]
+pub struct Around<'a> {
+    /// Exceptions from a proxy, by the name of the variable.
+    pub no_proxy: &'a [(&'a str, String)],
+    /// Further header lines of an enterprise gateway.
+    pub headers: Option<&'a str>,
+    /// The file of the authorities that certify an enterprise gateway.
+    pub authorities: Option<&'a str>,
+    /// Switches to other providers besides those that are known.
+    pub switches: &'a [String],
+}
+
+/// The keys for a choice. `url` is where Claude Code is pointed at.
+pub fn desired_keys(choice: &Choice<'_>, url: &str, helper: &Helper, around: &Around<'_>) -> Vec<DesiredKey> {
     let mut keys = Vec::new();
     // An open session of Claude Code keeps a token that it once read, and prefers it to the helper: only an empty value
     // makes it ask the helper.
@@ -117,18 +136,18 @@ pub fn desired_keys(
     if choice.runs_litellm() {
         keys.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));
     }
-    if let Some(hosts) = no_proxy {
-        keys.push(env("NO_PROXY", Value::from(hosts)));
-    }
-    if let Some(headers) = headers {
+    // Only entries are added to those of the user.
+    let exception = |(name, hosts): &(&str, String)| DesiredKey { always: true, ..env(name, Value::from(hosts.as_str())) };
+    keys.extend(around.no_proxy.iter().map(exception));
+    if let Some(headers) = around.headers {
         keys.push(DesiredKey { secret: true, ..env(HEADERS, Value::from(as_setting(HEADERS, headers))) });
     }
-    if let Some(path) = authorities {
+    if let Some(path) = around.authorities {
         keys.push(env("NODE_EXTRA_CA_CERTS", Value::from(path)));
     }
-    for other in ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"] {
-        keys.push(DesiredKey { value: None, ..env(other, Value::Null) });
-    }
+    let known = PROVIDERS.map(|provider| format!("{SWITCH}{provider}"));
+    let others = around.switches.iter().filter(|name| !known.contains(name));
+    keys.extend(known.iter().chain(others).map(|name| DesiredKey { value: None, ..env(name, Value::Null) }));
     keys
 }
 

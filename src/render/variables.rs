@@ -1,7 +1,7 @@
 //! Names of the variables that the code itself knows; all others are data of the catalog.
 
-/// Name of the key that a local gateway checks.
-pub const MASTER_KEY: &str = "LITELLM_MASTER_KEY";
+pub use crate::domain::stand_in::MASTER_KEY;
+
 /// Name of the token that a gateway elsewhere wants.
 pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 /// Name of the address that Claude Code asks.

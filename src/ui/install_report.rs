@@ -6,7 +6,8 @@ use crate::deploy::checks::Checks;
 use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::goals::{Goal, Notes};
-use crate::deploy::lacks;
+use crate::deploy::lacks::{self, Lack};
+use crate::deploy::logins::Provider;
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
@@ -176,7 +177,7 @@ impl<'a> Report<'a> {
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm {
-            lines.extend(draft.record.iter().flat_map(|record| usable(place, record, running)));
+            lines.extend(draft.record.iter().flat_map(|record| usable(place, record, &self.notes.logins, running)));
         }
         lines.push(format!(
             "Deployed preset {} in {} ({} changed).",
@@ -210,10 +211,10 @@ impl<'a> Report<'a> {
 }
 
 /// Whether Claude Code uses the gateway now, and if it does not, what is missing and how to go on.
-fn usable(place: &Place, record: &Record, running: bool) -> Vec<String> {
-    let lacks = lacks::of(place, record);
+fn usable(place: &Place, record: &Record, logins: &[Provider], running: bool) -> Vec<String> {
+    let lacks = lacks::of(place, record, logins);
     let steps = |last: &str| {
-        let next = lacks.iter().flat_map(|lack| &lack.next).flat_map(|next| next.commands(term::invocation()));
+        let next = lacks.iter().flat_map(Lack::next).flat_map(|next| next.commands(term::invocation()));
         let commands: Vec<String> = next.chain([term::command(&[last])]).collect();
         commands.join(" && ")
     };
@@ -229,7 +230,11 @@ fn usable(place: &Place, record: &Record, running: bool) -> Vec<String> {
             vec![format!("{READY} (the gateway starts with the first prompt)")]
         }
         Pointed::On => vec![
-            yellow(&format!("Claude Code will not work until the gateway runs: {}.", lacks::sentence(&lacks))),
+            yellow(&format!(
+                "Claude Code will not work until the gateway {}s: {}.",
+                lacks::until(&lacks),
+                lacks::sentence(&lacks)
+            )),
             format!("  To start it: {}", steps("start")),
             format!("  To use the normal login of Claude Code instead: {}", term::command(&["off"])),
         ],
@@ -239,7 +244,8 @@ fn usable(place: &Place, record: &Record, running: bool) -> Vec<String> {
         ],
         Pointed::Armed => vec![
             yellow(&format!(
-                "Claude Code keeps its present settings until the gateway can run: {}.",
+                "Claude Code keeps its present settings until the gateway can {}: {}.",
+                lacks::until(&lacks),
                 lacks::sentence(&lacks)
             )),
             format!("  To finish: {}", steps("start")),

@@ -34,6 +34,7 @@ pub fn name(cli: &Cli) -> &'static str {
             EnvCommand::List => "env-list",
             EnvCommand::Check => "env-check",
             EnvCommand::Set { .. } => "env-set",
+            EnvCommand::Unset { .. } => "env-unset",
         },
         Some(Command::Config(_)) => "config-path",
         Some(Command::Runtime(command)) => match command {

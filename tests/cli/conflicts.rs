@@ -108,7 +108,7 @@ fn in_managed_settings() {
 #[test]
 fn the_login_of_gcloud_needs_no_variable() {
     let home = TestHome::new();
-    home.run("env check").exits(1).says(&["GOOGLE_APPLICATION_CREDENTIALS", "VERTEXAI_PROJECT"]);
+    home.run("env check").exits(1).says(&["no Google login was found", "VERTEXAI_PROJECT"]);
     let login =
         "{\"type\": \"authorized_user\", \"quota_project_id\": \"mine\", \"refresh_token\": \"canary\"}";
     home.write(".config/gcloud/application_default_credentials.json", login);

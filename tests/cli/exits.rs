@@ -62,7 +62,8 @@ fn exit_1_a_check_before_the_change_failed() {
     let home = TestHome::new();
     home.refused(&mut home.command("install --yes --strict"), 1).says(&[
         "no value yet for",
-        "GOOGLE_APPLICATION_CREDENTIALS",
+        "VERTEXAI_PROJECT",
+        "no Google login was found",
         "~/.claude/.env",
     ]);
 }

@@ -41,6 +41,9 @@ impl TestHome {
             ("HOME".into(), home.clone().into_os_string()),
             ("PATH".into(), "/usr/bin:/bin".into()),
             ("TERM".into(), "dumb".into()),
+            // A machine at a cloud provider has a login of its own.
+            ("NO_GCE_CHECK".into(), "true".into()),
+            ("AWS_EC2_METADATA_DISABLED".into(), "true".into()),
         ];
         Self { root, home, variables, as_nobody: false, forced: true }
     }

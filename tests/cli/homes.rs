@@ -145,7 +145,7 @@ fn first_start(home: &TestHome) -> String {
     )
     .unwrap();
     let script = "chmod +x \"$BIN/litellm\"; PATH=$BIN:$PATH; export PATH GOOGLE_APPLICATION_CREDENTIALS=/x VERTEXAI_PROJECT=p; \
-                  sed -i 's/^#GOOGLE_APPLICATION_CREDENTIALS=.*/GOOGLE_APPLICATION_CREDENTIALS=\\/x/; s/^#VERTEXAI_PROJECT=.*/VERTEXAI_PROJECT=p/' \"$STAGED/.claude/gateway/.env\"; \
+                  sed -i 's/^#VERTEXAI_PROJECT=.*/VERTEXAI_PROJECT=p/' \"$STAGED/.claude/gateway/.env\"; \
                   exec sh \"$STAGED/.claude/gateway/start-gateway.sh\" run";
     let mut command = home.shell(script);
     command.env("BIN", &bin).env("STAGED", home.home());

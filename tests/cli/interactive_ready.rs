@@ -61,10 +61,9 @@ fn an_installation_asks_for_what_is_missing_and_starts() {
     let terminal = Terminal::open(&home, &format!("install --models glm-5.2 --port {port}"), WIDE);
     let litellm = terminal.shows("Install it? [Y/n]");
     assert!(litellm.contains("LiteLLM 1.106.2 is missing: 107 MB to download, 480 MB on disk"), "{litellm}");
-    terminal.answer(ENTER, "GOOGLE_APPLICATION_CREDENTIALS (empty: later):");
-    let refused = terminal.answer("key.json\r", "takes an absolute path");
-    assert!(refused.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{refused}");
-    terminal.answer("/dev/null\r", "VERTEXAI_PROJECT (empty: later):");
+    terminal.answer(ENTER, "VERTEXAI_PROJECT (empty: later):");
+    let refused = terminal.answer("your-gcp-project\r", "is a placeholder");
+    assert!(refused.contains("VERTEXAI_PROJECT"), "{refused}");
     terminal.answer("my-project\r", "Start the gateway now? [Y/n]");
     let plan = terminal.answer(ENTER, "Go ahead? [Y/n]");
     assert!(plan.contains("Install LiteLLM 1.106.2 first"), "{plan}");
@@ -83,8 +82,7 @@ fn no_to_each_question_leaves_the_deployment_armed() {
     let (Some(home), Some(other)) = (bare(), bare()) else { return };
     let terminal = Terminal::open(&home, "install --models glm-5.2", WIDE);
     terminal.shows("Install it? [Y/n]");
-    terminal.answer("n\r", "GOOGLE_APPLICATION_CREDENTIALS (empty: later):");
-    terminal.answer(ENTER, "VERTEXAI_PROJECT (empty: later):");
+    terminal.answer("n\r", "VERTEXAI_PROJECT (empty: later):");
     terminal.answer(ENTER, "Go ahead? [Y/n]");
     terminal.types(ENTER);
     let ended = terminal.ends();
@@ -101,8 +99,7 @@ fn no_to_each_question_leaves_the_deployment_armed() {
     // `start` asks again, and brings all of it.
     let terminal = Terminal::open(&home, "start", WIDE);
     terminal.shows("Install it? [Y/n]");
-    terminal.answer("n\r", "GOOGLE_APPLICATION_CREDENTIALS (empty: later):");
-    terminal.answer(ENTER, "VERTEXAI_PROJECT (empty: later):");
+    terminal.answer("n\r", "VERTEXAI_PROJECT (empty: later):");
     terminal.types(ENTER);
     let ended = terminal.ends();
     assert_eq!(ended.code, 1, "{}", ended.screen);
@@ -116,8 +113,7 @@ fn start_asks_for_what_an_armed_deployment_lacks() {
     home.run(&format!("install --models glm-5.2 --port {} --yes", free_port())).exits(0);
     let terminal = Terminal::open(&home, "start", WIDE);
     terminal.shows("Install it? [Y/n]");
-    terminal.answer(ENTER, "GOOGLE_APPLICATION_CREDENTIALS (empty: later):");
-    terminal.answer("/dev/null\r", "VERTEXAI_PROJECT (empty: later):");
+    terminal.answer(ENTER, "VERTEXAI_PROJECT (empty: later):");
     terminal.types("my-project\r");
     is_ready(&home, &terminal.ends());
 }
@@ -127,10 +123,10 @@ fn start_asks_for_what_an_armed_deployment_lacks() {
 fn giving_up_at_what_is_missing_changes_nothing() {
     let Some(home) = bare() else { return };
     let before = home.tree();
-    for answers in [&[][..], &[ENTER], &[ENTER, ENTER]] {
+    for answers in [&[][..], &[ENTER]] {
         let terminal = Terminal::open(&home, "install --models glm-5.2", WIDE);
         terminal.shows("Install it?");
-        let next = ["GOOGLE_APPLICATION_CREDENTIALS (empty", "VERTEXAI_PROJECT (empty"];
+        let next = ["VERTEXAI_PROJECT (empty"];
         for (answer, next) in answers.iter().zip(next) {
             terminal.answer(answer, next);
         }

@@ -110,6 +110,9 @@ fn checks_have_the_fields_and_names_of_the_data_model() {
         "disk_space_sufficient",
         "no_litellm_running",
         "required_env_vars_present",
+        "google_login_found",
+        "aws_login_found",
+        "regions_known",
     ];
     let post = [
         "files_copied_count",

@@ -54,4 +54,5 @@ mod targets;
 mod terminal;
 mod tree;
 mod usage;
+mod values;
 mod wrong_inputs;

@@ -3,7 +3,7 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 53] = [
+const COMMANDS: [&str; 54] = [
     "",
     "install",
     "update",
@@ -41,6 +41,7 @@ const COMMANDS: [&str; 53] = [
     "env list",
     "env check",
     "env set",
+    "env unset",
     "config",
     "config path",
     "start",

@@ -53,7 +53,6 @@ fn wrong_homes() {
 #[test]
 fn wrong_settings() {
     for (name, text) in [
-        ("error_settings_empty", ""),
         ("error_settings_duplicate", "{\n  \"model\": 1,\n  \"model\": 2\n}\n"),
         ("error_settings_array", "[]"),
         ("error_settings_null_env", "{\"env\": null}"),

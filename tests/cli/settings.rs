@@ -10,7 +10,9 @@ use crate::home::TestHome;
 const INSTALL: &str = "install --yes --models gemini-3.5-flash,glm-5.2";
 
 /// Files that are edited, and given back as they were.
-const EDITABLE: [(&str, &[u8]); 16] = [
+const EDITABLE: [(&str, &[u8]); 18] = [
+    ("empty", b""),
+    ("white space", b" \n\t\n"),
     ("an empty object", b"{}"),
     ("an empty object with a line end", b"{}\n"),
     ("an empty env", b"{\"env\": {}}\n"),
@@ -30,9 +32,7 @@ const EDITABLE: [(&str, &[u8]); 16] = [
 ];
 
 /// Files that stop the installation: what, bytes, and what the message must name.
-const REFUSED: [(&str, &[u8], &[&str]); 17] = [
-    ("empty", b"", &["line 1, column 1", "empty"]),
-    ("white space", b" \n\t\n", &["empty"]),
+const REFUSED: [(&str, &[u8], &[&str]); 15] = [
     ("null", b"null", &["line 1, column 1", "object"]),
     ("array", b"[]", &["line 1, column 1", "object"]),
     ("text", b"\"x\"", &["line 1, column 1", "object"]),

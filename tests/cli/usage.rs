@@ -371,3 +371,20 @@ fn what_cannot_be_meant_is_refused() {
     let run = home.run("self-update --list --from https://127.0.0.1/owner/name").exits(10);
     run.says(&["the connection was refused"]).never_says("TransportError");
 }
+
+/// A check in a container or a service needs no home.
+#[test]
+fn what_only_reads_the_program_needs_no_home() {
+    let there = TestHome::new();
+    let file = there.write("litellm.yaml", include_str!("../fixtures/small.yaml"));
+    for home in ["/nonexistent/home", "relative", "/dev/null"] {
+        let away = TestHome::new().with("HOME", home);
+        for command in ["models list", "presets list", "presets show basic", "completions bash", "version"] {
+            away.run(command).exits(0);
+        }
+        let validate = format!("validate {}", file.display());
+        let here = there.run(&validate);
+        assert_eq!(away.run(&validate).all(), here.all(), "{home}");
+        away.run("status").exits(2).says(&["HOME is"]);
+    }
+}

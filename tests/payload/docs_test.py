@@ -435,7 +435,8 @@ def command_problems(words, where):
                  if flag in chosen and value not in chosen[flag] and not value.isupper() and not own_bundle]
     known = {"install": chosen["--preset"] | {"PRESET"}, "config path": {"litellm", "env", "settings"},
              "env set": referenced_variables() | {"NAME"}, "presets show": chosen["--preset"]}
-    problems += [f"{where}: {name} {operand}: the catalog has no such name" for operand in operands if operand not in known.get(name, {operand})]
+    problems += [f"{where}: {name} {operand}: the catalog has no such name" for operand in operands
+                 if (operand.split("=")[0] if name == "env set" else operand) not in known.get(name, {operand})]
     return problems
 
 

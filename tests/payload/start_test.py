@@ -112,8 +112,19 @@ class Start(Place):
         for value in ("sk-1234", "CHANGE-ME-LITELLM_MASTER_KEY", "'sk-CHANGE_ME'"):
             self.set_env(LITELLM_MASTER_KEY=value)
             self.expect(1, ["placeholder", "gwinstall env set LITELLM_MASTER_KEY"], "start-gateway.sh")
+        for value in ("a", "sk-12345", "password", "sk-password", "op://vault/item/field", "'${OTHER}'"):
+            self.set_env(LITELLM_MASTER_KEY=value)
+            self.expect(1, ["protects nothing", "gwinstall env set LITELLM_MASTER_KEY"], "start-gateway.sh")
         self.set_env(LITELLM_MASTER_KEY=None)
         self.expect(1, "has no value", "start-gateway.sh", LITELLM_MASTER_KEY="sk-from-the-shell")
+
+    def test_a_reference_and_a_placeholder_are_no_values(self):
+        self.config("general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n  database_url: os.environ/DATABASE_URL\n")
+        for value in ("op://vault/item/field", "ref+vault://a/b", "'<url>'", "your-database-url", "sk-...", "put-it-here", "'${OTHER}'", "'{{ url }}'"):
+            self.set_env(DATABASE_URL=value, OF_NO_USE=value)
+            for shell in SHELLS:
+                text = self.expect(1, "try: gwinstall env set DATABASE_URL", "start-gateway.sh", shell=shell)
+                self.assertNotIn("OF_NO_USE", str(text))
 
     def test_an_empty_key_is_generated_once_even_by_two_starts(self):
         keys = set()

@@ -78,9 +78,8 @@ pub fn rc(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let lines = text.split('\n').count();
     let mut taken = false;
-    for (dialect, name) in
-        [Dialect::Posix, Dialect::Fish].into_iter().flat_map(|d| ["A", "B", "C"].map(|n| (d, n)))
-    {
+    let dialects = [Dialect::Posix, Dialect::Fish, Dialect::FishVariables, Dialect::EnvironmentD];
+    for (dialect, name) in dialects.into_iter().flat_map(|d| ["A", "B", "C"].map(|n| (d, n))) {
         let Some(found) = scan(text, dialect, name) else { continue };
         assert!((1..=lines).contains(&found.line), "{found:?}");
         let Ok(value) = found.value else { continue };
@@ -99,6 +98,8 @@ fn assert_found_again(dialect: Dialect, name: &str, value: &str) {
     let plain = match dialect {
         Dialect::Posix => format!("export {name}={quote}{value}{quote}\n"),
         Dialect::Fish if value.ends_with('\\') => return,
+        Dialect::FishVariables => format!("SETUVAR --export {name}:{}\n", value.replace('\\', r"\\")),
+        Dialect::EnvironmentD => format!("{name}={quote}{value}{quote}\n"),
         Dialect::Fish => format!("set -gx {name} {quote}{}{quote}\n", value.replace('\\', r"\\")),
     };
     assert_eq!(
@@ -114,6 +115,8 @@ pub fn shell_files() -> Vec<Vec<u8>> {
         "l=(\n  git # don't\n)\nA=b\ncat <<-'E O' >/dev/null\nexport A=11\n\tE O\nf() { export B=7; }\nexport A\nunset B\n",
         "typeset -x A=\"it's\"\na[1<<2]=3; (( y = 1 << 2 ))\nexport B=$A C=`x`\ntrue &&\nexport C=1 || (export D=2)\nx=\"${y:-it's} $(echo \")\" # c\n)\"\nexport C=c\n",
         "\u{feff}set -gx A 'x y\\n'\nset -g B 2; set -x B\nif test x\n  set -gx C 1\nelse if y\n  set -e A\nend\nset -Ux A \"b c\"\n",
+        "# VERSION: 3.0\nSETUVAR --export A:x\\x20y\\\\z\nSETUVAR B:1\nSETUVAR --export --path C:/a\\x1e/b\n",
+        "# systemd\nA=1\nB='x y'\nC=$A\nA=${B:-2}\n",
         "function f; set -gx A 6; end\nset -gx PATH a b\nset -Ux B \"q's\"\nset -gx C (echo 9)\nexport A=7\r\n",
     ];
     files.iter().map(|file| file.as_bytes().to_vec()).collect()

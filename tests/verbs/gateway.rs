@@ -189,9 +189,10 @@ fn each_way_to_be_unhealthy_fails_its_own_check() {
     let (port, _seen) = serve(Manner::AsLiteLlm, &["gpt-oss-120b"]);
     let other_key = world(port, "gpt-oss-120b");
     let _ = other_key
-        .run_with(&["env", "set", "LITELLM_MASTER_KEY", "--no-reload", "--yes"], "sk-another")
+        .run_with(&["env", "set", "LITELLM_MASTER_KEY", "--no-reload", "--yes"], "sk-another-key")
         .exits(0);
-    let said = other_key.run(&["health", "-v"]).exits(1).says("gwinstall restart").never_says("sk-another");
+    let said =
+        other_key.run(&["health", "-v"]).exits(1).says("gwinstall restart").never_says("sk-another-key");
     let _ = said.says("FAIL authentication_successful");
 
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

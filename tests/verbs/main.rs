@@ -21,6 +21,7 @@ mod gateway;
 mod install;
 mod kept_release;
 mod leaving;
+mod logins;
 mod models;
 mod own_presets;
 mod presets;

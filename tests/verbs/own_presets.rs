@@ -141,8 +141,9 @@ fn variables_of_other_providers_are_known() {
     }
     let _ = world
         .run_with(&["env", "set", "OLLAMA_BASE_URL", "--yes"], "http://127.0.0.1:11434")
-        .exits(0)
-        .says("the gateway reads OLLAMA_API_BASE");
+        .exits(2)
+        .says("the gateway reads OLLAMA_API_BASE")
+        .says("gwinstall env set OLLAMA_API_BASE --yes");
 }
 
 /// A bundle that deploys a configuration and nothing to start it with: asked to start it, the installation is taken back.

@@ -492,13 +492,8 @@ fn a_moved_home_starts_its_own_litellm() {
     let _ = world
         .run(&["install", "--models", "gpt-oss-120b", "--venv", "rt", "--gateway-url", &url, "--yes"])
         .exits(0);
-    let env = world
-        .read(".env")
-        .replace(
-            "#GOOGLE_APPLICATION_CREDENTIALS=CHANGE-ME-GOOGLE_APPLICATION_CREDENTIALS",
-            "GOOGLE_APPLICATION_CREDENTIALS=/x",
-        )
-        .replace("#VERTEXAI_PROJECT=CHANGE-ME-VERTEXAI_PROJECT", "VERTEXAI_PROJECT=p");
+    let env =
+        world.read(".env").replace("#VERTEXAI_PROJECT=CHANGE-ME-VERTEXAI_PROJECT", "VERTEXAI_PROJECT=p");
     world.write(".env", &env);
     let moved = World::new();
     crate::world::copy(&world.home().join(".claude"), &moved.home().join(".claude"));

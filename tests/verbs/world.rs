@@ -66,7 +66,9 @@ impl Said {
 
 impl World {
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), environment: Vec::new(), forced: true }
+        let world = Self { home: tempfile::tempdir().unwrap(), environment: Vec::new(), forced: true };
+        // A machine at a cloud provider has a login of its own.
+        world.with("NO_GCE_CHECK", "true").with("AWS_EC2_METADATA_DISABLED", "true")
     }
 
     /// With a preset deployed. The port is out of the way of anything that may run here.

@@ -179,25 +179,6 @@ fn quote_is_bare_or_single_or_refused() {
 }
 
 #[test]
-fn placeholders_are_known_in_every_spelling() {
-    for value in [
-        "",
-        " ",
-        "CHANGE-ME",
-        "CHANGE-ME-LITELLM_MASTER_KEY",
-        "change_me_now",
-        "CHANGEME",
-        "sk-1234",
-        "sk-CHANGE-ME-x",
-    ] {
-        assert!(is_placeholder(value), "{value:?}");
-    }
-    for value in ["sk-12345", "0", "exchange-me", "my CHANGE-ME"] {
-        assert!(!is_placeholder(value), "{value:?}");
-    }
-}
-
-#[test]
 fn debug_output_and_problems_hold_no_value() {
     let file = DotEnv::parse("K=hunter2\nL=\"hunter2$\"\nhunter2 = x");
     assert!(!format!("{file:?} {:?}", file.problems()).contains("=hunter2"));

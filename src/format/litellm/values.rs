@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::finding::{Report, Severity, meaning};
 use super::keys::knows;
 use crate::domain::secret::looks_secret;
-use crate::format::dotenv::{is_name, is_placeholder};
+use crate::domain::stand_in::{self, MASTER_KEY, StandIn};
+use crate::format::dotenv::is_name;
 use crate::format::yaml::{Node, Scalar, names_a_secret};
 
 /// Keys whose value is text in every section, and that people write without quotes.
@@ -138,13 +139,16 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
     }
     let variable = format!("os.environ/{}", if key == "master_key" { "LITELLM_MASTER_KEY" } else { "NAME" });
     let hint = Some(format!("put it into .env and write {variable}"));
-    if key == "master_key" && is_placeholder(text) {
+    if key == "master_key" && stand_in::of(MASTER_KEY, text).is_some() {
         let message = "this placeholder would be the gateway's key, and everyone can guess it";
         return report.error(at, "master-key.placeholder", message, hint);
     }
-    let unfilled = text.starts_with("CHANGE-ME")
-        || text.starts_with("CHANGE_ME")
-        || (text.starts_with('<') && text.ends_with('>'));
+    let unfilled = match stand_in::of(key, text) {
+        Some(StandIn::ChangeMe) => true,
+        // Free text may end in dots or say "your".
+        Some(StandIn::Example) => text.starts_with('<') || (names_a_secret(key) && !looks_secret(text)),
+        _ => false,
+    };
     if unfilled {
         return report.error(at, "value.placeholder", "a placeholder that is not filled in", None);
     }

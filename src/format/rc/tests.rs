@@ -318,3 +318,28 @@ fn debug_output_holds_no_value() {
     let found = scan("export A=hunter2", Dialect::Posix, "A");
     assert!(found.is_some() && !format!("{found:?}").contains("hunter2"));
 }
+
+#[test]
+fn universal_variables_of_fish_are_exported_or_not() {
+    let rows: &[(&str, Expected<'_>)] = &[
+        ("# VERSION: 3.0\nSETUVAR --export A:p1", Some((2, Ok("p1")))),
+        ("SETUVAR --export A:a\\x20b\\x3ac\\\\d", Some((1, Ok("a b:c\\d")))),
+        ("SETUVAR --export --path A:/a", Some((1, Ok("/a")))),
+        ("SETUVAR A:p1", Some((1, Err("does not export it")))),
+        ("SETUVAR --export A:a\\x1eb", Some((1, Err("it is a list")))),
+        ("SETUVAR --export A:\\x0a", Some((1, Err("not text")))),
+        ("SETUVAR --export AB:1\nSETUVAR --export B:A", None),
+    ];
+    check(Dialect::FishVariables, rows);
+}
+
+#[test]
+fn each_line_of_environment_d_is_exported() {
+    let rows: &[(&str, Expected<'_>)] = &[
+        ("B=1\nA=p1\n", Some((2, Ok("p1")))),
+        ("A=1\nA='p 1'", Some((2, Ok("p 1")))),
+        ("A=$B", Some((1, Err("expand")))),
+        ("#A=1\nAB=2", None),
+    ];
+    check(Dialect::EnvironmentD, rows);
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::splice::{self, Draft, Splice};
-use super::{KeyPath, Problem, Settings, hook, value_of};
+use super::{BOM, KeyPath, Problem, Settings, hook, value_of};
 use crate::domain::Sha256;
 
 const SCHEMA: u32 = 1;
@@ -40,6 +40,9 @@ pub struct Ledger {
     /// gwinstall made the settings file.
     #[serde(default)]
     file_created: bool,
+    /// The file held this, and no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blank: Option<String>,
     /// gwinstall added `env`.
     #[serde(default)]
     env_created: bool,
@@ -68,7 +71,14 @@ struct Exact {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { schema: SCHEMA, file_created: false, env_created: false, keys: BTreeMap::new(), exact: None }
+        Self {
+            schema: SCHEMA,
+            file_created: false,
+            blank: None,
+            env_created: false,
+            keys: BTreeMap::new(),
+            exact: None,
+        }
     }
 }
 
@@ -110,6 +120,11 @@ impl Ledger {
     /// gwinstall's keys, in the order of their names.
     pub fn paths(&self) -> impl Iterator<Item = &KeyPath> {
         self.keys.keys()
+    }
+
+    /// The value that a key had before gwinstall.
+    pub fn before(&self, path: &KeyPath) -> Option<Value> {
+        self.keys.get(path)?.before.as_deref().map(value_of)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -157,7 +172,8 @@ impl Settings {
     /// value that it had before gwinstall, unless another program changed it since.
     pub fn converge(&self, desired: &[DesiredValue], ledger: &Ledger) -> Result<Converged, Problem> {
         let file_created = ledger.file_created || self.absent;
-        let mut next = Ledger { exact: None, file_created, ..ledger.clone() };
+        let blank = ledger.blank.clone().or_else(|| self.blank.clone());
+        let mut next = Ledger { exact: None, file_created, blank, ..ledger.clone() };
         let mut pending = PendingChanges::default();
         for key in desired {
             self.reconcile(key, ledger, &mut next, &mut pending);
@@ -364,6 +380,8 @@ impl Settings {
     ) -> Converged {
         let gone = ledger.is_empty();
         let remove_file = gone && ledger.file_created && self.says_nothing() && !self.absent;
+        let blank = ledger.blank.as_ref().filter(|_| gone && self.says_nothing());
+        let bytes = blank.map_or(bytes, |blank| [if self.bom { BOM } else { &[] }, blank.as_bytes()].concat());
         if gone {
             ledger = Ledger::default();
         }

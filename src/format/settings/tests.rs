@@ -31,12 +31,24 @@ fn problem(bytes: &[u8]) -> Problem {
     }
 }
 
+/// Claude Code takes a file without a value for an empty object, and so do people who made it with `touch`.
+#[test]
+fn a_file_without_a_value_comes_back_as_it_was() {
+    for text in ["", "\n", " \r\n\t", "\u{feff}\n"] {
+        let installed = through(text, &[wanted("env.K", "v")]);
+        assert!(installed.contains("\"K\": \"v\""), "{installed}");
+        // Keys of others keep the file, without gwinstall's.
+        let (installed, ledger, _) = converge(text, &[wanted("helper", "h")], &Ledger::default());
+        let edited = installed.replace('{', "{\"model\": \"opus\",");
+        let (back, ..) = converge(&edited, &[], &ledger);
+        assert!(back.contains("opus") && !back.contains("helper"), "{back}");
+    }
+}
+
 /// J01, J02, J03, J05: refused with a place; the caller leaves the file alone.
 #[test]
 fn what_is_no_settings_object_is_refused_with_its_place() {
-    let rows: [(&[u8], usize, usize, &str); 31] = [
-        (b"", 1, 1, "empty"),
-        (b" \n\t", 1, 1, "empty"),
+    let rows: [(&[u8], usize, usize, &str); 29] = [
         (b"// only\n", 1, 1, "empty"),
         (b"null", 1, 1, "must hold an object"),
         (b"\n []", 2, 2, "must hold an object"),

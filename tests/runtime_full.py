@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """`gwinstall runtime` with the real uv, the real pip and the real packages.
 
-usage: GWINSTALL_BIN=PATH tests/runtime_full.py UV [SEED]     (UV: a uv program; needs root for the parts without a network)
+usage: GWINSTALL_BIN=PATH tests/runtime_full.py UV [SEED [WORD…]]   (UV: a uv program; needs root for the parts without a network)
 
-Shows: uv from a warm cache; uv fetched by its hash; pip without uv; a Python without venv and pip; export, and installation from
-the file without a network, a changed file refused; an image whose gateway starts without a network; 20 kills at seeded moments.
-Each installation is compared with the RECORDs of its packages here, by other code than gwinstall's.
+Shows: uv from a warm cache; uv fetched by its hash; pip without uv; a Python without venv and pip; no Python; export, and installation
+from the file without a network, a changed file refused; an image whose gateway starts without a network, in a chroot, as another user;
+20 kills at seeded moments.
+Each installation is compared with the RECORDs of its packages here, by other code than gwinstall's. Words choose the parts whose
+names hold them; the image needs the export before it.
 """
 import base64
 import csv
@@ -25,6 +27,7 @@ import time
 GW = os.environ["GWINSTALL_BIN"]
 UV = pathlib.Path(sys.argv[1]).resolve()
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 20261126
+WORDS = sys.argv[3:]
 KILLS = 20
 work = pathlib.Path(tempfile.mkdtemp(prefix="gwinstall-runtime-"))
 results, failures = [], 0
@@ -82,6 +85,8 @@ def only(own):
 def part(name):
     def decorate(function):
         global failures
+        if WORDS and not any(word in name for word in WORDS):
+            return function
         begun = time.monotonic()
         try:
             said = function() or ""
@@ -168,6 +173,19 @@ def _():
     return f"{files} files with uv, {took:.1f} s; without uv refused with its package"
 
 
+@part("no Python")
+def _():
+    own = home()
+    tools = own / "tools"
+    tools.mkdir()
+    (tools / "uv").symlink_to(UV)
+    for path in ("/nowhere", str(tools)):
+        said, _ = run(own, "runtime", "install", "--yes", code=1, PATH=path)
+        assert "found no Python" in said and "--python /path/to/python3" in said, said
+        assert runtimes(own) == [], runtimes(own)
+    return "refused with and without uv, with the way to name one; nothing is left"
+
+
 archive = work / "litellm-runtime.tar"
 offline = ["unshare", "-n"]
 
@@ -196,27 +214,48 @@ def _():
     return f"{size:.0f} MB in {export:.1f} s; {files} files installed in {took:.1f} s; one changed bit: exit 8; --offline alone: exit 10"
 
 
-@part("an image whose gateway starts without a network")
+def chroot():
+    """A root with this machine's /usr and one user, whose home is /home/u."""
+    root = home()
+    root.chmod(0o755)
+    for name in "etc home/u opt proc dev usr tmp".split():
+        (root / name).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    for name in "bin sbin lib lib32 lib64 libx32".split():
+        if pathlib.Path("/", name).is_symlink():
+            (root / name).symlink_to(os.readlink(f"/{name}"))
+    for name in "ld.so.cache alternatives nsswitch.conf".split():
+        if os.path.exists(f"/etc/{name}"):
+            subprocess.run(["cp", "-a", f"/etc/{name}", root / "etc"], check=True)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nu:x:1000:1000::/home/u:/bin/sh\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    shutil.copy(GW, root / "opt/gwinstall")
+    return root
+
+
+@part("an image whose gateway starts without a network, in a chroot, as uid 1000")
 def _():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    image = home()
+    root = chroot()
+    image = root / "home/u"
     run(image, "install", "--home", str(image), "--runtime-from", str(archive), "--models", "gpt-oss-20b", "--gateway-url", f"http://127.0.0.1:{port}",
         "--yes", before=offline)
     complete(only(image))
-    moved = work / "moved home"
-    image.rename(moved)
-    env = moved / ".claude/gateway/.env"
+    env = image / ".claude/gateway/.env"
     text = env.read_text()
     for name, value in (("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json"), ("VERTEXAI_PROJECT", "p")):
         text = text.replace(f"#{name}=CHANGE-ME-{name}", f"{name}={value}")
     env.write_text(text)
-    script = f"ip link set lo up; '{GW}' start && '{GW}' stop"
-    said = subprocess.run(["unshare", "-n", "sh", "-c", script], env=environment(moved), cwd=moved, capture_output=True, text=True, timeout=300)
-    assert said.returncode == 0 and "the gateway runs" in said.stdout + said.stderr, said
-    shutil.rmtree(moved)
-    return "installed, moved, started and stopped in a namespace without a network"
+    subprocess.run(["chown", "-R", "1000:1000", image], check=True)
+    inside = "id -u && /opt/gwinstall start && /opt/gwinstall health && /opt/gwinstall stop"
+    script = (f"ip link set lo up; mount --bind /usr '{root}/usr'; mount --bind /dev '{root}/dev'; mount -t proc proc '{root}/proc'; "
+              f"exec chroot --userspec=1000:1000 '{root}' /usr/bin/env -i HOME=/home/u PATH=/usr/bin:/bin sh -c '{inside}'")
+    said = subprocess.run(["unshare", "-n", "-m", "sh", "-c", script], cwd=root, capture_output=True, text=True, timeout=600)
+    assert said.returncode == 0 and said.stdout.startswith("1000\n") and "the gateway runs" in said.stdout + said.stderr, said
+    shutil.rmtree(root)
+    return "installed as root, at home elsewhere; started, healthy and stopped by its user in a namespace without a network"
 
 
 @part(f"{KILLS} kills at seeded moments (seed {SEED})")
@@ -226,13 +265,15 @@ def _():
     _, whole = run(warm, "runtime", "install", "--yes", "--python", "/usr/bin/python3", uv=True)
     shutil.rmtree(warm)
     left = whole_ones = 0
-    for _ in range(KILLS):
+    for number in range(KILLS):
         own = home()
         words = [GW, "runtime", "install", "--yes", "--python", "/usr/bin/python3"]
         child = subprocess.Popen(words, env=environment(own, uv=True), cwd=own, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.02, whole))
+        moment = chance.uniform(0.02, whole)
+        time.sleep(moment)
         child.send_signal(signal.SIGKILL)
         child.wait()
+        print(f"  kill {number + 1} of {KILLS} after {moment:.1f} of {whole:.1f} s: {[path.name for path in runtimes(own)]}", flush=True)
         found = runtimes(own)
         for path in found:
             if path.name.startswith(".staging-"):
@@ -250,4 +291,4 @@ def _():
 
 shutil.rmtree(work, ignore_errors=True)
 print("\n".join(["", "== runtime-full", *results]))
-sys.exit(1 if failures else 0)
+sys.exit(1 if failures or not results else 0)

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
-LITELLM = re.search(r'pub const LITELLM: &str = r#"(.*?)"#;', (TOP / "tests/verbs/world.rs").read_text(), re.S)[1]
+LITELLM = (TOP / "tests/fixtures/litellm.py").read_text()
 # What a path may hold, and what each of systemd's directives reads differently. A colon would end a field of passwd.
 HOSTILE = "/home/b ob%h $HOME \"q\" 'ü'"
 USERS = {"ann": (1001, "/home/ann", 4000), "bob": (1002, HOSTILE, 4001)}

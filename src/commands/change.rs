@@ -9,15 +9,14 @@ use crate::cli::{Common, ConfirmArgs, KeepArgs};
 use crate::deploy::backup::KEEP;
 use crate::deploy::checks;
 use crate::deploy::context::Context;
-use crate::deploy::converge::{self, Failed, Outcome};
+use crate::deploy::converge::{self, Failed, Gateway, Outcome};
 use crate::deploy::draft::{self, Draft};
 use crate::deploy::goals::Goal;
 use crate::deploy::recover::{self, Interrupted};
 use crate::deploy::strangers;
-use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
-use crate::gateway::service::{self, Found, Service};
+use crate::gateway::ending::Ending;
 use crate::gateway::{self, Verb, process, trial};
 use crate::inspect::state;
 use crate::release::policy::Policy;
@@ -169,17 +168,11 @@ impl<'a> Change<'a> {
             self.context = Context::load(self.place())?;
             draft = draft.again(&self.context, &self.rules)?;
         }
-        let stopped = self.stop_what_would_be_lost(&draft)?;
-        let service = self.remove_service(&draft)?;
         let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
+        let ending = Ending::of(self.place(), &draft);
         let led_away = held.is_some();
-        let outcome = self.apply(&mut draft, held, takeover.as_ref()).map_err(|failed| {
-            let kept = service.as_ref().map_or(Ok(()), |service| service.write(self.place()).and_then(|()| service.enable()));
-            let error = self.failure(*failed, stopped, takeover.as_ref());
-            let error = match kept {
-                Ok(()) => error,
-                Err(why) => error.because(format!("the service could not be installed again: {why}")),
-            };
+        let outcome = self.apply(&mut draft, held, takeover.as_ref(), ending.as_ref()).map_err(|failed| {
+            let error = self.failure(*failed, takeover.as_ref(), ending.as_ref());
             if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
         })?;
         for check in &outcome.checks {
@@ -237,13 +230,18 @@ impl<'a> Change<'a> {
         draft: &mut Draft,
         held: Option<converge::Held>,
         takeover: Option<&Takeover<'_>>,
+        ending: Option<&Ending<'_>>,
     ) -> std::result::Result<Outcome, Box<Failed>> {
-        let Some(takeover) = takeover else { return self.converge(None).apply(draft, held) };
-        let pass = || takeover.pass();
-        self.converge(Some(&pass)).apply(draft, held)
+        match (takeover, ending) {
+            (Some(takeover), _) => {
+                self.converge(Some(Gateway::TakesOver(&|| takeover.pass()))).apply(draft, held)
+            }
+            (None, Some(ending)) => self.converge(Some(Gateway::Ends(&|| ending.pass()))).apply(draft, held),
+            (None, None) => self.converge(None).apply(draft, held),
+        }
     }
 
-    fn converge<'b>(&'b self, gate: Option<&'b dyn Fn() -> Result<()>>) -> converge::Change<'b> {
+    fn converge<'b>(&'b self, gateway: Option<Gateway<'b>>) -> converge::Change<'b> {
         converge::Change {
             place: self.place(),
             record: self.context.record.as_ref(),
@@ -252,7 +250,7 @@ impl<'a> Change<'a> {
             include_secrets: self.include_secrets,
             keep: self.keep.keep.or(self.recorded_keep()).unwrap_or(KEEP),
             max_age_days: self.keep.max_age,
-            gate,
+            gateway,
         }
     }
 
@@ -264,20 +262,20 @@ impl<'a> Change<'a> {
     /// A check refused the change before it began.
     pub(super) fn refused(&self, error: Error) -> Error {
         let failed = self.converge(None).refuse(self.context.record.as_ref(), error);
-        self.failure(failed, false, None)
+        self.failure(failed, None, None)
     }
 
     /// The error of a change that was refused or undone: a gateway that ran before runs again, and a program reads the
     /// outcome.
-    fn failure(&self, failed: Failed, stopped: bool, takeover: Option<&Takeover<'_>>) -> Error {
+    fn failure(&self, failed: Failed, takeover: Option<&Takeover<'_>>, ending: Option<&Ending<'_>>) -> Error {
         let Failed { error, outcome } = failed;
         tell_times(&outcome);
         // A change that was refused before it touched a file leaves the gateway alone.
         let takeover = takeover.filter(|_| outcome.undo.is_some());
-        let error = match takeover {
-            Some(takeover) => takeover.back(error),
-            None if stopped => gateway::up_again(self.place(), Verb::Start, error),
-            None => error,
+        let error = match (takeover, ending) {
+            (Some(takeover), _) => takeover.back(error),
+            (None, Some(ending)) => ending.back(error),
+            (None, None) => error,
         };
         let error = error
             .fact("states", json!(outcome.states))
@@ -291,43 +289,10 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Stops a running gateway before the change removes its script: without it the user could not stop the gateway.
-    fn stop_what_would_be_lost(&self, draft: &Draft) -> Result<bool> {
-        let place = self.place();
-        if !removes_start_script(draft) || place.staged {
-            return Ok(false);
-        }
-        let Some(pid) = process::pid(place) else { return Ok(false) };
-        term::talk(&format!("gwinstall stops the gateway (pid {pid}) first: the script that stops it goes."));
-        gateway::run_script(place, Verb::Stop)?;
-        Ok(true)
-    }
-
-    /// Removes the service of a gateway whose script goes: it would start what is not there any more.
-    fn remove_service(&self, draft: &Draft) -> Result<Option<Service>> {
-        let place = self.place();
-        let Some(service) = service::installed(place).filter(|_| removes_start_script(draft)) else {
-            return Ok(None);
-        };
-        let shown = place.show(&service.path);
-        Ok(match service.remove(place)? {
-            Found::Written => Some(service),
-            Found::Edited | Found::Foreign => {
-                term::talk(&format!("{shown} stays, disabled: you changed it."));
-                None
-            }
-            Found::Nothing => None,
-        })
-    }
-
     /// The machine-readable form of a draft and its outcome.
     fn data(&self, draft: &Draft, outcome: Option<&Outcome>) -> Value {
         merged(data(draft, outcome), Value::Object(self.facts.clone()))
     }
-}
-
-fn removes_start_script(draft: &Draft) -> bool {
-    draft.plan.changes().any(|step| step.name == files::START && step.post.is_none())
 }
 
 /// Asks whether gwinstall may make a change, unless the user said `--yes`; `default` is what an empty answer means.

@@ -131,7 +131,7 @@ pub(super) fn finish(context: &Context<'_>, lock_wait: u64) -> Result<bool> {
         include_secrets: false,
         keep: record.request.keep.unwrap_or(KEEP),
         max_age_days: None,
-        gate: None,
+        gateway: None,
     };
     change.apply(&mut draft, None).map_err(|failed| failed.error)?;
     leaving::forget(place)?;

@@ -16,6 +16,7 @@ use crate::doors::prompt::{self, stopped};
 use crate::doors::{system, term};
 use crate::gateway::process;
 use crate::render;
+use crate::runtime::choose;
 
 use super::change::Change;
 use super::env_value::given;
@@ -48,7 +49,8 @@ pub(super) fn complete(
     if goal.record.as_ref().is_none_or(|record| record.gateway_type != GatewayType::Local) {
         return Ok(supplied);
     }
-    let with_litellm = has_litellm(&goal) || bring_litellm(place, common, bundle, &mut supplied, wanted, asks)?;
+    let with_litellm =
+        has_litellm(place, &goal) || bring_litellm(place, common, bundle, &mut supplied, wanted, asks)?;
     if !asks {
         return Ok(supplied);
     }
@@ -72,7 +74,7 @@ pub(super) fn lacking(change: &Change<'_>, bundle: &Bundle, request: &Request) -
     let place = change.place();
     let logins = &goal.notes.logins;
     let mut lacks = goal.record.as_ref().map(|record| lacks::of(place, record, logins)).unwrap_or_default();
-    if has_litellm(&goal) {
+    if has_litellm(place, &goal) {
         lacks.retain(|lack| *lack != Lack::Litellm);
     }
     Ok(lacks)
@@ -97,9 +99,9 @@ pub(super) fn goal(change: &Change<'_>, bundle: &Bundle, request: &Request) -> R
 }
 
 /// The start script takes the program that the variable names before every other.
-fn has_litellm(goal: &Goal) -> bool {
+fn has_litellm(place: &Place, goal: &Goal) -> bool {
     let recorded = goal.record.as_ref().is_some_and(|record| record.runtime.is_some());
-    recorded || system::variable("GATEWAY_LITELLM_BIN").is_some()
+    recorded || system::variable(choose::PROGRAM).is_some() || choose::named_in_env(place).is_some()
 }
 
 /// Whether LiteLLM will be there. Without a usable Python an installation goes on without it, and only a start is refused.

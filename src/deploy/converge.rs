@@ -68,8 +68,17 @@ pub struct Change<'a> {
     /// Backups that stay beside pinned ones.
     pub keep: usize,
     pub max_age_days: Option<u32>,
-    /// What makes the gateway take the change over and waits until it serves it; `None` where none is to run.
-    pub gate: Option<&'a dyn Fn() -> Result<()>>,
+    /// What becomes of the gateway; `None` where none runs and none is to run.
+    pub gateway: Option<Gateway<'a>>,
+}
+
+/// What a change means for the gateway, as the part of the change that does it.
+#[derive(Clone, Copy)]
+pub enum Gateway<'a> {
+    /// It takes the change over, and serves it afterwards.
+    TakesOver(&'a dyn Fn() -> Result<()>),
+    /// It ends while its script is still there, and after Claude Code was pointed elsewhere.
+    Ends(&'a dyn Fn() -> Result<()>),
 }
 
 /// A change that was refused or undone.
@@ -174,13 +183,14 @@ pub fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<O
 
 impl Change<'_> {
     /// Carries out a draft, if the disk is still as the draft found it, and completes its record with the moment and
-    /// the backup. `held` is the lock, where an earlier part of the same operation has taken it.
+    /// the backup. `held` is the lock, where the same operation has taken it to lead open sessions away.
     pub fn apply(
         &self,
         draft: &mut Draft,
         held: Option<Held>,
     ) -> std::result::Result<Outcome, Box<Failed>> {
         let watch = system::Stopwatch::start();
+        let led_away = held.is_some();
         let mut outcome = Outcome { states: vec![State::Created, State::Validating], ..Outcome::default() };
         let held = match held.map_or_else(|| lock(self.place, self.operation, self.lock_wait), Ok) {
             Ok(held) => held,
@@ -188,7 +198,7 @@ impl Change<'_> {
         };
         let now = system::now();
         let mut run =
-            Run { change: self, made: &held.made, now, before: None, times: Times::default(), outcome };
+            Run { change: self, made: &held.made, now, led_away, before: None, times: Times::default(), outcome };
         let result = run.carry_out(draft);
         run.outcome.duration_ms = watch.milliseconds();
         run.outcome.times = run.times.so_far();
@@ -220,6 +230,8 @@ struct Run<'a> {
     change: &'a Change<'a>,
     made: &'a [PathBuf],
     now: Instant,
+    /// The open sessions of Claude Code have noticed already that they leave the gateway.
+    led_away: bool,
     outcome: Outcome,
     /// The record as it was.
     before: Option<Record>,
@@ -280,7 +292,7 @@ impl Run<'_> {
 
     fn transact(&mut self, draft: &Draft) -> Result<()> {
         self.outcome.states.push(State::Deploying);
-        let Change { place, operation, gate, .. } = *self.change;
+        let Change { place, operation, gateway, .. } = *self.change;
         let transaction = Transaction::new(place, operation, draft, self.now, self.made, &self.times);
         // Empty until the checks of the live tree run.
         let checked = std::cell::RefCell::new(None);
@@ -302,20 +314,15 @@ impl Run<'_> {
             checks
                 .require(Kind::RolledBack, "the new deployment did not pass its checks and was rolled back")
         };
-        let pass = || {
-            gate.map_or(Ok(()), |gate| gate()).map_err(|error| {
-                error
-                    .of_kind(Kind::RolledBack)
-                    .under("the gateway did not come up with the change, and everything was rolled back")
-            })
-        };
         let again = || draft.settings_again(place);
-        let settle = || {
-            if sessions::open(place).is_ok_and(|open| !open.is_empty()) {
-                system::sleep(NOTICED);
-            }
-        };
-        let gate = gate.map(|_| Gate { settings: settings_order(place, draft), pass: &pass, settle: &settle, again: &again });
+        let (between, pass) = (|changed| self.leave(changed), || self.take_over());
+        let gate = gateway.map(|gateway| {
+            let settings = match gateway {
+                Gateway::TakesOver(_) => settings_order(place, draft),
+                Gateway::Ends(_) => SettingsOrder::First,
+            };
+            Gate { settings, pass: &pass, between: &between, again: &again }
+        });
         let done = transaction.carry_out(&Conditions { staged: &staged, live: &live, gate });
         if let Some(checks) = checked.into_inner() {
             self.outcome.states.push(State::ValidatingPost);
@@ -332,6 +339,29 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Between settings.json, where that comes first, and everything else: open sessions of Claude Code get the time to notice
+    /// new settings, and a gateway that they left ends.
+    fn leave(&self, settings_changed: bool) -> Result<()> {
+        let any_open = || sessions::open(self.change.place).is_ok_and(|open| !open.is_empty());
+        if settings_changed && !self.led_away && any_open() {
+            system::sleep(NOTICED);
+        }
+        match self.change.gateway {
+            Some(Gateway::Ends(end)) => self.times.of("gateway", end),
+            Some(Gateway::TakesOver(_)) | None => Ok(()),
+        }
+    }
+
+    /// After the files: the gateway serves them.
+    fn take_over(&self) -> Result<()> {
+        let Some(Gateway::TakesOver(take_over)) = self.change.gateway else { return Ok(()) };
+        take_over().map_err(|error| {
+            error
+                .of_kind(Kind::RolledBack)
+                .under("the gateway did not come up with the change, and everything was rolled back")
+        })
     }
 
     fn prune(&mut self) {

@@ -75,17 +75,17 @@ pub struct Conditions<'a> {
     pub staged: CheckStaged<'a>,
     /// Checks the new tree: values and files of the deployment, not settings.json.
     pub live: &'a dyn Fn() -> Result<()>,
-    /// The running gateway takes the change over; `None` where none runs.
+    /// The running gateway takes the change over, or ends; `None` where none runs.
     pub gate: Option<Gate<'a>>,
 }
 
-/// The running gateway between the exchange of its files and that of settings.json.
+/// The running gateway between the exchange of settings.json and that of everything else.
 pub struct Gate<'a> {
     pub settings: SettingsOrder,
-    /// Succeeds once the gateway serves the new configuration. May take minutes.
+    /// After everything else: succeeds once the gateway serves the new configuration. May take minutes.
     pub pass: &'a dyn Fn() -> Result<()>,
-    /// Gives open sessions of Claude Code the time to notice new settings.
-    pub settle: &'a dyn Fn(),
+    /// Comes between settings.json and everything else, where settings.json comes first; the argument says whether that changed.
+    pub between: &'a dyn Fn(bool) -> Result<()>,
     /// The steps of settings.json and its ledger, worked out again because another program wrote the file meanwhile.
     pub again: &'a dyn Fn() -> Result<Vec<Step>>,
 }
@@ -259,9 +259,11 @@ impl<'a> Transaction<'a> {
         let times = self.times;
         let (settings, rest): (Vec<usize>, Vec<usize>) =
             (0..self.journal.steps.len()).partition(|index| concerns_settings(self.steps[*index]));
-        if gate.settings == SettingsOrder::First && !settings.is_empty() {
-            times.of("exchange", || self.exchange_some(&settings))?;
-            (gate.settle)();
+        if gate.settings == SettingsOrder::First {
+            if !settings.is_empty() {
+                times.of("exchange", || self.exchange_some(&settings))?;
+            }
+            (gate.between)(!settings.is_empty())?;
         }
         times.of("exchange", || self.exchange_some(&rest))?;
         times.of("checks", live)?;

@@ -3,6 +3,7 @@
 //! Promise: gwinstall runs the same script that a person without gwinstall would use. Never: signals a process itself.
 
 pub mod ask;
+pub mod ending;
 pub mod health;
 pub mod process;
 pub mod service;

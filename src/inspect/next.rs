@@ -13,7 +13,7 @@ use super::facts::Facts;
 
 /// Whether there is no LiteLLM that a start could use.
 pub fn lacks_litellm(place: &Place, record: &Record) -> bool {
-    if place.staged || !record.runs_litellm() || system::variable("GATEWAY_LITELLM_BIN").is_some() {
+    if place.staged || !record.runs_litellm() || system::variable(choose::PROGRAM).is_some() {
         return false;
     }
     !choose::is_available(place, record.runtime.as_ref())

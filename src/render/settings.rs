@@ -44,9 +44,9 @@ pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
     env.map(|name| KeyPath::env(*name)).chain([KeyPath::top("apiKeyHelper")]).collect()
 }
 
-/// Milliseconds after which Claude Code asks its helper again. A gateway that the helper started is found by the next
-/// try of a request, and not after five minutes.
-const HELPER_TTL: &str = "5000";
+/// Milliseconds after which the next request of Claude Code asks its helper again. The further tries of a request that
+/// is refused never do: within this time a gateway that ended is started only by the request after that one.
+const HELPER_TTL: &str = "1000";
 
 /// The command line of the helper: the script, and the word for the credential that it prints. An open session may
 /// hold an earlier command for seconds, and that one never prints the credential of another gateway.

@@ -1,16 +1,21 @@
 //! Which LiteLLM a deployment starts, decided when its record is written: `--venv DIR`, then a runtime of gwinstall, then
 //! `gateway/venv`, then the PATH. A choice that was recorded stays as long as it is there, until the user agrees to another.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::environment::{self, Environment, State};
 use super::facts::{Facts, Verdict};
 use super::place;
 use crate::bundle::Bundle;
 use crate::domain::name::shell_word;
+use crate::domain::place::files;
 use crate::domain::runtime::{RuntimeId, RuntimeKind, RuntimeRequest};
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system};
+use crate::format::dotenv::DotEnv;
+
+/// The variable that names the program to start.
+pub const PROGRAM: &str = "GATEWAY_LITELLM_BIN";
 
 /// The choice, and what the user should know about it.
 #[derive(Debug, Default)]
@@ -156,13 +161,23 @@ fn found(
     Ok(Some(RuntimeId::new(RuntimeKind::Path, version, &program, &place.home)))
 }
 
-/// Whether the start script finds a LiteLLM that it may start: the recorded one, else what the user installed.
+/// What `.env` names as the program to start: the start script takes it before every other.
+pub fn named_in_env(place: &Place) -> Option<PathBuf> {
+    let bytes = disk::read_maybe(&place.file(files::ENV), disk::TEXT_CAP).ok().flatten()?;
+    let file = DotEnv::parse(std::str::from_utf8(&bytes).ok()?);
+    file.get(PROGRAM).filter(|named| !named.is_empty()).map(PathBuf::from)
+}
+
+/// Whether the start script finds a LiteLLM that it may start: the one that `.env` names, the recorded one, else what the user
+/// installed.
 pub fn is_available(place: &Place, recorded: Option<&RuntimeId>) -> bool {
     let found = || {
         let bundle = Bundle::embedded()?;
         found(place, &bundle, &|_, _| false, &mut Vec::new())
     };
-    recorded.is_some_and(|runtime| is_there(place, runtime)) || found().is_ok_and(|found| found.is_some())
+    named_in_env(place).is_some_and(|program| disk::is_program(&program))
+        || recorded.is_some_and(|runtime| is_there(place, runtime))
+        || found().is_ok_and(|found| found.is_some())
 }
 
 /// Whether what a record names can run.

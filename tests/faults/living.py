@@ -38,6 +38,8 @@ CALLS = CHANGING + ",?fork,?vfork,?clone,?clone3"
 SCRIPT = "start-gateway.sh"
 # Another port and a file with another value, which each home has of its own.
 OTHER, VALUE = "OTHER", "VALUE"
+# Nothing is deployed any more.
+GONE = "gone"
 # name: (what runs before, the command, whether a session is open, where Claude Code is pointed afterwards)
 CASES = {
     "models add": ("running", ADD, False, "on"),
@@ -45,6 +47,7 @@ CASES = {
     "port": ("running", ["install", "--gateway-url", OTHER, "--yes"], False, "on"),
     "value": ("running", ["env", "set", "VERTEXAI_PROJECT", "--from", VALUE, "--yes"], False, "on"),
     "off": ("running", ["off", "--yes"], True, "off"),
+    "uninstall": ("running", ["uninstall", "--yes"], False, GONE),
     "stop": ("running", ["stop"], False, "on"),
     "start armed": ("armed", ["start"], False, "on"),
     "script stop": ("running", [SCRIPT, "stop"], False, "on"),
@@ -53,7 +56,7 @@ CASES = {
     "script restart": ("running", [SCRIPT, "restart"], False, "on"),
 }
 # How many points of a case the sampled run takes; `off` waits for its session.
-SAMPLE = {"models add": 5, "switch": 2, "port": 3, "value": 2, "off": 2, "stop": 1, "start armed": 3}
+SAMPLE = {"models add": 5, "switch": 2, "port": 3, "value": 2, "off": 2, "uninstall": 4, "stop": 1, "start armed": 3}
 SAMPLE |= {"script stop": 2, "script start": 3, "script reload": 1, "script restart": 2}
 
 
@@ -217,8 +220,13 @@ class Living:
         self.run(["doctor", "--repair", "--yes"])
 
     def agrees(self, when, wanted=None):
-        record = json.loads((self.gateway / "deployment-manifest.json").read_text(encoding="utf-8"))
-        text = self.settings.read_text(encoding="utf-8")
+        text, manifest = self.settings.read_text(encoding="utf-8"), self.gateway / "deployment-manifest.json"
+        if not manifest.exists():
+            left = [name for name in (SCRIPT, "config", "litellm.pid", ".gwinstall/journal") if (self.gateway / name).exists()]
+            if wanted not in (None, GONE) or text != ORIGINAL or self.served_by() or left:
+                raise Broken(f"{when}: nothing is deployed, but {left} and processes {self.served_by()} are there; settings.json {text[:400]}")
+            return
+        record = json.loads(manifest.read_text(encoding="utf-8"))
         settings, pointed = json.loads(text), record["request"]["pointed"]
         address = settings.get("env", {}).get("ANTHROPIC_BASE_URL", "")
         matches = {

@@ -131,6 +131,39 @@ fn on_finds_a_litellm_that_came_later() {
     assert_eq!(pointed(&world), "on");
 }
 
+/// The program that `.env` names is started before every other, and so is judged by everything that starts one.
+#[test]
+fn a_litellm_that_env_names_is_not_called_missing() {
+    if std::fs::metadata("/usr/bin/python3").is_err() {
+        eprintln!("skipped: there is no python3 here");
+        return;
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let world = World::new()
+        .unforced()
+        .with("VERTEXAI_PROJECT", "my-project")
+        .with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    let _ = world.run(&["install", "--models", "glm-5.2", "--port", &port, "--yes"]).exits(0);
+    let _ = world.run(&["start"]).exits(1).says("LiteLLM is not installed");
+    let litellm = world.home().join("my own/litellm");
+    let named = format!("{}GATEWAY_LITELLM_BIN='{}'\n", world.read(".env"), litellm.display());
+    world.write(".env", &named);
+    let _ = world
+        .run(&["doctor"])
+        .exits(1)
+        .says("GATEWAY_LITELLM_BIN is not a program")
+        .says("gwinstall env set GATEWAY_LITELLM_BIN");
+    program(&litellm, crate::world::LITELLM);
+    let started = world.run(&["start"]);
+    let status = world.run(&["status"]);
+    let stopped = world.run(&["stop"]);
+    let _ = started.exits(0).says("Claude Code is ready: claude");
+    let _ = status.exits(0).never_says("LiteLLM is not installed");
+    let _ = stopped.exits(0);
+    assert_eq!(pointed(&world), "on");
+    assert_eq!(world.run(&["--json", "status"]).data()["lacks"]["litellm"], false);
+}
+
 /// A gateway that the user stopped does not start with a prompt.
 #[test]
 fn a_stopped_gateway_is_not_called_ready() {

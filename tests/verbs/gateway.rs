@@ -239,23 +239,75 @@ fn models_check_compares_and_calls_only_when_told() {
     let _ = world.run(&["models", "check"]).exits(1).says("llama-4-maverick").says("gwinstall reload");
 }
 
-/// What takes the script away would leave a gateway that nobody can stop any more.
+/// As LiteLLM is seen from outside: a process with the configuration of this home on its command line. When it is asked to end,
+/// it runs `last` first.
+fn stand_in(world: &World, last: &str) -> std::process::Child {
+    let text = format!(
+        "#!/bin/sh\nat_the_end() {{\n  {last}\n  trap - TERM\n  kill -TERM $$\n}}\ntrap at_the_end TERM\nwhile :; do sleep 0.05; done\n"
+    );
+    let gunicorn = world.home().join("gunicorn");
+    program(&gunicorn, &text);
+    let gateway = std::process::Command::new(gunicorn)
+        .args([world.gateway("config/litellm.yaml").to_str().unwrap(), "--run_gunicorn"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    fs::write(world.gateway("litellm.pid"), format!("{}\n", gateway.id())).unwrap();
+    gateway
+}
+
+/// What takes the script away would leave a gateway that you cannot stop any more. Claude Code has left it by then, because it
+/// would start the gateway again.
 #[test]
-fn a_running_gateway_is_stopped_before_its_script_goes() {
-    for away in [&["uninstall", "--yes"][..], &["uninstall", "--purge", "--yes"]] {
-        let world = World::deployed(&["--models", "gpt-oss-120b"]);
-        // As LiteLLM is seen from outside: a process with our configuration on its command line.
-        program(&world.home().join("gunicorn"), "#!/bin/sh\nwhile :; do sleep 0.05; done\n");
-        let mut gateway = std::process::Command::new(world.home().join("gunicorn"))
-            .args([world.gateway("config/litellm.yaml").to_str().unwrap(), "--run_gunicorn"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        fs::write(world.gateway("litellm.pid"), format!("{}\n", gateway.id())).unwrap();
+fn a_running_gateway_is_stopped_before_its_script_goes_and_after_claude_code_has_left() {
+    let elsewhere = ["install", "--preset", "enterprise", "--gateway-url", "https://gw.example", "--yes"];
+    for away in [&["uninstall", "--yes"][..], &["uninstall", "--purge", "--yes"], &elsewhere] {
+        let world =
+            World::deployed(&["--models", "gpt-oss-120b"]).with("ANTHROPIC_AUTH_TOKEN", "token-of-a-gateway");
+        let settings = world.home().join(".claude/settings.json");
+        assert!(fs::read_to_string(&settings).unwrap().contains("\"http://127.0.0.1:"));
+        let (shown, files) = (world.home().join("shown"), world.home().join("files"));
+        let last = format!(
+            "cat '{}' >'{}' 2>/dev/null; ls '{}' >'{}'",
+            settings.display(),
+            shown.display(),
+            world.gateway("").display(),
+            files.display()
+        );
+        let mut gateway = stand_in(&world, &last);
         let said = world.run(away).exits(0).says("stops the gateway");
         assert!(gateway.wait().unwrap().code().is_none(), "ended by a signal");
         assert!(!world.gateway("litellm.pid").exists(), "{}", said.err);
+        let shown = fs::read_to_string(shown).unwrap();
+        assert!(!shown.contains("\"http://127.0.0.1:"), "{away:?}: Claude Code still uses it: {shown}");
+        let files = fs::read_to_string(files).unwrap();
+        assert!(files.contains("start-gateway.sh"), "{away:?}: {files}");
     }
+}
+
+#[test]
+fn a_gateway_that_was_stopped_runs_again_when_its_removal_is_undone() {
+    let Some(world) = World::with_litellm() else { return };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let _ = world.run(&["install", "--models", "gpt-oss-120b", "--gateway-url", &url, "--yes"]).exits(0);
+    let settings = world.settings();
+    // Another program writes to a file of the deployment while the gateway ends.
+    let edited = world.gateway("docs/operations.md");
+    let mut gateway = stand_in(&world, &format!("echo mine >>'{}'", edited.display()));
+    let undone = world.run(&["uninstall", "--yes"]);
+    let ended = gateway.wait().unwrap();
+    let health = world.run(&["health"]);
+    let _ = world.run(&["stop"]).exits(0);
+    let _ = undone
+        .exits(6)
+        .says("operations.md was changed by another program")
+        .says("the gateway runs again as before");
+    assert!(ended.code().is_none(), "ended by a signal");
+    let _ = health.exits(0);
+    assert_eq!(world.settings(), settings);
+    assert!(fs::read_to_string(edited).unwrap().ends_with("mine\n"));
+    assert!(!world.gateway(".gwinstall/journal").exists());
 }
 
 #[test]

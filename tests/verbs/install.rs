@@ -87,11 +87,12 @@ fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
     std::fs::remove_file(world.home().join("tools/refuse")).unwrap();
     let again = world.run(&["start"]);
     let still = answers(second);
-    // What takes the gateway away and is refused leaves it running, too.
+    // What takes the gateway away and is refused leaves its process alone, too.
+    let process = world.read("litellm.pid");
     let lock = std::fs::File::open(world.gateway(".gwinstall/lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let busy = world.run(&["uninstall", "--yes"]);
-    let after = answers(second);
+    let (after, served) = (answers(second), world.read("litellm.pid"));
     drop(lock);
     let stopped = world.run(&["stop"]);
     let _ = started.exits(0).never_says("gwinstall reload").never_says("does not run yet");
@@ -100,7 +101,8 @@ fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
     let _ = refused.exits(5).says("the new gateway does not serve");
     let _ = again.exits(0);
     assert!(still && after, "{still} {after}");
-    let _ = busy.exits(6).says("the gateway runs again as before");
+    let _ = busy.exits(6).never_says("stops the gateway");
+    assert_eq!(served, process);
     assert_eq!(world.record()["gateway_url"], format!("http://127.0.0.1:{second}"));
     let _ = stopped.exits(0).says("is stopped");
 }

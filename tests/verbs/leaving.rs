@@ -526,7 +526,7 @@ fn the_time_for_which_a_key_is_kept_is_the_users_if_they_set_one() {
     assert_eq!(world.settings()["env"][NAME], "60000");
 
     let world = deployed("{}", &[]);
-    assert_eq!(world.settings()["env"][NAME], "5000");
+    assert_eq!(world.settings()["env"][NAME], "1000");
 }
 
 #[test]

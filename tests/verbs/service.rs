@@ -188,6 +188,7 @@ fn verify(dir: &Path, unit: &str) {
     assert!(verified.status.success() && !said.contains("gwinstall-gateway"), "{said}");
 }
 
+/// P-350.
 #[test]
 fn an_installed_service_runs_the_gateway_and_every_verb_goes_through_it() {
     let Some(world) = deployed() else { return };
@@ -246,6 +247,7 @@ fn a_gateway_that_runs_already_is_handed_over_and_runs_on_without_the_service() 
     let _ = world.run(&["service", "remove", "--yes"]).exits(0).says("Nothing to do");
 }
 
+/// P-351.
 #[test]
 fn a_unit_that_is_not_of_gwinstall_or_was_edited_stays() {
     let Some(world) = deployed() else { return };
@@ -265,6 +267,7 @@ fn a_unit_that_is_not_of_gwinstall_or_was_edited_stays() {
     assert!(!world.unit().with_file_name("default.target.wants/gwinstall-gateway.service").is_symlink());
 }
 
+/// P-352.
 #[test]
 fn without_an_instance_nothing_is_written() {
     let Some(world) = deployed() else { return };
@@ -277,6 +280,7 @@ fn without_an_instance_nothing_is_written() {
     assert_eq!(before, after);
 }
 
+/// P-352.
 #[test]
 fn a_gateway_that_does_not_start_leaves_no_service() {
     let Some(world) = deployed() else { return };
@@ -286,7 +290,7 @@ fn a_gateway_that_does_not_start_leaves_no_service() {
     world.has_no_service();
 }
 
-/// An instance that goes away later: the gateway is started without it, and said so.
+/// P-352. An instance that goes away later: the gateway is started without it, and said so.
 #[test]
 fn without_its_manager_the_gateway_still_starts() {
     let Some(world) = deployed() else { return };
@@ -302,6 +306,7 @@ fn without_its_manager_the_gateway_still_starts() {
     let _ = world.run(&["stop"]).exits(0);
 }
 
+/// P-353.
 #[test]
 fn a_run_that_is_killed_is_finished_or_removed_by_the_next() {
     for verb in ["daemon-reload", "enable"] {

@@ -55,8 +55,8 @@ print(json.dumps({
 /// What start-gateway.sh would use, and what its interpreter answers.
 pub(super) struct Tools {
     litellm: Option<PathBuf>,
-    /// `GATEWAY_LITELLM_BIN` names something that is not a program.
-    named_wrongly: bool,
+    /// How to correct `GATEWAY_LITELLM_BIN`, which names something that is not a program.
+    named_wrongly: Option<Hint>,
     /// The user chose it: start-gateway.sh runs it whatever its version.
     chosen: bool,
     /// Why the environment that would be used cannot run.
@@ -91,14 +91,19 @@ impl Said {
 impl Tools {
     /// Finds LiteLLM in the order of start-gateway.sh: `GATEWAY_LITELLM_BIN`, the recorded one, the venv beside it, the PATH.
     pub(super) fn look(place: &Place, recorded: Option<&RuntimeId>) -> Self {
-        let named = system::path_variable("GATEWAY_LITELLM_BIN");
-        let named_wrongly = named.as_ref().is_some_and(|path| !disk::is_program(path));
+        let in_env = choose::named_in_env(place);
+        let correct = match &in_env {
+            Some(_) => Hint::run(&["env", "set", choose::PROGRAM]),
+            None => Hint::shell(format!("unset {}", choose::PROGRAM)),
+        };
+        let named = in_env.or_else(|| system::path_variable(choose::PROGRAM));
+        let named_wrongly = named.as_ref().is_some_and(|path| !disk::is_program(path)).then_some(correct);
         let recorded = recorded.filter(|runtime| choose::is_there(place, runtime));
         let chosen = named.is_some() || recorded.is_some();
         let beside = environment::read(&place.file("venv"));
         let broken = beside.broken().filter(|_| !chosen).map(|why| format!("{} cannot run: {why}", place.show(&beside.dir)));
         let litellm = match (named, recorded) {
-            (Some(path), _) => Some(path).filter(|_| !named_wrongly),
+            (Some(path), _) => Some(path).filter(|_| named_wrongly.is_none()),
             (None, Some(runtime)) => Some(program_of(place, runtime)),
             (None, None) if broken.is_some() => None,
             (None, None) if disk::is_program(&beside.program()) => Some(beside.program()),
@@ -262,10 +267,8 @@ impl Prerequisites<'_> {
     }
 
     pub(super) fn litellm(&self) -> Finding {
-        if self.tools.named_wrongly {
-            return self
-                .bad("GATEWAY_LITELLM_BIN is not a program".to_owned())
-                .hint(Hint::shell("unset GATEWAY_LITELLM_BIN"));
+        if let Some(correct) = &self.tools.named_wrongly {
+            return self.bad(format!("{} is not a program", choose::PROGRAM)).hint(correct.clone());
         }
         if let Some(why) = &self.tools.broken {
             return self.bad(why.clone()).hint(Hint::run(&INSTALL));

@@ -81,10 +81,11 @@ quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 # --- the environment ------------------------------------------------------------------------------------------------------
 
 # Where LiteLLM's cloud libraries look for logins: the home that holds this directory, else that of the account. The HOME of the
-# caller would make the gateway of a shell differ from that of a service.
+# caller would make the gateway of a shell differ from that of a service. gwinstall tries a change in a directory below that one.
 find_home() {
-	case $dir in
-	*/.claude/gateway) HOME=${dir%/.claude/gateway} ;;
+	gateway=${dir%/.gwinstall/trial}
+	case $gateway in
+	*/.claude/gateway) HOME=${gateway%/.claude/gateway} ;;
 	*)
 		user=$(id -un)
 		case $user in

@@ -17,7 +17,7 @@ use crate::domain::place::files;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{prompt, signals, term};
 use crate::gateway::service::{self, Found, Service};
-use crate::gateway::{self, Verb, process};
+use crate::gateway::{self, Verb, process, trial};
 use crate::inspect::state;
 
 use crate::gateway::takeover::Takeover;
@@ -146,6 +146,9 @@ impl<'a> Change<'a> {
         if let Some(bring) = self.first.take() {
             bring()?;
         }
+        if self.takes_over && trial::is_due(self.place(), self.context.record.as_ref(), &draft) {
+            self.try_out(&draft)?;
+        }
         let mut left = leaving::lead_away(&self.context, self.operation, &draft, self.common.lock_wait)?;
         if !left.staying.is_empty() {
             return leaving::stays(self.place(), self.operation, &left);
@@ -181,6 +184,14 @@ impl<'a> Change<'a> {
         };
         let data = merged(data, json!({ "sessions": leaving::as_json(&left) }));
         Ok(answer.line(&text).line(leaving::words(self.place(), &left).trim_start()).data(data))
+    }
+
+    /// Has the new gateway serve beside the running one; nothing is changed if it does not.
+    fn try_out(&self, draft: &Draft) -> Result<()> {
+        let held = converge::lock(self.place(), self.operation, self.common.lock_wait)?;
+        let tried = trial::run(self.place(), draft);
+        drop(held);
+        tried.map_err(|error| self.refused(error))
     }
 
     /// The command with which a running gateway takes over what it was left without.
@@ -358,6 +369,12 @@ pub(super) fn not_interrupted(place: &Place) -> Result<()> {
 
 /// Recovers and reports it; a leftover stops the command with exit 7.
 pub(super) fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<()> {
+    if trial::is_left(place) {
+        let held = converge::lock(place, operation, wait)?;
+        trial::end(place)?;
+        drop(held);
+        term::detail("The trial of an earlier, interrupted run was stopped and removed.");
+    }
     let Some(recovered) = converge::recover_first(place, operation, wait)? else {
         return crate::release::session::recover(place, wait);
     };

@@ -3,7 +3,8 @@
 //! Promise: a request leaves this machine, or uses a proxy, only if the caller asks a remote gateway. Never: follows a
 //! redirect.
 
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::errno;
@@ -20,6 +21,12 @@ pub struct Reply {
 /// Whether something accepts connections on this port of 127.0.0.1.
 pub fn is_listening(port: u16) -> bool {
     TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_millis(500)).is_ok()
+}
+
+/// A port of 127.0.0.1 on which nothing listens at this moment.
+pub fn free_port() -> io::Result<u16> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    listener.local_addr().map(|address| address.port())
 }
 
 /// GET of a URL, with a bearer key when one is given. Redirects are answers, not followed.

@@ -8,6 +8,7 @@ pub mod process;
 pub mod service;
 pub mod serving;
 pub mod takeover;
+pub mod trial;
 
 use std::path::Path;
 

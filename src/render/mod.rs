@@ -59,10 +59,19 @@ fn is_deployed(entry: &FileEntry, choice: &Choice<'_>) -> bool {
 
 /// A script with another LiteLLM to start; `None` for one that has no place for it.
 pub fn with_runtime(script: &[u8], runtime: &RuntimeId) -> Option<Vec<u8>> {
-    const END: &str = " # gwinstall:litellm";
-    let text = std::str::from_utf8(script).ok().filter(|text| text.contains(END))?;
-    let line = |line: &str| match line.trim_end().strip_suffix(END).and_then(|line| line.split_once('=')) {
-        Some((name, _)) => format!("{name}={}{END}\n", runtime.shell_word()),
+    with_fact(script, "litellm", &runtime.shell_word())
+}
+
+/// A start script for another port; `None` for one that has no place for it.
+pub fn with_port(script: &[u8], port: u16) -> Option<Vec<u8>> {
+    with_fact(script, "port", &port.to_string())
+}
+
+fn with_fact(script: &[u8], marker: &str, value: &str) -> Option<Vec<u8>> {
+    let end = format!(" # gwinstall:{marker}");
+    let text = std::str::from_utf8(script).ok().filter(|text| text.contains(&end))?;
+    let line = |line: &str| match line.trim_end().strip_suffix(&end).and_then(|line| line.split_once('=')) {
+        Some((name, _)) => format!("{name}={value}{end}\n"),
         None => line.to_owned(),
     };
     Some(text.split_inclusive('\n').map(line).collect::<String>().into_bytes())

@@ -139,7 +139,7 @@ class Living:
         return [word for pid in self.served_by()[:1] for word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")]
 
     def end(self):
-        for word in (f"{self.gateway}/{SCRIPT}", f"{self.gateway}/config/litellm.yaml"):
+        for word in (f"{self.gateway}/{SCRIPT}", f"{self.gateway}/config/litellm.yaml", f"{self.gateway}/.gwinstall/trial/"):
             for pid in self.processes(word):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -191,6 +191,8 @@ class Living:
                 self.agrees("after the recovery")
                 self.run(command)
                 self.agrees(f"after another {command[0]}", pointed)
+                if self.processes(f"{self.gateway}/.gwinstall/trial/"):
+                    raise Broken(f"after another {command[0]}: the trial goes on")
             if session and session.leaked(self.url):
                 raise Broken(f"a session sent a credential to the wrong side: {session.leaked(self.url)}")
         except (Broken, OSError, subprocess.TimeoutExpired) as wrong:

@@ -97,7 +97,7 @@ fn start_over_a_running_gateway_brings_it_to_the_new_state_and_back() {
     let _ = started.exits(0).never_says("gwinstall reload").never_says("does not run yet");
     let _ = moved.exits(0).never_says("gwinstall re");
     assert!(!left && arrived, "{left} {arrived}");
-    let _ = refused.exits(5).says("the gateway");
+    let _ = refused.exits(5).says("the new gateway does not serve");
     let _ = again.exits(0);
     assert!(still && after, "{still} {after}");
     let _ = busy.exits(6).says("the gateway runs again as before");

@@ -118,6 +118,108 @@ fn a_value_restarts_the_gateway() {
     assert_ne!(now, pid);
 }
 
+const TRYING: &str = "Trying the new gateway beside the running one";
+
+fn set_project(world: &World) -> Said {
+    world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "another-project\n")
+}
+
+/// More than a model is tried beside the running gateway: what does not serve there costs it nothing.
+#[test]
+fn a_change_that_does_not_serve_beside_the_running_gateway_changes_nothing() {
+    let Some(world) = running("glm-5.2") else { return };
+    let before = (world.pid(), world.settings(), world.read(".env"), world.read("start-gateway.sh"));
+    let key = world.read(".env");
+    let key = key.lines().find_map(|line| line.strip_prefix("LITELLM_MASTER_KEY=")).unwrap().to_owned();
+    world.told("falls", "");
+    let fell = set_project(&world);
+    std::fs::remove_file(world.home().join("tools/falls")).unwrap();
+    world.told("hides", "gemini-3.5-flash");
+    let hid = world.run(&["install", "multi-provider", "--models", "gemini-3.5-flash", "--yes"]);
+    std::fs::remove_file(world.home().join("tools/hides")).unwrap();
+    let health = world.run(&["health"]);
+    let after = (world.pid(), world.settings(), world.read(".env"), world.read("start-gateway.sh"));
+    let left = world.gateway(".gwinstall/trial").exists();
+    let _ = stop(&world);
+    let fell = fell.exits(5).says(TRYING).says("nothing was changed").says("its log: no plugin for sk-****");
+    let _ = fell.never_says(&key);
+    let _ = hid.exits(5).says("/v1/models does not list gemini-3.5-flash");
+    let _ = health.exits(0);
+    assert_eq!(after, before);
+    assert!(!left, "the trial goes");
+}
+
+/// A value, another preset: tried, then taken over. A model, and what is not taken over, is not tried.
+#[test]
+fn a_trial_that_serves_leaves_nothing_behind() {
+    let Some(world) = running("glm-5.2") else { return };
+    world.write("config/plugin.py", "mine = 1\n");
+    let model = world.run(&["models", "add", "gpt-oss-120b", "--yes"]);
+    let left = world
+        .run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes", "--no-reload"], "left-project\n")
+        .never_says(TRYING);
+    let value = set_project(&world);
+    let (health, trial) = (world.run(&["health"]), world.gateway(".gwinstall/trial").exists());
+    let _ = stop(&world);
+    let _ = model.exits(0).never_says(TRYING);
+    let _ = left.exits(0);
+    let _ = value.exits(0).says(TRYING).says("restarted");
+    let _ = health.exits(0);
+    assert!(!trial);
+    assert_eq!(world.read("config/plugin.py"), "mine = 1\n", "what the trial saw by a link stays");
+    let _ = set_project(&world).exits(0).never_says(TRYING);
+}
+
+/// A run that is killed in its trial leaves a process; the next command stops it.
+#[test]
+fn a_killed_trial_is_stopped_by_the_next_command() {
+    let Some(world) = running("glm-5.2") else { return };
+    let pid = world.pid();
+    world.told("unready", "");
+    let mut setting = world
+        .command(&["env", "set", "VERTEXAI_PROJECT", "--yes"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut setting.stdin.take().unwrap(), b"another-project\n").unwrap();
+    let file = world.gateway(".gwinstall/trial/.serving");
+    let began = std::time::Instant::now();
+    while !file.exists() && began.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let tried = world.read(".gwinstall/trial/litellm.pid");
+    setting.kill().unwrap();
+    let _ = setting.wait();
+    let line = |pid: &str| std::fs::read(format!("/proc/{}/cmdline", pid.trim())).unwrap_or_default();
+    let ran = String::from_utf8_lossy(&line(&tried)).into_owned();
+    std::fs::remove_file(world.home().join("tools/unready")).unwrap();
+    let next = world.run(&["models", "add", "gpt-oss-120b", "--yes"]);
+    let (gone, left, now) =
+        (line(&tried).is_empty(), world.gateway(".gwinstall/trial").exists(), world.pid());
+    let _ = stop(&world);
+    assert!(ran.contains(".gwinstall/trial/config/litellm.yaml"), "{ran}");
+    let _ = next.exits(0);
+    assert!(gone && !left, "the trial was not stopped");
+    assert_eq!(now, pid, "the gateway itself goes on");
+}
+
+/// A run that is killed while it lays its trial out leaves half a script, or none.
+#[test]
+fn half_a_trial_is_removed_by_the_next_command() {
+    let world = World::deployed(&["--models", "glm-5.2"]);
+    for half in ["", "#!/bin/sh\nexit 1\n", "not a script"] {
+        std::fs::create_dir_all(world.gateway(".gwinstall/trial/config")).unwrap();
+        crate::world::program(&world.gateway(".gwinstall/trial/start-gateway.sh"), half);
+        let _ = set_project(&world).exits(0);
+        assert!(!world.gateway(".gwinstall/trial").exists(), "{half:?}");
+    }
+    std::fs::create_dir_all(world.gateway(".gwinstall/trial")).unwrap();
+    let _ = world.run(&["models", "add", "gpt-oss-120b", "--yes"]).exits(0);
+    assert!(!world.gateway(".gwinstall/trial").exists());
+}
+
 /// Another program may write settings.json while the gateway takes its time: its keys stay, and the change goes on.
 #[test]
 fn settings_that_change_during_the_gate_are_followed() {

@@ -44,6 +44,11 @@ pub fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)
 }
 
+/// A symbolic link at `at` that leads to `to`.
+pub fn symlink(to: &Path, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(to, at)
+}
+
 /// Removes a file; one that is gone already is fine.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

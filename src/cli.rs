@@ -154,8 +154,8 @@ pub struct BundleArgs {
     /// Deploy the files of this directory instead of the built-in bundle
     #[arg(long, value_name = "DIR", conflicts_with_all = ["bundle", "embedded"])]
     pub source_dir: Option<PathBuf>,
-    /// Deploy the files of a signed bundle archive
-    #[arg(long, value_name = "FILE", conflicts_with = "embedded")]
+    /// Deploy the files of a signed bundle archive, or of the offline archive of a release
+    #[arg(long, visible_alias = "from", value_name = "FILE", conflicts_with = "embedded")]
     pub bundle: Option<PathBuf>,
     /// Deploy the built-in bundle, even if self-update fetched a newer one
     #[arg(long)]
@@ -203,6 +203,9 @@ pub struct InstallArgs {
     /// First install LiteLLM from a file that gwinstall runtime export made
     #[arg(long, value_name = "FILE")]
     pub runtime_from: Option<PathBuf>,
+    /// Fetch nothing: take LiteLLM from the archive that --bundle names, or from what is on this machine
+    #[arg(long)]
+    pub offline: bool,
     #[command(flatten)]
     pub runtime: KeepRuntimeArgs,
     /// Use a LiteLLM although its version has a known security hole
@@ -238,6 +241,12 @@ pub struct UpdateArgs {
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
+    /// Take another LiteLLM, if the new bundle names one, from a file that gwinstall runtime export made
+    #[arg(long, value_name = "FILE")]
+    pub runtime_from: Option<PathBuf>,
+    /// Fetch nothing: take another LiteLLM from such a file, or from what is on this machine
+    #[arg(long)]
+    pub offline: bool,
     #[command(flatten)]
     pub runtime: KeepRuntimeArgs,
     /// Take over settings and files that gwinstall did not create; the old ones are kept

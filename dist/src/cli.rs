@@ -187,6 +187,9 @@ struct ReleaseArgs {
     /// An executable that is built already: TARGET=PATH (repeatable; nothing is built then)
     #[arg(long = "binary", value_parser = target_and_path, conflicts_with = "targets")]
     binaries: Vec<(String, PathBuf)>,
+    /// A file that gwinstall runtime export made from this bundle, for the offline archive (repeatable)
+    #[arg(long = "runtime", value_name = "FILE")]
+    runtimes: Vec<PathBuf>,
     /// Where install.sh fetches from by default (default: the releases of --repo)
     #[arg(long)]
     base_url: Option<String>,
@@ -318,6 +321,7 @@ fn make_release(args: ReleaseArgs) -> Result<()> {
         severity: args.freshness.severity,
         out: args.out,
         binaries,
+        runtimes: args.runtimes,
         repo: args.source.repo,
         base_url: args.base_url,
         commit,

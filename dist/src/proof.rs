@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gwinstall::bundle::ustar::{self, Limits};
@@ -14,8 +14,14 @@ use gwinstall::release::minisig::{KeyId, PublicKey};
 use crate::keys::KeyDir;
 use crate::{files, manifest, tools};
 
-/// Everything in `stage` is what it says it is.
-pub fn prove(stage: &Path, version: &str, keys: &KeyDir, say: &mut dyn FnMut(String)) -> Result<()> {
+/// Everything in `stage` is what it says it is; `runtimes` are in the offline archive alone.
+pub fn prove(
+    stage: &Path,
+    version: &str,
+    runtimes: &BTreeMap<String, PathBuf>,
+    keys: &KeyDir,
+    say: &mut dyn FnMut(String),
+) -> Result<()> {
     let manifest = prove_manifest(stage, keys)?;
     let channel = format!("channel-{}.json", manifest.channel);
     prove_channel(stage, &channel, keys)?;
@@ -29,8 +35,8 @@ pub fn prove(stage: &Path, version: &str, keys: &KeyDir, say: &mut dyn FnMut(Str
     say(format!("sha256sum: {} files of the manifest match", manifest.artifacts.len()));
 
     let unpacked = stage.join(".proof");
-    let outcome =
-        prove_bundle(stage, &unpacked, &manifest).and_then(|()| prove_offline(stage, &unpacked, version));
+    let outcome = prove_bundle(stage, &unpacked, &manifest)
+        .and_then(|()| prove_offline(stage, &unpacked, version, runtimes));
     if unpacked.exists() {
         fs::remove_dir_all(&unpacked).map_err(|e| files::cannot("remove", &unpacked, e))?;
     }
@@ -105,8 +111,13 @@ fn prove_bundle(stage: &Path, unpacked: &Path, manifest: &Manifest) -> Result<()
     if ours.stdout == bytes { Ok(()) } else { Err(Error::failed("tar packs the same files to other bytes")) }
 }
 
-/// tar and our reader take from the offline archive exactly the files of the release.
-fn prove_offline(stage: &Path, unpacked: &Path, version: &str) -> Result<()> {
+/// tar and our reader take from the offline archive exactly the files of the release and the runtimes.
+fn prove_offline(
+    stage: &Path,
+    unpacked: &Path,
+    version: &str,
+    runtimes: &BTreeMap<String, PathBuf>,
+) -> Result<()> {
     let offline = stage.join(manifest::offline_name(version));
     let into = unpacked.join("offline");
     files::make_directory(&into)?;
@@ -117,8 +128,9 @@ fn prove_offline(stage: &Path, unpacked: &Path, version: &str) -> Result<()> {
         Ok(())
     })?;
     let staged = files::listing(stage)?.into_iter().filter(|path| path.is_file() && *path != offline);
-    for path in staged {
-        let name = files::name_of(&path);
+    let staged = staged.map(|path| (files::name_of(&path), path));
+    let carried = runtimes.iter().map(|(name, path)| (name.clone(), path.clone()));
+    for (name, path) in staged.chain(carried) {
         let bytes = files::read(&path)?;
         if files::read(&into.join(&name))? != bytes || read.remove(&name) != Some(Sha256::of(&bytes)) {
             return Err(Error::failed(format!("the offline archive has another {name}")));

@@ -4,13 +4,17 @@
 //! `v<version>/`. The names at the top move afterwards, the channel document last: whoever reads the layout meanwhile
 //! sees the old release or the new one. A published version never changes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use gwinstall::bundle::Bundle;
 use gwinstall::bundle::pack::Packer;
 use gwinstall::domain::{Error, Instant, Result, Sha256};
 use gwinstall::release::documents::{Channel, Document, Manifest, Name, PRODUCT, SCHEMA, Severity};
+use gwinstall::runtime::archive::{self, Packed};
+use gwinstall::runtime::facts::Facts;
 
 use crate::compile::Build;
 use crate::documents::{self, CHANNEL_DAYS, bytes_of, days_after};
@@ -30,6 +34,8 @@ pub struct Request {
     pub out: PathBuf,
     /// Target and, where it is built already, the executable.
     pub binaries: Vec<(String, Option<PathBuf>)>,
+    /// Files that `gwinstall runtime export` made from this bundle, for the offline archive.
+    pub runtimes: Vec<PathBuf>,
     /// `owner/name` on GitHub, compiled in.
     pub repo: Option<String>,
     /// Where the rendered install.sh fetches from when nobody says otherwise.
@@ -77,8 +83,11 @@ pub fn publish(request: &Request, keys: &KeyDir, say: &mut dyn FnMut(String)) ->
 
     let staged = stage_files(request, keys, &facts, &stage, say)
         .and_then(|()| stage_channel(request, keys, &stage))
-        .and_then(|()| stage_offline(version, &stage))
-        .and_then(|()| proof::prove(&stage, version, keys, say));
+        .and_then(|()| runtimes(request))
+        .and_then(|runtimes| {
+            stage_offline(version, &stage, &runtimes)?;
+            proof::prove(&stage, version, &runtimes, keys, say)
+        });
     if let Err(error) = staged {
         // A served directory shall not keep what was refused.
         fs::remove_dir_all(&stage).map_err(|e| files::cannot("remove", &stage, e))?;
@@ -209,8 +218,26 @@ fn sign<D: Document + serde::Serialize>(
     files::write(&dir.join(format!("{name}.minisig")), signer.sign(&bytes, &statement)?.as_bytes())
 }
 
-/// One tar of everything staged so far, in the dialect that the client reads.
-fn stage_offline(version: &str, stage: &Path) -> Result<()> {
+/// The runtimes for the offline archive by name, each package compared with the lock of the bundle. No signature of their
+/// own: the lock is in the signed bundle, and the client compares again.
+fn runtimes(request: &Request) -> Result<BTreeMap<String, PathBuf>> {
+    if request.runtimes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let facts = Facts::of(&Bundle::from_directory(&request.bundle_dir)?)?;
+    let mut named = BTreeMap::new();
+    for path in &request.runtimes {
+        let about = archive::verify(&Packed::alone(path), &facts)?;
+        let name = archive::carried_name(request.version.as_str(), &about);
+        if named.insert(name, path.clone()).is_some() {
+            return Err(Error::usage(format!("{}: the same Python and platform twice", path.display())));
+        }
+    }
+    Ok(named)
+}
+
+/// One tar of everything staged so far and of the runtimes, in the dialect that the client reads.
+fn stage_offline(version: &str, stage: &Path, runtimes: &BTreeMap<String, PathBuf>) -> Result<()> {
     let path = stage.join(manifest::offline_name(version));
     let cannot = |e| files::cannot("write", &path, e);
     let entries = files::listing(stage)?;
@@ -218,6 +245,9 @@ fn stage_offline(version: &str, stage: &Path) -> Result<()> {
     for entry in entries {
         let mode = fs::metadata(&entry).map_err(cannot)?.permissions().mode() & 0o777;
         packer.file(&files::name_of(&entry), mode, &files::read(&entry)?).map_err(cannot)?;
+    }
+    for (name, runtime) in runtimes {
+        packer.file(name, 0o644, &files::read(runtime)?).map_err(cannot)?;
     }
     let bytes = packer.finish().map_err(cannot)?;
     files::write(&path, &bytes)

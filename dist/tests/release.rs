@@ -314,3 +314,44 @@ fn the_server_answers_with_a_tag_and_stays_in_its_directory() {
     server.kill().unwrap();
     server.wait().unwrap();
 }
+
+/// LiteLLM for a machine without a network travels in the offline archive, and only what the bundle's lock names.
+#[test]
+fn the_offline_archive_carries_what_the_lock_names() {
+    let desk = Desk::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let facts = fs::read_to_string(root.join("embedded/runtime/runtime.yaml")).unwrap();
+    let lock = format!("a==1 \\\n    --hash=sha256:{}\n", Sha256::of(b"wheel"));
+    fs::create_dir_all(desk.at("bundle/runtime")).unwrap();
+    fs::write(desk.at("bundle/runtime/runtime.yaml"), facts).unwrap();
+    fs::write(desk.at("bundle/runtime/litellm.lock"), &lock).unwrap();
+    let listed = ["runtime/runtime.yaml", "runtime/litellm.lock"]
+        .map(|path| format!("  - {{path: {path}, class: template}}\n"));
+    fs::write(desk.at("bundle/catalog.yaml"), format!("{CATALOG}{}", listed.concat())).unwrap();
+    let exported = |name: &str, wheel: &[u8]| {
+        let about = serde_json::json!({"schema": 1, "litellm": "1.106.2", "lock_sha256": Sha256::of(lock.as_bytes()),
+            "python": "cp311", "platform": "linux-x86_64", "wheels": {Sha256::of(wheel).to_string(): "a-1-py3-none-any.whl"}});
+        let mut packer = gwinstall::bundle::pack::Packer::new(Vec::new());
+        packer.file("runtime.json", 0o644, about.to_string().as_bytes()).unwrap();
+        packer.file(&format!("wheels/{}", Sha256::of(wheel)), 0o644, wheel).unwrap();
+        fs::write(desk.at(name), packer.finish().unwrap()).unwrap();
+        desk.text(name)
+    };
+    let (good, bad) = (exported("good.tar", b"wheel"), exported("bad.tar", b"another"));
+    let words = "is not a package that the lock";
+    refused(&desk.release_as("1.0.0", "1.0.0", "site", &["--runtime", &bad]), 8, words);
+    assert!(!desk.at("site/v1.0.0").exists());
+    desk.release("1.0.0", "site", &["--runtime", &good]);
+    let name = "gwinstall-runtime-1.0.0-cp311-linux-x86_64.tar";
+    let mut carried = Vec::new();
+    let offline = fs::read(desk.at("site/gwinstall-offline-1.0.0.tar")).unwrap();
+    ustar::read_tar(&offline[..], &Limits::OFFLINE, &mut |entry, body| {
+        if entry.path == name {
+            carried = ustar::whole(entry, body)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(carried, fs::read(good).unwrap());
+    assert!(!files_of(&desk.at("site")).contains_key(name), "it travels in the offline archive alone");
+}

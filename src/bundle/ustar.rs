@@ -37,8 +37,8 @@ impl Limits {
     /// A backup: the user's files may compress as well as they like, deflate itself ends at 1032:1. A backup
     /// that gwinstall wrote and then refuses to read would be the worse failure.
     pub const BACKUP: Self = Self { unpacked: 64 << 20, files: 10_000, ratio: 1_100 };
-    /// An offline archive with the executables of every target.
-    pub const OFFLINE: Self = Self { unpacked: 256 << 20, files: 1_000, ratio: 200 };
+    /// An offline archive with the executables of every target, and LiteLLM for some.
+    pub const OFFLINE: Self = Self { unpacked: 2 << 30, files: 1_000, ratio: 200 };
 }
 
 /// A ratio means nothing before this much is unpacked: the padding of a tiny archive alone is 200:1.

@@ -25,7 +25,7 @@ use crate::render::{self, Choice};
 use crate::ui::report;
 
 use super::change::Change;
-use super::runtime::{self, Coming};
+use super::runtime::{self, Coming, Wanted};
 use super::supply::{self, Supplied};
 use super::{install_flags, interactive, renewal, sources};
 use crate::ui::answer::Answer;
@@ -50,9 +50,12 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     } else if asks {
         request = Request { on: request.on, ..interactive::complete(place, &bundle.catalog, last)? };
     }
-    let Supplied { mut request, litellm } = supply::complete(&change, common, &bundle, request, asks)?;
+    let source = request.source.clone();
+    let wanted = Wanted::of(None, &source, args.offline);
+    let Supplied { mut request, litellm } =
+        supply::complete(&change, common, &bundle, request, &wanted, asks)?;
     let mut change = bringing(change, common, litellm);
-    renewal::renew(&mut change, common, &bundle, &mut request, args.runtime.keep_runtime, asks)?;
+    renewal::renew(&mut change, common, &bundle, &mut request, &wanted, args.runtime.keep_runtime, asks)?;
     deploy(change, bundle, &request)
 }
 
@@ -82,7 +85,8 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     if !term::is_interactive() {
         return Err(supply::refusal(&lacks));
     }
-    let Supplied { mut request, litellm } = supply::complete(&change, common, &bundle, request, true)?;
+    let Supplied { mut request, litellm } =
+        supply::complete(&change, common, &bundle, request, &Wanted::default(), true)?;
     let left = supply::lacking(&change, &bundle, &request)?;
     let (blocked, complete) = (left.iter().any(lacks::Lack::blocks_a_start), left.is_empty());
     if litellm.is_some() || !request.answers.is_empty() {
@@ -113,9 +117,11 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
         ));
     }
     let bundle = sources::bundle(place, &source)?;
-    let mut request = Request { source, force: args.force, keep: args.keep.keep, ..Request::default() };
+    let mut request =
+        Request { source: source.clone(), force: args.force, keep: args.keep.keep, ..Request::default() };
+    let wanted = Wanted::of(args.runtime_from.as_deref(), &source, args.offline);
     let asks = !args.confirm.yes && !change.is_dry() && term::is_interactive();
-    renewal::renew(&mut change, common, &bundle, &mut request, args.runtime.keep_runtime, asks)?;
+    renewal::renew(&mut change, common, &bundle, &mut request, &wanted, args.runtime.keep_runtime, asks)?;
     deploy(change, bundle, &request)
 }
 

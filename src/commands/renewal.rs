@@ -17,7 +17,7 @@ use crate::runtime::facts::{Facts, Verdict};
 use crate::runtime::place as runtimes;
 
 use super::change::Change;
-use super::runtime::Coming;
+use super::runtime::{Coming, Wanted};
 use super::supply;
 
 /// The LiteLLM that a deployment runs, which another lock built than that of the new bundle.
@@ -34,6 +34,7 @@ pub(super) fn renew<'a>(
     common: &'a Common,
     bundle: &Bundle,
     request: &mut Request,
+    wanted: &Wanted<'_>,
     keep: bool,
     asks: bool,
 ) -> Result<()> {
@@ -42,7 +43,7 @@ pub(super) fn renew<'a>(
         return older.require_safe(request);
     }
     let place = change.place();
-    let coming = Coming::find(bundle).map_err(|error| older.or_keep(error))?;
+    let coming = Coming::find(bundle, wanted).map_err(|error| older.or_keep(error))?;
     if asks && !coming.is_built(place, common) && !prompt::confirm(&older.question(place, common, &coming), true)? {
         return older.require_safe(request);
     }

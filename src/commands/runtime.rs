@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::cli::{Common, ConfirmArgs, RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
-use crate::domain::request::Request;
+use crate::domain::request::{self, Request};
 use crate::domain::runtime::{Brought, RuntimeRequest};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, At as _};
@@ -22,7 +22,8 @@ use crate::runtime::builder::Source;
 use crate::runtime::facts::Facts;
 use crate::runtime::place::{self as runtimes, Managed};
 use crate::runtime::python::{self, Python};
-use crate::runtime::{archive, staging};
+use crate::runtime::archive::{self, Packed};
+use crate::runtime::staging;
 use crate::ui::answer::Answer;
 use crate::ui::table;
 
@@ -40,10 +41,28 @@ pub(super) fn run(place: &Place, common: &Common, command: &RuntimeCommand) -> R
 }
 
 /// What a runtime is built from.
+#[derive(Default)]
 pub(super) struct Wanted<'a> {
     pub from: Option<&'a Path>,
     pub offline: bool,
     pub python: Option<&'a Path>,
+}
+
+impl<'a> Wanted<'a> {
+    /// For an installation: from the file that the user named, or from the release file if that carries LiteLLM.
+    pub(super) fn of(from: Option<&'a Path>, source: &'a request::Source, offline: bool) -> Self {
+        let carried = || match source {
+            request::Source::File(file) if carries_litellm(file) => Some(file.as_path()),
+            _ => None,
+        };
+        Self { from: from.or_else(carried), offline, python: None }
+    }
+}
+
+/// Whether a file of a release carries LiteLLM, for whatever machine.
+pub(super) fn carries_litellm(file: &Path) -> bool {
+    let found = system::current_dir().and_then(|dir| archive::runtimes_in(&dir.join(file)));
+    found.is_ok_and(|found| !found.is_empty())
 }
 
 fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<Answer> {
@@ -108,9 +127,12 @@ pub(super) struct Coming {
 }
 
 impl Coming {
-    pub(super) fn find(bundle: &Bundle) -> Result<Self> {
+    /// A file that does not fit this machine leaves the network, unless the user forbids that.
+    pub(super) fn find(bundle: &Bundle, wanted: &Wanted<'_>) -> Result<Self> {
         let facts = Facts::of(bundle)?;
-        let found = find(&facts, &Wanted { from: None, offline: false, python: None })?;
+        let found = find(&facts, wanted).or_else(|error| {
+            if wanted.offline || wanted.from.is_none() { Err(error) } else { find(&facts, &Wanted::default()) }
+        })?;
         Ok(Self { facts, found })
     }
 
@@ -167,14 +189,29 @@ fn find(facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
         return Ok(Found { python: python::find(facts, wanted.python, None)?, source });
     };
     let file = system::current_dir()?.join(file);
-    let about = archive::about(&file, facts)?;
-    let python = python::find(facts, wanted.python, Some(&about.python))?;
+    let mut refused = None;
+    for packed in archive::runtimes_in(&file)? {
+        match python_for(facts, &packed, wanted.python) {
+            Ok(python) => return Ok(Found { python, source: Source::Archive(packed) }),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        Error::usage(format!("--from: {} carries no LiteLLM", file.display()))
+            .hint(Hint::run(&["runtime", "export", "litellm-runtime.tar"]).to("make a file that does, on a machine that has the network"))
+    }))
+}
+
+/// The Python for which the packages of a file were fetched.
+fn python_for(facts: &Facts, packed: &Packed, named: Option<&Path>) -> Result<Python> {
+    let about = archive::about(packed, facts)?;
+    let python = python::find(facts, named, Some(&about.python))?;
     if python.platform() != about.platform {
-        return Err(Error::usage(format!("--from: {} is for {}", file.display(), printable(&about.platform)))
+        return Err(Error::usage(format!("--from: {} is for {}", packed.file.display(), printable(&about.platform)))
             .because(format!("this machine is {}", python.platform()))
             .hint("make the archive on a machine of this kind: gwinstall runtime export FILE"));
     }
-    Ok(Found { python, source: Source::Archive(file) })
+    Ok(python)
 }
 
 fn order<'a>(place: &'a Place, facts: &'a Facts, found: &'a Found, common: &Common) -> Order<'a> {
@@ -238,7 +275,7 @@ fn facts_of(place: &Place, order: &Order<'_>, built: Option<&Built>) -> serde_js
 }
 
 /// The deployment uses the runtime from now on: its record and its start script say so.
-fn record_it(place: &Place, common: &Common, brought: Brought, source: crate::domain::request::Source) -> Result<Answer> {
+fn record_it(place: &Place, common: &Common, brought: Brought, source: request::Source) -> Result<Answer> {
     // The user agreed to the installation, of which this is the end.
     let yes = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &yes, Operation::Runtime)?;

@@ -28,6 +28,7 @@ use crate::release::state::State;
 use crate::release::update::{Candidate, News, UpdateCheck};
 
 use super::change;
+use super::runtime::carries_litellm;
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
@@ -341,6 +342,8 @@ impl Ordinary<'_> {
         let updates = words.first().is_some_and(|verb| verb == "update");
         words.extend(self.args.takeover.no_reload.then(|| OsString::from("--no-reload")));
         words.extend((updates && self.args.runtime.keep_runtime).then(|| OsString::from("--keep-runtime")));
+        let file = self.args.from.as_deref().map(Path::new).filter(|file| updates && carries_litellm(file));
+        words.extend(file.into_iter().flat_map(|file| [OsString::from("--runtime-from"), file.into()]));
         let done = self.run(program, words)?;
         if done.succeeded {
             return Ok(done);

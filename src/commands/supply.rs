@@ -19,7 +19,7 @@ use crate::render;
 
 use super::change::Change;
 use super::env_value::given;
-use super::runtime::Coming;
+use super::runtime::{Coming, Wanted};
 
 /// A request with what was missing, and the LiteLLM that is installed once the user has agreed to everything.
 pub(super) struct Supplied {
@@ -34,6 +34,7 @@ pub(super) fn complete(
     common: &Common,
     bundle: &Bundle,
     request: Request,
+    wanted: &Wanted<'_>,
     asks: bool,
 ) -> Result<Supplied> {
     let mut supplied = Supplied { request, litellm: None };
@@ -47,7 +48,7 @@ pub(super) fn complete(
     if goal.record.as_ref().is_none_or(|record| record.gateway_type != GatewayType::Local) {
         return Ok(supplied);
     }
-    let with_litellm = has_litellm(&goal) || bring_litellm(place, common, bundle, &mut supplied, asks)?;
+    let with_litellm = has_litellm(&goal) || bring_litellm(place, common, bundle, &mut supplied, wanted, asks)?;
     if !asks {
         return Ok(supplied);
     }
@@ -106,9 +107,10 @@ fn bring_litellm(
     common: &Common,
     bundle: &Bundle,
     supplied: &mut Supplied,
+    wanted: &Wanted<'_>,
     asks: bool,
 ) -> Result<bool> {
-    let coming = match Coming::find(bundle) {
+    let coming = match Coming::find(bundle, wanted) {
         Err(error) if asks && !supplied.request.start => {
             term::talk(&format!("note: gwinstall cannot install LiteLLM here: {error}"));
             return Ok(false);

@@ -5,6 +5,8 @@
 //! wheels/<sha256>    the packages of the lock for this Python and platform, and uv
 //! ```
 //!
+//! The offline archive of a release may carry such files, by the names that `carried_name` gives.
+//!
 //! Promise: each package is compared with the hashes of the lock in the bundle, when it is written and again when it is read;
 //! what the archive says about itself decides nothing but names and messages. A package is named by its sha256 in it, because
 //! ustar has no room for the names of some. Wheels are compressed already, so the tar is not.
@@ -20,7 +22,7 @@ use super::python::Python;
 use super::staging::Staging;
 use super::{place, uv};
 use crate::bundle::pack::Packer;
-use crate::bundle::ustar::{self, Limits};
+use crate::bundle::ustar::{self, Entry, Limits};
 use crate::domain::hash::Hasher;
 use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk::{self, At as _};
@@ -29,6 +31,21 @@ use crate::doors::{signals, system};
 const ABOUT: &str = "runtime.json";
 const WHEELS: &str = "wheels/";
 const LIMITS: Limits = Limits { unpacked: 2 << 30, files: 2_000, ratio: 1_100 };
+const CARRIED: &str = "gwinstall-runtime-";
+
+/// Where a runtime is: in a file of its own, or in the offline archive of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    pub file: PathBuf,
+    /// Its name in the offline archive.
+    inside: Option<String>,
+}
+
+impl Packed {
+    pub fn alone(file: &Path) -> Self {
+        Self { file: file.to_path_buf(), inside: None }
+    }
+}
 
 /// What an archive says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +67,40 @@ pub struct Exported {
     pub bytes: u64,
 }
 
+/// The name under which the offline archive of a release carries a runtime. Only its builder gives it.
+#[cfg(feature = "internals")]
+pub fn carried_name(version: &str, about: &About) -> String {
+    format!("{CARRIED}{version}-{}-{}.tar", about.python, about.platform)
+}
+
+/// The runtimes in a file: one that was exported holds one, an offline archive any number.
+pub fn runtimes_in(file: &Path) -> Result<Vec<Packed>> {
+    let (mut alone, mut carried) = (false, Vec::new());
+    read(&Packed::alone(file), &mut |name, _, _| {
+        alone |= name == ABOUT;
+        carried.extend((name.starts_with(CARRIED) && name.ends_with(".tar")).then(|| name.to_owned()));
+        Ok(())
+    })?;
+    if alone {
+        return Ok(vec![Packed::alone(file)]);
+    }
+    let packed = |name| Packed { file: file.to_path_buf(), inside: Some(name) };
+    Ok(carried.into_iter().map(packed).collect())
+}
+
+/// Compares every package with the lock of a bundle, for the builder of releases.
+#[cfg(feature = "internals")]
+pub fn verify(packed: &Packed, facts: &Facts) -> Result<About> {
+    let about = about(packed, facts)?;
+    each_package(packed, facts, &about, &mut |_, _| Ok(None))?;
+    Ok(about)
+}
+
 /// Reads what the archive says about itself; it must be for the lock of this bundle.
-pub fn about(file: &Path, facts: &Facts) -> Result<About> {
+pub fn about(packed: &Packed, facts: &Facts) -> Result<About> {
+    let file = &packed.file;
     let mut found = None;
-    read(file, &mut |name, _, body| {
+    read(packed, &mut |name, _, body| {
         if name == ABOUT {
             let mut text = String::new();
             body.take(1 << 20).read_to_string(&mut text).map_err(|error| broken(file).because(error))?;
@@ -65,8 +112,13 @@ pub fn about(file: &Path, facts: &Facts) -> Result<About> {
     let about = found.ok_or_else(|| broken(file).because(format!("it has no {ABOUT}")))?;
     if about.schema != 1 || about.lock_sha256 != facts.lock_sha256 {
         return Err(Error::unverified(format!("{} was made for another lock", file.display()))
-            .because(format!("it brings LiteLLM {}, and this gwinstall installs {}", about.litellm, facts.data.litellm))
-            .hint(Hint::step("make it again with the version of gwinstall that reads it: gwinstall runtime export FILE")));
+            .because(format!(
+                "it brings LiteLLM {}, and this gwinstall installs {}",
+                about.litellm, facts.data.litellm
+            ))
+            .hint(Hint::step(
+                "make it again with the version of gwinstall that reads it: gwinstall runtime export FILE",
+            )));
     }
     Ok(about)
 }
@@ -75,38 +127,65 @@ fn broken(file: &Path) -> Error {
     Error::unverified(format!("{} is not a runtime that gwinstall exported", file.display()))
 }
 
-fn read(file: &Path, each: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<()>) -> Result<()> {
+fn read(packed: &Packed, each: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<()>) -> Result<()> {
+    let file = &packed.file;
     if !disk::exists(file) {
-        return Err(Error::usage(format!("--from: there is no file {}", file.display()))
-            .hint(Hint::run(&["runtime", "export", "litellm-runtime.tar"]).to("make one on a machine that has the network")));
+        return Err(Error::usage(format!("--from: there is no file {}", file.display())).hint(
+            Hint::run(&["runtime", "export", "litellm-runtime.tar"])
+                .to("make one on a machine that has the network"),
+        ));
     }
     let (source, _) = disk::reader(&disk::real_file(file)?)?;
+    let source = BufReader::with_capacity(256 << 10, source);
     let mut refusal = None;
-    let outcome = ustar::read_tar(BufReader::with_capacity(256 << 10, source), &LIMITS, &mut |entry, body| {
+    let mut heard = |entry: &Entry, body: &mut dyn Read| {
         let read = each(&entry.path, entry.size, body);
         refusal = read.clone().err();
         read
-    });
+    };
+    let outcome = match &packed.inside {
+        None => ustar::read_tar(source, &LIMITS, &mut heard),
+        Some(name) => ustar::read_tar(source, &LIMITS, &mut |entry, body| {
+            if entry.path == *name { ustar::read_tar(body, &LIMITS, &mut heard) } else { Ok(()) }
+        }),
+    };
     outcome.map_err(|error| refusal.unwrap_or_else(|| broken(file).because(error)))
 }
 
 /// Unpacks the packages below `work`, each compared with the lock; the directory that holds them.
-pub(super) fn unpack(file: &Path, facts: &Facts, work: &Path) -> Result<PathBuf> {
-    let about = about(file, facts)?;
+pub(super) fn unpack(packed: &Packed, facts: &Facts, work: &Path) -> Result<PathBuf> {
+    let about = about(packed, facts)?;
     let dir = work.join("wheels");
     disk::create_dirs(&dir).at("create", &dir)?;
-    let allowed = facts.allowed();
-    read(file, &mut |name, _, body| {
+    each_package(packed, facts, &about, &mut |name, file| {
+        let not_a_name = || broken(file).because(format!("{name} is not the name of a package"));
+        let path = dir.join(plain(name).ok_or_else(not_a_name)?);
+        disk::create(&path, b"", 0o600).at("create", &path).map(|out| Some((out, path)))
+    })?;
+    Ok(dir)
+}
+
+/// Where a package goes: `None` for one that is only looked at.
+type Into = Option<(std::fs::File, PathBuf)>;
+
+/// Reads every package, each compared with the lock; `into` opens the file for one of this name.
+fn each_package(
+    packed: &Packed,
+    facts: &Facts,
+    about: &About,
+    into: &mut dyn FnMut(&str, &Path) -> Result<Into>,
+) -> Result<()> {
+    let (allowed, file) = (facts.allowed(), packed.file.as_path());
+    read(packed, &mut |name, _, body| {
         let Some(sha256) = name.strip_prefix(WHEELS) else { return Ok(()) };
         signals::check()?;
         let name = Sha256::parse(sha256).and_then(|sha256| about.wheels.get(&sha256));
         let name = name.ok_or_else(|| broken(file).because(format!("it does not name {sha256}")))?;
-        let path = dir.join(plain(name).ok_or_else(|| broken(file).because(format!("{name} is not the name of a package")))?);
-        let mut copy = Copy { out: disk::create(&path, b"", 0o600).at("create", &path)?, hasher: Hasher::default() };
-        std::io::copy(body, &mut copy).at("write", &path)?;
+        let (out, path) = into(name, file)?.unzip();
+        let mut copy = Copy { out, hasher: Hasher::default() };
+        std::io::copy(body, &mut copy).at("write", path.as_deref().unwrap_or(file))?;
         require(&allowed, name, copy.hasher.finish().0)
-    })?;
-    Ok(dir)
+    })
 }
 
 /// A name without a directory, which ends as a package does.
@@ -123,21 +202,21 @@ fn require(allowed: &BTreeSet<Sha256>, name: &str, found: Sha256) -> Result<()> 
         .hint("it was changed on its way here, or the archive is for another version of gwinstall"))
 }
 
-/// A file whose bytes are hashed as they are written.
+/// Bytes that are hashed as they are written to a file, or as they pass.
 struct Copy {
-    out: std::fs::File,
+    out: Option<std::fs::File>,
     hasher: Hasher,
 }
 
 impl Write for Copy {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes)?;
+        let written = self.out.as_mut().map_or(Ok(bytes.len()), |out| out.write(bytes))?;
         self.hasher.write_all(&bytes[..written])?;
         Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
+        self.out.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 
@@ -228,6 +307,10 @@ mod tests {
         path
     }
 
+    fn about_in(file: &Path, facts: &Facts) -> About {
+        about(&Packed::alone(file), facts).unwrap()
+    }
+
     #[test]
     fn only_packages_that_the_lock_names_are_unpacked() {
         let mut facts = Facts::embedded().unwrap();
@@ -245,7 +328,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let unpacked = |entries: &[(&str, &[u8])]| {
             let work = tempfile::tempdir().unwrap();
-            let unpacked = unpack(&archive(dir.path(), entries), &facts, work.path());
+            let unpacked = unpack(&Packed::alone(&archive(dir.path(), entries)), &facts, work.path());
             unpacked.map(|dir| disk::list(&dir).unwrap()).map_err(|error| (error.kind(), error.to_string()))
         };
         let wheel = format!("wheels/{}", Sha256::of(b"wheel"));
@@ -264,5 +347,22 @@ mod tests {
         bad(&[("runtime.json", about(Sha256::of(b"other"), "a.whl").as_bytes()), good], "another lock");
         bad(&[good], "has no runtime.json");
         bad(&[("runtime.json", b"{}")], "not a runtime that gwinstall exported");
+        // The same in the offline archive of a release, among its other files.
+        let alone = archive(dir.path(), &[("runtime.json", right.as_bytes()), good]);
+        assert_eq!(runtimes_in(&alone).unwrap(), [Packed::alone(&alone)]);
+        let inner = disk::read(&alone, 1 << 20).unwrap();
+        let damaged: Vec<u8> = String::from_utf8(inner.clone()).unwrap().replace("\0wheel\0", "\0wheeI\0").into();
+        assert_ne!(damaged, inner);
+        for (bytes, sound) in [(&inner, true), (&damaged, false)] {
+            let name = carried_name("1.0.0", &about_in(&alone, &facts));
+            assert_eq!(name, "gwinstall-runtime-1.0.0-cp311-linux-x86_64.tar");
+            let offline = archive(dir.path(), &[("manifest.json", b"{}"), (&name, bytes), ("keys.json", b"{}")]);
+            let [found] = runtimes_in(&offline).unwrap().try_into().unwrap();
+            let work = tempfile::tempdir().unwrap();
+            assert_eq!((verify(&found, &facts).is_ok(), unpack(&found, &facts, work.path()).is_ok()), (sound, sound));
+            disk::remove(&alone).unwrap();
+            disk::create(&alone, &inner, 0o600).unwrap();
+        }
+        assert_eq!(runtimes_in(&archive(dir.path(), &[("manifest.json", b"{}")])).unwrap(), []);
     }
 }

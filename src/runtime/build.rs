@@ -74,7 +74,7 @@ impl Order<'_> {
 
     fn require_room(&self, root: &Path) -> Result<()> {
         let packed = match self.source {
-            Source::Archive(file) => disk::facts(file).map_or(0, |(len, _)| len),
+            Source::Archive(packed) => disk::facts(&packed.file).map_or(0, |(len, _)| len),
             _ => self.facts.data.download_mb * 1_000_000,
         };
         let needed = self.facts.data.disk_mb * 1_000_000 + packed;
@@ -98,7 +98,7 @@ impl Order<'_> {
         let lock = work.join("litellm.lock");
         disk::create(&lock, &self.facts.lock, 0o600).at("write", &lock)?;
         let wheels = match self.source {
-            Source::Archive(file) => Some(archive::unpack(file, self.facts, &work)?),
+            Source::Archive(packed) => Some(archive::unpack(packed, self.facts, &work)?),
             _ => None,
         };
         let builder = Builder {

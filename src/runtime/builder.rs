@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::archive::Packed;
 use super::facts::Facts;
 use super::python::Python;
 use super::uv::MISLEADING;
@@ -33,8 +34,8 @@ pub enum Source {
     Index,
     /// Only what is on this machine.
     Offline,
-    /// A file that `runtime export` made.
-    Archive(PathBuf),
+    /// What `runtime export` made.
+    Archive(Packed),
 }
 
 /// What an environment is built from, and where.

@@ -1,9 +1,12 @@
 """Releases that are taken: by one command from the web, offline, from a directory; and the way back."""
 
+import hashlib
 import json
+import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 
 from builds import CHANGED, NEWS, ROOT, TARGET
@@ -165,6 +168,56 @@ def from_files_without_a_network(world, check):
     script = f"sh '{offline}/install.sh' --preset basic --yes"
     done = machine.shell(script, enter=alone, GWINSTALL_BASE_URL=offline)
     check.that(done.code == 0 and machine.matches("1.1.0"), "install.sh of the unpacked archive", str(done))
+
+
+def exported(world):
+    """What `gwinstall runtime export` writes, for this machine and without a package: uv here is a stand-in."""
+    lock = (world.builds.bundle("1.0.0") / "runtime/litellm.lock").read_bytes()
+    about = {
+        "schema": 1, "litellm": "1.106.2", "lock_sha256": hashlib.sha256(lock).hexdigest(), "wheels": {},
+        "python": "cp%d%d" % sys.version_info[:2], "platform": f"linux-{platform.machine()}",
+    }  # fmt: skip
+    (world.dir / "runtime.json").write_text(json.dumps(about))
+    path = world.dir / "runtime.tar"
+    plain = ["--format=ustar", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--mode=0644"]
+    subprocess.run(["tar", *plain, "-cf", path, "-C", world.dir, "runtime.json"], check=True)
+    return path
+
+
+@case
+def litellm_comes_with_the_offline_archive(world, check):
+    """One file and no network: the signed bundle, its LiteLLM, and a gateway that answers."""
+    machine, alone = world.machine, without_network()
+    if alone is None:
+        check.skip("no network namespaces here")
+        return
+    site = world.dir / "site-with-litellm"
+    shutil.rmtree(site, ignore_errors=True)
+    world.builds.release("1.0.0", site, None, None, None, "--runtime", exported(world))
+    machine.empty()
+    machine.put_executable(world.builds.binaries["1.0.0"])
+    tools = machine.home / "tools"
+    tools.mkdir()
+    for name, source in (("uv", "uv.sh"), ("litellm.py", "litellm.py")):
+        shutil.copy2(ROOT / "tests/fixtures" / source, tools / name)
+        (tools / name).chmod(0o755)
+    values = {
+        "PATH": f"{tools}:/usr/bin:/bin", "STAND_IN_LOG": tools / "uv.log", "STAND_IN_LITELLM": tools / "litellm.py",
+        "VERTEXAI_PROJECT": "p", "GOOGLE_APPLICATION_CREDENTIALS": "/x", "GWINSTALL_BASE_URL": None,
+    }  # fmt: skip
+    up = ["sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "sh"]
+    url = f"http://127.0.0.1:{free_port()}"
+    words = ["install", "--models", "glm-5.2", "--gateway-url", url, "--start", "--yes", "--offline"]
+    # The gateway lives in this namespace alone, so what asks it does too.
+    script = '"$0" "$@" --from "$OFFLINE"; echo "install $?"; "$0" health; echo "health $?"; "$0" stop --now'
+    enter = [*alone, *up, "sh", "-c", script]
+    offline = site / "gwinstall-offline-1.0.0.tar"
+    done = machine.run(*words, enter=enter, OFFLINE=offline, **values)
+    check.that("install 0" in done.out and "health 0" in done.out, "it is installed and answers", str(done))
+    check.that("--no-index" in (tools / "uv.log").read_text(), "no index was asked")
+    record = json.loads((machine.gateway / "deployment-manifest.json").read_text())
+    check.that(record["runtime"]["kind"] == "managed", "the record names it", str(record["runtime"]))
+    check.that(record["bundle"]["origin"] == "file", "the bundle is the signed one of the file", str(record["bundle"]))
 
 
 @case

@@ -244,6 +244,56 @@ fn offline_and_unfit_pythons_are_refused_before_anything_is_made() {
     assert_eq!(names(&world), [""; 0]);
 }
 
+/// A tar of these files.
+fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut packer = gwinstall::bundle::pack::Packer::new(Vec::new());
+    for (name, bytes) in entries {
+        packer.file(name, 0o644, bytes).unwrap();
+    }
+    packer.finish().unwrap()
+}
+
+/// The offline archive of a release may carry LiteLLM for several machines; this machine takes its own.
+#[test]
+fn an_offline_archive_carries_litellm_and_its_lock_decides() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let python = Command::new("/usr/bin/python3")
+        .args(["-c", "import platform, sys; print('cp%d%d' % sys.version_info[:2], platform.machine())"])
+        .output()
+        .unwrap();
+    let python = String::from_utf8(python.stdout).unwrap();
+    let (tag, machine) = python.trim().split_once(' ').unwrap();
+    let facts = gwinstall::runtime::facts::Facts::embedded().unwrap();
+    let runtime = |machine: &str, wheels: Value| {
+        let about = serde_json::json!({"schema": 1, "litellm": "1.106.2", "lock_sha256": facts.lock_sha256,
+            "python": tag, "platform": format!("linux-{machine}"), "wheels": wheels});
+        let forged = "ab".repeat(32);
+        let wheel = (format!("wheels/{forged}"), &b"forged"[..]);
+        let about = about.to_string();
+        let entries = [("runtime.json", about.as_bytes()), (wheel.0.as_str(), wheel.1)];
+        tar(if wheels == serde_json::json!({}) { &entries[..1] } else { &entries })
+    };
+    let offline = |wheels: Value| {
+        let (other, own) = (runtime("riscv64", serde_json::json!({})), runtime(machine, wheels));
+        let names =
+            ["riscv64", machine].map(|machine| format!("gwinstall-runtime-1.0.0-{tag}-linux-{machine}.tar"));
+        let files = [("manifest.json", &b"{}"[..]), (&names[0], &other), (&names[1], &own)];
+        fs::write(world.home().join("offline.tar"), tar(&files)).unwrap();
+    };
+    offline(serde_json::json!({ "ab".repeat(32): "litellm-1.106.2-py3-none-any.whl" }));
+    let forged = install(&world, &["--from", "offline.tar"]).exits(8);
+    let _ = forged.says("is not a package that the lock of gwinstall names");
+    assert_eq!(names(&world), [""; 0]);
+    offline(serde_json::json!({}));
+    let _ = install(&world, &["--from", "offline.tar"]).exits(0).says("Installed LiteLLM 1.106.2");
+    let log = log(&world);
+    assert!(log.contains("--offline --no-index --find-links"), "{log}");
+    fs::write(world.home().join("without.tar"), tar(&[("manifest.json", b"{}")])).unwrap();
+    let other = World::new();
+    fs::copy(world.home().join("without.tar"), other.home().join("without.tar")).unwrap();
+    let _ = install(&other, &["--from", "without.tar"]).exits(2).says("carries no LiteLLM");
+}
+
 /// A `litellm` that only has to be there, in an environment of this version.
 fn venv(dir: &Path, version: &str) {
     program(&dir.join("bin/litellm"), "#!/bin/sh\nexit 0\n");

@@ -135,7 +135,9 @@ def _():
     own = home()
     constraint = work / "constraint.txt"
     constraint.write_text("uv==0.0.1\n")
-    said, took = run(own, "runtime", "install", "--yes", "--python", "/usr/bin/python3", PIP_CONSTRAINT=str(constraint))
+    settings = work / "pip.conf"
+    settings.write_text(f"[download]\nconstraint = {constraint}\n")
+    said, took = run(own, "runtime", "install", "--yes", "--python", "/usr/bin/python3", PIP_CONFIG_FILE=str(settings))
     assert "with pip" in said, said
     files = complete(only(own))
     program = only(own) / "bin/litellm"

@@ -66,6 +66,14 @@ impl Job {
         self
     }
 
+    /// Of the environment of this run, only the variables with such a name.
+    #[must_use]
+    pub fn with_only(mut self, passes: &dyn Fn(&str) -> bool) -> Self {
+        self.command.env_clear();
+        self.command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(passes)));
+        self
+    }
+
     /// Nothing of the environment of this run.
     #[must_use]
     pub fn without_environment(mut self) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::archive::Packed;
 use super::facts::Facts;
 use super::python::Python;
-use super::uv::MISLEADING;
+use super::installer::{self, INDEXES};
 use super::{fault, index, uv};
 use crate::domain::name::list;
 use crate::domain::{Error, Hint, Result};
@@ -14,18 +14,6 @@ use crate::doors::job::{Ended, Job};
 use crate::doors::{disk, progress, term};
 
 const LONGEST: Duration = Duration::from_secs(3600);
-
-/// Indexes of the user, which must not be asked when everything is in an archive.
-const INDEXES: [&str; 8] = [
-    "UV_DEFAULT_INDEX",
-    "UV_INDEX_URL",
-    "UV_INDEX",
-    "UV_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS",
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS",
-];
 
 /// Where the packages come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +90,7 @@ impl Builder<'_> {
 
     fn with_uv(&self, uv: &Path) -> Result<()> {
         let job = || {
-            Job::new(uv, self.work)
-                .without(&MISLEADING)
+            installer::job(uv, self.work)
                 .set("UV_PYTHON_DOWNLOADS", "never")
                 .set("UV_NO_PROGRESS", "1")
                 .set("NO_COLOR", "1")
@@ -145,12 +132,11 @@ impl Builder<'_> {
         }
         let python = &self.python.program;
         let without: &[&str] = if self.python.venv { &[] } else { &["--without-pip"] };
-        let venv = Job::new(python, self.work).without(&MISLEADING).args(["-I", "-m", "venv"]).args(without).args([self.env]);
+        let venv = installer::job(python, self.work).args(["-I", "-m", "venv"]).args(without).args([self.env]);
         self.finish("python -m venv", venv.run(LONGEST, &mut || ())?)?;
         let own = self.env.join("bin/python");
         let pip = if self.python.venv { &own } else { python };
-        let mut install = Job::new(pip, self.work)
-            .without(&MISLEADING)
+        let mut install = installer::job(pip, self.work)
             .set("PIP_DISABLE_PIP_VERSION_CHECK", "1")
             .args(["-I", "-m", "pip"]);
         if !self.python.venv {
@@ -168,7 +154,7 @@ impl Builder<'_> {
         };
         self.watched("pip", install.args(["-r".as_ref(), self.lock.as_os_str()]))?;
         // Packages carry files that are not for this Python; that they do not compile says nothing.
-        let compile = Job::new(&own, self.work).without(&MISLEADING).args(["-I", "-m", "compileall", "-q", "-j", "0"]);
+        let compile = installer::job(&own, self.work).args(["-I", "-m", "compileall", "-q", "-j", "0"]);
         compile.args([self.env.join("lib")]).run(LONGEST, &mut || ()).map(|_ended| ())
     }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::doors::job::Job;
+use super::installer;
 use crate::doors::{disk, system};
 
 /// A setting of pip, and the variables of uv that say the same; the first is the one that is set.
@@ -37,7 +37,7 @@ pub(super) fn for_uv(python: Option<&Path>, work: &Path) -> ForUv {
 
 /// `name='value'` lines of `pip config list`.
 fn settings_of(python: &Path, work: &Path) -> String {
-    let asked = Job::new(python, work).args(["-I", "-m", "pip", "config", "list"]);
+    let asked = installer::job(python, work).args(["-I", "-m", "pip", "config", "list"]);
     let asked = asked.set("PIP_DISABLE_PIP_VERSION_CHECK", "1").run(Duration::from_secs(20), &mut || ());
     asked.ok().filter(|ended| ended.succeeded()).map(|ended| ended.output).unwrap_or_default()
 }

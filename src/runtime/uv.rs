@@ -5,39 +5,21 @@ use std::time::Duration;
 
 use super::facts::{Facts, Wheel, is_below};
 use super::fault;
+use super::installer;
 use super::python::Python;
 use super::zip;
 use crate::domain::{Error, Result};
 use crate::doors::disk::{self, At as _};
-use crate::doors::job::Job;
 use crate::doors::system;
 
 /// uv unpacks to 44 MB today.
 const PROGRAM_CAP: u64 = 256 << 20;
 const FETCH: Duration = Duration::from_secs(900);
 
-/// Variables that would change where an installer installs, or with which Python.
-pub(super) const MISLEADING: [&str; 14] = [
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_PROJECT_ENVIRONMENT",
-    "PIP_TARGET",
-    "PIP_PREFIX",
-    "PIP_ROOT",
-    "PIP_USER",
-    "PIP_PYTHON",
-    "PIP_REQUIRE_VIRTUALENV",
-];
-
 /// The uv on the PATH, if it is new enough.
 pub(super) fn on_path(facts: &Facts, work: &Path) -> Option<PathBuf> {
     let program = system::program("uv")?;
-    let asked = Job::new(&program, work).args(["--version"]).run(Duration::from_secs(20), &mut || ()).ok()?;
+    let asked = installer::job(&program, work).args(["--version"]).run(Duration::from_secs(20), &mut || ()).ok()?;
     let version = asked.output.split_whitespace().nth(1)?.to_owned();
     let new_enough = asked.succeeded() && !is_below(&version, &facts.data.uv.oldest);
     new_enough.then_some(program)
@@ -52,18 +34,17 @@ pub(super) fn pip_of(python: &Python, work: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let dir = work.join("pip");
-    let made = Job::new(&python.program, work).args(["-I", "-m", "venv"]).args([&dir]).without(&MISLEADING);
+    let made = installer::job(&python.program, work).args(["-I", "-m", "venv"]).args([&dir]);
     let ended = made.run(FETCH, &mut || ())?;
     if ended.succeeded() { Ok(Some(dir.join("bin/python"))) } else { Err(fault::of("python -m venv", &ended)) }
 }
 
 /// `pip download` of what a requirements file names with its hashes, into a directory.
 pub(super) fn download(pip: &Path, work: &Path, requirements: &Path, into: &Path) -> Result<()> {
-    let job = Job::new(pip, work)
+    let job = installer::job(pip, work)
         .args(["-I", "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", "--require-hashes"])
         .args(["--only-binary", ":all:", "--dest"])
         .args([into.as_os_str(), "-r".as_ref(), requirements.as_os_str()])
-        .without(&MISLEADING)
         .set("PIP_DISABLE_PIP_VERSION_CHECK", "1");
     let ended = job.run(FETCH, &mut || ())?;
     if ended.succeeded() { Ok(()) } else { Err(fault::of("pip", &ended)) }

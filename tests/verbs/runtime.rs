@@ -222,6 +222,38 @@ fn settings_of_pip_reach_uv_and_no_login_is_shown() {
     let _ = install(&world, &[]).exits(0).never_says("index-url");
 }
 
+/// The way to packages and Python, and nothing else of what a shell has exported.
+#[test]
+fn an_installer_sees_the_index_the_mirror_and_nothing_else() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let passed = [
+        "UV_PYTHON_INSTALL_MIRROR",
+        "UV_INDEX_URL",
+        "PIP_INDEX_URL",
+        "UV_INDEX_CORP_PASSWORD",
+        "https_proxy",
+        "NETRC",
+    ];
+    let kept_back = [
+        "ANTHROPIC_API_KEY",
+        "LITELLM_MASTER_KEY",
+        "UV_LINK_MODE",
+        "UV_OVERRIDE",
+        "PIP_CONSTRAINT",
+        "VIRTUAL_ENV",
+    ];
+    let world =
+        passed.iter().chain(&kept_back).fold(world, |world, name| world.with(name, format!("/of-{name}")));
+    let _ = install(&world, &[]).exits(0);
+    let log = log(&world);
+    for name in passed {
+        assert!(log.contains(&format!("{name}=/of-{name}\n")), "{name} did not reach uv: {log}");
+    }
+    for name in kept_back {
+        assert!(!log.contains(name), "{name} reached uv: {log}");
+    }
+}
+
 #[test]
 fn offline_and_unfit_pythons_are_refused_before_anything_is_made() {
     let Some(world) = with_uv(World::new()) else { return };

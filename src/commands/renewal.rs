@@ -43,7 +43,7 @@ pub(super) fn renew<'a>(
         return older.require_safe(request);
     }
     let place = change.place();
-    let coming = Coming::find(bundle, wanted).map_err(|error| older.or_keep(error))?;
+    let coming = Coming::find(place, bundle, wanted).map_err(|error| older.or_keep(error))?;
     if asks && !coming.is_built(place, common) && !prompt::confirm(&older.question(place, common, &coming), true)? {
         return older.require_safe(request);
     }

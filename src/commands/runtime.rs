@@ -23,7 +23,7 @@ use crate::runtime::facts::Facts;
 use crate::runtime::place::{self as runtimes, Managed};
 use crate::runtime::python::{self, Python};
 use crate::runtime::archive::{self, Packed};
-use crate::runtime::staging;
+use crate::runtime::{mirror, staging};
 use crate::ui::answer::Answer;
 use crate::ui::table;
 
@@ -70,7 +70,7 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
     let source = sources::of_record(record.as_ref());
     let facts = Facts::of(&sources::bundle(place, &source)?)?;
     let wanted = Wanted { from: args.from.as_deref(), offline: args.offline, python: args.python.as_deref() };
-    let found = find(&facts, &wanted)?;
+    let found = find(place, &facts, &wanted)?;
     let order = order(place, &facts, &found, common);
     let uses = record.as_ref().is_some_and(|record| record.runs_litellm());
     let recorded = record.as_ref().and_then(|record| record.runtime.as_ref()).map(|runtime| runtime.path(&place.home));
@@ -107,7 +107,7 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
 pub(super) fn bring(place: &Place, common: &Common, confirm: &ConfirmArgs, bundle: &Bundle, from: &Path) -> Result<RuntimeRequest> {
     let facts = Facts::of(bundle)?;
     let wanted = Wanted { from: Some(from), offline: true, python: None };
-    let found = find(&facts, &wanted)?;
+    let found = find(place, &facts, &wanted)?;
     let order = order(place, &facts, &found, common);
     if !order.is_built() {
         if confirm.dry_run {
@@ -128,10 +128,10 @@ pub(super) struct Coming {
 
 impl Coming {
     /// A file that does not fit this machine leaves the network, unless the user forbids that.
-    pub(super) fn find(bundle: &Bundle, wanted: &Wanted<'_>) -> Result<Self> {
+    pub(super) fn find(place: &Place, bundle: &Bundle, wanted: &Wanted<'_>) -> Result<Self> {
         let facts = Facts::of(bundle)?;
-        let found = find(&facts, wanted).or_else(|error| {
-            if wanted.offline || wanted.from.is_none() { Err(error) } else { find(&facts, &Wanted::default()) }
+        let found = find(place, &facts, wanted).or_else(|error| {
+            if wanted.offline || wanted.from.is_none() { Err(error) } else { find(place, &facts, &Wanted::default()) }
         })?;
         Ok(Self { facts, found })
     }
@@ -183,10 +183,14 @@ struct Found {
     source: Source,
 }
 
-fn find(facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
+fn find(place: &Place, facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
     let Some(file) = wanted.from else {
         let source = if wanted.offline { Source::Offline } else { Source::Index };
-        return Ok(Found { python: python::find(facts, wanted.python, None)?, source });
+        let python = python::find(facts, wanted.python, None).or_else(|error| {
+            let mirrored = || mirror::offered(place, facts).filter(|_| wanted.python.is_none());
+            if wanted.offline { Err(error) } else { mirrored().ok_or_else(|| with_mirror(error)) }
+        })?;
+        return Ok(Found { python, source });
     };
     let file = system::current_dir()?.join(file);
     let mut refused = None;
@@ -200,6 +204,11 @@ fn find(facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
         Error::usage(format!("--from: {} carries no LiteLLM", file.display()))
             .hint(Hint::run(&["runtime", "export", "litellm-runtime.tar"]).to("make a file that does, on a machine that has the network"))
     }))
+}
+
+/// The error of a machine without Python, with the way that needs nothing of the system.
+fn with_mirror(error: Error) -> Error {
+    error.or_hint(Hint::step(format!("install uv and name a mirror of Python to it in {}", mirror::MIRROR)))
 }
 
 /// The Python for which the packages of a file were fetched.
@@ -225,7 +234,11 @@ fn takes(order: &Order<'_>) -> String {
         Source::Index => format!("{} MB to download, ", data.download_mb),
         Source::Offline | Source::Archive(_) => String::new(),
     };
-    format!("{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip", data.disk_mb)
+    let python = match &order.python.to_fetch {
+        Some(_) => format!("Python {} from your mirror, ", order.python.version),
+        None => String::new(),
+    };
+    format!("{python}{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip", data.disk_mb)
 }
 
 fn intention(order: &Order<'_>) -> String {

@@ -110,7 +110,7 @@ fn bring_litellm(
     wanted: &Wanted<'_>,
     asks: bool,
 ) -> Result<bool> {
-    let coming = match Coming::find(bundle, wanted) {
+    let coming = match Coming::find(place, bundle, wanted) {
         Err(error) if asks && !supplied.request.start => {
             term::talk(&format!("note: gwinstall cannot install LiteLLM here: {error}"));
             return Ok(false);

@@ -12,7 +12,7 @@ use super::facts::Facts;
 use super::place;
 use super::python::Python;
 use super::staging::{self, Staging};
-use super::{archive, verify};
+use super::{archive, mirror, verify};
 use crate::domain::name::count;
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::disk::{self, At as _};
@@ -101,6 +101,7 @@ impl Order<'_> {
             Source::Archive(packed) => Some(archive::unpack(packed, self.facts, &work)?),
             _ => None,
         };
+        mirror::fetch(self.place, self.facts, self.python, &work)?;
         let builder = Builder {
             facts: self.facts,
             python: self.python,

@@ -16,6 +16,7 @@ pub mod facts;
 mod fault;
 mod index;
 mod installer;
+pub mod mirror;
 pub mod place;
 pub mod python;
 pub mod staging;

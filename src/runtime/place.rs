@@ -18,6 +18,11 @@ pub fn root(place: &Place) -> PathBuf {
     data.unwrap_or_else(|| place.home.join(".local/share")).join("gwinstall/runtime")
 }
 
+/// The directory of the Pythons that uv brought.
+pub(super) fn pythons(place: &Place) -> PathBuf {
+    root(place).with_file_name("python")
+}
+
 /// `<LiteLLM version>-<Python tag>-<platform>-<8 digits of the lock's sha256>`.
 pub fn name(facts: &Facts, python: &Python) -> String {
     format!("{}-{}-{}-{}", facts.data.litellm, python.tag(), python.platform(), short(facts))
@@ -56,6 +61,9 @@ pub fn leave(place: &Place) -> Result<()> {
     }
     let lock = root.join("lock");
     disk::remove(&lock).at("remove", &lock)?;
+    // Only runtimes run with the Pythons that uv brought.
+    let pythons = pythons(place);
+    disk::remove_tree(&pythons).at("remove", &pythons)?;
     for dir in [Some(root.as_path()), root.parent()].into_iter().flatten() {
         disk::remove_dir_if_empty(dir).at("remove", dir)?;
     }

@@ -48,9 +48,35 @@ pub struct Python {
     pub pip: bool,
     /// What a malicious LiteLLM left: every ordinary start of this Python would run it.
     mark: Option<PathBuf>,
+    /// What uv calls it, of one that uv has to bring first.
+    #[serde(skip)]
+    pub to_fetch: Option<String>,
 }
 
 impl Python {
+    /// One that is not there yet. `glibc` is empty where the C library is another one.
+    pub(super) fn to_fetch(
+        key: String,
+        version: String,
+        program: PathBuf,
+        os: &str,
+        machine: &str,
+        glibc: &str,
+    ) -> Self {
+        Self {
+            version,
+            implementation: "cpython".to_owned(),
+            program,
+            os: os.to_owned(),
+            machine: machine.to_owned(),
+            glibc: glibc.to_owned(),
+            venv: true,
+            pip: false,
+            mark: None,
+            to_fetch: Some(key),
+        }
+    }
+
     /// `cp311`.
     pub fn tag(&self) -> String {
         let numbers = numbers(&self.version);
@@ -64,7 +90,7 @@ impl Python {
     }
 
     /// Why the lock cannot be installed with it.
-    fn unfit(&self, facts: &Facts) -> Option<String> {
+    pub(super) fn unfit(&self, facts: &Facts) -> Option<String> {
         let pythons = &facts.data.python;
         let minor = numbers(&self.version).into_iter().take(2).collect::<Vec<_>>();
         if let Some(mark) = &self.mark {
@@ -87,7 +113,7 @@ impl Python {
     }
 }
 
-fn ask(program: &Path) -> std::result::Result<Python, String> {
+pub(super) fn ask(program: &Path) -> std::result::Result<Python, String> {
     let said = system::listen_to(program, &["-I", "-S", "-c", ASK], &[], PATIENCE)?;
     let python: Python = serde_json::from_str(said.lines().last().unwrap_or_default())
         .map_err(|_error| format!("{} gave no usable answer", program.display()))?;
@@ -170,6 +196,7 @@ mod tests {
             venv: true,
             pip: true,
             mark: None,
+            to_fetch: None,
         }
     }
 

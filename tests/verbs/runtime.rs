@@ -276,6 +276,39 @@ fn offline_and_unfit_pythons_are_refused_before_anything_is_made() {
     assert_eq!(names(&world), [""; 0]);
 }
 
+/// Without any Python, uv brings one from the mirror that the user named, and from nowhere else.
+#[test]
+fn a_machine_without_python_gets_one_from_the_mirror_of_the_user() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let tools = world.home().join("tools");
+    for name in [
+        "cat", "chmod", "cp", "dirname", "env", "grep", "ln", "mkdir", "sed", "sh", "sort", "tail", "tr",
+        "true", "uname", "wc",
+    ] {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(name), tools.join(name)).unwrap();
+    }
+    let world = world.with("PATH", tools.to_str().unwrap());
+    let refused = install(&world, &[]).exits(1).says("gwinstall found no Python");
+    let _ = refused.says("UV_PYTHON_INSTALL_MIRROR");
+    let world = world.with("UV_PYTHON_INSTALL_MIRROR", "file:///srv/python");
+    let _ = install(&world, &["--offline"]).exits(1).says("gwinstall found no Python");
+    let before = world.snapshot();
+    let dry = world.run(&["runtime", "install", "--dry-run"]).exits(0);
+    let _ = dry.says("Python 3.13.18 from your mirror, 107 MB to download");
+    assert_eq!(world.snapshot(), before, "nothing is fetched for a plan");
+    let _ = install(&world, &[]).exits(0).says("Python 3.13.18, with uv");
+    let log = log(&world);
+    assert!(log.contains("UV_PYTHON_INSTALL_MIRROR=file:///srv/python\n"), "{log}");
+    assert!(log.contains("--no-bin --install-dir"), "{log}");
+    let names = names(&world);
+    assert!(names.len() == 1 && names[0].starts_with("1.106.2-cp313-linux-"), "{names:?}");
+    let _ = install(&world, &[]).exits(0).says("Nothing to do");
+    assert_eq!(log.matches("stage python").count(), 1);
+    let _ = world.run(&["install", "--models", "gpt-oss-120b", "--yes"]).exits(0);
+    let _ = world.run(&["uninstall", "--purge", "--yes"]).exits(0);
+    assert!(!world.home().join(".local/share/gwinstall").exists(), "a purge removes that Python too");
+}
+
 /// A tar of these files.
 fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut packer = gwinstall::bundle::pack::Packer::new(Vec::new());

@@ -62,14 +62,17 @@ pub fn end(place: &Place) -> Result<()> {
     if !disk::exists(&dir) {
         return Ok(());
     }
-    let script = dir.join(files::START);
-    if disk::exists(&script) {
-        let (code, said) = run_quietly(&script, &["stop", "--now"])?;
-        let trial = Place { target: dir.clone(), ..place.clone() };
-        if code != 0 && process::pid(&trial).is_some() {
+    let stopped = run_quietly(&dir.join(files::START), &["stop", "--now"]);
+    // A run that was killed while it wrote the script has started nothing with it.
+    let runs = || process::pid(&Place { target: dir.clone(), ..place.clone() }).is_some();
+    match stopped {
+        Ok((0, _)) => {}
+        Err(error) if runs() => return Err(error),
+        Ok((_, said)) if runs() => {
             let error = Error::failed("the gateway that gwinstall tried does not stop");
             return Err(said.lines().map(printable).fold(error, Error::because));
         }
+        Ok(_) | Err(_) => {}
     }
     disk::remove_tree(&dir).at("remove", &dir)
 }

@@ -205,6 +205,21 @@ fn a_killed_trial_is_stopped_by_the_next_command() {
     assert_eq!(now, pid, "the gateway itself goes on");
 }
 
+/// A run that is killed while it lays its trial out leaves half a script, or none.
+#[test]
+fn half_a_trial_is_removed_by_the_next_command() {
+    let world = World::deployed(&["--models", "glm-5.2"]);
+    for half in ["", "#!/bin/sh\nexit 1\n", "not a script"] {
+        std::fs::create_dir_all(world.gateway(".gwinstall/trial/config")).unwrap();
+        crate::world::program(&world.gateway(".gwinstall/trial/start-gateway.sh"), half);
+        let _ = set_project(&world).exits(0);
+        assert!(!world.gateway(".gwinstall/trial").exists(), "{half:?}");
+    }
+    std::fs::create_dir_all(world.gateway(".gwinstall/trial")).unwrap();
+    let _ = world.run(&["models", "add", "gpt-oss-120b", "--yes"]).exits(0);
+    assert!(!world.gateway(".gwinstall/trial").exists());
+}
+
 /// Another program may write settings.json while the gateway takes its time: its keys stay, and the change goes on.
 #[test]
 fn settings_that_change_during_the_gate_are_followed() {

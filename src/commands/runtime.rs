@@ -56,6 +56,9 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
     let uses = record.as_ref().is_some_and(|record| record.runs_litellm());
     let recorded = record.as_ref().and_then(|record| record.runtime.as_ref()).map(|runtime| runtime.path(&place.home));
     if order.is_built() && (!uses || recorded.as_deref() == Some(&order.path())) {
+        if !args.confirm.dry_run {
+            staging::tidy(&runtimes::root(place))?;
+        }
         let text = format!("Nothing to do: LiteLLM {} is in {}.", facts.data.litellm, place.show(&order.path()));
         return Ok(Answer::new("nothing to do").text(text).data(facts_of(place, &order, None)));
     }
@@ -97,6 +100,8 @@ pub(super) fn bring(place: &Place, common: &Common, confirm: &ConfirmArgs, bundl
         }
         let built = agreed(&order, confirm)?;
         term::talk(&told(place, &order, &built));
+    } else if !confirm.dry_run {
+        staging::tidy(&runtimes::root(place))?;
     }
     Ok(RuntimeRequest { managed: Some(brought(&order)), ..RuntimeRequest::default() })
 }

@@ -40,6 +40,18 @@ pub fn remove_leftovers(root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes what killed runs left, unless another run is at work: that one has removed it.
+pub fn tidy(root: &Path) -> Result<()> {
+    if !disk::list(root)?.iter().any(|name| name.starts_with(STAGING)) {
+        return Ok(());
+    }
+    match lock(root, 0) {
+        Ok(_lock) => remove_leftovers(root),
+        Err(error) if error.kind() == Kind::Busy => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// A directory that goes with this run, whether it succeeds or not.
 pub(super) struct Staging {
     pub dir: PathBuf,

@@ -167,6 +167,26 @@ fn a_run_that_ends_at_any_stage_leaves_nothing_that_counts() {
     }
 }
 
+/// A run that was killed after the runtime was in its place, and before the rest of its directory was removed.
+#[test]
+fn what_a_run_left_beside_a_whole_runtime_is_removed() {
+    let Some(world) = with_uv(World::new()) else { return };
+    let _ = install(&world, &[]).exits(0);
+    let left = only(&world).with_file_name(".staging-4711-0815abcd");
+    fs::create_dir_all(left.join("wheels")).unwrap();
+    fs::write(left.join("wheels/litellm.whl"), "half").unwrap();
+    let _ = install(&world, &["--dry-run"]).exits(0).says("Nothing to do");
+    assert!(left.exists());
+    // Another run may be at work in it.
+    let lock = fs::File::open(left.with_file_name("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let _ = install(&world, &[]).exits(0).says("Nothing to do");
+    assert!(left.exists());
+    drop(lock);
+    let _ = install(&world, &[]).exits(0).says("Nothing to do");
+    let _ = only(&world);
+}
+
 /// An installer that reports success is not believed.
 #[test]
 fn what_is_incomplete_damaged_or_does_not_run_does_not_count() {

@@ -173,11 +173,8 @@ fn what_a_run_left_beside_a_whole_runtime_is_removed() {
     let Some(world) = with_uv(World::new()) else { return };
     let _ = install(&world, &[]).exits(0);
     let left = only(&world).with_file_name(".staging-4711-0815abcd");
-    let leave = || {
-        fs::create_dir_all(left.join("wheels")).unwrap();
-        fs::write(left.join("wheels/litellm.whl"), "half").unwrap();
-    };
-    leave();
+    fs::create_dir_all(left.join("wheels")).unwrap();
+    fs::write(left.join("wheels/litellm.whl"), "half").unwrap();
     let _ = install(&world, &["--dry-run"]).exits(0).says("Nothing to do");
     assert!(left.exists());
     // Another run may be at work in it.

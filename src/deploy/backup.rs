@@ -105,11 +105,11 @@ pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> 
 fn read_back(path: &Path, written: Sha256) -> Result<()> {
     let bytes = disk::read(path, ARCHIVE_CAP)?;
     let readable = if Sha256::of(&bytes) == written {
-        parse(&bytes).map(drop)
+        ustar::read(&bytes[..], &ustar::Limits::BACKUP, &mut |_, _| Ok(()))
     } else {
-        Err("the disk returns other bytes than gwinstall wrote".to_owned())
+        Err(Error::failed("the disk returns other bytes than gwinstall wrote"))
     };
-    readable.map_err(|why| Error::failed(format!("the backup {} cannot be read back, so nothing was changed", path.display())).because(why))
+    readable.map_err(|why| why.under(format!("the backup {} cannot be read back, so nothing was changed", path.display())))
 }
 
 fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making) -> Entry {

@@ -16,13 +16,25 @@ use crate::domain::tree::Class;
 use crate::domain::{Error, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{Converged, DesiredValue, KeyPath, Ledger, Problem, Settings};
-use crate::render::{DesiredKey, is_helper_command, keys_beside_gateway_helper};
+use crate::render::{BASE_URL, DesiredKey, is_helper_command, keys_beside_gateway_helper};
 
 use super::plan::Stance;
 use super::step;
 
 /// The key of the user's hooks, which holds one of gwinstall for seconds.
 pub(super) const HOOKS: &str = "hooks";
+
+/// Claude Code works without these: a user who removes one of them means it.
+const OPTIONAL: [&str; 8] = [
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+    "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+    "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+];
 
 /// The edit of settings.json, worked out.
 pub(super) struct SettingsEdit {
@@ -139,10 +151,13 @@ impl SettingsEdit {
         let settings = found.parsed.as_ref().map_err(|problem| untouched(refused(problem), place))?;
         let force = stance == Stance::Deploy { force: true };
         let always = |path: &KeyPath| desired.iter().any(|key| key.always && key.path == *path);
+        // Without the address Claude Code does not use the gateway, and then the whole is what the user asks for.
+        let in_use = settings.is_of_gwinstall(&KeyPath::env(BASE_URL), &self.ledger);
         let key = |key: &DesiredKey| DesiredValue {
             path: key.path.clone(),
             value: key.value.clone(),
             take_over: force || key.always,
+            optional: in_use && OPTIONAL.iter().any(|name| key.path == KeyPath::env(*name)),
         };
         // The user's own value of such a key is neither replaced nor a matter of a decision.
         let yields = |key: &&DesiredKey| {
@@ -150,6 +165,8 @@ impl SettingsEdit {
         };
         self.yielded = desired.iter().filter(yields).map(|key| key.path.clone()).collect();
         let values: Vec<DesiredValue> = desired.iter().filter(|key| !yields(key)).map(key).collect();
+        let left_out = values.iter().filter(|key| settings.is_left_out(key, &self.ledger));
+        self.yielded.extend(left_out.map(|key| key.path.clone()));
         // A key that the user changed after gwinstall set it stays; one that gwinstall never set needs a decision.
         self.foreign = settings.foreign(&values, &self.ledger);
         let known = |path: &KeyPath| self.ledger.paths().any(|recorded| recorded == path);

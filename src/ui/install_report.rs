@@ -202,7 +202,7 @@ impl<'a> Report<'a> {
                 "  Conflict: {conflict} stays as you changed it; the new version is {conflict}.gwinstall-new ({resolve})"
             ));
         }
-        if !draft.changed_keys.is_empty() {
+        if !draft.changed_keys.is_empty() && !self.place.staged {
             lines.push(report::OPEN_SESSIONS.to_owned());
         }
         let answer = Answer::new(format!("deployed preset {}", self.preset)).text(lines.join("\n"));

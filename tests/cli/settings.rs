@@ -196,6 +196,27 @@ fn keys_that_were_removed_come_back_when_asked_for() {
     }
 }
 
+/// A key that Claude Code works without stays out where the user removed it, whatever changes later; asked for with --force
+/// it comes back.
+#[test]
+fn an_optional_key_that_was_removed_stays_out() {
+    let home = TestHome::deployed();
+    let mut settings = home.json(".claude/settings.json");
+    settings["env"].as_object_mut().unwrap().remove("ANTHROPIC_MODEL").unwrap();
+    home.write(".claude/settings.json", settings.to_string());
+    for arguments in ["install --yes --models glm-5.2", "update --yes", "install --yes --models gemini-3.5-flash"] {
+        home.run(arguments).exits(0);
+        let env = &home.json(".claude/settings.json")["env"];
+        assert!(env["ANTHROPIC_MODEL"].is_null(), "{arguments}: {env}");
+        assert!(home.record()["settings"]["keys"].get("env.ANTHROPIC_MODEL").is_none());
+    }
+    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"], "gemini-3.5-flash");
+    home.run("off --yes").exits(0);
+    home.run("on --yes").exits(0);
+    home.run("install --yes --force").exits(0);
+    assert!(!home.json(".claude/settings.json")["env"]["ANTHROPIC_MODEL"].is_null());
+}
+
 /// Another address in place of ours: `on` says so instead of doing nothing.
 #[test]
 fn on_does_not_hide_another_address() {

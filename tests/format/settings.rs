@@ -99,7 +99,7 @@ fn desired() -> impl Strategy<Value = Vec<DesiredValue>> {
         for (path, value) in pairs {
             let path = KeyPath::parse(path);
             if desired.iter().all(|wanted| wanted.path != path) {
-                desired.push(DesiredValue { path, value, take_over: true });
+                desired.push(DesiredValue { path, value, take_over: true, optional: false });
             }
         }
         desired
@@ -189,7 +189,7 @@ proptest! {
         let cut = cut.index(seed.len());
         let spliced = [&seed[..cut], &bytes[..bytes.len().min(3)], &seed[cut..]].concat();
         if let Ok(settings) = Settings::parse(&spliced) {
-            let wanted = DesiredValue { path: KeyPath::env("U"), value: Some(json!("u")), take_over: true };
+            let wanted = DesiredValue { path: KeyPath::env("U"), value: Some(json!("u")), take_over: true, optional: false };
             let next = settings.converge(&[wanted], &Ledger::default()).unwrap();
             let back = Settings::parse(&next.bytes).unwrap().converge(&[], &next.ledger).unwrap();
             prop_assert_eq!(back.bytes, spliced);

@@ -24,6 +24,8 @@ pub struct DesiredValue {
     pub value: Option<Value>,
     /// Replace a foreign value. Without it that value stays and is reported.
     pub take_over: bool,
+    /// Stays out where the user removed it after gwinstall had set it.
+    pub optional: bool,
 }
 
 impl fmt::Debug for DesiredValue {
@@ -209,7 +211,10 @@ impl Settings {
         next: &mut Ledger,
         pending: &mut PendingChanges,
     ) {
-        let DesiredValue { path, value, take_over } = key;
+        let DesiredValue { path, value, take_over, .. } = key;
+        if self.is_left_out(key, ledger) {
+            return;
+        }
         let owner = self.owner(path, ledger);
         let satisfied = self.satisfies(key);
         if owner == Owner::Other && !satisfied && !take_over {
@@ -277,6 +282,12 @@ impl Settings {
             (_, None) => Owner::Absent,
             (_, Some(_)) => Owner::Other,
         }
+    }
+
+    /// Whether the user removed an optional key that gwinstall had set. The ledger keeps it, so that it stays out.
+    pub fn is_left_out(&self, key: &DesiredValue, ledger: &Ledger) -> bool {
+        let was_set = || ledger.keys.get(&key.path).is_some_and(|held| held.set.is_some());
+        key.optional && !key.take_over && self.get(&key.path).is_none() && was_set()
     }
 
     /// Whether the file already has the desired value.

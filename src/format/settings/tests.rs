@@ -4,7 +4,7 @@ use super::*;
 use serde_json::json;
 
 fn wanted(path: &str, value: &str) -> DesiredValue {
-    DesiredValue { path: KeyPath::parse(path), value: Some(json!(value)), take_over: false }
+    DesiredValue { path: KeyPath::parse(path), value: Some(json!(value)), take_over: false, optional: false }
 }
 
 fn converge(text: &str, desired: &[DesiredValue], ledger: &Ledger) -> (String, Ledger, Converged) {
@@ -254,7 +254,7 @@ fn a_file_of_ours_goes_when_it_says_nothing_any_more() {
 #[test]
 fn a_key_that_must_be_absent_is_removed_and_given_back() {
     let text = "{\n  \"env\": {\"A\": \"1\", \"B\": \"2\"}\n}\n";
-    let gone = DesiredValue { path: KeyPath::env("A"), value: None, take_over: true };
+    let gone = DesiredValue { path: KeyPath::env("A"), value: None, take_over: true, optional: false };
     assert_eq!(through(text, &[gone]), "{\n  \"env\": {\"B\": \"2\"}\n}\n");
 }
 

@@ -14,6 +14,7 @@ use crate::domain::record::Record;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::litellm;
+use crate::runtime::names::known_names;
 
 use super::store;
 
@@ -127,6 +128,13 @@ pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
     yaml_finding(shown, &litellm::check(text, &litellm::Context::default()), models)
 }
 
+/// The same for a configuration that the LiteLLM of this record reads.
+fn yaml_config_for(place: &Place, record: &Record, shown: &str, text: &str) -> Finding {
+    let names = known_names(place, record.runtime.as_ref());
+    let context = litellm::Context { names: names.as_ref(), ..litellm::Context::default() };
+    yaml_finding(shown, &litellm::check(text, &context), record.models.len())
+}
+
 /// The result for a configuration in which the validator found these problems.
 pub fn yaml_finding(shown: &str, findings: &[litellm::Finding], models: usize) -> Finding {
     let errors: Vec<_> =
@@ -207,7 +215,7 @@ fn live_config(place: &Place, record: &Record) -> Finding {
     }
     let path = store::live_path(place, files::CONFIG);
     match disk::read(&path, disk::TEXT_CAP).map(String::from_utf8) {
-        Ok(Ok(text)) => yaml_config(files::CONFIG, &text, record.models.len()),
+        Ok(Ok(text)) => yaml_config_for(place, record, files::CONFIG, &text),
         Ok(Err(_)) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),
         Err(error) => Finding::fail(error.to_string()),
     }

@@ -15,6 +15,7 @@ pub mod environment;
 pub mod facts;
 mod fault;
 mod index;
+pub mod names;
 pub mod place;
 pub mod python;
 pub mod staging;

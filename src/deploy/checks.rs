@@ -123,16 +123,11 @@ pub fn disk_space(place: &Place) -> Finding {
     found.details(details)
 }
 
-/// Whether LiteLLM does what the author of a configuration meant, wherever its variables come from.
-pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
-    yaml_finding(shown, &litellm::check(text, &litellm::Context::default()), models)
-}
-
-/// The same for a configuration that the LiteLLM of this record reads.
-fn yaml_config_for(place: &Place, record: &Record, shown: &str, text: &str) -> Finding {
-    let names = known_names(place, record.runtime.as_ref());
+/// Whether the LiteLLM of this record does what the author of a configuration meant, wherever its variables come from.
+pub fn yaml_config(place: &Place, record: Option<&Record>, shown: &str, text: &str) -> Finding {
+    let names = known_names(place, record.and_then(|record| record.runtime.as_ref()));
     let context = litellm::Context { names: names.as_ref(), ..litellm::Context::default() };
-    yaml_finding(shown, &litellm::check(text, &context), record.models.len())
+    yaml_finding(shown, &litellm::check(text, &context), record.map_or(0, |record| record.models.len()))
 }
 
 /// The result for a configuration in which the validator found these problems.
@@ -215,7 +210,7 @@ fn live_config(place: &Place, record: &Record) -> Finding {
     }
     let path = store::live_path(place, files::CONFIG);
     match disk::read(&path, disk::TEXT_CAP).map(String::from_utf8) {
-        Ok(Ok(text)) => yaml_config_for(place, record, files::CONFIG, &text),
+        Ok(Ok(text)) => yaml_config(place, Some(record), files::CONFIG, &text),
         Ok(Err(_)) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),
         Err(error) => Finding::fail(error.to_string()),
     }

@@ -31,7 +31,9 @@ pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
             .hint(Hint::shell(format!("sed -n {line}p {} | od -c", place.paste(&path))).to("look at it"))
     })?;
     let env = DotEnv::parse(&EnvFile::read(place)?.text);
-    let findings = configuration::findings(place, &text, &env);
+    let record = Context::load(place).ok().and_then(|context| context.recorded().ok().flatten().cloned());
+    let runtime = record.as_ref().and_then(|record| record.runtime.as_ref());
+    let findings = configuration::findings(place, &text, &env, runtime);
     Ok(answer(&shown, &text, &findings))
 }
 

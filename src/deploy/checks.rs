@@ -14,6 +14,7 @@ use crate::domain::record::Record;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::litellm;
+use crate::runtime::names::known_names;
 
 use super::store;
 
@@ -122,9 +123,11 @@ pub fn disk_space(place: &Place) -> Finding {
     found.details(details)
 }
 
-/// Whether LiteLLM does what the author of a configuration meant, wherever its variables come from.
-pub fn yaml_config(shown: &str, text: &str, models: usize) -> Finding {
-    yaml_finding(shown, &litellm::check(text, &litellm::Context::default()), models)
+/// Whether the LiteLLM of this record does what the author of a configuration meant, wherever its variables come from.
+pub fn yaml_config(place: &Place, record: Option<&Record>, shown: &str, text: &str) -> Finding {
+    let names = known_names(place, record.and_then(|record| record.runtime.as_ref()));
+    let context = litellm::Context { names: names.as_ref(), ..litellm::Context::default() };
+    yaml_finding(shown, &litellm::check(text, &context), record.map_or(0, |record| record.models.len()))
 }
 
 /// The result for a configuration in which the validator found these problems.
@@ -207,7 +210,7 @@ fn live_config(place: &Place, record: &Record) -> Finding {
     }
     let path = store::live_path(place, files::CONFIG);
     match disk::read(&path, disk::TEXT_CAP).map(String::from_utf8) {
-        Ok(Ok(text)) => yaml_config(files::CONFIG, &text, record.models.len()),
+        Ok(Ok(text)) => yaml_config(place, Some(record), files::CONFIG, &text),
         Ok(Err(_)) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),
         Err(error) => Finding::fail(error.to_string()),
     }

@@ -297,9 +297,8 @@ impl Run<'_> {
         // Empty until the checks of the live tree run.
         let checked = std::cell::RefCell::new(None);
         let config = draft.plan.changes().position(|step| step.name == files::CONFIG && step.post.is_some());
-        let models = draft.record.as_ref().map_or(0, |record| record.models.len());
         let staged = |staged: &dyn Fn(usize) -> PathBuf| {
-            let validate = |index| staged_config(&staged(index), models, operation);
+            let validate = |index| staged_config(place, draft.record.as_ref(), &staged(index), operation);
             config.map_or(Ok(()), validate)
         };
         let live = || {
@@ -480,7 +479,12 @@ fn concerns_files(draft: &Draft) -> bool {
 }
 
 /// Reads the configuration back from its staged file and validates it before any live file changes.
-fn staged_config(path: &std::path::Path, models: usize, operation: Operation) -> Result<()> {
+fn staged_config(
+    place: &Place,
+    record: Option<&Record>,
+    path: &std::path::Path,
+    operation: Operation,
+) -> Result<()> {
     let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
         .map_err(|error| {
         Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
@@ -494,7 +498,7 @@ fn staged_config(path: &std::path::Path, models: usize, operation: Operation) ->
     };
     checks.run(CheckName::YamlConfigValid, || Finding {
         hint: Some(hint.into()),
-        ..checks::yaml_config(files::CONFIG, &text, models)
+        ..checks::yaml_config(place, record, files::CONFIG, &text)
     });
     checks.require(Kind::Failed, &format!("{what} is not valid, and nothing was changed"))
 }

@@ -10,11 +10,14 @@ use std::ops::Range;
 
 use super::yaml::{Doc, Node, Place};
 
+mod callbacks;
 mod closest;
 mod file;
 mod finding;
 mod keys;
 mod models;
+mod names;
+mod provider;
 mod routing;
 mod sections;
 mod served;
@@ -23,9 +26,13 @@ mod tests;
 mod values;
 
 pub use finding::{Context, Finding, Severity};
+pub use names::Names;
 pub use served::Served;
 
 use finding::Report;
+
+/// Variables that decide what LiteLLM makes of a configuration although none refers to them.
+pub const SWITCHES: [&str; 2] = [models::ENVIRONMENT, callbacks::LICENCE];
 
 /// Everything that is wrong with a configuration, in the order of its lines.
 pub fn check(text: &str, context: &Context<'_>) -> Vec<Finding> {
@@ -66,8 +73,8 @@ pub fn model_lines(text: &str) -> Vec<(Range<usize>, String)> {
 pub fn references(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if let Ok(doc) = Doc::parse(text) {
-        values::each_scalar(doc.root(), &mut |_, value| {
-            names.extend(value.str().and_then(values::reference).map(str::to_owned));
+        values::each_scalar(doc.root(), &mut |spot, value| {
+            names.extend(value.str().and_then(|text| spot.reference(text)).map(str::to_owned));
         });
     }
     names

@@ -91,6 +91,12 @@ impl<'d> Node<'d> {
         matches!(self.doc.nodes[self.id].kind, Kind::Alias(_))
     }
 
+    /// Whether an anchor stands before the node.
+    pub fn is_anchored(self) -> bool {
+        let before = self.doc.text.get(..self.span().start).unwrap_or_default();
+        before.split_whitespace().next_back().is_some_and(|word| word.starts_with('&'))
+    }
+
     pub fn scalar(self) -> Option<&'d Scalar> {
         match &self.data().kind {
             Kind::Scalar { scalar, .. } => Some(scalar),

@@ -7,19 +7,29 @@ use crate::deploy::checks;
 use crate::deploy::logins::Provider;
 use crate::domain::check::Finding;
 use crate::domain::place::files;
+use crate::domain::runtime::RuntimeId;
 use crate::domain::{Hint, Place};
 use crate::doors::system;
 use crate::format::dotenv::DotEnv;
 use crate::format::litellm::{self, Context, references};
 use crate::format::yaml::Doc;
+use crate::runtime::names::known_names;
 
 use super::facts::Facts;
 use super::variables;
 
 /// All problems of a configuration that LiteLLM reads with this `.env`.
-pub fn findings(place: &Place, text: &str, env: &DotEnv) -> Vec<litellm::Finding> {
-    let known = known_variables(place, &references(text), env);
-    litellm::check(text, &Context { known_env: Some(&known), unset_is_error: true })
+pub fn findings(
+    place: &Place,
+    text: &str,
+    env: &DotEnv,
+    runtime: Option<&RuntimeId>,
+) -> Vec<litellm::Finding> {
+    let mut wanted = references(text);
+    wanted.extend(litellm::SWITCHES.map(str::to_owned));
+    let known = known_variables(place, &wanted, env);
+    let names = known_names(place, runtime);
+    litellm::check(text, &Context { known_env: Some(&known), unset_is_error: true, names: names.as_ref() })
 }
 
 /// Of the variables that a configuration refers to, those that LiteLLM finds: in `.env`, which it is started with, or in
@@ -46,7 +56,7 @@ pub fn valid(facts: &Facts<'_>) -> Finding {
         Ok(env) => env,
         Err(_) => return variables::unread(),
     };
-    let findings = findings(facts.place(), text, env);
+    let findings = findings(facts.place(), text, env, record.runtime.as_ref());
     checks::yaml_finding(files::CONFIG, &findings, record.models.len())
 }
 

@@ -17,6 +17,7 @@ mod fault;
 mod index;
 mod installer;
 pub mod mirror;
+pub mod names;
 pub mod place;
 pub mod python;
 pub mod staging;

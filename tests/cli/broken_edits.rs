@@ -60,3 +60,26 @@ fn off_on_and_env_set_work_beside_a_broken_configuration() {
     assert_eq!(home.read(CONFIG), "model_list: [\n");
     assert_eq!(home.env_value("VERTEXAI_PROJECT").as_deref(), Some("my-project"));
 }
+
+/// A key that LiteLLM passes on, a model for an environment, a setting of a later LiteLLM: `validate` warns, and every change
+/// goes through and keeps the edit.
+#[test]
+fn a_doubtful_line_of_the_user_stops_no_change() {
+    let own = "model_list:\n  - model_name: own\n    litellm_params:\n      model: bedrock/x\n      \
+               model_id: arn:aws:bedrock:eu-west-1:000000000000:application-inference-profile/abc\n      vertex_projct: p\n    \
+               model_info:\n      supported_environments: [production]\n";
+    for change in ["install --yes", "update --yes", "models add glm-5.2 --yes", "models remove glm-5.2 --yes"]
+    {
+        let home = TestHome::deployed();
+        if change.starts_with("models add") {
+            home.run("models remove glm-5.2 --yes").exits(0);
+        }
+        home.write(CONFIG, home.read(CONFIG).replacen("model_list:\n", own, 1));
+        home.run(change).exits(0);
+        let text = home.read(CONFIG);
+        assert!(
+            text.contains("vertex_projct") && text.contains("supported_environments"),
+            "{change}: {text}"
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use gwinstall::format::litellm::{Context, Finding, Severity, check, model_lines, references};
+use gwinstall::format::litellm::{Context, Finding, Names, Severity, check, model_lines, references};
 
 fn files_in(dir: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
@@ -32,7 +32,7 @@ fn known() -> BTreeSet<String> {
 }
 
 fn strictly(text: &str) -> Vec<Finding> {
-    check(text, &Context { known_env: Some(&known()), unset_is_error: true })
+    check(text, &Context { known_env: Some(&known()), unset_is_error: true, names: None })
 }
 
 /// `# expect LINE: BEGINNING` at the top of a file.
@@ -58,6 +58,30 @@ fn every_broken_configuration_is_refused_where_it_is_broken() {
             assert!(found, "{}: expected {line}: {message}\n{errors:#?}", path.display());
         }
         assert_eq!(errors.len(), expected.len(), "{}: {errors:#?}", path.display());
+    }
+}
+
+/// What may be meant as it is written: a warning, which stops nothing.
+#[test]
+fn every_doubtful_configuration_is_warned_about_and_not_refused() {
+    for path in files_in("tests/fixtures/warned") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let findings = strictly(&text);
+        let expected = expected(&text);
+        assert!(
+            !expected.is_empty() && expected.len() == findings.len(),
+            "{}: {findings:#?}",
+            path.display()
+        );
+        for ((line, message), found) in expected.iter().zip(&findings) {
+            assert_eq!(
+                (found.severity, found.line),
+                (Severity::Warning, *line),
+                "{}: {found:#?}",
+                path.display()
+            );
+            assert!(found.message.starts_with(message), "{}: {found:#?}", path.display());
+        }
     }
 }
 
@@ -127,7 +151,8 @@ fn names_and_references_are_listed() {
 /// Cut off anywhere, or with any line gone: an answer whose places lie inside the text, never a panic.
 #[test]
 fn damaged_files_get_an_answer() {
-    for path in files_in("tests/fixtures") {
+    let kinds = ["tests/fixtures/broken", "tests/fixtures/warned", "tests/fixtures/valid"];
+    for path in kinds.into_iter().flat_map(files_in) {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let without = (0..lines.len()).map(|gone| [&lines[..gone], &lines[gone + 1..]].concat().concat());
@@ -140,4 +165,55 @@ fn damaged_files_get_an_answer() {
             }
         }
     }
+}
+
+/// A document of a file of several, by the name in its first line.
+fn documents(file: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let documents: Vec<_> = text
+        .split("\n---\n")
+        .skip(1)
+        .map(|text| (text.lines().next().unwrap().trim_start_matches("# ").to_owned(), text.to_owned()))
+        .collect();
+    let names: BTreeSet<_> = documents.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), documents.len(), "two documents of {file} have one name");
+    documents
+}
+
+/// `# error RULE` and `# warning RULE` behind a line.
+fn marks(text: &str) -> Vec<(usize, String)> {
+    let mark = |(index, line): (usize, &str)| {
+        let (_, mark) = line.split_once("  # ")?;
+        Some((index + 1, mark.to_owned()))
+    };
+    text.lines().enumerate().filter_map(mark).collect()
+}
+
+#[test]
+fn each_judged_configuration_gets_its_verdict_and_no_other() {
+    let documents = documents("judged.yaml");
+    assert!(documents.len() >= 50, "only {} configurations", documents.len());
+    let mut wrong = String::new();
+    for (name, text) in documents {
+        let findings = check(&text, &Context::default());
+        let found: Vec<_> = findings
+            .iter()
+            .map(|finding| (finding.line, format!("{} {}", finding.severity, finding.rule)))
+            .collect();
+        if found != marks(&text) {
+            wrong.push_str(&format!("{name}: expected {:?}, found {findings:#?}\n", marks(&text)));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn the_names_are_those_of_the_litellm_that_gwinstall_installs() {
+    let facts = gwinstall::runtime::facts::Facts::embedded().unwrap();
+    assert_eq!(
+        Names::table().version(),
+        facts.data.litellm,
+        "make the table again: see dist/litellm_names.py"
+    );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::names::Names;
 use crate::format::yaml::{Duplicate, Node, Place, Scalar, excerpt};
 
 /// The most findings that are of use to a reader.
@@ -54,6 +55,8 @@ impl Finding {
 pub struct Context<'a> {
     /// Names of the variables that LiteLLM will find; `None`: references are not followed.
     pub known_env: Option<&'a BTreeSet<String>>,
+    /// The names of the LiteLLM that runs; `None`: those of the one that gwinstall installs.
+    pub names: Option<&'a Names>,
     /// A reference to a variable that is not set is an error; otherwise a warning, as at a first installation.
     pub unset_is_error: bool,
 }
@@ -72,6 +75,13 @@ pub(super) struct Report<'c> {
 impl<'c> Report<'c> {
     pub(super) fn new(context: Context<'c>) -> Self {
         Self { context, findings: Vec::new() }
+    }
+
+    pub(super) fn names(&self) -> &'c Names {
+        match self.context.names {
+            Some(names) => names,
+            None => Names::table(),
+        }
     }
 
     /// The findings in the order of their lines.

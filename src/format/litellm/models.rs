@@ -1,11 +1,16 @@
 //! `model_list`: each entry has a name, parameters and a route whose provider LiteLLM knows.
 
 use super::closest::closest;
-use super::finding::Report;
-use super::keys::{FAMILIES, PROVIDERS, knows, names};
+use super::finding::{Report, Severity};
+use super::names::{List, Names};
+use super::provider::{Declared, Found, Route};
+use super::sections::{LITELLM_PARAMS, MODEL_ENTRY, dropped_values, unknown_keys};
 use super::served::Served;
-use super::sections::{LITELLM_PARAMS, MODEL_ENTRY, typed, unknown_keys};
-use crate::format::yaml::Node;
+use crate::format::yaml::{Node, Scalar};
+
+/// The variable that says for which environment LiteLLM runs, and its values.
+pub(super) const ENVIRONMENT: &str = "LITELLM_ENVIRONMENT";
+const ENVIRONMENTS: [&str; 3] = ["development", "staging", "production"];
 
 pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) -> Served {
     let mut served = Served::empty(root);
@@ -32,9 +37,15 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) -> Served {
     if models.len() == 0 && !served.open_ended {
         report.warning(key, "models.empty", "model_list is empty: the gateway would serve no model", None);
     }
+    let declared = Declared::of(root);
+    let own = root.get("environment_variables");
+    let environment_is_set = own.is_some_and(|own| own.get(ENVIRONMENT).is_some())
+        || report.context.known_env.is_some_and(|known| known.contains(ENVIRONMENT));
     for model in models {
         if model.is_map() {
-            served.names.extend(entry(model, report).map(str::to_owned));
+            served.names.extend(entry(model, &declared, report).map(str::to_owned));
+            served.targets.extend(targets(model).map(str::to_owned));
+            information(model, environment_is_set, report);
         } else {
             report.error(
                 model,
@@ -48,7 +59,7 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) -> Served {
 }
 
 /// Checks one entry and gives its name.
-fn entry<'d>(model: Node<'d>, report: &mut Report<'_>) -> Option<&'d str> {
+fn entry<'d>(model: Node<'d>, declared: &Declared<'_>, report: &mut Report<'_>) -> Option<&'d str> {
     unknown_keys(model, &MODEL_ENTRY, report);
     let name = match model.get("model_name") {
         Some(name) => report.name(name),
@@ -71,11 +82,11 @@ fn entry<'d>(model: Node<'d>, report: &mut Report<'_>) -> Option<&'d str> {
         return name;
     }
     unknown_keys(params, &LITELLM_PARAMS, report);
-    typed(params, report);
+    dropped_values(params, Names::refused_in_params, report);
     match params.get("model") {
         Some(model) => {
             if let Some(route) = report.name(model) {
-                provider(model, route, params, report);
+                provider(model, route, params, declared, report);
             }
         }
         None => report.error(
@@ -91,40 +102,89 @@ fn entry<'d>(model: Node<'d>, report: &mut Report<'_>) -> Option<&'d str> {
     name
 }
 
-fn provider(at: Node<'_>, route: &str, params: Node<'_>, report: &mut Report<'_>) {
-    if params.get("custom_llm_provider").is_some() || route.starts_with("os.environ/") || route == "*" {
-        return;
+/// Further names by which LiteLLM finds a model when a setting names it: its id, its route, its name for a team.
+fn targets<'d>(model: Node<'d>) -> impl Iterator<Item = &'d str> + use<'d> {
+    let info = |key: &str| model.get("model_info").and_then(|info| info.get(key)).and_then(Node::written);
+    let route = model.get("litellm_params").and_then(|params| params.get("model")).and_then(Node::str);
+    [info("id"), info("team_public_model_name"), route].into_iter().flatten()
+}
+
+/// Checks `model_info`: most of it is the user's own, some of it decides whether LiteLLM keeps the model.
+fn information(model: Node<'_>, environment_is_set: bool, report: &mut Report<'_>) {
+    let Some((key, info)) = model.entry("model_info") else { return };
+    if !info.is_map() {
+        return report.error(key, "models.info", "model_info must be a mapping: LiteLLM refuses the file", None);
     }
-    let dropped = "LiteLLM drops a model whose provider it does not know";
-    let Some((provider, rest)) = route.split_once('/') else {
-        let family = route.split(['-', '.', ':', '@']).next().unwrap_or_default();
-        if !knows(FAMILIES, family) {
-            let hint = format!("write the provider in front, for example vertex_ai/{route}");
-            report.error(
-                at,
-                "models.no-provider",
-                format!("{route:?} names no provider: {dropped}"),
-                Some(hint),
-            );
-        }
+    dropped_values(info, Names::refused_in_info, report);
+    let Some(environments) = info.get("supported_environments").filter(|node| node.scalar() != Some(&Scalar::Null))
+    else {
         return;
     };
-    if rest.is_empty() {
-        report.error(at, "models.no-route", format!("{route:?} names a provider and no model"), None);
-    } else if !knows(PROVIDERS, provider) {
-        let hint = closest(provider, names(PROVIDERS)).map(|near| format!("did you mean {near}/{rest}?"));
-        report.error(
-            at,
-            "models.unknown-provider",
-            format!("{provider:?} is not a provider: {dropped}"),
-            hint,
-        );
+    let rule = "models.environment";
+    let known = Some(format!("of these: {}", ENVIRONMENTS.join(", ")));
+    let Some(items) = environments.seq() else {
+        let message = "supported_environments must be a list: LiteLLM drops this model";
+        return report.error(environments, rule, message, known);
+    };
+    for item in items.filter(|item| !item.str().is_some_and(|name| ENVIRONMENTS.contains(&name))) {
+        let message = "this is not an environment of LiteLLM: it drops the model";
+        report.error(item, rule, message, known.clone());
+    }
+    if !environment_is_set {
+        let message = format!("LiteLLM drops this model while {ENVIRONMENT} is not set");
+        report.warning(environments, rule, message, Some(format!("gwinstall env set {ENVIRONMENT}")));
+    }
+}
+
+fn provider(at: Node<'_>, route: &str, params: Node<'_>, declared: &Declared<'_>, report: &mut Report<'_>) {
+    let names = report.names();
+    let custom = params.get("custom_llm_provider").and_then(Node::str);
+    let api_base = params.get("api_base").and_then(Node::str);
+    let certain = if names.are_exact() { Severity::Error } else { Severity::Warning };
+    let dropped = "LiteLLM drops a model whose provider it does not know";
+    match (Route { model: route, custom, api_base }).find(names, declared) {
+        Found::Provider => {
+            if route.ends_with('/') && route.matches('/').count() == 1 {
+                report.error(at, "models.no-route", format!("{route:?} names a provider and no model"), None);
+            }
+        }
+        Found::Bare | Found::Unsure if names.has(List::Providers, route) => {
+            let message = format!("{route:?} names a provider and no model");
+            report.add(certain, at.place(), "models.no-route", message, Some(format!("{route}/MODEL")));
+        }
+        found @ (Found::Bare | Found::Unsure) => {
+            let severity = if found == Found::Bare { certain } else { Severity::Warning };
+            let message = format!("{route:?} names no provider: {dropped}");
+            let hint = format!("write the provider in front, for example {}/{route}", family(route));
+            report.add(severity, at.place(), "models.no-provider", message, Some(hint));
+        }
+        Found::Unknown(provider) => {
+            let at = params.get("custom_llm_provider").filter(|_| custom == Some(provider)).unwrap_or(at);
+            let near = closest(provider, names.all(List::Providers));
+            let rest = route.split_once('/').filter(|_| custom.is_none()).map(|(_, rest)| format!("/{rest}"));
+            let hint = near.map(|near| format!("did you mean {near}{}?", rest.unwrap_or_default()));
+            let message = format!("{provider:?} is not a provider: {dropped}");
+            report.add(certain, at.place(), "models.unknown-provider", message, hint);
+        }
+    }
+}
+
+/// The provider that most people mean by a name.
+fn family(model: &str) -> &'static str {
+    match model.split(['-', '.', '/']).next().unwrap_or_default() {
+        "claude" => "anthropic",
+        "gpt" | "o1" | "o3" | "o4" | "chatgpt" => "openai",
+        "gemini" => "gemini",
+        "mistral" | "codestral" | "devstral" => "mistral",
+        "deepseek" => "deepseek",
+        "grok" => "xai",
+        _ => "vertex_ai",
     }
 }
 
 fn api_base(at: Node<'_>, params: Node<'_>, report: &mut Report<'_>) {
     let Some(base) = report.name(at).filter(|base| !base.contains("os.environ")) else { return };
-    if !base.starts_with("https://") && !base.starts_with("http://") {
+    if !["https://", "http://", "wss://", "ws://"].iter().any(|scheme| base.starts_with(scheme)) {
         report.error(at, "models.api-base", "api_base must begin with https:// or http://", None);
         return;
     }

@@ -1,8 +1,9 @@
 //! Aliases, fallbacks, strategies and callbacks: every name must exist.
 
+use super::callbacks;
 use super::closest::closest;
 use super::finding::Report;
-use super::keys::{ALLOWED_FAILS, CACHES, CALLBACKS, RETRIES, STRATEGIES, knows, names};
+use super::keys::{ALLOWED_FAILS, CACHES, RETRIES, STRATEGIES, knows, names};
 use super::served::Served;
 use crate::format::yaml::{Node, Scalar};
 
@@ -31,7 +32,7 @@ pub(super) fn check(root: Node<'_>, served: &Served, report: &mut Report<'_>) {
         policies(router, &callable, report);
     }
     if let Some(settings) = settings {
-        callbacks(settings, report);
+        callbacks::check(root, settings, report);
         cache(settings, report);
     }
 }
@@ -46,12 +47,18 @@ impl Callable<'_, '_> {
     fn must_have(&self, at: Node<'_>, what: &str, report: &mut Report<'_>) {
         let Some(name) = report.name(at) else { return };
         let is_alias = self.aliases.is_some_and(|aliases| aliases.get(name).is_some());
-        if is_alias || self.served.has(name) {
+        if is_alias || self.served.has(name) || self.served.targets.contains(name) {
             return;
         }
         let near = closest(name, self.served.names.iter().map(String::as_str));
         let message = format!("{what} {name:?}, which is not in model_list");
         report.error(at, "routing.absent-model", message, near.map(|near| format!("did you mean {near}?")));
+    }
+
+    /// LiteLLM looks for the fallbacks of `anthropic/NAME` under `NAME` too, and the other way round.
+    fn is_served_with_a_prefix(&self, name: &str) -> bool {
+        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        self.served.names.iter().any(|served| last(served) == name || *served == last(name))
     }
 
     fn aliases(&self, aliases: Node<'_>, report: &mut Report<'_>) {
@@ -124,7 +131,7 @@ impl Callable<'_, '_> {
                 );
             }
             for (model, substitutes) in entries {
-                if model.str() != Some("*") {
+                if !model.str().is_some_and(|name| name == "*" || self.is_served_with_a_prefix(name)) {
                     self.must_have(model, &format!("{kind} for"), report);
                 }
                 self.list(kind, substitutes, report);
@@ -165,6 +172,12 @@ fn strategy(router: Node<'_>, report: &mut Report<'_>) {
     }
 }
 
+fn is_count(node: Node<'_>) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    matches!(node.scalar(), Some(Scalar::Int(0..) | Scalar::Null))
+        || node.str().is_some_and(|text| digits(text) || text.starts_with("os.environ/"))
+}
+
 fn policies(router: Node<'_>, callable: &Callable<'_, '_>, report: &mut Report<'_>) {
     let mut of_kind = |policy: Option<Node<'_>>, known: &'static str, kind: &str| {
         for (key, count) in policy.into_iter().flat_map(Node::entries) {
@@ -179,7 +192,7 @@ fn policies(router: Node<'_>, callable: &Callable<'_, '_>, report: &mut Report<'
                     format!("unknown key {name:?} in {kind}; LiteLLM would ignore it"),
                     hint,
                 );
-            } else if !matches!(count.scalar(), Some(Scalar::Int(0..))) {
+            } else if !is_count(count) {
                 report.error(count, "value.type", format!("{name} must be a whole number"), None);
             }
         }
@@ -192,24 +205,6 @@ fn policies(router: Node<'_>, callable: &Callable<'_, '_>, report: &mut Report<'
     }
     for (model, _) in groups.into_iter().flat_map(Node::entries) {
         callable.must_have(model, "a retry policy for", report);
-    }
-}
-
-fn callbacks(settings: Node<'_>, report: &mut Report<'_>) {
-    for kind in
-        ["callbacks", "success_callback", "failure_callback", "service_callback", "audit_log_callbacks"]
-    {
-        let Some(list) = settings.get(kind) else { continue };
-        let items: Vec<_> = list.seq().map_or_else(|| vec![list], Iterator::collect);
-        for item in items {
-            let Some(name) = item.str() else { continue };
-            // A dotted name is an object in a module of the user.
-            if name.contains('.') || name.starts_with("os.environ/") || knows(CALLBACKS, name) {
-                continue;
-            }
-            let hint = closest(name, names(CALLBACKS)).map(|near| format!("did you mean {near}?"));
-            report.error(item, "settings.callback", format!("{name:?} is not a callback of LiteLLM"), hint);
-        }
     }
 }
 

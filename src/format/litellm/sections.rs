@@ -1,27 +1,55 @@
 //! Which keys belong in which section, and of what type their values are.
 
 use super::closest::nearest;
-use super::finding::Report;
-use super::keys::{GENERAL, MODEL, PARAMS, ROUTER, SETTINGS, TOP_LEVEL, knows, names};
+use super::finding::{Report, Severity};
+use super::keys::{MODEL, TOP_LEVEL, knows, names};
+use super::names::{List, Names};
+use super::values::TEXT;
 use crate::format::yaml::{Node, Scalar};
 
 /// A part of the configuration that has keys of its own.
 pub(super) struct Section {
     /// Its name in messages.
     pub(super) name: &'static str,
-    keys: &'static str,
-    /// LiteLLM reads no other key, so an unknown one is always an error.
-    closed: bool,
+    keys: Keys,
 }
 
-pub(super) const TOP: Section = Section { name: "the top level", keys: TOP_LEVEL, closed: true };
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Top,
+    Entry,
+    Listed(List),
+}
+
+impl Keys {
+    fn has(self, known: &Names, name: &str) -> bool {
+        match self {
+            Self::Top => knows(TOP_LEVEL, name),
+            Self::Entry => knows(MODEL, name),
+            Self::Listed(List::Params) => known.has(List::Params, name) || known.has(List::ProviderParams, name),
+            Self::Listed(list) => known.has(list, name),
+        }
+    }
+
+    fn nearest<'n>(self, known: &'n Names, name: &str) -> Option<(usize, &'n str)> {
+        match self {
+            Self::Top => nearest(name, names(TOP_LEVEL)),
+            Self::Entry => nearest(name, names(MODEL)),
+            Self::Listed(list) => nearest(name, known.all(list)),
+        }
+    }
+}
+
+pub(super) const TOP: Section = Section { name: "the top level", keys: Keys::Top };
 pub(super) const LITELLM_SETTINGS: Section =
-    Section { name: "litellm_settings", keys: SETTINGS, closed: false };
+    Section { name: "litellm_settings", keys: Keys::Listed(List::LitellmSettings) };
 pub(super) const GENERAL_SETTINGS: Section =
-    Section { name: "general_settings", keys: GENERAL, closed: false };
-pub(super) const ROUTER_SETTINGS: Section = Section { name: "router_settings", keys: ROUTER, closed: true };
-pub(super) const MODEL_ENTRY: Section = Section { name: "an entry of model_list", keys: MODEL, closed: true };
-pub(super) const LITELLM_PARAMS: Section = Section { name: "litellm_params", keys: PARAMS, closed: false };
+    Section { name: "general_settings", keys: Keys::Listed(List::GeneralSettings) };
+pub(super) const ROUTER_SETTINGS: Section =
+    Section { name: "router_settings", keys: Keys::Listed(List::RouterSettings) };
+pub(super) const MODEL_ENTRY: Section = Section { name: "an entry of model_list", keys: Keys::Entry };
+pub(super) const LITELLM_PARAMS: Section =
+    Section { name: "litellm_params", keys: Keys::Listed(List::Params) };
 
 /// Keys that people write although LiteLLM does not have them, and what does the job.
 const NOWHERE: [(&str, &str); 12] = [
@@ -49,60 +77,145 @@ const TRUTH: &str = "drop_params modify_params cache json_logs set_verbose enabl
 
 /// Reports the keys of `map` that `section` does not have.
 pub(super) fn unknown_keys(map: Node<'_>, section: &Section, report: &mut Report<'_>) {
-    for (key, _) in map.entries() {
+    let known = report.names();
+    for (key, value) in map.entries() {
         let Some(name) = key.str() else { continue };
-        if knows(section.keys, name) || (section.keys == PARAMS && is_price(name)) {
+        if section.keys.has(known, name) || (section.keys == Keys::Top && is_own_note(name, value)) {
             continue;
         }
-        let Section { name: here, keys, closed } = section;
         if name == "master_key" {
+            let here = section.name;
             let message = format!("master_key is never read from {here}, so the gateway would have no key");
-            report.error(
-                key,
-                "master-key.wrong-section",
-                message,
-                Some("put it under general_settings".to_owned()),
-            );
-        } else if let Some((_, advice)) = NOWHERE.iter().find(|(known, _)| *known == name) {
-            report.error(
-                key,
-                "key.no-such-setting",
-                format!("unknown key {name:?} in {here}"),
-                Some((*advice).to_owned()),
-            );
-        } else if let Some(other) = home_of(name, section) {
-            let message = format!("{name} is not read from {here}");
-            report.error(key, "key.wrong-section", message, Some(format!("put it under {other}")));
+            let hint = Some("put it under general_settings".to_owned());
+            report.error(key, "master-key.wrong-section", message, hint);
+        } else if section.keys == LITELLM_PARAMS.keys {
+            passed_on(key, name, report);
         } else {
-            let near = nearest(name, names(keys));
-            let hint = near.map(|(_, near)| format!("did you mean {near}?"));
-            // Where LiteLLM accepts any name, only one that is very close to a known name is certainly a slip.
-            let slip = near.is_some_and(|(mistakes, _)| mistakes <= if name.len() < 6 { 1 } else { 2 });
-            if *closed || slip {
-                let message = format!("unknown key {name:?} in {here}; LiteLLM would ignore it");
-                report.error(key, "key.unknown", message, hint);
-            } else {
-                let message = format!("unknown key {name:?} in {here} for LiteLLM 1.106; it may be ignored");
-                report.warning(key, "key.unfamiliar", message, hint);
-            }
+            not_read(key, name, section, report);
         }
     }
 }
 
-/// Whether the name has the form of LiteLLM's hundreds of prices.
-fn is_price(name: &str) -> bool {
-    name.contains("cost_per_") || name.starts_with("cache_creation_") || name.starts_with("cache_read_")
+/// A part of the file that holds no setting: one for anchors, or one with a name for comments.
+fn is_own_note(name: &str, value: Node<'_>) -> bool {
+    name.starts_with("x-") || name.starts_with('.') || value.is_anchored()
+}
+
+/// LiteLLM passes any parameter that it does not know on to the provider: no name is wrong for certain.
+fn passed_on(key: Node<'_>, name: &str, report: &mut Report<'_>) {
+    let known = report.names();
+    let message = format!("LiteLLM does not know {name:?} in litellm_params and passes it on to the provider");
+    if let Some((_, advice)) = NOWHERE.iter().find(|(nowhere, _)| *nowhere == name) {
+        return report.warning(key, "key.passed-on", message, Some((*advice).to_owned()));
+    }
+    if let Some(other) = home_of(name, &LITELLM_PARAMS, known) {
+        return report.warning(key, "key.passed-on", message, Some(format!("it is read from {other}")));
+    }
+    if let Some((_, near)) = LITELLM_PARAMS.keys.nearest(known, name).filter(|near| is_slip(name, *near)) {
+        report.warning(key, "key.passed-on", message, Some(format!("did you mean {near}?")));
+    }
+}
+
+/// LiteLLM ignores a setting that it does not know. What a later LiteLLM may know, or what is only a note, is a warning.
+fn not_read(key: Node<'_>, name: &str, section: &Section, report: &mut Report<'_>) {
+    let (known, here) = (report.names(), section.name);
+    let certain = if known.are_exact() { Severity::Error } else { Severity::Warning };
+    let near = section.keys.nearest(known, name);
+    if let Some((_, advice)) = NOWHERE.iter().find(|(nowhere, _)| *nowhere == name) {
+        let message = format!("unknown key {name:?} in {here}");
+        report.add(certain, key.place(), "key.no-such-setting", message, Some((*advice).to_owned()));
+    } else if let Some(other) = home_of(name, section, known) {
+        let message = format!("{name} is not read from {here}");
+        report.add(certain, key.place(), "key.wrong-section", message, Some(format!("put it under {other}")));
+    } else {
+        let hint = near.map(|(_, near)| format!("did you mean {near}?"));
+        if section.keys == ROUTER_SETTINGS.keys || near.is_some_and(|near| is_slip(name, near)) {
+            let message = format!("unknown key {name:?} in {here}; LiteLLM would ignore it");
+            report.add(certain, key.place(), "key.unknown", message, hint);
+        } else {
+            let message = format!("unknown key {name:?} in {here} for LiteLLM {}; it may be ignored", known.version());
+            report.warning(key, "key.unfamiliar", message, hint);
+        }
+    }
+}
+
+/// Whether a name is so close to a known one that it is certainly meant to be that.
+fn is_slip(name: &str, (mistakes, _): (usize, &str)) -> bool {
+    mistakes <= if name.len() < 6 { 1 } else { 2 }
 }
 
 /// The sections that have a key of this name. For a key beside `litellm_params` that is most likely `litellm_params`.
-fn home_of(name: &str, here: &Section) -> Option<String> {
-    if here.keys == MODEL && knows(PARAMS, name) {
+fn home_of(name: &str, here: &Section, known: &Names) -> Option<String> {
+    if here.keys == Keys::Entry && known.has(List::Params, name) {
         return Some(LITELLM_PARAMS.name.to_owned());
     }
-    let sections = [ROUTER_SETTINGS, GENERAL_SETTINGS, LITELLM_SETTINGS, LITELLM_PARAMS, TOP];
-    let homes: Vec<_> =
-        sections.iter().filter(|section| knows(section.keys, name)).map(|section| section.name).collect();
+    let sections = [ROUTER_SETTINGS, GENERAL_SETTINGS, LITELLM_SETTINGS, TOP];
+    let mut homes: Vec<_> = sections
+        .iter()
+        .filter(|section| section.keys != here.keys && section.keys.has(known, name))
+        .map(|section| section.name)
+        .collect();
+    if homes.is_empty() && here.keys != LITELLM_PARAMS.keys && known.has(List::Params, name) {
+        homes.push(LITELLM_PARAMS.name);
+    }
     (!homes.is_empty()).then(|| homes.join(" or "))
+}
+
+/// Reports values of a model's parameters, or of its `model_info`, of a kind for which LiteLLM drops the model.
+pub(super) fn dropped_values(
+    map: Node<'_>,
+    refused: for<'n> fn(&'n Names, &str) -> &'n [String],
+    report: &mut Report<'_>,
+) {
+    let known = report.names();
+    for (key, value) in map.entries() {
+        let Some(name) = key.str() else { continue };
+        let kinds = refused(known, name);
+        let Some(kind) = kind_of(value).filter(|kind| kinds.iter().any(|refused| refused == kind)) else { continue };
+        // LiteLLM makes one deployment for each of several organizations; a date in place of text is reported as such.
+        let is_reported = knows(TEXT, name) && value.is_plain();
+        if is_reported || (name == "organization" && kind == "list") {
+            continue;
+        }
+        let takes = |kind: &str| !kinds.iter().any(|refused| refused == kind);
+        let allowed = KINDS.iter().filter(|(kind, _)| takes(kind) && !(*kind == "digits" && takes("text")));
+        let allowed: Vec<_> = allowed.map(|(_, spelled)| *spelled).collect();
+        let message = format!("{name} must be {}: LiteLLM drops a model with another value", allowed.join(" or "));
+        let hint = value.written().filter(|_| value.is_plain() && !kinds.iter().any(|kind| kind == "text"));
+        let hint = hint.map(|written| format!("put it in quotes: \"{written}\""));
+        let certain = if known.are_exact() { Severity::Error } else { Severity::Warning };
+        report.add(certain, value.place(), "value.type", message, hint);
+    }
+}
+
+/// The kinds of values that LiteLLM tells apart, and how a message spells them.
+const KINDS: [(&str, &str); 8] = [
+    ("text", "text"),
+    ("digits", "a number in quotes"),
+    ("whole", "a whole number"),
+    ("fraction", "a number"),
+    ("truth", "true or false"),
+    ("date", "a date"),
+    ("list", "a list"),
+    ("mapping", "a mapping"),
+];
+
+fn kind_of(value: Node<'_>) -> Option<&'static str> {
+    if value.seq().is_some() {
+        return Some("list");
+    }
+    Some(match value.scalar() {
+        None => "mapping",
+        Some(Scalar::Null) => return None,
+        Some(Scalar::Str(text)) if text.starts_with("os.environ/") => return None,
+        Some(Scalar::Str(text)) if text.trim().parse::<f64>().is_ok() => "digits",
+        Some(Scalar::Str(_)) => "text",
+        Some(Scalar::Int(_) | Scalar::Big(_)) => "whole",
+        Some(Scalar::Float(number)) if number.fract() == 0.0 => "whole",
+        Some(Scalar::Float(_)) => "fraction",
+        Some(Scalar::Bool(_)) => "truth",
+        Some(Scalar::Timestamp(_)) => "date",
+    })
 }
 
 /// Reports values of well-known keys that are of another type than LiteLLM computes with.
@@ -126,9 +239,22 @@ pub(super) fn typed(map: Node<'_>, report: &mut Report<'_>) {
             Scalar::Bool(_) if knows(TRUTH, name) => continue,
             _ if knows(WHOLE, name) => "a whole number",
             _ if knows(NUMBER, name) => "a number",
+            Scalar::Str(text) if knows(TRUTH, name) && name != "cache" => match is_true(text) {
+                Some(true) => continue,
+                _ => "true or false without quotes",
+            },
             _ if knows(TRUTH, name) => "true or false",
             _ => continue,
         };
         report.error(value, "value.type", format!("{name} must be {wanted}"), None);
+    }
+}
+
+/// The meaning of a text that LiteLLM takes for a truth value: any text is true to it, so only what says so is right.
+fn is_true(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
     }
 }

@@ -9,6 +9,8 @@ use crate::format::yaml::{Doc, Node, Scalar};
 pub struct Served {
     pub(super) names: BTreeSet<String>,
     pub(super) open_ended: bool,
+    /// Further names that a setting of LiteLLM may use for a model of the list.
+    pub(super) targets: BTreeSet<String>,
     /// Names that are called but not listed by `/v1/models`.
     hidden: BTreeSet<String>,
 }

@@ -19,7 +19,7 @@ fn params(params: &str) -> Vec<&'static str> {
 #[test]
 fn one_rule_speaks_for_each_mistake() {
     use Severity::{Error, Warning};
-    let rows: [(&str, &[(&str, Severity)]); 21] = [
+    let rows: [(&str, &[(&str, Severity)]); 22] = [
         ("", &[]),
         ("litellm_settings: {callbacks: my_module.handler}\n", &[]),
         ("litellm_settings: {brand_new_setting: 1}\n", &[("key.unfamiliar", Warning)]),
@@ -30,7 +30,8 @@ fn one_rule_speaks_for_each_mistake() {
         ("litellm_settings: {num_retries: 010}\n", &[("yaml.surprise", Warning)]),
         ("litellm_settings: {num_retries: -1}\n", &[("value.type", Error)]),
         ("litellm_settings: {num_retries: [3]}\n", &[("value.type", Error)]),
-        ("litellm_settings: {drop_params: \"true\"}\n", &[("value.type", Error)]),
+        ("litellm_settings: {modify_params: \"true\"}\n", &[]),
+        ("litellm_settings: {modify_params: \"false\"}\n", &[("value.type", Error)]),
         ("litellm_settings: {cache_params: {type: redis}}\n", &[("settings.cache", Warning)]),
         ("router_settings: {timeout: 1:30}\n", &[("yaml.surprise", Warning)]),
         ("router_settings: {model_group_alias: {x: x}}\n", &[("routing.alias", Error)]),
@@ -102,8 +103,8 @@ fn an_unset_variable_is_as_grave_as_the_caller_says() {
     let severities =
         |context: &Context<'_>| check(&text, context).iter().map(|f| f.severity).collect::<Vec<_>>();
     assert_eq!(severities(&Context::default()), []);
-    assert_eq!(severities(&Context { known_env: Some(&known), unset_is_error: false }), [Severity::Warning]);
-    assert_eq!(severities(&Context { known_env: Some(&known), unset_is_error: true }), [Severity::Error]);
+    assert_eq!(severities(&Context { known_env: Some(&known), unset_is_error: false, names: None }), [Severity::Warning]);
+    assert_eq!(severities(&Context { known_env: Some(&known), unset_is_error: true, names: None }), [Severity::Error]);
     assert_eq!(references(&text), BTreeSet::from(["L".to_owned(), "P".to_owned()]));
 }
 

@@ -11,12 +11,56 @@ use crate::format::dotenv::is_name;
 use crate::format::yaml::{Node, Scalar, names_a_secret};
 
 /// Keys whose value is text in every section, and that people write without quotes.
-const TEXT: &str = "model api_base api_version base_url organization vertex_project vertex_location vertex_credentials \
+pub(super) const TEXT: &str = "model api_base api_version base_url organization vertex_project vertex_location vertex_credentials \
     aws_region_name region_name custom_llm_provider database_url base_model api_key master_key";
 
-/// Values of secret-looking keys that are not secrets: people write them for servers without authentication.
-const NO_SECRET: &str =
-    "none null empty dummy not-needed not_needed na n/a anything fake fake-key no-key ollama";
+/// Words of values that people write as a key for servers without authentication.
+const NO_SECRET: &str = "1234 12345 123456 anything api any auth authentication change cpp dummy empty example fake ignored key \
+    llama llamacpp lm lmstudio local localhost me mock my n na needed no none not null ollama omitted openai optional \
+    placeholder required sample secret sglang sk studio test testing token unused used value vllm xinference your";
+
+/// Tokens of a model's own language, and other things that only sound like a secret.
+const NOT_SECRET: &str = "bos_token eos_token pad_token unk_token configurable_clientside_auth_params";
+
+/// Sections whose texts LiteLLM fills in by rules of its own, or passes on as they are.
+const TEMPLATES: &str = "guardrails mcp_servers mcp_tools prompts agents agent_list policies callback_settings search_tools \
+    sandbox_tools";
+
+/// Keys of free text.
+const PROSE: &str = "litellm_system_prompt system_prompt prompt content description template text instructions message \
+    key_alias_pattern pattern regex tag_regex metadata stop bos_token eos_token pre_message post_message";
+
+/// Where a value stands.
+#[derive(Clone)]
+pub(super) struct Spot<'d> {
+    /// The keys from the top of the file down to the value.
+    path: Vec<Node<'d>>,
+}
+
+impl<'d> Spot<'d> {
+    fn names(&self) -> impl DoubleEndedIterator<Item = &'d str> {
+        self.path.iter().filter_map(|key| key.str())
+    }
+
+    fn key(&self) -> &'d str {
+        self.path.last().and_then(|key| key.str()).unwrap_or_default()
+    }
+
+    fn is_below(&self, names: &'static str) -> bool {
+        self.names().any(|name| knows(names, name))
+    }
+
+    /// LiteLLM replaces a reference at the end of a header of a pass-through endpoint.
+    fn replaces_the_end(&self) -> bool {
+        self.is_below("pass_through_endpoints") && self.names().rev().nth(1) == Some("headers")
+    }
+
+    /// A value that is an address or a key, so that text in place of it cannot work.
+    fn is_plumbing(&self) -> bool {
+        let key = self.key();
+        knows(TEXT, key) || names_a_secret(key) || ["_base", "_url", "host", "endpoint"].iter().any(|end| key.ends_with(end))
+    }
+}
 
 pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) {
     let own: BTreeSet<&str> = root
@@ -32,12 +76,13 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) {
             report.error(key, "yaml.not-text", message, Some(format!("put it in quotes: \"{written}\"")));
         }
     }
-    each_scalar(Some(root), &mut |key, value| {
-        let name = key.and_then(Node::str).unwrap_or_default();
+    let vault = has_vault(root);
+    each_scalar(Some(root), &mut |spot, value| {
+        let name = spot.key();
         match value.str() {
             Some(text) => {
-                if references_are_whole(value, text, report) {
-                    follow(value, text, &own, report);
+                if vault || references_are_whole(value, text, spot, report) {
+                    follow(value, spot.reference(text), &own, vault, report);
                 }
                 secrets(value, name, text, report);
             }
@@ -46,20 +91,29 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) {
     });
 }
 
-/// Calls `visit` with every scalar value and its key (in a list, the key of the list). The target of an alias is visited
-/// once, in its own place.
-pub(super) fn each_scalar<'d>(root: Option<Node<'d>>, visit: &mut dyn FnMut(Option<Node<'d>>, Node<'d>)) {
-    let mut waiting: Vec<(Option<Node<'d>>, Node<'d>)> = root.map(|root| (None, root)).into_iter().collect();
-    while let Some((key, node)) = waiting.pop() {
+/// Whether LiteLLM asks a secret manager for references: names are then the manager's own.
+fn has_vault(root: Node<'_>) -> bool {
+    let general = root.get("general_settings");
+    ["key_management_system", "use_google_kms", "use_azure_key_vault"]
+        .iter()
+        .any(|key| general.is_some_and(|general| general.get(key).is_some()))
+}
+
+/// Calls `visit` with every scalar value and where it stands. The target of an alias is visited once, in its own place.
+pub(super) fn each_scalar<'d>(root: Option<Node<'d>>, visit: &mut dyn FnMut(&Spot<'d>, Node<'d>)) {
+    let mut waiting: Vec<(Spot<'d>, Node<'d>)> =
+        root.map(|root| (Spot { path: Vec::new() }, root)).into_iter().collect();
+    while let Some((spot, node)) = waiting.pop() {
         if node.is_alias() {
             continue;
         }
         match node.seq() {
-            Some(items) => waiting.extend(items.map(|item| (key, item))),
-            None if node.scalar().is_some() => visit(key, node),
-            None => waiting.extend(
-                node.entries().chain(node.merges().map(|merge| (merge, merge))).map(|(k, v)| (Some(k), v)),
-            ),
+            Some(items) => waiting.extend(items.map(|item| (spot.clone(), item))),
+            None if node.scalar().is_some() => visit(&spot, node),
+            None => waiting.extend(node.entries().chain(node.merges().map(|merge| (merge, merge))).map(|(key, value)| {
+                let path = spot.path.iter().copied().chain([key]).collect();
+                (Spot { path }, value)
+            })),
         }
     }
 }
@@ -81,14 +135,28 @@ fn keys_of(root: Node<'_>) -> Vec<Node<'_>> {
     keys
 }
 
-/// The variable of a value that is exactly `os.environ/NAME`.
-pub(super) fn reference(text: &str) -> Option<&str> {
-    text.strip_prefix("os.environ/").filter(|name| is_name(name))
+impl Spot<'_> {
+    /// The variable that LiteLLM puts in place of a text, or of its end.
+    pub(super) fn reference<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let end = match text.split_once("os.environ/") {
+            Some((before, end)) if before.is_empty() || self.replaces_the_end() => end,
+            _ => return None,
+        };
+        Some(end).filter(|name| is_name(name))
+    }
 }
 
-/// LiteLLM replaces a value that is `os.environ/NAME` and nothing else; all other spellings stay as they are.
-fn references_are_whole(at: Node<'_>, text: &str, report: &mut Report<'_>) -> bool {
-    let shell = text.contains("${") || text.contains("$(") || text.strip_prefix('$').is_some_and(is_name);
+/// LiteLLM replaces a value that is `os.environ/NAME` and nothing else; nearly all other spellings stay as they are.
+fn references_are_whole(at: Node<'_>, text: &str, spot: &Spot<'_>, report: &mut Report<'_>) -> bool {
+    if spot.is_below(TEMPLATES) || spot.is_below(PROSE) {
+        return true;
+    }
+    let certain = |is_whole: bool| if is_whole || spot.is_plumbing() { Severity::Error } else { Severity::Warning };
+    let whole_shell = |text: &str| {
+        let name = text.strip_prefix('$').map(|rest| rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest));
+        name.is_some_and(is_name)
+    };
+    let shell = text.contains("${") || text.contains("$(") || whole_shell(text);
     if shell {
         let name: String = text
             .split('$')
@@ -99,26 +167,29 @@ fn references_are_whole(at: Node<'_>, text: &str, report: &mut Report<'_>) -> bo
             .collect();
         let hint =
             Some(format!("os.environ/{} as the whole value", if is_name(&name) { &name } else { "NAME" }));
-        report.error(
-            at,
-            "env.shell-syntax",
-            "LiteLLM does not expand $ references: this is passed on as text",
-            hint,
-        );
+        let message = "LiteLLM does not expand $ references: this is passed on as text";
+        report.add(certain(whole_shell(text)), at.place(), "env.shell-syntax", message, hint);
         return false;
     }
-    if text.contains("os.environ") && reference(text).is_none() {
+    if text.contains("os.environ") && spot.reference(text).is_none() {
         let message =
             "os.environ/NAME is replaced only where it is the whole value: this is passed on as text";
-        report.error(at, "env.not-whole", message, Some("put the whole value into one variable".to_owned()));
+        let hint = Some("put the whole value into one variable".to_owned());
+        report.add(certain(text.starts_with("os.environ")), at.place(), "env.not-whole", message, hint);
         return false;
     }
     true
 }
 
-fn follow(at: Node<'_>, text: &str, own: &BTreeSet<&str>, report: &mut Report<'_>) {
-    let (Some(name), Some(known)) = (reference(text), report.context.known_env) else { return };
-    if known.contains(name) || own.contains(name) {
+fn follow(
+    at: Node<'_>,
+    reference: Option<&str>,
+    own: &BTreeSet<&str>,
+    vault: bool,
+    report: &mut Report<'_>,
+) {
+    let (Some(name), Some(known)) = (reference, report.context.known_env) else { return };
+    if known.contains(name) || own.contains(name) || vault {
         return;
     }
     let severity = if report.context.unset_is_error { Severity::Error } else { Severity::Warning };
@@ -134,7 +205,7 @@ fn follow(at: Node<'_>, text: &str, own: &BTreeSet<&str>, report: &mut Report<'_
 
 /// Secrets belong in .env: other users can read this file, and it is copied around.
 fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
-    if text.starts_with("os.environ") || text.contains("${") {
+    if text.contains("os.environ/") || text.starts_with("os.environ") || text.contains("${") || text.contains("{{") {
         return;
     }
     let variable = format!("os.environ/{}", if key == "master_key" { "LITELLM_MASTER_KEY" } else { "NAME" });
@@ -143,10 +214,12 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
         let message = "this placeholder would be the gateway's key, and everyone can guess it";
         return report.error(at, "master-key.placeholder", message, hint);
     }
+    let is_text = knows(TEXT, key) || names_a_secret(key);
+    let in_brackets = text.starts_with('<') && text.ends_with('>');
     let unfilled = match stand_in::of(key, text) {
         Some(StandIn::ChangeMe) => true,
-        // Free text may end in dots or say "your".
-        Some(StandIn::Example) => text.starts_with('<') || (names_a_secret(key) && !looks_secret(text)),
+        // Free text may be in brackets, end in dots or say "your".
+        Some(StandIn::Example) => is_text && in_brackets && !knows(NOT_SECRET, key),
         _ => false,
     };
     if unfilled {
@@ -172,10 +245,22 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
 }
 
 fn is_secret(key: &str, text: &str) -> bool {
-    let named = names_a_secret(key)
-        && !["_name", "_file", "_path", "_ref", "_url"].iter().any(|end| key.ends_with(end));
-    let empty = text.is_empty() || knows(NO_SECRET, &text.to_ascii_lowercase());
-    looks_secret(text) || (named && !empty)
+    let ends =
+        ["_name", "_file", "_path", "_ref", "_url", "_header", "_headers", "_id", "_type", "_alias", "_env", "_field"];
+    let named = names_a_secret(key) && !knows(NOT_SECRET, key) && !ends.iter().any(|end| key.ends_with(end));
+    let empty = knows("none null empty dummy", &text.to_ascii_lowercase()) || text.is_empty();
+    let is_password = ["password", "passwd", "secret", "master_key"].iter().any(|word| key.contains(word));
+    (looks_secret(text) || named) && !empty && (is_password || !is_dummy(text))
+}
+
+/// A value that only fills the place of a key: made of words that say so, or of one character.
+fn is_dummy(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.all(|word| {
+        let first = word.chars().next();
+        knows(NO_SECRET, word) || word.chars().all(|c| Some(c) == first)
+    })
 }
 
 /// `scheme://user:password@host`.

@@ -176,7 +176,7 @@ impl<'a> Change<'a> {
             if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
         })?;
         for check in &outcome.checks {
-            term::detail(&report::check_line(check));
+            report::log_check(check);
         }
         tell_times(&outcome);
         let answer = done(&draft, &outcome)?;

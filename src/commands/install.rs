@@ -11,11 +11,12 @@ use crate::deploy::lacks;
 use crate::deploy::logins::Provider;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
+use crate::domain::name::list;
 use crate::domain::place::files;
 use crate::domain::record::{BundleOrigin, Pointed, ValueSource};
 use crate::domain::request::{Request, Source};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
-use crate::doors::term;
+use crate::doors::term::{self, Level};
 use crate::format::dotenv::DotEnv;
 use crate::gateway::{self, process, serving};
 use crate::inspect::port::{self, Purpose};
@@ -25,6 +26,7 @@ use crate::render::{self, Choice};
 use crate::ui::report;
 
 use super::change::Change;
+use super::env::words;
 use super::runtime::{self, Coming, Wanted};
 use super::supply::{self, Supplied};
 use super::{install_flags, interactive, renewal, sources};
@@ -198,7 +200,9 @@ fn pointing(change: &Change<'_>, request: &Request) -> Pointing {
 
 fn say(checks: &Checks) {
     for check in &checks.0 {
-        if matches!(check.status, Status::Fail | Status::Warn) || term::manner().verbose {
+        if term::manner().verbose {
+            report::log_check(check);
+        } else if matches!(check.status, Status::Fail | Status::Warn) {
             term::talk(&report::check_line(check));
         }
     }
@@ -217,7 +221,32 @@ fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Valu
         let found: Vec<_> =
             values.found.iter().filter(|(_, value)| value.source != ValueSource::Generated).collect();
         interactive::show_found(&found, &|name| choice.catalog.is_secret(name));
+    } else if let Some(line) = found_line(context, values) {
+        term::talk(&line);
     }
+    let unset = unset(context, choice, values);
+    if !unset.is_empty() {
+        term::log(Level::Warn, &format!("optional, and without a value: {}", unset.join(", ")));
+    }
+}
+
+/// The values that the user left somewhere, and that come into `.env` now: names and places, never a value.
+fn found_line(context: &Context<'_>, values: &Values) -> Option<String> {
+    let env = context.env().map(|file| DotEnv::parse(&file.text)).unwrap_or_else(|_| DotEnv::parse(""));
+    let elsewhere = |source| {
+        matches!(source, ValueSource::Environment | ValueSource::File | ValueSource::Rc | ValueSource::Gcloud)
+    };
+    let found = values.found.iter().filter(|(name, value)| elsewhere(value.source) && !variables::is_set(&env, name));
+    let words: Vec<String> = found.map(|(name, value)| format!("{name} ({})", words(value.source))).collect();
+    (!words.is_empty()).then(|| format!("Found {}.", list(&words)))
+}
+
+/// Optional variables of the choice that have a value nowhere.
+fn unset(context: &Context<'_>, choice: &Choice<'_>, values: &Values) -> Vec<String> {
+    let Ok(file) = context.env() else { return Vec::new() };
+    let env = DotEnv::parse(&file.text);
+    let optional = render::needs(choice).into_iter().filter(|(_, need)| !need.is_required()).map(|(name, _)| name);
+    optional.filter(|name| !values.found.contains_key(name) && !variables::is_set(&env, name)).collect()
 }
 
 fn pre_checks(

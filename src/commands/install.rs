@@ -39,7 +39,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     let change = Change::open(place, common, &args.confirm, Operation::Install)?
         .backing_up(&args.keep, args.include_secrets)
         .without_takeover(args.takeover.no_reload);
-    let bundle = sources::bundle(place, &request.source)?;
+    let preset = request.preset.as_deref().or(change.preset());
+    let bundle = sources::bundle_for(place, &request.source, preset)?;
+    sources::name_unusable(&bundle);
     if let Some(file) = &args.runtime_from {
         request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
     }
@@ -50,6 +52,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     if asks && chose {
         interactive::complete_flags(&bundle.catalog, last, &mut request)?;
     } else if asks {
+        interactive::title(&change.context);
         request = Request { on: request.on, ..interactive::complete(place, &bundle.catalog, last)? };
     }
     let source = request.source.clone();
@@ -78,7 +81,7 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     let confirm = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &confirm, Operation::Install)?;
     let source = sources::of_record(change.context.record.as_ref());
-    let bundle = sources::bundle(place, &source)?;
+    let bundle = sources::bundle_for(place, &source, change.preset())?;
     let request = Request { source, start: true, ..Request::default() };
     let lacks = supply::lacking(&change, &bundle, &request)?;
     if !lacks.iter().any(lacks::Lack::blocks_a_start) {
@@ -118,9 +121,10 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
                 .or(Hint::again(&["--embedded"]).to("take the files inside gwinstall")),
         ));
     }
-    let bundle = sources::bundle(place, &source)?;
+    let bundle = sources::bundle_for(place, &source, change.preset())?;
+    let (keep, max_age) = (args.keep.keep, args.keep.max_age);
     let mut request =
-        Request { source: source.clone(), force: args.force, keep: args.keep.keep, ..Request::default() };
+        Request { source: source.clone(), force: args.force, keep, max_age, ..Request::default() };
     let wanted = Wanted::of(args.runtime_from.as_deref(), &source, args.offline);
     let asks = !args.confirm.yes && !change.is_dry() && term::is_interactive();
     renewal::renew(&mut change, common, &bundle, &mut request, &wanted, args.runtime.keep_runtime, asks)?;

@@ -282,7 +282,8 @@ fn usable(place: &Place, record: &Record, lacks: &[Lack], running: bool) -> Vec<
     }
 }
 
-/// Seconds with one decimal.
+/// Seconds with one decimal, rounded up: no change takes no time.
 fn tenths(milliseconds: u64) -> String {
-    format!("{}.{}", milliseconds / 1000, milliseconds % 1000 / 100)
+    let tenths = milliseconds.div_ceil(100);
+    format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -33,6 +33,15 @@ pub struct Bundle {
     files: BTreeMap<String, Content>,
     /// The sha256 of each file whose hash the source supplies.
     hashes: BTreeMap<String, Sha256>,
+    /// Presets of the user's own that were left out.
+    pub unusable: Vec<Unusable>,
+}
+
+/// A preset of the user's own that cannot be used.
+#[derive(Debug, Clone)]
+pub struct Unusable {
+    pub name: String,
+    pub error: Error,
 }
 
 /// Facts about the files of a bundle beside their bytes.
@@ -87,7 +96,7 @@ impl Bundle {
             path: from.path.clone(),
             with_own_presets: false,
         };
-        Self { id, catalog, files, hashes: hashes.files }
+        Self { id, catalog, files, hashes: hashes.files, unusable: Vec::new() }
     }
 
     /// A directory in the layout of `embedded/`: `--source-dir`. Unsigned, so its `seq` is 0.

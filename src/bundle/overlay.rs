@@ -17,7 +17,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::catalog::{EnvVar, FileEntry, Model, Preset};
-use super::{Bundle, CATALOG, pack, ustar};
+use super::{Bundle, CATALOG, Unusable, pack, ustar};
 use crate::domain::name::shell_word;
 use crate::domain::{Error, Hint, Result};
 use crate::doors::disk;
@@ -38,15 +38,39 @@ struct Overlay {
 }
 
 impl Bundle {
-    /// The bundle with every preset in `dir` laid over it; without such a directory it is the bundle itself.
-    pub fn with_presets_of(mut self, dir: &Path) -> Result<Self> {
+    /// The bundle with every preset in `dir` laid over it; without such a directory it is the bundle itself. A preset with
+    /// a mistake, also one that `sound` finds, is left out, and does not stop the others.
+    pub fn with_presets_of(
+        mut self,
+        dir: &Path,
+        sound: &dyn Fn(&Self, &Path) -> Result<()>,
+    ) -> Result<Self> {
         for name in disk::list(dir)? {
             let own = dir.join(&name);
-            if disk::exists(&own.join(FILE)) {
-                self.lay(&own)?;
+            if !disk::exists(&own.join(FILE)) {
+                continue;
+            }
+            // A copy shares the bytes of the files.
+            let mut with = self.clone();
+            match with.lay(&own).and_then(|()| sound(&with, &own)) {
+                Ok(()) => self = with,
+                Err(error) => {
+                    let free = |named: &String| self.catalog.preset(named).is_none();
+                    let name = named(&own).filter(free).unwrap_or(name);
+                    self.unusable.push(Unusable { name, error });
+                }
             }
         }
         Ok(self)
+    }
+
+    /// An error if the bundle lacks this preset because the user's own one of the name cannot be used.
+    pub fn require_usable(&self, preset: &str) -> Result<()> {
+        if self.catalog.preset(preset).is_some() {
+            return Ok(());
+        }
+        let broken = self.unusable.iter().find(|unusable| unusable.name == preset);
+        broken.map_or(Ok(()), |unusable| Err(unusable.error.clone()))
     }
 
     fn lay(&mut self, dir: &Path) -> Result<()> {
@@ -89,6 +113,13 @@ impl Bundle {
         self.id.with_own_presets = true;
         Ok(())
     }
+}
+
+/// The name that a preset gives itself, as far as its file can be read.
+fn named(dir: &Path) -> Option<String> {
+    let text = disk::read(&dir.join(FILE), disk::TEXT_CAP).ok()?;
+    let text: serde_yaml::Value = serde_yaml::from_slice(&text).ok()?;
+    Some(text.get("preset")?.get("name")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]
@@ -144,7 +175,7 @@ files:
     fn a_preset_of_ones_own_is_laid_over_the_bundle() {
         let home = tempfile::tempdir().unwrap();
         team(home.path(), GOOD);
-        let bundle = bundle().with_presets_of(home.path()).unwrap();
+        let bundle = bundle().with_presets_of(home.path(), &|_, _| Ok(())).unwrap();
         assert_eq!(bundle.catalog.preset("team").unwrap().default_models, ["gpt-oss-120b"]);
         assert!(bundle.file("templates/team.yaml").is_some());
     }
@@ -157,7 +188,7 @@ files:
   - {name: ACME_KEY, description: Ours, how: Ask, secret: true}
 ";
         team(home.path(), &format!("{GOOD}{own}"));
-        let catalog = bundle().with_presets_of(home.path()).unwrap().catalog;
+        let catalog = bundle().with_presets_of(home.path(), &|_, _| Ok(())).unwrap().catalog;
         assert!(catalog.is_secret("OPENAI_API_KEY"));
         assert_eq!(catalog.variable("ACME_KEY").unwrap().description, "Ours");
     }
@@ -179,8 +210,12 @@ files:
         ] {
             let home = tempfile::tempdir().unwrap();
             team(home.path(), &preset);
-            let error = bundle().with_presets_of(home.path()).unwrap_err();
+            let bundle = bundle().with_presets_of(home.path(), &|_, _| Ok(())).unwrap();
+            let [Unusable { error, .. }] = &bundle.unusable[..] else { panic!("{:?}", bundle.unusable) };
             assert!(error.to_string().contains(why), "{error}");
+            // Nothing of it is left in the bundle.
+            assert!(bundle.file("templates/team.yaml").is_none() && bundle.catalog.preset("team").is_none());
+            assert!(!bundle.id.with_own_presets);
         }
     }
 }

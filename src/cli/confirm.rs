@@ -43,7 +43,7 @@ pub struct KeepArgs {
     /// How many backups to keep, now and from now on [default: 5]
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
-    /// Remove backups older than this many days
+    /// Remove backups older than this many days, now and from now on
     #[arg(long, value_name = "DAYS")]
     pub max_age: Option<u32>,
 }

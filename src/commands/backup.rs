@@ -271,9 +271,10 @@ fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
     let record = lost::record(place)?;
     let mut in_use: Vec<&str> = record.iter().filter_map(|record| record.restored_from.as_deref()).collect();
     in_use.extend(entries.iter().rev().find(|entry| entry.is_valid).map(|entry| entry.filename.as_str()));
-    let recorded = record.as_ref().and_then(|record| record.request.keep);
-    let stay = keep.keep.or(recorded).unwrap_or(backup::KEEP);
-    Ok(backup::prunable(&entries, stay, keep.max_age, system::now(), &in_use))
+    let recorded = record.as_ref().map(|record| &record.request);
+    let stay = keep.keep.or(recorded.and_then(|said| said.keep)).unwrap_or(backup::KEEP);
+    let max_age = keep.max_age.or(recorded.and_then(|said| said.max_age));
+    Ok(backup::prunable(&entries, stay, max_age, system::now(), &in_use))
 }
 
 fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Result<Answer> {

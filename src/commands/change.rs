@@ -112,6 +112,11 @@ impl<'a> Change<'a> {
         self.context.place
     }
 
+    /// The deployed preset.
+    pub(super) fn preset(&self) -> Option<&str> {
+        self.context.record.as_ref().map(|record| record.preset.as_str())
+    }
+
     pub(super) fn is_dry(&self) -> bool {
         self.confirm.dry_run
     }
@@ -176,7 +181,7 @@ impl<'a> Change<'a> {
             if led_away { error.because(leaving::ON_ITS_WAY) } else { error }
         })?;
         for check in &outcome.checks {
-            term::detail(&report::check_line(check));
+            report::log_check(check);
         }
         tell_times(&outcome);
         let answer = done(&draft, &outcome)?;
@@ -249,7 +254,7 @@ impl<'a> Change<'a> {
             lock_wait: self.common.lock_wait,
             include_secrets: self.include_secrets,
             keep: self.keep.keep.or(self.recorded_keep()).unwrap_or(KEEP),
-            max_age_days: self.keep.max_age,
+            max_age_days: self.keep.max_age.or(self.recorded_max_age()),
             gateway,
         }
     }
@@ -257,6 +262,11 @@ impl<'a> Change<'a> {
     /// How many backups stay, as an earlier command said.
     fn recorded_keep(&self) -> Option<usize> {
         self.context.record.as_ref()?.request.keep
+    }
+
+    /// After how many days a backup goes, as an earlier command said.
+    fn recorded_max_age(&self) -> Option<u32> {
+        self.context.record.as_ref()?.request.max_age
     }
 
     /// A check refused the change before it began.

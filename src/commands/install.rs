@@ -11,11 +11,12 @@ use crate::deploy::lacks;
 use crate::deploy::logins::Provider;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
+use crate::domain::name::list;
 use crate::domain::place::files;
 use crate::domain::record::{BundleOrigin, Pointed, ValueSource};
 use crate::domain::request::{Request, Source};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
-use crate::doors::term;
+use crate::doors::term::{self, Level};
 use crate::format::dotenv::DotEnv;
 use crate::gateway::{self, process, serving};
 use crate::inspect::port::{self, Purpose};
@@ -25,6 +26,7 @@ use crate::render::{self, Choice};
 use crate::ui::report;
 
 use super::change::Change;
+use super::env::words;
 use super::runtime::{self, Coming, Wanted};
 use super::supply::{self, Supplied};
 use super::{install_flags, interactive, renewal, sources};
@@ -37,7 +39,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     let change = Change::open(place, common, &args.confirm, Operation::Install)?
         .backing_up(&args.keep, args.include_secrets)
         .without_takeover(args.takeover.no_reload);
-    let bundle = sources::bundle(place, &request.source)?;
+    let preset = request.preset.as_deref().or(change.preset());
+    let bundle = sources::bundle_for(place, &request.source, preset)?;
+    sources::name_unusable(&bundle);
     if let Some(file) = &args.runtime_from {
         request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
     }
@@ -48,6 +52,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
     if asks && chose {
         interactive::complete_flags(&bundle.catalog, last, &mut request)?;
     } else if asks {
+        interactive::title(&change.context);
         request = Request { on: request.on, ..interactive::complete(place, &bundle.catalog, last)? };
     }
     let source = request.source.clone();
@@ -76,7 +81,7 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     let confirm = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &confirm, Operation::Install)?;
     let source = sources::of_record(change.context.record.as_ref());
-    let bundle = sources::bundle(place, &source)?;
+    let bundle = sources::bundle_for(place, &source, change.preset())?;
     let request = Request { source, start: true, ..Request::default() };
     let lacks = supply::lacking(&change, &bundle, &request)?;
     if !lacks.iter().any(lacks::Lack::blocks_a_start) {
@@ -116,9 +121,10 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
                 .or(Hint::again(&["--embedded"]).to("take the files inside gwinstall")),
         ));
     }
-    let bundle = sources::bundle(place, &source)?;
+    let bundle = sources::bundle_for(place, &source, change.preset())?;
+    let (keep, max_age) = (args.keep.keep, args.keep.max_age);
     let mut request =
-        Request { source: source.clone(), force: args.force, keep: args.keep.keep, ..Request::default() };
+        Request { source: source.clone(), force: args.force, keep, max_age, ..Request::default() };
     let wanted = Wanted::of(args.runtime_from.as_deref(), &source, args.offline);
     let asks = !args.confirm.yes && !change.is_dry() && term::is_interactive();
     renewal::renew(&mut change, common, &bundle, &mut request, &wanted, args.runtime.keep_runtime, asks)?;
@@ -198,7 +204,9 @@ fn pointing(change: &Change<'_>, request: &Request) -> Pointing {
 
 fn say(checks: &Checks) {
     for check in &checks.0 {
-        if matches!(check.status, Status::Fail | Status::Warn) || term::manner().verbose {
+        if term::manner().verbose {
+            report::log_check(check);
+        } else if matches!(check.status, Status::Fail | Status::Warn) {
             term::talk(&report::check_line(check));
         }
     }
@@ -217,7 +225,32 @@ fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Valu
         let found: Vec<_> =
             values.found.iter().filter(|(_, value)| value.source != ValueSource::Generated).collect();
         interactive::show_found(&found, &|name| choice.catalog.is_secret(name));
+    } else if let Some(line) = found_line(context, values) {
+        term::talk(&line);
     }
+    let unset = unset(context, choice, values);
+    if !unset.is_empty() {
+        term::log(Level::Warn, &format!("optional, and without a value: {}", unset.join(", ")));
+    }
+}
+
+/// The values that the user left somewhere, and that come into `.env` now: names and places, never a value.
+fn found_line(context: &Context<'_>, values: &Values) -> Option<String> {
+    let env = context.env().map(|file| DotEnv::parse(&file.text)).unwrap_or_else(|_| DotEnv::parse(""));
+    let elsewhere = |source| {
+        matches!(source, ValueSource::Environment | ValueSource::File | ValueSource::Rc | ValueSource::Gcloud)
+    };
+    let found = values.found.iter().filter(|(name, value)| elsewhere(value.source) && !variables::is_set(&env, name));
+    let words: Vec<String> = found.map(|(name, value)| format!("{name} ({})", words(value.source))).collect();
+    (!words.is_empty()).then(|| format!("Found {}.", list(&words)))
+}
+
+/// Optional variables of the choice that have a value nowhere.
+fn unset(context: &Context<'_>, choice: &Choice<'_>, values: &Values) -> Vec<String> {
+    let Ok(file) = context.env() else { return Vec::new() };
+    let env = DotEnv::parse(&file.text);
+    let optional = render::needs(choice).into_iter().filter(|(_, need)| !need.is_required()).map(|(name, _)| name);
+    optional.filter(|name| !values.found.contains_key(name) && !variables::is_set(&env, name)).collect()
 }
 
 fn pre_checks(

@@ -65,6 +65,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
         force: args.force,
         start: args.start,
         keep: args.keep.keep,
+        max_age: args.keep.max_age,
         on: args.on,
         strict: args.strict,
         answered: false,

@@ -5,18 +5,25 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::Catalog;
 use crate::bundle::catalog::{Model, Preset};
+use crate::bundle::{Catalog, build};
+use crate::deploy::context::Context;
+use crate::deploy::logins::{Login, Provider};
 use crate::deploy::values;
-use crate::domain::name::{count, mask_or_show};
+use crate::domain::check::Status;
+use crate::domain::name::{count, list, mask_or_show};
 use crate::domain::record::Record;
 use crate::domain::record::ValueSource;
 use crate::domain::request::{self, Request};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Place, Result};
 use crate::doors::prompt::{self, Item, stopped};
+use crate::doors::term::{Style, paint};
 use crate::doors::{system, term};
+use crate::format::dotenv::DotEnv;
+use crate::inspect::prerequisites;
 use crate::render::Value;
+use crate::ui::report;
 
 use super::env::words;
 
@@ -41,6 +48,26 @@ pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) 
     }
     request.models = Some(models(catalog, preset, last, &servable)?);
     Ok(request)
+}
+
+/// The first lines of a session: which gwinstall this is, and what it finds on this machine.
+pub(super) fn title(context: &Context<'_>) {
+    let place = context.place;
+    term::talk(&paint(&format!("gwinstall {}", build::VERSION), Style::Bold));
+    if place.staged || term::manner().quiet {
+        return;
+    }
+    let runtime = context.record.as_ref().and_then(|record| record.runtime.as_ref());
+    let (mut found, checks) = prerequisites::glance(place, runtime);
+    let env = context.env().map_or_else(|_| DotEnv::parse(""), |file| DotEnv::parse(&file.text));
+    if matches!(Provider::Google.look(place, &env), Login::Found(_)) {
+        found.push("a Google login".to_owned());
+    }
+    if !found.is_empty() {
+        term::talk(&format!("On this machine: {}", list(&found)));
+    }
+    let wrong = checks.0.iter().filter(|check| matches!(check.status, Status::Fail | Status::Warn));
+    wrong.for_each(|check| term::talk(&report::check_line(check)));
 }
 
 /// Shows which values were found, before the plan.

@@ -129,7 +129,7 @@ fn change(
         })
     })?;
     let source = sources::of_record(Some(record));
-    let bundle = sources::bundle(place, &source)?;
+    let bundle = sources::bundle_for(place, &source, Some(&record.preset))?;
     require_litellm(&bundle, record)?;
     let models = match verb {
         Verb::Add => added(&bundle.catalog, record, &typed)?,

@@ -21,7 +21,6 @@ use crate::ui::table::columns;
 
 pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
     let last = lost::record(place)?;
-    // A preset of one's own that cannot be used is the answer here, not a preset that is left out.
     let bundle = match super::sources::of_record(last.as_ref()) {
         Source::Directory(dir) if !disk::is_dir(&dir) => super::sources::bundle(place, &Source::Newest),
         source => super::sources::bundle(place, &source),
@@ -31,8 +30,14 @@ pub(super) fn run(place: &Place, command: &PresetsCommand) -> Result<Answer> {
         term::talk(&format!("note: {} has no preset.yaml; gwinstall ignores it", place.show(&dir)));
     }
     match command {
-        PresetsCommand::List => all(&bundle, deployed.as_deref()),
-        PresetsCommand::Show { preset } => one(&bundle, deployed.as_deref(), preset),
+        PresetsCommand::List => {
+            super::sources::name_unusable(&bundle);
+            all(&bundle, deployed.as_deref())
+        }
+        PresetsCommand::Show { preset } => {
+            bundle.require_usable(preset)?;
+            one(&bundle, deployed.as_deref(), preset)
+        }
     }
 }
 
@@ -72,9 +77,14 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
             "deployed": is_deployed,
         }));
     }
+    let unusable: Vec<Value> = bundle
+        .unusable
+        .iter()
+        .map(|one| json!({ "name": one.name, "error": one.error.to_string() }))
+        .collect();
     let mut text = columns(&rows, &[2]);
     text.push_str(&format!("\nTo see one of them: {}", term::command(&["presets", "show", "NAME"])));
-    Ok(Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data })))
+    Ok(Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data, "unusable": unusable })))
 }
 
 fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {

@@ -1,13 +1,14 @@
 //! Which bundle a command works with: the one that its flags name, or the one that is deployed.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Unusable};
 use crate::cli::BundleArgs;
 use crate::domain::record::{BundleOrigin, Record};
 use crate::domain::request::Source;
 use crate::domain::{Place, Result};
-use crate::doors::disk;
+use crate::doors::{disk, term};
 use crate::release::session;
 
 use crate::inspect::templates;
@@ -41,12 +42,29 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     // Unsigned like a source directory, and under the same rule of a managed machine.
     session::permit_unsigned("a preset of your own")?;
     let shipped: BTreeSet<String> = bundle.files().keys().cloned().collect();
-    let bundle = bundle.with_presets_of(&own)?;
-    templates::require_sound(place, &bundle, &|file| {
-        let lies_in = |name: &String| Some(own.join(name).join(file)).filter(|path| disk::exists(path));
-        if shipped.contains(file) { None } else { names.iter().find_map(lies_in) }
-    })?;
+    bundle.with_presets_of(&own, &|bundle, dir| {
+        let lies_here = |path: &PathBuf| disk::exists(path);
+        templates::require_sound(place, bundle, &|file| {
+            Some(dir.join(file)).filter(lies_here).filter(|_| !shipped.contains(file))
+        })
+    })
+}
+
+/// The same for one preset. Where that is the user's own and cannot be used, the error is its mistake.
+pub(super) fn bundle_for(place: &Place, source: &Source, preset: Option<&str>) -> Result<Bundle> {
+    let bundle = bundle(place, source)?;
+    preset.map_or(Ok(()), |preset| bundle.require_usable(preset))?;
     Ok(bundle)
+}
+
+/// Names the presets of the user's own that were left out, with their mistakes.
+pub(super) fn name_unusable(bundle: &Bundle) {
+    for Unusable { error, .. } in &bundle.unusable {
+        let mut text = format!("warning: {error}");
+        let lines = error.advice().map_or_else(Vec::new, term::hint_lines);
+        lines.iter().for_each(|line| text.push_str(&format!("\n     {line}")));
+        term::talk(&text);
+    }
 }
 
 /// The source to read the deployed files from again: the recorded directory, else the newest bundle.
@@ -59,7 +77,7 @@ pub(super) fn of_record(record: Option<&Record>) -> Source {
 
 /// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
 pub(super) fn deployed(place: &Place, record: Option<&Record>) -> Result<Bundle> {
-    bundle(place, &of_record(record)).or_else(|error| {
+    bundle_for(place, &of_record(record), record.map(|record| record.preset.as_str())).or_else(|error| {
         let embedded = Bundle::embedded()?;
         let unknown = record.is_some_and(|record| embedded.catalog.preset(&record.preset).is_none());
         if unknown { Err(error) } else { Ok(embedded) }

@@ -525,3 +525,27 @@ pub fn referenced(place: &Place, record: Option<&Record>) -> Result<BTreeSet<Str
     names.extend(record.into_iter().flat_map(|record| base_copies_of(record, &|_, _| true)));
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The disk returns something else than was written, or what was written is not an archive.
+    #[test]
+    fn a_backup_counts_only_if_the_disk_returns_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gateway-backup-20260101-000000.tar.gz");
+        let read_back = |written: &[u8], on_disk: &[u8]| {
+            let _ = disk::remove(&path);
+            disk::create(&path, on_disk, 0o600).unwrap();
+            read_back(&path, Sha256::of(written)).unwrap_err().to_string()
+        };
+        let altered = read_back(b"archive", b"archiwe");
+        assert!(altered.contains("other bytes than gwinstall wrote"), "{altered}");
+        let short = read_back(b"archive", b"arch");
+        assert!(short.contains("other bytes than gwinstall wrote"), "{short}");
+        let unreadable = read_back(b"archive", b"archive");
+        assert!(unreadable.contains("cannot be read back, so nothing was changed"), "{unreadable}");
+        assert!(!unreadable.contains("other bytes"), "{unreadable}");
+    }
+}

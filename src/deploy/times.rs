@@ -20,7 +20,11 @@ pub struct Times(RefCell<Vec<Took>>);
 
 impl Times {
     /// Runs `work` and records its duration, whether it succeeded or not.
-    pub fn of<T>(&self, phase: &'static str, work: impl FnOnce() -> T) -> T {
+    pub fn of<T, E>(
+        &self,
+        phase: &'static str,
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let watch = Stopwatch::start();
         let done = progress::phase(phase, work);
         self.0.borrow_mut().push(Took { phase, duration_ms: watch.milliseconds() });

@@ -144,6 +144,9 @@ pub struct RequestFacts {
     /// How many backups stay, where the user said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
+    /// After how many days a backup goes, where the user said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
 }
 
 /// The facts of a request as a record holds them. A record of version 1.0 has `off` in place of `pointed`.
@@ -159,13 +162,14 @@ struct FactsAsRead {
     #[serde(default)]
     forced: bool,
     keep: Option<usize>,
+    max_age: Option<u32>,
 }
 
 impl From<FactsAsRead> for RequestFacts {
     fn from(read: FactsAsRead) -> Self {
-        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced, keep } = read;
+        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced, keep, max_age } = read;
         let pointed = pointed.unwrap_or(if off { Pointed::Off } else { Pointed::On });
-        Self { preset, gateway_type, models, gateway_url, pointed, forced, keep }
+        Self { preset, gateway_type, models, gateway_url, pointed, forced, keep, max_age }
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Request {
     pub start: bool,
     /// How many backups are to stay from now on.
     pub keep: Option<usize>,
+    /// After how many days backups go from now on.
+    pub max_age: Option<u32>,
     /// Point Claude Code at the gateway whether that can answer or not.
     pub on: bool,
     /// Whether warnings of the checks before the change count as failures.
@@ -86,8 +88,11 @@ pub struct Proxy {
     pub url: Secret,
 }
 
-/// Parses `--models a,b`: names, no empty one, none twice.
+/// Parses `--models a,b`: names, no empty one, none twice. Without a name it is the preset's own list.
 pub fn models(text: &str) -> Result<Vec<String>> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
     let mut models: Vec<String> = Vec::new();
     for typed in text.split(',').map(str::trim) {
         if !name::is_model_name(typed) {
@@ -175,6 +180,7 @@ mod tests {
         let error = models("a b").unwrap_err();
         assert_eq!(error.advice(), Some(&Hint::instead("a b", "a,b")));
         assert_eq!(models("a, b,a").unwrap(), ["a", "b"]);
+        assert!(models("").unwrap().is_empty() && models("  ").unwrap().is_empty());
         assert!(models("a,,b").is_err());
         assert!(models("../x").is_err());
     }

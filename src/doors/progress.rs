@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::system::Stopwatch;
+use super::term::Level;
 use super::{live, system, term};
 use crate::domain::Result;
 use crate::domain::name::shown;
@@ -68,7 +69,7 @@ impl Waiting {
             line
         });
         if term::manner().verbose {
-            log("INFO", &what);
+            term::detail(&what);
         } else if line.is_none() {
             term::talk(&format!("{what} …"));
         }
@@ -83,12 +84,7 @@ impl Waiting {
     pub fn end(self, succeeded: bool) {
         let (took, what) = (seconds(&self.watch), self.what.clone());
         drop(self);
-        if term::manner().verbose {
-            match succeeded {
-                true => log("INFO", &format!("Completed in {took} s: {what}")),
-                false => log("ERROR", &format!("Failed after {took} s: {what}")),
-            }
-        }
+        log_end(&what, &took, succeeded);
     }
 }
 
@@ -110,15 +106,22 @@ pub fn waiting<T>(what: impl Into<String>, work: impl FnOnce() -> Result<T>) -> 
 }
 
 /// A phase that is too short to wait for: with `--verbose` its beginning and its end.
-pub fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
-    if !term::manner().verbose {
-        return work();
-    }
+pub fn phase<T, E>(
+    name: &str,
+    work: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
     let watch = Stopwatch::start();
-    log("INFO", &format!("Starting {name}"));
+    term::detail(&format!("Starting {name}"));
     let done = work();
-    log("INFO", &format!("Completed in {} s: {name}", seconds(&watch)));
+    log_end(name, &seconds(&watch), done.is_ok());
     done
+}
+
+fn log_end(what: &str, took: &str, succeeded: bool) {
+    match succeeded {
+        true => term::log(Level::Success, &format!("Completed in {took} s: {what}")),
+        false => term::log(Level::Error, &format!("Failed after {took} s: {what}")),
+    }
 }
 
 /// With one decimal.
@@ -132,8 +135,4 @@ pub fn now(what: &str) {
     if let Some(line) = live::get() {
         line.set_message(what.to_owned());
     }
-}
-
-fn log(level: &str, text: &str) {
-    term::talk(&format!("[{}] {level}: {text}", system::now()));
 }

@@ -68,6 +68,15 @@ pub fn sleep(duration: Duration) {
     std::thread::sleep(duration);
 }
 
+/// Does two things at the same time; the first gives nothing if it panicked.
+pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (Option<A>, B) {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        (first.join().ok(), second)
+    })
+}
+
 pub fn pid() -> u32 {
     std::process::id()
 }

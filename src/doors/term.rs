@@ -184,11 +184,31 @@ pub fn shown_by(program: &std::path::Path, arguments: &[&str], text: &str) -> bo
     child.wait().is_ok_and(|status| status.success())
 }
 
+/// How much a line of the log of a run matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Success,
+    Warn,
+    Error,
+}
+
+/// A line of the log of a run, with its moment and its level, for `--verbose`.
+pub fn log(level: Level, text: &str) {
+    let level = match level {
+        Level::Info => "INFO",
+        Level::Success => "SUCCESS",
+        Level::Warn => "WARN",
+        Level::Error => "ERROR",
+    };
+    if manner().verbose {
+        talk(&format!("[{}] {level}: {text}", super::system::now()));
+    }
+}
+
 /// A line of detail, for `--verbose`.
 pub fn detail(text: &str) {
-    if manner().verbose {
-        talk(text);
-    }
+    log(Level::Info, text);
 }
 
 pub fn is_interactive() -> bool {

@@ -4,12 +4,15 @@
 mod ends;
 mod litellm;
 
+use std::time::Duration;
+
 use crate::deploy::checks::Checks;
 use crate::deploy::logins::Provider;
 use crate::domain::Place;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::request::DEFAULT_PORT;
 use crate::domain::runtime::RuntimeId;
+use crate::doors::system;
 use crate::gateway::process;
 
 use super::facts::Facts;
@@ -35,7 +38,7 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
         Some(_) => Finding::skip("no deployed model needs it"),
         None => Finding::skip("the configuration cannot be read"),
     };
-    let tools = Tools::look(place, record.and_then(|record| record.runtime.as_ref()));
+    let tools = Tools::look(place, record.and_then(|record| record.runtime.as_ref()), litellm::PATIENCE);
     let prerequisites = Prerequisites { place, tools: &tools, deployed: record.is_some() };
     checks.run(CheckName::PythonRecentEnough, || prerequisites.python());
     checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
@@ -60,8 +63,26 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
 
 /// Checks before an installation for which `install --start` would otherwise fail after it deployed all files.
 pub fn before_a_start(checks: &mut Checks, place: &Place, runtime: Option<&RuntimeId>) {
-    let tools = Tools::look(place, runtime);
+    let tools = Tools::look(place, runtime, litellm::PATIENCE);
     let prerequisites = Prerequisites { place, tools: &tools, deployed: true };
     checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
+}
+
+/// How long the first line of a session may wait for a program.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// What a session begins with: the programs that are here, with their versions, and what is wrong with LiteLLM. What does
+/// not answer at once is left out; `doctor` says why.
+pub fn glance(place: &Place, runtime: Option<&RuntimeId>) -> (Vec<String>, Checks) {
+    let (claude, tools) = system::both(
+        || ends::version_of_claude_code(place, GLANCE),
+        || Tools::look(place, runtime, GLANCE),
+    );
+    let mut found = tools.versions();
+    found.extend(claude.flatten().map(|version| format!("Claude Code {version}")));
+    let prerequisites = Prerequisites { place, tools: &tools, deployed: false };
+    let mut checks = Checks::default();
+    checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
+    (found, checks)
 }

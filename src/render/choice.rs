@@ -50,6 +50,7 @@ pub fn choose<'a>(
         .filter(|last| last.preset == preset.name || runs_here(last))
         .and_then(|last| last.gateway_url.as_deref());
     let recorded_keep = last.and_then(|last| last.keep);
+    let recorded_age = last.and_then(|last| last.max_age);
     let last = last.filter(|last| last.preset == preset.name);
     let gateway_type = gateway_type_of(preset, request, last)?;
     let url = match (&request.gateway_url, recorded_url) {
@@ -70,6 +71,7 @@ pub fn choose<'a>(
         pointed: last.map_or(Pointed::On, |last| last.pointed),
         forced: last.is_some_and(|last| last.forced),
         keep: request.keep.or(recorded_keep),
+        max_age: request.max_age.or(recorded_age),
     };
     let named = named.filter(|names| !is_all(preset, names));
     let (models, foreign_models) = if preset.base.is_some() {
@@ -99,9 +101,10 @@ fn require_proxy_goes_with(preset: &Preset, request: &Request) -> Result<()> {
         }))
 }
 
-/// `--models all` is the preset's own list. A gateway that gwinstall does not run may have a model of that name.
+/// An empty list is the preset's own, and so is `--models all`. A gateway that gwinstall does not run may have a model of
+/// that name.
 fn is_all(preset: &Preset, names: &[String]) -> bool {
-    preset.base.is_some() && matches!(names, [only] if only == "all")
+    names.is_empty() || preset.base.is_some() && matches!(names, [only] if only == "all")
 }
 
 fn preset_of<'a>(catalog: &'a Catalog, request: &Request, last: Option<&RequestFacts>) -> Result<&'a Preset> {

@@ -7,11 +7,11 @@ use crate::deploy::converge::Outcome;
 use crate::deploy::draft::Draft;
 use crate::deploy::goals::{Goal, Notes};
 use crate::deploy::lacks::{self, Lack};
-use crate::deploy::logins::Provider;
 use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::{Pointed, Record};
+use crate::domain::request::GatewayType;
 use crate::domain::{Kind, Place};
 use crate::doors::{disk, term};
 use crate::gateway::process;
@@ -23,12 +23,16 @@ use super::report;
 /// The last line where Claude Code can be used at once.
 pub const READY: &str = "Claude Code is ready: claude";
 
+/// What to read when something does not work.
+const GUIDE: &str = "docs/troubleshooting-guide.md";
+
 /// What the texts are made of.
 pub struct Report<'a> {
     place: &'a Place,
     preset: String,
     models: Vec<String>,
     gateway_url: String,
+    gateway_type: GatewayType,
     runs_litellm: bool,
     /// Retired models that are deployed.
     retired: Vec<String>,
@@ -45,6 +49,7 @@ impl<'a> Report<'a> {
             preset: choice.preset.name.clone(),
             models: choice.model_names(),
             gateway_url: goal.record.as_ref().map(|record| record.gateway_url.clone()).unwrap_or_default(),
+            gateway_type: choice.gateway_type,
             runs_litellm: choice.runs_litellm(),
             retired: choice.retired().into_iter().map(|model| model.id.clone()).collect(),
             notes: goal.notes.clone(),
@@ -107,6 +112,7 @@ impl<'a> Report<'a> {
             };
             notes.push(format!("note: {} {are}", list(&self.retired)));
         }
+        notes.extend(self.open_to_others());
         notes.extend(self.notes.runtime.iter().map(|note| format!("note: {note}")));
         if self.notes.foreign_helper {
             notes.push("note: settings.json has an apiKeyHelper of another program; it stays, and gwinstall writes the token to settings.json".to_owned());
@@ -130,6 +136,17 @@ impl<'a> Report<'a> {
             ));
         }
         notes
+    }
+
+    /// The directory of Claude Code belongs to the user, so its mode stays, and is said once.
+    fn open_to_others(&self) -> Option<String> {
+        let dir = &self.place.config_dir;
+        let mode = disk::mode(dir).filter(|mode| self.first && !self.place.staged && mode & 0o077 != 0)?;
+        Some(format!(
+            "note: other users can look into {} (mode {mode:04o}); to close it: chmod 700 {}",
+            self.place.show(dir),
+            self.place.paste(dir)
+        ))
     }
 
     pub fn unchanged(&self, draft: &Draft) -> String {
@@ -174,18 +191,20 @@ impl<'a> Report<'a> {
         let place = self.place;
         let mut lines = Vec::new();
         let running = self.runs_here() && process::pid(place).is_some();
+        let lacks = draft.record.as_ref().map_or_else(Vec::new, |record| lacks::of(place, record, &self.notes.logins));
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm {
-            lines.extend(draft.record.iter().flat_map(|record| usable(place, record, &self.notes.logins, running)));
+            lines.extend(draft.record.iter().flat_map(|record| usable(place, record, &lacks, running)));
         }
         lines.push(format!(
-            "Deployed preset {} in {} ({} changed).",
+            "Deployed preset {} in {} ({} changed in {} s).",
             self.preset,
             place.show(&place.target),
-            count(outcome.changed, "file")
+            count(outcome.changed, "file"),
+            tenths(outcome.duration_ms)
         ));
-        lines.push(format!("  Gateway:  {}", self.gateway_url));
+        lines.push(format!("  Gateway:  {} ({})", self.gateway_url, self.gateway_type));
         if !self.models.is_empty() {
             lines.push(format!("  Models:   {}", self.models.join(", ")));
         }
@@ -195,6 +214,12 @@ impl<'a> Report<'a> {
                 backup.filename,
                 term::command(&["rollback"])
             ));
+        }
+        if self.runs_here() && (running || lacks.is_empty()) {
+            lines.push(format!("  Log:      {}", term::command(&["logs", "-f"])));
+        }
+        if self.first && disk::exists(&place.file(GUIDE)) {
+            lines.push(format!("  Guide:    {}", place.show(&place.file(GUIDE))));
         }
         for conflict in &outcome.conflicts {
             let resolve = term::command(&["resolve", conflict]);
@@ -211,8 +236,7 @@ impl<'a> Report<'a> {
 }
 
 /// Whether Claude Code uses the gateway now, and if it does not, what is missing and how to go on.
-fn usable(place: &Place, record: &Record, logins: &[Provider], running: bool) -> Vec<String> {
-    let lacks = lacks::of(place, record, logins);
+fn usable(place: &Place, record: &Record, lacks: &[Lack], running: bool) -> Vec<String> {
     let steps = |last: &str| {
         let next = lacks.iter().flat_map(Lack::next).flat_map(|next| next.commands(term::invocation()));
         let commands: Vec<String> = next.chain([term::command(&[last])]).collect();
@@ -232,8 +256,8 @@ fn usable(place: &Place, record: &Record, logins: &[Provider], running: bool) ->
         Pointed::On => vec![
             yellow(&format!(
                 "Claude Code will not work until the gateway {}s: {}.",
-                lacks::until(&lacks),
-                lacks::sentence(&lacks)
+                lacks::until(lacks),
+                lacks::sentence(lacks)
             )),
             format!("  To start it: {}", steps("start")),
             format!("  To use the normal login of Claude Code instead: {}", term::command(&["off"])),
@@ -245,8 +269,8 @@ fn usable(place: &Place, record: &Record, logins: &[Provider], running: bool) ->
         Pointed::Armed => vec![
             yellow(&format!(
                 "Claude Code keeps its present settings until the gateway can {}: {}.",
-                lacks::until(&lacks),
-                lacks::sentence(&lacks)
+                lacks::until(lacks),
+                lacks::sentence(lacks)
             )),
             format!("  To finish: {}", steps("start")),
         ],
@@ -256,4 +280,10 @@ fn usable(place: &Place, record: &Record, logins: &[Provider], running: bool) ->
             term::command(&["on"])
         )],
     }
+}
+
+/// Seconds with one decimal, rounded up: no change takes no time.
+fn tenths(milliseconds: u64) -> String {
+    let tenths = milliseconds.div_ceil(100);
+    format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -7,11 +7,12 @@ use crate::deploy::plan::NEW_SUFFIX;
 use crate::deploy::times::Took;
 use crate::domain::check::{Check, Status};
 use crate::domain::name::count;
+use crate::domain::place::files;
 use crate::domain::Place;
 use crate::domain::plan::{Action, Step};
 use crate::domain::session::Session;
 use crate::domain::tree::Class;
-use crate::doors::term::{self, Style, paint};
+use crate::doors::term::{self, Level, Style, paint};
 
 /// What a person must know about sessions of Claude Code that are open while settings.json changes: version 2.1.329
 /// follows within 1.0 to 3.5 seconds, earlier ones were seen to keep what they had.
@@ -50,7 +51,10 @@ fn sign(action: Action) -> (&'static str, Style) {
 
 /// The plan in words: every change with `--verbose`, else by directory; kept files always one by one.
 pub fn plan(draft: &Draft, verbose: bool) -> String {
-    let visible: Vec<&Step> = draft.plan.steps.iter().filter(|step| step.class != Class::Record).collect();
+    // What gwinstall keeps for itself is of interest to a person who wants to see everything.
+    let record = |step: &Step| term::manner().verbose && step.name == files::RECORD;
+    let shown = |step: &&Step| step.class != Class::Record || record(step);
+    let visible: Vec<&Step> = draft.plan.steps.iter().filter(shown).collect();
     let mut lines = Vec::new();
     // A merge and the end of a conflict concern what the user wrote: each is said with its reason.
     let told = |step: &&&Step| {
@@ -106,6 +110,17 @@ fn grouped(changes: &[&&Step]) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
+/// A check that was made on the way, as a line of the log.
+pub fn log_check(check: &Check) {
+    let level = match check.status {
+        Status::Pass => Level::Success,
+        Status::Fail => Level::Error,
+        Status::Warn => Level::Warn,
+        Status::Skip => Level::Info,
+    };
+    term::log(level, &check_text(check));
+}
+
 /// `PASS message`; with `--verbose` also the check's name, which programs read, and its time.
 pub fn check_line(check: &Check) -> String {
     let style = match check.status {
@@ -114,12 +129,16 @@ pub fn check_line(check: &Check) -> String {
         Status::Warn => Style::Yellow,
         Status::Skip => Style::Dim,
     };
+    format!("{} {}", paint(check.status.word(), style), check_text(check))
+}
+
+fn check_text(check: &Check) -> String {
     let (name, timing) = if term::manner().verbose {
         (format!("{}: ", check.check_name), format!(" ({} ms)", check.duration_ms))
     } else {
         Default::default()
     };
-    let mut text = format!("{} {name}{}{timing}", paint(check.status.word(), style), check.message);
+    let mut text = format!("{name}{}{timing}", check.message);
     if let Some(hint) = check.hint.as_ref().filter(|_| matches!(check.status, Status::Fail | Status::Warn)) {
         term::hint_lines(hint).iter().for_each(|line| text.push_str(&format!("\n     {line}")));
     }

@@ -206,3 +206,20 @@ fn any_umask_gives_the_same_modes() {
         (0o600, 0o600, 0o700)
     );
 }
+
+/// P-238. ~/.claude is the user's: a looser mode is said once, with its command, and stays.
+#[test]
+fn looser_modes_of_claude_codes_directory_are_said_once_and_stay() {
+    let home = TestHome::new();
+    home.write(".claude/settings.json", "{}");
+    home.chmod(".claude", 0o755);
+    home.run("install --yes")
+        .exits(0)
+        .says(&["other users can look into ~/.claude (mode 0755)", "chmod 700 ~/.claude"]);
+    assert_eq!(home.mode(".claude"), 0o755);
+    let again = home.run("install --yes --models glm-5.2").exits(0);
+    assert!(!again.all().contains("chmod 700"), "{}", again.all());
+    let made = TestHome::new();
+    assert!(!made.run("install --yes").exits(0).all().contains("chmod 700"));
+    assert_eq!(made.mode(".claude"), 0o700);
+}

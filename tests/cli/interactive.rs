@@ -31,6 +31,10 @@ pub fn expect(home: &TestHome, name: &str, screens: &[(&str, String)]) {
         (r"(gone|until) \d{4}-\d\d-\d\d", "[until] [date]"),
         (r"gateway-backup-\d{8}-\d{6}(-\d+)?\.tar\.gz", "gateway-backup-[time].tar.gz"),
         (r"\b\d+ (files?|scripts?)\b", "[n] $1"),
+        (r"changed\s+in\s+\d+\.\d\s+s\)", "changed in [n] s)"),
+        (r"gwinstall \d+\.\d+\.\d+", "gwinstall [version]"),
+        // Which programs a machine has is its own matter.
+        (r"On this machine: .*\n", ""),
     ] {
         settings.add_filter(pattern, shown);
     }
@@ -246,4 +250,36 @@ fn what_changes_while_the_question_stands() {
     terminal.shows("Go ahead?");
     terminal.types("y\r");
     assert_eq!(terminal.ends().code, 0, "nobody wrote");
+}
+
+/// P-260 to P-264. A session begins with its name, and with what of Python, LiteLLM, Claude Code and a login it finds.
+#[test]
+fn a_session_begins_with_what_is_here() {
+    let (python, asks) = (
+        "#!/bin/sh\necho '{\"python\": [3, 12, 4], \"packages\": {\"litellm\": \"1.82.8\"}}'\n",
+        "esc cancels",
+    );
+    let home = home();
+    let bin = home.path("bin");
+    let program = |name: &str, text: &str| {
+        let path = home.write(&format!("bin/{name}"), text);
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    program("python3", python);
+    program("litellm", &format!("#!{}\n", bin.join("python3").display()));
+    program("claude", "#!/bin/sh\necho '2.1.329 (Claude Code)'\n");
+    home.write(
+        ".config/gcloud/application_default_credentials.json",
+        "{\"type\": \"authorized_user\", \"client_id\": \"i\", \"client_secret\": \"s\", \"refresh_token\": \"r\"}",
+    );
+    let home = home.with("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let terminal = Terminal::open(&home, "install", WIDE);
+    let screen = terminal.shows(asks);
+    terminal.types(crate::terminal::ESC);
+    terminal.ends();
+    assert!(screen.starts_with(&format!("gwinstall {}\n", env!("CARGO_PKG_VERSION"))), "{screen}");
+    let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found = "On this machine: Python 3.12.4, LiteLLM 1.82.8, Claude Code 2.1.329 and a Google login";
+    assert!(words.contains(found), "{screen}");
+    assert!(words.contains("FAIL LiteLLM 1.82.8 was published with malicious code"), "{screen}");
 }

@@ -23,6 +23,7 @@ pub fn expect(home: &TestHome, name: &str, run: &Run) {
         (r"\(plan [0-9a-f]{16}\)", "(plan [id])"),
         (r"\b\d+ ms\b", "[n] ms"),
         (r"Completed in \d+\.\d s", "Completed in [n] s"),
+        (r"changed in \d+\.\d s\)", "changed in [n] s)"),
         (r"\b\d+ MB\b", "[n] MB"),
         (r"\b\d+ (files?|scripts?)\b", "[n] $1"),
         (r"\b\d+ changed\b", "[n] changed"),
@@ -187,4 +188,29 @@ fn settings_of_others() {
     let text = home.read(".claude/settings.json").replace("http://127.0.0.1", "http://127.0.0.2");
     home.write(".claude/settings.json", text);
     expect(&home, "uninstall_with_a_changed_key", &home.run("uninstall --yes"));
+}
+
+/// P-302. Names and places of what was found, once, and never a value.
+#[test]
+fn values_that_were_found_are_announced_by_name() {
+    let home = TestHome::new().with("VERTEXAI_PROJECT", "project-canary");
+    let first = home.run(INSTALL).exits(0).says(&["Found VERTEXAI_PROJECT (from the environment)."]);
+    assert!(!first.all().contains("project-canary"), "{}", first.all());
+    let again = home.run("install --yes --models glm-5.2").exits(0);
+    assert!(!again.all().contains("Found "), "{}", again.all());
+}
+
+/// P-285, P-291, P-309. The summary names the type of the gateway, the guide and the duration.
+#[test]
+fn the_summary_names_type_guide_and_duration() {
+    let (home, install) = on_a_free_port();
+    let said = home
+        .run(&install)
+        .exits(0)
+        .says(&[" (local)\n", "  Guide:    ~/.claude/gateway/docs/troubleshooting-guide.md\n"]);
+    let seconds = said.stdout.split_once(" changed in ").and_then(|(_, rest)| rest.split_once(" s)."));
+    assert!(seconds.is_some_and(|(seconds, _)| seconds.parse::<f32>().is_ok()), "{}", said.all());
+    assert!(home.gateway("docs/troubleshooting-guide.md").exists());
+    let again = home.run("install --yes --models glm-5.2").exits(0);
+    assert!(!again.all().contains("Guide:"), "{}", again.all());
 }

@@ -137,7 +137,7 @@ fn a_refusal_by_a_check_before_the_change_is_logged() {
 
 /// The phases of the one line about times, on stderr.
 fn timed(run: &Run) -> Vec<String> {
-    let line = run.stderr.lines().find_map(|line| line.strip_prefix("time: "));
+    let line = run.stderr.lines().find_map(|line| Some(line.split_once("] INFO: time: ")?.1));
     let line = line.unwrap_or_else(|| panic!("{} tells no times:\n{}", run.what, run.all()));
     let phase = |one: &str| {
         let (phase, milliseconds) = one.strip_suffix(" ms").unwrap().rsplit_once(' ').unwrap();
@@ -158,10 +158,11 @@ fn verbose_tells_the_time_of_each_phase() {
     for phase in &all[1..] {
         let of = |word: &str, end: &str| {
             lines.lines().any(|line| {
-                line.starts_with('[') && line.contains(&format!("Z] INFO: {word}")) && line.ends_with(end)
+                line.starts_with('[') && line.contains(&format!("Z] {word}")) && line.ends_with(end)
             })
         };
-        assert!(of("Starting ", phase) && of("Completed in ", &format!(" s: {phase}")), "{phase}: {lines}");
+        let completed = of("SUCCESS: Completed in ", &format!(" s: {phase}"));
+        assert!(of("INFO: Starting ", phase) && completed, "{phase}: {lines}");
     }
     assert_eq!(timed(&home.run("off --yes --verbose").exits(0)), all);
     let quiet = home.run("on --yes").exits(0);
@@ -171,5 +172,39 @@ fn verbose_tells_the_time_of_each_phase() {
         json["data"]["times"].as_array().unwrap().iter().map(|one| one["phase"].clone()).collect();
     assert_eq!(phases, all);
     let home = with_a_closed_config();
-    assert_eq!(timed(&home.run("models remove glm-5.2 --yes --verbose").exits(1)), all[..4]);
+    let failed = home.run("models remove glm-5.2 --yes --verbose").exits(1);
+    assert_eq!(timed(&failed), all[..4]);
+    let error = |line: &str| line.contains("Z] ERROR: Failed after ") && line.ends_with(" s: exchange");
+    assert!(failed.stderr.lines().any(error), "{}", failed.all());
+}
+
+/// P-297, P-298, P-300, P-304. With `--verbose` every check and every phase is a line with its moment and its level.
+#[test]
+fn verbose_logs_each_check_with_its_moment_and_level() {
+    let home = TestHome::new();
+    let run = home.run("install --yes --verbose --models gemini-3.5-flash,glm-5.2").exits(0);
+    let logged = |level: &str, text: &str| {
+        let is = |line: &&str| line.starts_with("[20") && line.contains(&format!("Z] {level}: {text}"));
+        assert!(run.stderr.lines().any(|line| is(&line)), "{level} {text}: {}", run.stderr);
+    };
+    logged("SUCCESS", "disk_space_sufficient: ");
+    logged("SUCCESS", "source_structure_valid: ");
+    logged("SUCCESS", "yaml_config_valid: config/litellm.yaml is valid");
+    logged("WARN", "required_env_vars_present: ");
+    logged("WARN", "optional, and without a value: ");
+    logged("INFO", "aws_login_found: ");
+    let bare = |line: &str| ["PASS", "WARN", "FAIL", "SKIP"].iter().any(|word| line.starts_with(word));
+    assert!(!run.stderr.lines().any(bare), "{}", run.stderr);
+    let quiet = TestHome::new().run("install --yes --models gemini-3.5-flash").exits(0);
+    assert!(!quiet.all().contains("without a value:"), "{}", quiet.all());
+}
+
+/// P-280. `--verbose` names the record beside the other files of the plan.
+#[test]
+fn verbose_shows_the_record_in_the_plan() {
+    let home = TestHome::new();
+    let said = home.run("install --dry-run --verbose").exits(0);
+    assert!(said.stdout.contains("deployment-manifest.json"), "{}", said.all());
+    let short = home.run("install --dry-run").exits(0);
+    assert!(!short.all().contains("deployment-manifest.json"), "{}", short.all());
 }

@@ -18,7 +18,7 @@ fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
         ),
         (&["--models", "no-such-thing"], &["gemini-2.5-flash", "glm-5.2", "codestral"]),
         (&["--models", "gemini-2.5-pro,,glm-5.2"], &["--models"]),
-        (&["--models", ""], &["--models"]),
+        (&["--models", ","], &["--models"]),
         (&["--models", "../x"], &["--models", "letters, digits"]),
         (&["--models", "a\"b"], &["--models"]),
         (&["--models", "a\nb"], &["--models"]),
@@ -193,7 +193,14 @@ fn a_list_of_models_is_read_kindly() {
     assert_eq!(home.record()["models"].as_array().unwrap().len(), 2);
     assert_eq!(home.record()["gateway_url"], "http://127.0.0.1:4555");
     home.run("install --yes --preset proxy").exits(0);
-    assert!(home.record()["models"].as_array().unwrap().len() > 8);
+    let of_preset = home.record()["models"].clone();
+    assert!(of_preset.as_array().unwrap().len() > 8);
+    // An empty list is the preset's own.
+    home.run("install --yes --models glm-5.2").exits(0);
+    assert_eq!(home.record()["models"], serde_json::json!(["glm-5.2"]));
+    Run::of(home.command("install --yes --models").arg("")).exits(0);
+    assert_eq!(home.record()["models"], of_preset);
+    assert!(home.record()["request"].get("models").is_none());
 }
 
 /// What cannot be a path or a token.

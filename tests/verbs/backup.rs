@@ -223,3 +223,36 @@ fn the_number_of_backups_to_keep_is_remembered() {
     let _ = world.run(&["install", "--models", "glm-5.2", "--keep", "2", "--yes"]).exits(0);
     assert_eq!(world.backups().len(), 2);
 }
+
+/// What `--max-age` said holds for later commands that have no such flag.
+#[test]
+fn the_age_of_backups_is_remembered() {
+    let world = World::deployed(&["--models", "glm-5.2", "--max-age", "3"]);
+    assert_eq!(world.record()["request"]["max_age"], 3);
+    let _ = world.run(&["models", "add", "gpt-oss-120b", "--yes"]).exits(0);
+    let dir = world.gateway("backups");
+    let old = "gateway-backup-20240101-000000.tar.gz";
+    fs::copy(dir.join(&world.backups()[0]), dir.join(old)).unwrap();
+    assert!(world.backups().iter().any(|name| name == old));
+    let _ = world.run(&["models", "remove", "glm-5.2", "--yes"]).exits(0);
+    assert!(world.backups().iter().all(|name| name != old), "{:?}", world.backups());
+    assert_eq!((world.backups().len(), &world.record()["request"]["max_age"]), (2, &3.into()));
+    let _ = world.run(&["update", "--max-age", "9", "--yes"]).exits(0);
+    assert_eq!(world.record()["request"]["max_age"], 9);
+}
+
+/// P-115. docs/configuration-reference.md describes each field of the index.
+#[test]
+fn each_field_of_the_index_is_described() {
+    let world = world();
+    let index = fs::read_to_string(world.gateway("backups/metadata.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    let guide = include_str!("../../embedded/docs/configuration-reference.md");
+    let section = guide.split_once("`backups/metadata.json`").unwrap().1;
+    let described = section.split_once("`deployment.log`").unwrap().0;
+    let entry = index["backups"][0].as_object().unwrap();
+    assert!(entry.len() > 8 && index.as_object().unwrap().len() == 2, "{index}");
+    for field in entry.keys().chain(index.as_object().unwrap().keys()) {
+        assert!(described.contains(&format!("`{field}`")), "{field} is not described");
+    }
+}

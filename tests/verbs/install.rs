@@ -118,7 +118,7 @@ fn the_example_of_the_plan_is_deployed_and_started() {
     let stopped = world.run(&["stop"]);
     let _ = said
         .exits(0)
-        .says("PASS yaml_config_valid")
+        .says("SUCCESS: yaml_config_valid")
         .says("Deployed preset basic")
         .says(&format!("{url} (pid "));
     let _ = stopped.exits(0).says("is stopped");

@@ -126,9 +126,12 @@ fn a_mistake_is_told_with_its_file_and_line_and_changes_nothing() {
     ] {
         let world = world(&preset, &template);
         let before = world.snapshot();
-        for arguments in [&["presets", "list"][..], &["install", "--preset", "acme", "--yes"]] {
-            let said = world.run(arguments);
-            assert_ne!(said.code, 0, "{name}: {arguments:?} works");
+        let listed = world.run(&["presets", "list"]).exits(0).says("multi-provider");
+        assert!(listed.err.contains("warning: "), "{name}: {listed:?}");
+        let shown = world.run(&["presets", "show", "acme"]);
+        let installed = world.run(&["install", "--preset", "acme", "--yes"]);
+        assert!(shown.code != 0 && installed.code != 0, "{name}: {shown:?} {installed:?}");
+        for (arguments, said) in [("list", listed), ("show", shown), ("install", installed)] {
             assert!(
                 said.err.contains(file) && said.err.contains(place),
                 "{name}: {arguments:?}\n{}",
@@ -139,6 +142,24 @@ fn a_mistake_is_told_with_its_file_and_line_and_changes_nothing() {
         let _ = world.run(&["status"]).exits(0);
         assert_eq!(before, world.snapshot(), "{name}");
     }
+}
+
+/// Another preset, of the bundle or of one's own, is deployed beside a broken one, which is named.
+#[test]
+fn a_broken_preset_does_not_stop_the_others() {
+    let world = world(PRESET, TEMPLATE);
+    let broken = world.home().join(".claude/presets/aaa");
+    fs::create_dir_all(&broken).unwrap();
+    fs::write(broken.join("preset.yaml"), "schema: 1\npreset: [\n").unwrap();
+    let _ =
+        world.run(&["presets", "list"]).exits(0).says("acme").says("presets/aaa/preset.yaml cannot be used");
+    let listed = world.run(&["--json", "presets", "list"]).exits(0).data();
+    assert_eq!(listed["unusable"][0]["name"], "aaa", "{listed}");
+    let _ = world.run(&["install", "--preset", "acme", "--yes"]).exits(0).says("presets/aaa/preset.yaml");
+    let _ = world.run(&["install", "--preset", "basic", "--models", "glm-5.2", "--yes"]).exits(0);
+    let _ = world.run(&["update", "--yes"]).exits(0);
+    assert_eq!(world.record()["preset"], "basic");
+    assert!(world.run(&["status"]).exits(0).err.is_empty());
 }
 
 /// Broken after it was deployed: what needs it names the mistake, not some other preset.

@@ -47,13 +47,17 @@ fn one_command_brings_litellm_starts_it_and_points_claude_code_at_it() {
     let said = world.run(&[&asked[..], &["--yes", "--verbose"]].concat());
     let status = world.run(&["status"]);
     let stopped = world.run(&["stop"]);
-    let said = said.exits(0).says("Installed LiteLLM 1.106.2").says("Deployed preset basic");
+    let said = said
+        .exits(0)
+        .says("Installed LiteLLM 1.106.2")
+        .says("Deployed preset basic")
+        .says("  Log:      gwinstall logs -f\n");
     assert_eq!(said.out.trim_end().lines().last(), Some(READY), "{said:?}");
     for work in ["Installing LiteLLM 1.106.2", "Starting the gateway"] {
         assert!(said.err.contains(&format!("] INFO: {work}")), "{said:?}");
         assert!(
             said.err.lines().any(|line| line.starts_with('[')
-                && line.contains("INFO: Completed in ")
+                && line.contains("SUCCESS: Completed in ")
                 && line.ends_with(work)),
             "{said:?}"
         );

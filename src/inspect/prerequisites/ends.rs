@@ -1,7 +1,7 @@
 //! Claude Code, which calls the gateway. It works without gwinstall, so nothing here is more than a warning. Never: asks
 //! the network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -30,7 +30,7 @@ pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
             .hint(Hint::shell("npm install -g @anthropic-ai/claude-code"));
     };
     let shown = place.show(&claude);
-    let said = match system::listen_to(&claude, &["--version"], &QUIET, PATIENCE) {
+    let said = match ask(&claude, PATIENCE) {
         Ok(said) => said,
         Err(why) => {
             return Finding::warn(format!("the version of Claude Code is not known: {why}"))
@@ -41,7 +41,7 @@ pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
         return Finding::warn(format!("{shown} --version does not print a version of Claude Code"))
             .hint(Hint::shell("npm install -g @anthropic-ai/claude-code"));
     };
-    let text = format!("{}.{}.{}", version.0, version.1, version.2);
+    let text = dotted(version);
     let details = json!({ "claude": shown, "version": text });
     let by_helper = record.is_some_and(|record| record.settings.keys.contains_key("apiKeyHelper"));
     let (needed, why) = if by_helper {
@@ -56,6 +56,19 @@ pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
     Finding::warn(format!("Claude Code {text} is old: from {major}.{minor}.{patch} on {why}"))
         .details(details)
         .hint(Hint::shell(format!("{} update", place.paste(&claude))))
+}
+
+/// The version of Claude Code, if it says it this soon.
+pub(super) fn version_of_claude_code(place: &Place, patience: Duration) -> Option<String> {
+    version(&ask(&find_claude(place)?, patience).ok()?).map(dotted)
+}
+
+fn ask(claude: &Path, patience: Duration) -> std::result::Result<String, String> {
+    system::listen_to(claude, &["--version"], &QUIET, patience)
+}
+
+fn dotted((major, minor, patch): Version) -> String {
+    format!("{major}.{minor}.{patch}")
 }
 
 /// On the PATH, or where its own installers put it.

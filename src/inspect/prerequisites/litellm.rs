@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::check::Finding;
+use crate::domain::name::printable;
 use crate::domain::runtime::{RuntimeId, RuntimeKind};
 use crate::domain::{Hint, Place};
 use crate::doors::{disk, system, term};
@@ -21,7 +22,8 @@ const OLDEST_PYTHON: (u64, u64) = (3, 10);
 const TOO_NEW_PYTHON: (u64, u64) = (3, 15);
 /// How gwinstall brings LiteLLM itself.
 const INSTALL: [&str; 2] = ["runtime", "install"];
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an interpreter may take to answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Versions from the metadata beside the interpreter, without running any package.
 const ASK: &str = r#"
@@ -90,7 +92,7 @@ impl Said {
 
 impl Tools {
     /// Finds LiteLLM in the order of start-gateway.sh: `GATEWAY_LITELLM_BIN`, the recorded one, the venv beside it, the PATH.
-    pub(super) fn look(place: &Place, recorded: Option<&RuntimeId>) -> Self {
+    pub(super) fn look(place: &Place, recorded: Option<&RuntimeId>, patience: Duration) -> Self {
         let in_env = choose::named_in_env(place);
         let correct = match &in_env {
             Some(_) => Hint::run(&["env", "set", choose::PROGRAM]),
@@ -114,13 +116,22 @@ impl Tools {
             None => system::program("python3"),
         };
         let said = match &python {
-            Some(python) => system::listen_to(python, &["-S", "-c", ASK], &[], PATIENCE).and_then(|text| {
+            Some(python) => system::listen_to(python, &["-S", "-c", ASK], &[], patience).and_then(|text| {
                 parse(&text).ok_or_else(|| format!("{} gave no usable answer", python.display()))
             }),
             None if litellm.is_some() => Err("gwinstall cannot tell which Python runs litellm".to_owned()),
             None => Err("python3 was not found".to_owned()),
         };
         Self { litellm, named_wrongly, chosen, broken, known: Releases::embedded().ok(), python, said }
+    }
+
+    /// Python and LiteLLM with their versions, as far as they are here.
+    pub(super) fn versions(&self) -> Vec<String> {
+        let Ok(said) = &self.said else { return Vec::new() };
+        let (major, minor, patch) = said.python;
+        let litellm = self.litellm.as_ref().and_then(|_| said.version_of("litellm"));
+        let litellm = litellm.map(|version| format!("LiteLLM {}", printable(version)));
+        std::iter::once(format!("Python {major}.{minor}.{patch}")).chain(litellm).collect()
     }
 }
 

@@ -203,10 +203,9 @@ check_master_key() {
 stands_for_itself() {
 	case $1 in
 	'' | op://* | vault:* | ref+*://* | bw://* | bws://* | secretref:* | secretsmanager:* | akv://* | gcpsm://*) return 1 ;;
-	*\$\{[A-Za-z]*\}* | \$\(*\) | \{\{*\}\} | os.environ/*) return 1 ;;
-	\<*\> | *... | your-* | your_* | YOUR-* | YOUR_* | sk-your-* | *-your-* | *_YOUR_* | REPLACE[-_]ME*) return 1 ;;
-	*/*) ;;
-	*[-_]here | *[-_]HERE) return 1 ;;
+	\$\{[A-Za-z]*\} | \$\(*\) | \{\{*\}\} | os.environ/*) return 1 ;;
+	\<*[0-9]*\>) ;;
+	\<*\> | ... | sk-... | sk-*-... | your-* | your_* | YOUR-* | YOUR_* | sk-your-* | REPLACE[-_]ME) return 1 ;;
 	esac
 }
 

@@ -60,6 +60,13 @@ const GUESSED: [&str; 20] = [
 /// Keys that the guides of LiteLLM and of AWS print, in capitals.
 const OF_GUIDES: [&str; 3] = ["SK-1234", "AKIAIOSFODNN7EXAMPLE", "WJALRXUTNFEMI/K7MDENG/BPXRFICYEXAMPLEKEY"];
 
+/// What an example names as the thing to write in its place.
+const NAMED: [&str; 27] = [
+    "API", "KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PROJECT", "RESOURCE", "ENDPOINT", "VALUE", "ID", "NAME", "ACCOUNT",
+    "ORG", "REGION", "BUCKET", "GCP", "AWS", "AZURE", "GOOGLE", "VERTEX", "ANTHROPIC", "OPENAI", "LITELLM", "GEMINI", "MASTER",
+    "ACCESS",
+];
+
 /// What `value` of the variable `name` stands for, if it is not a value.
 pub fn of(name: &str, value: &str) -> Option<StandIn> {
     let text = value.trim();
@@ -68,7 +75,7 @@ pub fn of(name: &str, value: &str) -> Option<StandIn> {
     if folded.is_empty() {
         return Some(StandIn::Empty);
     }
-    if bare.starts_with("CHANGE-ME") || bare.starts_with("CHANGEME") {
+    if begins_with_word(bare, "CHANGE-ME") || begins_with_word(bare, "CHANGEME") {
         return Some(StandIn::ChangeMe);
     }
     if is_reference(text) {
@@ -105,7 +112,8 @@ fn is_expression(text: &str) -> bool {
     let braced = text.match_indices("${").any(|(at, _)| {
         let inside = text[at + 2..].split_once('}').map_or("", |(inside, _)| inside);
         let word = inside.split([':', '-', '+', '?', '=']).next().unwrap_or_default();
-        name(word, char::is_ascii_alphabetic)
+        // In a password the signs may stand by chance: a variable has a name in capitals, or is all there is.
+        capital(word) || (at == 0 && text.ends_with('}') && name(word, char::is_ascii_alphabetic))
     });
     let between = |start: &str, end: &str| text.starts_with(start) && text.len() > start.len() && text.ends_with(end);
     braced
@@ -116,24 +124,44 @@ fn is_expression(text: &str) -> bool {
         || text.starts_with("os.environ/")
 }
 
-/// `folded` is the text in capitals with hyphens for underscores, `bare` that without `SK-` in front.
+/// `folded` is the text in capitals with hyphens for underscores, `bare` that without `SK-` in front. A word such as "your"
+/// alone proves nothing: projects, hosts and keys hold it too.
 fn is_example(text: &str, folded: &str, bare: &str) -> bool {
-    let in_brackets = text.starts_with('<') && text.ends_with('>') && text.len() > 1;
-    let spaced = text.contains(char::is_whitespace);
-    let your = folded.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "YOUR");
-    let here = !text.contains('/') && (folded.ends_with("-HERE") || folded.ends_with(" HERE"));
-    let last = folded.rsplit(['-', ':', ' ']).next().unwrap_or_default();
-    let crossed = last.len() >= 3 && last.bytes().all(|b| b == b'X');
+    let words: Vec<&str> = bare.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let inside = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+    let in_brackets = inside.is_some_and(|text| text.chars().all(|c| c.is_alphabetic() || " -_.".contains(c)));
+    let cut = ["...", "…"].iter().any(|end| text.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.starts_with("sk-")));
+    let crossed = !words.is_empty() && words.iter().all(|word| word.len() >= 3 && word.bytes().all(|b| b == b'X'));
+    let long = ["x".repeat(8), "X".repeat(8)].iter().any(|run| text.contains(run.as_str()));
+    let hidden = text.len() >= 3 && text.bytes().all(|b| b == b'*');
     in_brackets
-        || (your && (!spaced || folded.starts_with("YOUR ")))
-        || here
+        || cut
         || crossed
-        || folded.contains(&"X".repeat(6))
-        || text.ends_with("...")
-        || text.ends_with('…')
+        || long
+        || hidden
         || OF_GUIDES.contains(&folded)
-        || bare.starts_with("REPLACE-ME")
-        || bare.starts_with("REPLACEME")
+        || begins_with_word(bare, "REPLACE-ME")
+        || begins_with_word(bare, "REPLACEME")
+        || (!text.starts_with(['/', '~', '.']) && asks_for_a_value(&words, text))
+}
+
+/// Whether the text tells its reader to write a value in its place.
+fn asks_for_a_value(words: &[&str], text: &str) -> bool {
+    let named = |word: &&str| NAMED.contains(word);
+    let sentence = text.contains(char::is_whitespace);
+    let first = words.first().copied().unwrap_or_default();
+    let second_is = |others: &[&str]| words.get(1).is_some_and(|word| named(word) || others.contains(word));
+    let your = |pair: &[&str]| pair[0] == "YOUR" && named(&pair[1]);
+    // A sentence that is a value, as a header line is, may say anything but this at its start.
+    first == "YOUR"
+        || (["INSERT", "PUT", "ENTER", "REPLACE"].contains(&first) && second_is(&["WITH", "YOUR"]))
+        || (!sentence && words.windows(2).any(your))
+        || matches!(words, [.., before, "HERE"] if named(before))
+}
+
+/// Whether a text in capitals begins with this word, and not with a longer one.
+fn begins_with_word(text: &str, word: &str) -> bool {
+    text.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// `key` in small letters.
@@ -166,7 +194,8 @@ mod tests {
                 "<your key>", "<KEY>", "your-anthropic-api-key", "your-gcp-project", "YOUR_API_KEY", "sk-your-key",
                 "put-your-key-here", "key-here", "insert_key_here", "sk-...", "sk-ant-...", "sk-ant-…", "xxx",
                 "sk-xxxx", "sk-ant-api03-xxxxxxxxxxxx", "akiaxxxxxxxxxxxxxxxx", "sk-1234", "REPLACE_ME", "your key here",
-                "AKIAIOSFODNN7EXAMPLE", "https://your-resource.example.com", "API KEY HERE",
+                "AKIAIOSFODNN7EXAMPLE", "https://your-resource.example.com", "API KEY HERE", "[your key]", "replace-with-key",
+                "insert-key", "********",
             ]),
         ];
         for (wanted, texts) in rows {
@@ -183,6 +212,10 @@ mod tests {
             "my-project", "us-central1", "0", "exchange-me", "my CHANGE-ME", "sk-ant-api03-Zx9_k", "https://h/x?y=1&z={0}",
             "a $literal `one`", "$ecret", "p@ss{word}", "/keys/<odd>/key.json", "where", "xx", "maxx", "yourco-prod",
             "op:read", "vaulted", "http://me:p%40ss@proxy:8080", "sk-no-key-required", "adhere", "X-Team: your team\nX: 1",
+            "replacement-parts-prod", "changement-climatique-42", "change-mediation", "know-your-customer-prod",
+            "http://proxy.your-company.corp:3128", "/etc/ssl/your-ca.pem", "/home/me/build-your-own/key.json", "we-are-here",
+            "super-bowl-xxx", "redis-xxx", "pa$${word}x", "Tr0ub4dor...", "<hunter2>", "sk-ant-api03-Zb-your-AA93",
+            "sk-proj-aXxXxXx9", "X-App:know-your-customer",
             "there", "/opt/go-here/key.json", "{\"private_key\": \"…\"}", "sk-12345", "password", "a",
         ] {
             assert_eq!(of("ANY", text), None, "{text:?}");

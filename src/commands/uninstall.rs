@@ -9,10 +9,11 @@ use crate::deploy::{backup, goals, recover};
 use crate::domain::Operation;
 use crate::domain::place::files;
 use crate::domain::plan::Action;
-use crate::domain::{Place, Result};
+use crate::domain::{Place, Result, Sha256};
 use crate::doors::{disk, term};
 use crate::gateway::service;
 use crate::release::session;
+use crate::render::GITIGNORE_TEXT;
 use crate::ui::report;
 
 use super::change::Change;
@@ -156,6 +157,10 @@ fn remove_leftovers(place: &Place) -> Result<()> {
         disk::remove(&path).map_err(|error| failed(&path, &error))?;
     }
     disk::remove(&place.log()).map_err(|error| failed(&place.log(), &error))?;
+    let ignored = place.file(files::GITIGNORE);
+    if disk::find(&ignored)?.stamp().is_some_and(|found| found.sha256 == Sha256::of(GITIGNORE_TEXT.as_bytes())) {
+        disk::remove(&ignored).map_err(|error| failed(&ignored, &error))?;
+    }
     // Without backups gwinstall needs no base copy any more.
     recover::drop_unreferenced(place)?;
     recover::leave_no_trace(place);

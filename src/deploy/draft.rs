@@ -200,6 +200,11 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
             *step = Step { action: Action::Remove, reason: "purged", post: None, ..step.clone() };
         }
     }
+    // What an uninstall leaves holds keys, too.
+    let leaves_keys = goal.record.is_none() && !goal.purge;
+    for step in decided.steps.iter_mut().filter(|step| leaves_keys && step.name == files::GITIGNORE) {
+        *step = Step { action: Action::Release, reason: "it keeps .env out of git", post: step.pre, ..step.clone() };
+    }
     let live = store::live_path(place, files::CONFIG);
     let behind_link = live != place.file(files::CONFIG);
     for step in decided.steps.iter_mut().filter(|step| behind_link && step.name == files::CONFIG) {

@@ -44,14 +44,14 @@ pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
             WantedFile::new(text.into_bytes().into(), 0o644, Class::Config),
         );
     }
-    let ignored = WantedFile::new(GITIGNORE.as_bytes().into(), 0o644, Class::Template);
+    let ignored = WantedFile::new(GITIGNORE_TEXT.as_bytes().into(), 0o644, Class::Template);
     wanted.insert(files::GITIGNORE.to_owned(), ignored);
     Ok(wanted)
 }
 
 /// People keep ~/.claude in git: the keys in `.env` and the values in the ledger must not get there with `git add -A`.
 /// Not a file of the bundle, where git would apply it to the bundle's own directory.
-const GITIGNORE: &str = "\
+pub const GITIGNORE_TEXT: &str = "\
 # Written by gwinstall: this directory holds keys, backups and the state of one machine.
 # To keep some of it in git: git add -f FILE, or delete this file. gwinstall does not write it again.
 *

@@ -280,6 +280,23 @@ fn git_ignores_the_gateway_and_doctor_sees_keys_that_git_tracks() {
     home.run("doctor --verbose").says(&["FAIL env_file_not_in_git", "rm --cached .env"]);
     home.run("uninstall --purge --yes").exits(0);
     assert!(!home.gateway("").exists());
+    // What an uninstall leaves holds keys, too.
+    for purge_what_is_left in [false, true] {
+        let home = TestHome::new();
+        home.write(".claude/notes.md", "mine\n");
+        git(&home, "init -q");
+        home.run("install --yes").exits(0);
+        home.run("uninstall --yes").exits(0);
+        assert!(home.gateway(".env").exists());
+        assert_eq!(git(&home, "status --porcelain -uall"), "?? notes.md\n");
+        if purge_what_is_left {
+            home.run("uninstall --purge --yes").exits(0);
+            assert!(!home.gateway("").exists());
+        } else {
+            home.run("install --yes").exits(0);
+            assert_eq!(git(&home, "status --porcelain -uall"), "?? notes.md\n?? settings.json\n");
+        }
+    }
 }
 
 /// A FIFO in the place of a file that gwinstall reads, writes or locks would be waited for for ever.

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use crate::bundle::SourceDir;
 use crate::home::{Run, TestHome};
@@ -170,6 +171,47 @@ fn a_place_where_another_user_can_replace_files_is_refused_with_the_command_that
     home.run("off --yes").exits(0);
     home.run("on --yes").exits(2);
     home.run("uninstall --purge --yes").exits(0);
+}
+
+/// Each link on the way, the real settings.json, and an access list count too.
+#[test]
+fn a_way_past_the_directories_that_are_named_is_refused_too() {
+    let open_directory = |home: &TestHome| {
+        let dir = home.root().join("open");
+        fs::create_dir_all(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+        dir
+    };
+    let refused =
+        |home: &TestHome, words: &[&str]| drop(home.touches_nothing("install --yes").exits(2).says(words));
+    // A link in the middle.
+    let home = TestHome::new();
+    let real = home.root().join("real");
+    fs::create_dir_all(&real).unwrap();
+    let middle = open_directory(&home).join("link");
+    std::os::unix::fs::symlink(&real, &middle).unwrap();
+    std::os::unix::fs::symlink(&middle, home.path(".claude")).unwrap();
+    refused(&home, &["open", "every user of this machine may write there"]);
+    // The directory of the real settings.json, and the file itself.
+    let home = TestHome::new();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    let real = open_directory(&home).join("settings.json");
+    fs::write(&real, "{}").unwrap();
+    std::os::unix::fs::symlink(&real, home.settings()).unwrap();
+    refused(&home, &["open", "every user of this machine may write there"]);
+    let home = TestHome::new();
+    let settings = home.write(".claude/settings.json", "{}");
+    fs::set_permissions(&settings, fs::Permissions::from_mode(0o666)).unwrap();
+    refused(&home, &["settings.json", "chmod go-w "]);
+    // An access list.
+    let home = TestHome::new();
+    fs::create_dir_all(home.path(".claude")).unwrap();
+    let granted = Command::new("setfacl").args(["-m", "u:5002:rwx"]).arg(home.path(".claude")).status();
+    if granted.is_ok_and(|status| status.success()) {
+        refused(&home, &["5002 may write there by its access list", "setfacl -b "]);
+    } else {
+        eprintln!("not checked: no access list can be set here");
+    }
 }
 
 #[test]

@@ -204,7 +204,9 @@ fn an_optional_key_that_was_removed_stays_out() {
     let mut settings = home.json(".claude/settings.json");
     settings["env"].as_object_mut().unwrap().remove("ANTHROPIC_MODEL").unwrap();
     home.write(".claude/settings.json", settings.to_string());
-    for arguments in ["install --yes --models glm-5.2", "update --yes", "install --yes --models gemini-3.5-flash"] {
+    for arguments in
+        ["install --yes --models glm-5.2", "update --yes", "install --yes --models gemini-3.5-flash"]
+    {
         home.run(arguments).exits(0);
         let env = &home.json(".claude/settings.json")["env"];
         assert!(env["ANTHROPIC_MODEL"].is_null(), "{arguments}: {env}");

@@ -399,8 +399,10 @@ def run_alone(binary, home, words):
     """A command as a guide has it, in a home of its own: nobody to answer, no release server, no LiteLLM."""
     home.mkdir(exist_ok=True)
     env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "SHELL": "/bin/bash", "LANG": "C.UTF-8", "GWINSTALL_BASE_URL": "https://127.0.0.1:9"}
+    # An export fetches the packages of LiteLLM.
+    limit = 300 if words[:2] == ["runtime", "export"] else 20
     try:
-        return subprocess.run([binary, *words], env=env, cwd=home, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+        return subprocess.run([binary, *words], env=env, cwd=home, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=limit)
     except subprocess.TimeoutExpired as waiting:
         # Only a command that follows a log has no end.
         return subprocess.CompletedProcess(waiting.args, 0 if {"-f", "--follow"} & set(words) else 124, "", "it does not end")

@@ -168,7 +168,12 @@ fn desired(choice: u8) -> Vec<DesiredValue> {
     ];
     let chosen = all.into_iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1);
     chosen
-        .map(|(_, (path, value))| DesiredValue { path: KeyPath::parse(path), value, take_over: true, optional: false })
+        .map(|(_, (path, value))| DesiredValue {
+            path: KeyPath::parse(path),
+            value,
+            take_over: true,
+            optional: false,
+        })
         .collect()
 }
 

@@ -21,5 +21,5 @@ pub use failure::{At, failure};
 pub use given::{read_given, read_stdin};
 pub use lock::{Holder, Lock, hold, holder};
 pub use look::*;
-pub use strangers::{Stranger, stranger};
+pub use strangers::{Stranger, is_open_to_all, stranger};
 pub use tree::*;

@@ -18,6 +18,8 @@ const OTHERS_WRITE: u32 = 0o002;
 pub enum Stranger {
     /// The owner of the directory, by number.
     Owner(u32),
+    /// A user whom an access list names, by number.
+    User(u32),
     /// Every user of the machine.
     Everyone,
     /// The members of a group, by number.
@@ -37,7 +39,57 @@ pub fn stranger(dir: &Path) -> Option<Stranger> {
     if meta.mode() & OTHERS_WRITE != 0 {
         return Some(Stranger::Everyone);
     }
-    // The group of root holds accounts of the system alone; containers give it to a user with any number.
-    let by_group = meta.mode() & GROUP_WRITES != 0 && meta.gid() != 0 && system::has_other_members(meta.gid());
-    by_group.then(|| Stranger::Group(meta.gid()))
+    if let Some(acl) = access_list(dir) {
+        return granted(&acl, meta.gid());
+    }
+    (meta.mode() & GROUP_WRITES != 0).then(|| group(meta.gid())).flatten()
+}
+
+/// Whether every user of the machine can write to the file at `path`, links followed.
+pub fn is_open_to_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.mode() & OTHERS_WRITE != 0)
+}
+
+/// A group with another user in it. That of root holds accounts of the system alone; containers give it to a user with any
+/// number.
+fn group(id: u32) -> Option<Stranger> {
+    (id != 0 && system::has_other_members(id)).then_some(Stranger::Group(id))
+}
+
+/// An entry of an access list: its tag, its permissions and whom it names.
+type Entry = (u16, u16, u32);
+
+const NAMED_USER: u16 = 0x02;
+const OWNING_GROUP: u16 = 0x04;
+const NAMED_GROUP: u16 = 0x08;
+const MASK: u16 = 0x10;
+const MAY_WRITE: u16 = 2;
+
+/// The access list of a directory that has more than its mode says.
+#[cfg(target_os = "linux")]
+fn access_list(dir: &Path) -> Option<Vec<Entry>> {
+    let mut bytes = [0; 1 << 12];
+    let length = rustix::fs::getxattr(dir, "system.posix_acl_access", &mut bytes[..]).ok()?;
+    let entry = |entry: &[u8]| {
+        let [a, b, c, d, e, f, g, h] = *entry else { return None };
+        Some((u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]), u32::from_le_bytes([e, f, g, h])))
+    };
+    bytes.get(4..length)?.chunks(8).map(entry).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn access_list(_: &Path) -> Option<Vec<Entry>> {
+    None
+}
+
+/// Whom an access list lets write. With one, the group bits of the mode are its mask.
+fn granted(acl: &[Entry], owning_group: u32) -> Option<Stranger> {
+    let mask = acl.iter().find(|(tag, ..)| *tag == MASK).map_or(MAY_WRITE, |(_, permissions, _)| *permissions);
+    let writes = acl.iter().filter(|(_, permissions, _)| permissions & mask & MAY_WRITE != 0);
+    writes.copied().find_map(|(tag, _, id)| match tag {
+        NAMED_USER => (id != 0 && id != system::user_id()).then_some(Stranger::User(id)),
+        NAMED_GROUP => group(id),
+        OWNING_GROUP => group(owning_group),
+        _ => None,
+    })
 }

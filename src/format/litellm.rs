@@ -18,6 +18,7 @@ mod keys;
 mod models;
 mod names;
 mod provider;
+mod refused;
 mod routing;
 mod sections;
 mod served;
@@ -32,7 +33,7 @@ pub use served::Served;
 use finding::Report;
 
 /// Variables that decide what LiteLLM makes of a configuration although none refers to them.
-pub const SWITCHES: [&str; 2] = [models::ENVIRONMENT, callbacks::LICENCE];
+pub const SWITCHES: [&str; 2] = [models::ENVIRONMENT, refused::LICENCE];
 
 /// Everything that is wrong with a configuration, in the order of its lines.
 pub fn check(text: &str, context: &Context<'_>) -> Vec<Finding> {

@@ -217,3 +217,55 @@ fn the_names_are_those_of_the_litellm_that_gwinstall_installs() {
         "make the table again: see dist/litellm_names.py"
     );
 }
+
+/// Rules about where secrets may stand. LiteLLM has no such rule.
+const OWN_RULES: [&str; 4] = ["secret.in-file", "master-key.placeholder", "value.placeholder", "env.unset"];
+
+/// What LiteLLM reads without a word and does not do: it serves the models all the same.
+const IGNORED: [&str; 4] = ["key.wrong-section", "routing.absent-model", "env.not-whole", "env.shell-syntax"];
+
+/// The validator against the recording of what LiteLLM does: an error only where LiteLLM refuses the file or drops a model,
+/// or in a document that marks the line as ignored; and no model that LiteLLM drops passes without a word.
+#[test]
+fn the_validator_agrees_with_litellm_on_the_corpus() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus.json");
+    let recorded: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(recorded["litellm"], Names::table().version());
+    let recorded = recorded["configurations"].as_object().unwrap();
+    let documents: Vec<_> = ["judged.yaml", "corpus.yaml"].into_iter().flat_map(documents).collect();
+    assert!(documents.len() >= 200 && documents.len() == recorded.len(), "{} documents", documents.len());
+    let (mut false_errors, mut missed) = (Vec::new(), Vec::new());
+    for (name, text) in documents {
+        let verdict = &recorded[&name];
+        let dropped: Vec<&str> =
+            verdict["dropped"].as_array().into_iter().flatten().filter_map(|n| n.as_str()).collect();
+        let refused = verdict["refused"].is_string();
+        let findings = check(&text, &Context::default());
+        let is_marked = |finding: &Finding| {
+            IGNORED.contains(&finding.rule)
+                && marks(&text).contains(&(finding.line, format!("error {}", finding.rule)))
+        };
+        let errors =
+            findings.iter().filter(|f| f.severity == Severity::Error && !OWN_RULES.contains(&f.rule));
+        if !refused && dropped.is_empty() {
+            false_errors.extend(
+                errors.filter(|f| !is_marked(f)).map(|f| format!("{name}: {} {}", f.rule, f.message)),
+            );
+            continue;
+        }
+        let silent = |name: &&str| {
+            let lines: Vec<_> = model_lines(&text).into_iter().filter(|(_, model)| model == name).collect();
+            !findings
+                .iter()
+                .any(|f| lines.is_empty() || lines.iter().any(|(range, _)| range.contains(&f.line)))
+        };
+        let missing: Vec<_> = dropped.iter().copied().filter(silent).collect();
+        if findings.is_empty() || !missing.is_empty() {
+            missed.push(format!("{name}: {verdict}"));
+        }
+    }
+    assert!(
+        false_errors.is_empty() && missed.is_empty(),
+        "false errors {false_errors:#?}\nmissed {missed:#?}"
+    );
+}

@@ -14,10 +14,14 @@ import json
 import os
 import pathlib
 import re
+import signal
 import sys
 import tempfile
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
+# Seconds for one configuration: most take a fifth of one.
+PATIENCE = 60
+AT_ONCE = 4
 FILES = ("judged.yaml", "corpus.yaml")
 # What configurations of the corpus name as their own code.
 HANDLER = """
@@ -61,25 +65,44 @@ def loaded(text):
     return {"served": len(served), "dropped": dropped}
 
 
-def apart(text):
-    """`loaded` in a process of its own."""
+def begin(text):
+    """Starts `loaded` in a process of its own: its number, and where its answer can be read."""
     reader, writer = os.pipe()
     child = os.fork()
-    if child == 0:
-        os.close(reader)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        names = re.findall(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)", text)
-        os.environ.update({name: f"sk-value-of-{name}" for name in names if not name.startswith("UNSET_")})
-        with os.fdopen(writer, "w") as answer:
-            json.dump(loaded(text), answer)
-        os._exit(0)
-    os.close(writer)
+    if child:
+        os.close(writer)
+        return child, reader
+    os.close(reader)
+    signal.alarm(PATIENCE)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    names = re.findall(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)", text)
+    os.environ.update({name: f"sk-value-of-{name}" for name in names if not name.startswith("UNSET_")})
+    with os.fdopen(writer, "w") as answer:
+        json.dump(loaded(text), answer)
+    os._exit(0)
+
+
+def end(name, child, reader):
     with os.fdopen(reader) as answer:
         said = answer.read()
-    os.waitpid(child, 0)
-    return json.loads(said) if said else {"refused": "LiteLLM ended"}
+    _, status = os.waitpid(child, 0)
+    if not said:
+        raise SystemExit(f"LiteLLM gave no verdict on {name} in {PATIENCE} seconds (status {status})")
+    return json.loads(said)
+
+
+def verdicts():
+    """Several at once: what takes long is mostly waiting."""
+    waiting = []
+    for name, text in documents():
+        waiting.append((name, *begin(text)))
+        if len(waiting) == AT_ONCE:
+            first = waiting.pop(0)
+            yield first[0], end(*first)
+    for first in waiting:
+        yield first[0], end(*first)
 
 
 def record():
@@ -88,10 +111,10 @@ def record():
     os.environ.update({"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True"})
     import litellm.proxy.proxy_server  # noqa: F401
 
-    return {"litellm": importlib.metadata.version("litellm"), "configurations": {name: apart(text) for name, text in documents()}}
+    return {"litellm": importlib.metadata.version("litellm"), "configurations": dict(verdicts())}
 
 
 if __name__ == "__main__":
     made = record()
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(verdict, ensure_ascii=False)}" for name, verdict in made["configurations"].items())
-    print(f'{{"litellm": {json.dumps(made["litellm"])}, "configurations": {{\n{lines}\n}}}}', file=sys.stdout)
+    print(f'{{"litellm": {json.dumps(made["litellm"])}, "configurations": {{\n{lines}\n}}}}', flush=True)

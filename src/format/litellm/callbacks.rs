@@ -4,19 +4,15 @@ use super::closest::closest;
 use super::finding::{Report, Severity};
 use super::keys::{IMAGE_ONLY, LICENSED, knows};
 use super::names::List;
+use super::refused::{LICENCE, has_licence};
 use crate::format::yaml::{Node, Scalar};
 
 const LISTS: [&str; 5] =
     ["callbacks", "success_callback", "failure_callback", "service_callback", "audit_log_callbacks"];
 
-/// The variable that holds the licence.
-pub(super) const LICENCE: &str = "LITELLM_LICENSE";
-
 pub(super) fn check(root: Node<'_>, settings: Node<'_>, report: &mut Report<'_>) {
     let declared = root.get("callback_settings");
-    let licensed = root.get("general_settings").is_some_and(|general| general.get("litellm_license").is_some())
-        || root.get("environment_variables").is_some_and(|own| own.get(LICENCE).is_some())
-        || report.context.known_env.is_some_and(|known| known.contains(LICENCE));
+    let licensed = has_licence(root, report);
     for kind in LISTS {
         let Some(list) = settings.get(kind).filter(|list| list.scalar() != Some(&Scalar::Null)) else { continue };
         let Some(items) = list.seq() else {

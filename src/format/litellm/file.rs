@@ -2,7 +2,7 @@
 
 use super::finding::{Report, Severity};
 use super::sections::{GENERAL_SETTINGS, LITELLM_SETTINGS, ROUTER_SETTINGS, TOP, typed, unknown_keys};
-use super::{models, routing, values};
+use super::{models, refused, routing, values};
 use crate::format::yaml::{Node, Place, Scalar};
 
 pub(super) fn check(root: Option<Node<'_>>, report: &mut Report<'_>) {
@@ -45,6 +45,7 @@ pub(super) fn check(root: Option<Node<'_>>, report: &mut Report<'_>) {
             ),
         }
     }
+    refused::check(root, report);
     routing::check(root, &served, report);
     values::check(root, report);
 }

@@ -83,6 +83,7 @@ fn entry<'d>(model: Node<'d>, declared: &Declared<'_>, report: &mut Report<'_>) 
     }
     unknown_keys(params, &LITELLM_PARAMS, report);
     dropped_values(params, Names::refused_in_params, report);
+    patterns(params, report);
     match params.get("model") {
         Some(model) => {
             if let Some(route) = report.name(model) {
@@ -100,6 +101,28 @@ fn entry<'d>(model: Node<'d>, declared: &Declared<'_>, report: &mut Report<'_>) 
         api_base(base, params, report);
     }
     name
+}
+
+/// LiteLLM drops a model with a pattern that it cannot read. Only brackets are counted here.
+fn patterns(params: Node<'_>, report: &mut Report<'_>) {
+    for pattern in params.get("tag_regex").and_then(Node::seq).into_iter().flatten() {
+        let (mut depth, mut in_class, mut escaped) = (0_i64, false, false);
+        for c in pattern.str().unwrap_or_default().chars() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '[' => in_class = true,
+                ']' => in_class = false,
+                '(' if !in_class => depth += 1,
+                ')' if !in_class => depth -= 1,
+                _ => {}
+            }
+        }
+        if depth != 0 || in_class {
+            let message = "the brackets of this pattern do not match: LiteLLM drops a model with a pattern that it cannot read";
+            report.warning(pattern, "value.pattern", message, None);
+        }
+    }
 }
 
 /// Further names by which LiteLLM finds a model when a setting names it: its id, its route, its name for a team.

@@ -171,7 +171,8 @@ pub(super) fn dropped_values(
     for (key, value) in map.entries() {
         let Some(name) = key.str() else { continue };
         let kinds = refused(known, name);
-        let Some(kind) = kind_of(value).filter(|kind| kinds.iter().any(|refused| refused == kind)) else { continue };
+        let wrong = |kind: &&str| kinds.iter().any(|refused| refused == kind) || (name != "id" && is_flag(kinds) && is_no_flag(value));
+        let Some(kind) = kind_of(value).filter(wrong) else { continue };
         // LiteLLM makes one deployment for each of several organizations; a date in place of text is reported as such.
         let is_reported = knows(TEXT, name) && value.is_plain();
         if is_reported || (name == "organization" && kind == "list") {
@@ -186,6 +187,17 @@ pub(super) fn dropped_values(
         let certain = if known.are_exact() { Severity::Error } else { Severity::Warning };
         report.add(certain, value.place(), "value.type", message, hint);
     }
+}
+
+/// Whether a field takes only what says true or false, in quotes or without. The id of a model, which is turned into text, takes the
+/// same kinds.
+fn is_flag(refused: &[String]) -> bool {
+    refused.iter().map(String::as_str).eq(["fraction", "date", "list", "mapping"])
+}
+
+fn is_no_flag(value: Node<'_>) -> bool {
+    const WORDS: &str = "true false yes no on off t f y n 1 0";
+    value.str().is_some_and(|text| !text.starts_with("os.environ/") && !knows(WORDS, &text.to_ascii_lowercase()))
 }
 
 /// The kinds of values that LiteLLM tells apart, and how a message spells them.

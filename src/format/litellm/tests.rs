@@ -109,6 +109,16 @@ fn an_unset_variable_is_as_grave_as_the_caller_says() {
 }
 
 #[test]
+fn a_secret_manager_has_names_and_values_of_its_own() {
+    let general = "general_settings: {master_key: os.environ/the-key, key_management_system: azure_key_vault}\n";
+    let known = BTreeSet::new();
+    let context = Context { known_env: Some(&known), unset_is_error: true, names: None };
+    assert_eq!(check(&format!("{MODEL}{general}"), &context), []);
+    let without = general.replace(", key_management_system: azure_key_vault", "");
+    assert_eq!(check(&format!("{MODEL}{without}"), &context)[0].rule, "env.not-whole");
+}
+
+#[test]
 fn findings_come_in_the_order_of_the_lines_and_end_somewhere() {
     let many: String = (0..2000).map(|n| format!("unknown{n}: 1\n")).collect();
     let findings = check(&format!("{many}{MODEL}"), &Context::default());

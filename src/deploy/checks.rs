@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::check::{Check, CheckName, Finding, Status};
 use crate::domain::name::count;
 use crate::domain::place::files;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, SettingsValue};
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::litellm;
@@ -234,6 +234,11 @@ pub fn executable(place: &Place, record: &Record) -> Finding {
         .map(|(path, _)| path)
         .collect();
     match dull.first() {
+        // It was mounted so after the installation.
+        None if system::is_noexec(&place.target) && runs_helper_as_program(record) => {
+            Finding::fail("the file system runs no programs, so Claude Code gets no key")
+                .hint(Hint::run(&["install"]).to("let Claude Code give the script to the shell"))
+        }
         None if system::is_noexec(&place.target) => Finding::pass(
             "the file system runs no programs, so Claude Code and gwinstall give the scripts to the shell",
         ),
@@ -241,6 +246,11 @@ pub fn executable(place: &Place, record: &Record) -> Finding {
         Some(first) => Finding::fail(format!("{first} is not executable"))
             .hint(Hint::shell(format!("chmod +x {}", place.paste(&place.file(first))))),
     }
+}
+
+fn runs_helper_as_program(record: &Record) -> bool {
+    let helper = record.settings.keys.get("apiKeyHelper");
+    matches!(helper, Some(SettingsValue::Value(command)) if command.as_str().is_some_and(|text| !text.starts_with("sh ")))
 }
 
 pub fn startup_script(place: &Place, record: &Record) -> Finding {

@@ -554,9 +554,8 @@ impl Batch {
 fn keeps_no_modes(dir: &Path, asked: u32, kept: u32) -> Error {
     let dir = dir.display();
     Error::failed(format!("the file system of {dir} does not keep the mode of a file, so nothing was changed"))
-        .because(format!(
-            "a file that gwinstall made with mode {asked:04o} has {kept:04o}: other users could read your keys"
-        ))
+        .because(format!("a file that gwinstall made with mode {asked:04o} has {kept:04o}"))
+        .because("gwinstall could not keep your keys private there, nor tell its own files from edited ones")
         .hint("use a directory on a Unix file system: gwinstall install --target-dir DIRECTORY")
 }
 

@@ -239,7 +239,10 @@ fn on_a_file_system_that_runs_no_programs_scripts_go_through_the_shell() {
         eval \"$(sed -n 's/.*\"apiKeyHelper\": \"\\(.*\\) local\".*/\\1/p' ~/.claude/settings.json)\" | cut -c1-3
         \"$GW\" stop; \"$GW\" start 2>&1 | head -2
         \"$GW\" doctor --verbose | grep scripts_executable
-        \"$GW\" uninstall --purge --yes >/dev/null 2>&1; ls -A";
+        \"$GW\" uninstall --purge --yes >/dev/null 2>&1; ls -A
+        mount -o remount,exec \"$HOME\"; \"$GW\" install --preset basic --on --yes >/dev/null 2>&1
+        mount -o remount,noexec \"$HOME\"; \"$GW\" doctor --verbose | grep -A1 scripts_executable
+        \"$GW\" install --on --yes >/dev/null 2>&1; grep -c 'apiKeyHelper\": \"sh ' ~/.claude/settings.json";
     let Some(mut command) = home.unshared(script) else { return };
     let run = Run::of(&mut command);
     if run.code == 77 {

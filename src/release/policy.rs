@@ -162,17 +162,23 @@ impl Policy {
 
     /// A gateway URL is allowed when the list has it, or has a parent of its path on the same scheme, host and port.
     pub fn permit_gateway_url(&self, url: &HttpUrl) -> Result<()> {
-        let below = |parent: &HttpUrl| {
-            let same_host =
-                (parent.is_https(), parent.host(), parent.port()) == (url.is_https(), url.host(), url.port());
-            let (parent, path) = (path_of(parent), path_of(url));
-            same_host
-                && path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let Some(allowed) = &self.gateway_urls else { return Ok(()) };
+        let same_host = |listed: &&HttpUrl| {
+            (listed.is_https(), listed.host(), listed.port()) == (url.is_https(), url.host(), url.port())
         };
-        match &self.gateway_urls {
-            Some(allowed) if !allowed.iter().any(below) => Err(self.not_in_the_list(url.as_str(), allowed)),
-            _ => Ok(()),
+        let below = allowed.iter().filter(same_host);
+        let mut rests = below.filter_map(|listed| url.path().strip_prefix(listed.path()));
+        let is_plain = url.has_plain_steps();
+        if rests.any(|rest| rest.is_empty() || (is_plain && rest.starts_with('/'))) {
+            return Ok(());
         }
+        let error = self.not_in_the_list(url.as_str(), allowed);
+        Err(if is_plain { error } else { error.because("programs disagree about where the path of this address leads") })
+    }
+
+    /// Whether some addresses are forbidden to Claude Code.
+    pub fn limits_addresses(&self) -> bool {
+        self.gateway_urls.is_some()
     }
 
     fn not_in_the_list(&self, address: &str, allowed: &[HttpUrl]) -> Error {
@@ -219,13 +225,6 @@ impl Rules for Policy {
             Err(_) => Err(self.not_in_the_list(&printable(&mask_userinfo(address)), allowed)),
         }
     }
-}
-
-/// What follows scheme, host and port, without a trailing slash.
-fn path_of(url: &HttpUrl) -> &str {
-    let text = url.as_str();
-    let host_at = text.find("://").map_or(0, |at| at + 3);
-    text[host_at..].find('/').map_or("", |at| &text[host_at + at..])
 }
 
 /// One exact release: by version, or by the sha256 of its manifest.
@@ -291,6 +290,9 @@ mod tests {
             policy.permit_gateway_url(&url("http://gw.example.com/team")),
             policy.permit_gateway_url(&url("https://gw.example.com/teams")),
             policy.permit_gateway_url(&url("https://gw.example.com:8443/team")),
+            policy.permit_gateway_url(&url("https://gw.example.com/team/..%2fother")),
+            policy.permit_gateway_url(&url("https://gw.example.com/team/..;/other")),
+            policy.permit_gateway_url(&url("https://gw.example.com/team/%252e%252e/other")),
             policy.permit_unsigned("a directory"),
         ];
         for (at, refusal) in refusals.into_iter().enumerate() {
@@ -309,6 +311,8 @@ mod tests {
         policy.permit_preset("enterprise").unwrap();
         policy.permit_gateway_url(&url("https://gw.example.com/team/a")).unwrap();
         policy.permit_origin("https://mirror.example.com/gw/").unwrap();
+        let listed = Policy::parse("allow_gateway_urls: [\"https://gw.example.com/a%2fb\"]\n").unwrap();
+        listed.permit_gateway_url(&url("https://gw.example.com/a%2fb")).unwrap();
     }
 
     #[test]

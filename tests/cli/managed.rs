@@ -92,6 +92,18 @@ fn a_gateway_url_that_is_forbidden_gets_into_no_settings() {
         managed.home.write("evil", dots);
         managed.home.refused(&mut managed.command(&set), 2);
     }
+    // Proxies and servers that normalize a path see another one.
+    let below = "https://gw.example.com/team";
+    managed.policy(&URLS.replace("https://gw.example.com", below));
+    for path in ["..%2fx", "%2e%2e%2fx", "..%5cx", "..;/x", "%252e%252e/x"] {
+        managed.home.write("evil", format!("{below}/{path}\n"));
+        managed.refuses(&set, "programs disagree about where the path");
+    }
+    managed.home.write("evil", format!("{below}/a%20b\n"));
+    managed.run(&set).exits(0);
+    managed.home.write("evil", format!("{below}\n"));
+    managed.run(&set).exits(0);
+    managed.policy(URLS);
     // An edit of `.env` by hand, which every command takes over that writes the settings.
     let env = managed.home.read(".claude/gateway/.env");
     managed.home.write(

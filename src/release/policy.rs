@@ -1,10 +1,11 @@
 //! `/etc/gwinstall/policy.yaml`: what the owner of a managed machine allows, and pins.
 //!
 //! A policy only ever forbids; nothing in it weakens a check. Promise: whatever it forbids answers exit 9 and names
-//! who manages the machine. An unknown key is an error: a misspelt prohibition would otherwise permit. Never: reads
-//! the file; `session` does, after checking that only root may write it.
+//! who manages the machine. An unknown key and a key without a value are errors: a misspelt prohibition would otherwise
+//! permit. Never: reads the file; `session` does, after checking that only root may write it.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::documents::{Manifest, Name};
 use super::trust::Verified;
@@ -31,16 +32,32 @@ pub enum Updates {
 
 /// The policy as written.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 struct Text {
+    #[serde(deserialize_with = "given")]
     pin: Option<String>,
+    #[serde(deserialize_with = "given")]
     channel: Option<String>,
+    #[serde(deserialize_with = "given")]
     base_url: Option<String>,
+    #[serde(deserialize_with = "given")]
     updates: Option<Updates>,
+    #[serde(deserialize_with = "given")]
     allow_presets: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     allow_gateway_urls: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     allow_source_dir: Option<bool>,
+    #[serde(deserialize_with = "given")]
     managed_by: Option<String>,
+}
+
+/// The value of a key that stands in the file. A key without one would be a prohibition that permits.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<T>, D::Error> {
+    match Option::deserialize(from)? {
+        None => Err(D::Error::custom("a key has no value")),
+        some => Ok(some),
+    }
 }
 
 /// A checked policy. The default one allows everything.
@@ -64,6 +81,11 @@ impl Policy {
         };
         let text: Option<Text> = serde_yaml::from_str(text).map_err(|cause| refuse(cause.to_string()))?;
         let text = text.unwrap_or_default();
+        for (key, value) in [("base_url", &text.base_url), ("managed_by", &text.managed_by)] {
+            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+                return Err(refuse(format!("{key} is empty")));
+            }
+        }
         let urls = text.allow_gateway_urls.map(|urls| {
             urls.iter().map(|url| HttpUrl::parse("allow_gateway_urls", url)).collect::<Result<Vec<_>>>()
         });
@@ -339,6 +361,19 @@ mod tests {
             ["pins: 1.4.2", "updates: never", "pin: \"../x\"", "pin: 'sha256:xyz'", "[", "pin: 1\npin: 2"]
         {
             assert_eq!(Policy::parse(broken).unwrap_err().kind(), Kind::Refused, "{broken}");
+        }
+        for line in FULL.lines() {
+            let key = line.split(':').next().unwrap();
+            for value in ["", " ~", " null", " # nothing yet", " \"\""] {
+                let text = format!("{key}:{value}\n");
+                let error = Policy::parse(&text).expect_err(&text);
+                assert_eq!(error.kind(), Kind::Refused, "{text}");
+            }
+        }
+        for entry in ["~", "", "\"\""] {
+            Policy::parse(&format!("allow_gateway_urls:\n- {entry}\n")).expect_err(entry);
+            let presets = Policy::parse(&format!("allow_presets:\n- {entry}\n"));
+            assert!(presets.and_then(|policy| policy.permit_preset("basic")).is_err(), "{entry}");
         }
     }
 }

@@ -229,7 +229,7 @@ fn a_backup_whose_settings_differ_from_its_record_is_refused() {
 fn doctor_fails_and_status_says_what_is_forbidden() {
     let Some(managed) = basic() else { return };
     for (policy, rule) in
-        [(ENTERPRISE, "allow_presets"), (URLS, "allow_gateway_urls"), ("pins: [\n", "cannot be understood")]
+        [(ENTERPRISE, "allow_presets"), (URLS, "allow_gateway_urls"), ("pins: [\n", "cannot be understood"), ("allow_presets: ~\n", "a key has no value")]
     {
         managed.policy(policy);
         managed.run("doctor").exits(1).says(&["FAIL ", rule, "/etc/gwinstall/policy.yaml"]);

@@ -127,7 +127,7 @@ pub fn draft(context: &Context<'_>, goal: Goal, rules: &dyn Rules) -> Result<Dra
         permission::of_deployment(rules, record)?;
     }
     let draft = work_out(context, goal)?;
-    permission::of_address(rules, context.settings()?.parsed(), draft.settings_after()?.as_ref())?;
+    permission::of_address(rules, context, &draft)?;
     Ok(draft)
 }
 

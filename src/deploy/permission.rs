@@ -4,9 +4,12 @@
 //! rules forbid. What takes a forbidden deployment away stays possible. Never: knows the rules; `release::policy` does.
 
 use crate::domain::record::Record;
-use crate::domain::{Operation, Result};
+use crate::domain::{Hint, Operation, Place, Result};
 use crate::format::settings::{KeyPath, Settings};
-use crate::render::BASE_URL;
+use crate::render::{BASE_URL, is_on, is_provider_address, is_provider_switch};
+
+use super::context::Context;
+use super::draft::Draft;
 
 /// The rules of a machine.
 pub trait Rules {
@@ -16,10 +19,32 @@ pub trait Rules {
     fn permit_address(&self, address: &str) -> Result<()>;
 }
 
-/// The address that settings name for Claude Code.
-pub fn address(settings: &Settings) -> Option<String> {
-    let value = settings.get(&KeyPath::env(BASE_URL))?;
-    value.as_str().filter(|address| !address.is_empty()).map(str::to_owned)
+/// An address to which settings lead Claude Code, and the key that names it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lead {
+    pub key: KeyPath,
+    pub address: String,
+}
+
+impl Lead {
+    /// The way out where gwinstall does not set the key.
+    pub fn remove_it(&self, place: &Place) -> Hint {
+        Hint::step(format!("remove {} from {}", self.key, place.show(&place.settings())))
+    }
+}
+
+/// The addresses that settings name for Claude Code. That of a provider counts while a switch chooses a provider: which
+/// switch belongs to which address is the business of Claude Code, and a later one brings more of both.
+pub fn leads(settings: &Settings) -> Vec<Lead> {
+    let names = || settings.env_names();
+    let value = |name: &str| {
+        let value = settings.get(&KeyPath::env(name))?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    let past_the_gateway = names().any(|name| is_provider_switch(name) && value(name).is_some_and(|value| is_on(&value)));
+    let leads = names().filter(|name| *name == BASE_URL || (past_the_gateway && is_provider_address(name)));
+    let lead = |name| Some(Lead { key: KeyPath::env(name), address: value(name).filter(|address| !address.is_empty())? });
+    leads.filter_map(lead).collect()
 }
 
 /// Judges the deployment that a change would leave. Leaving one behind unused is always permitted.
@@ -29,7 +54,19 @@ pub(super) fn of_deployment(rules: &dyn Rules, record: &Record) -> Result<()> {
 
 /// Judges where a change would lead Claude Code. An address that the user keeps is not of this change; `doctor` reports
 /// it.
-pub(super) fn of_address(rules: &dyn Rules, before: Option<&Settings>, after: Option<&Settings>) -> Result<()> {
-    let Some(leads_to) = after.and_then(address) else { return Ok(()) };
-    if before.and_then(address).as_ref() == Some(&leads_to) { Ok(()) } else { rules.permit_address(&leads_to) }
+pub(super) fn of_address(rules: &dyn Rules, context: &Context<'_>, draft: &Draft) -> Result<()> {
+    let Some(after) = draft.settings_after()? else { return Ok(()) };
+    let before = context.settings()?.parsed().map(leads).unwrap_or_default();
+    for lead in leads(&after).iter().filter(|lead| !before.contains(lead)) {
+        let of_gwinstall = draft.desired_keys().iter().any(|key| key.path == lead.key && key.value.is_some());
+        rules.permit_address(&lead.address).map_err(|error| {
+            if of_gwinstall {
+                return error;
+            }
+            error
+                .because(format!("Claude Code used this address of {} before gwinstall, and would use it again", lead.key))
+                .hint(lead.remove_it(context.place).or(Hint::again::<&str>(&[]).to("go on without that address")))
+        })?;
+    }
+    Ok(())
 }

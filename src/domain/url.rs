@@ -74,7 +74,29 @@ impl HttpUrl {
 
     /// Whether there is more than scheme, host and port.
     pub fn has_path(&self) -> bool {
-        self.text.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty())
+        !self.path().is_empty()
+    }
+
+    /// What follows scheme, host and port: empty, or with a slash in front and none at the end.
+    pub fn path(&self) -> &str {
+        let authority_at = self.text.find("://").map_or(0, |at| at + 3);
+        let rest = &self.text[authority_at..];
+        rest.find('/').map_or("", |at| &rest[at..])
+    }
+
+    /// Whether every program sees the same steps in the path. Proxies and servers differ about escaped slashes, about
+    /// backslashes, about `..;`, and about what was escaped twice: behind them such a path can leave its parent.
+    pub fn has_plain_steps(&self) -> bool {
+        let path = self.path();
+        let Some(decoded) = unescaped(path) else { return false };
+        let slashes = |text: &str| text.matches('/').count();
+        let only_dots = |step: &str| {
+            let name = step.split(';').next().unwrap_or_default().trim();
+            !name.is_empty() && name.bytes().all(|b| b == b'.')
+        };
+        slashes(&decoded) == slashes(path)
+            && !decoded.contains(|c: char| c == '\\' || c == '%' || c.is_control())
+            && !decoded.split('/').any(only_dots)
     }
 }
 
@@ -184,6 +206,18 @@ fn check_host(host: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
+/// A text without its percent escapes; `None` where one is broken, or where they are not UTF-8.
+fn unescaped(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Percent-encodes what may not stand bare in the userinfo of a URL.
 pub fn encode_userinfo(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
@@ -232,6 +266,34 @@ mod tests {
         ] {
             let error = HttpUrl::parse("--gateway-url", typed).unwrap_err();
             assert!(error.to_string().contains(why), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_path_whose_steps_depend_on_the_reader_is_known() {
+        for (path, plain) in [
+            ("", true),
+            ("/team", true),
+            ("/team/v1.2/a..b/.well-known", true),
+            ("/team/a%20b/caf%c3%a9", true),
+            ("/team/a;b=1", true),
+            ("/team/..%2fx", false),
+            ("/team/a%2Fb", false),
+            ("/team/..%5cx", false),
+            ("/team/..;/x", false),
+            ("/team/..;a=1/x", false),
+            ("/team/.%2e;/x", false),
+            ("/team/..%3b/x", false),
+            ("/team/.../x", false),
+            ("/team/..%20/x", false),
+            ("/team/%252e%252e/x", false),
+            ("/team/%c0%ae%c0%ae/x", false),
+            ("/team/..%00/x", false),
+            ("/team/%u002e/x", false),
+            ("/team/x%2", false),
+        ] {
+            let url = HttpUrl::parse("x", &format!("https://gw.example.com{path}")).unwrap();
+            assert_eq!((url.path(), url.has_plain_steps()), (path, plain));
         }
     }
 

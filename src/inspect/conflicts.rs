@@ -45,10 +45,6 @@ fn in_settings(settings: Option<&Settings>, name: &str) -> Option<String> {
     Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
-fn is_on(value: &str) -> bool {
-    !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off")
-}
-
 /// Settings win over the shell, so a switch that settings turn off is off.
 fn other_ways(settings: Option<&Settings>) -> Finding {
     let shell = system::names_of_variables();
@@ -56,14 +52,14 @@ fn other_ways(settings: Option<&Settings>) -> Finding {
     let names: BTreeSet<String> = present.chain(shell).filter(|name| render::is_provider_switch(name)).collect();
     for name in &names {
         if let Some(value) = in_settings(settings, name) {
-            if is_on(&value) {
+            if render::is_on(&value) {
                 return Finding::warn(format!(
                     "settings.json sets {name}: Claude Code goes past the gateway"
                 ))
                 .details(json!({ "variable": name, "where": "settings.json" }))
                 .hint(Hint::run(&["install", "--force"]).to("take it out until you uninstall"));
             }
-        } else if system::variable(name).is_some_and(|value| is_on(&value)) {
+        } else if system::variable(name).is_some_and(|value| render::is_on(&value)) {
             return Finding::warn(format!("{name} is set in this shell: Claude Code goes past the gateway"))
                 .details(json!({ "variable": name, "where": "environment" }))
                 .hint(
@@ -132,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_switch_that_is_off_is_no_switch() {
-        assert!(is_on("1") && is_on("true"));
+        assert!(render::is_on("1") && is_on("true"));
         assert!(!is_on("0") && !is_on("False") && !is_on(""));
     }
 }

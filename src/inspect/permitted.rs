@@ -1,9 +1,9 @@
 //! Whether what is deployed, and where Claude Code is pointed, is what the policy of the machine permits. Reads only.
 
-use crate::deploy::permission::{self, Rules as _};
+use crate::deploy::permission::{self, Lead, Rules as _};
 use crate::domain::check::Finding;
 use crate::domain::record::{Pointed, Record};
-use crate::domain::{Error, Hint, Result};
+use crate::domain::{Error, Hint};
 use crate::release::policy::{PATH, Policy};
 use crate::release::session;
 
@@ -21,25 +21,40 @@ pub fn finding(facts: &Facts<'_>) -> Option<Finding> {
         let comply = Hint::run(&["install"]).to("deploy what is allowed");
         return Some(failed(&error, Some(comply.or(Hint::run(&["uninstall"]).to("remove the gateway")))));
     }
-    if let Err(error) = leads(&policy, facts) {
-        return Some(failed(&error, Some(away(facts))));
+    if policy.limits_addresses()
+        && let Err(finding) = addresses(&policy, facts)
+    {
+        return Some(finding);
     }
     Some(Finding::pass(format!("{PATH} allows what is deployed")))
 }
 
-/// Whether Claude Code may send its requests where its settings lead it, whoever wrote them.
-fn leads(policy: &Policy, facts: &Facts<'_>) -> Result<()> {
-    let address = facts.settings().and_then(permission::address);
-    address.map_or(Ok(()), |address| policy.permit_address(&address))
+/// Whether Claude Code may send its requests where its settings lead it, whatever program wrote them.
+fn addresses(policy: &Policy, facts: &Facts<'_>) -> std::result::Result<(), Finding> {
+    let read = facts.context.settings().map_err(|error| unknown(&error, error.advice().cloned()))?;
+    let shown = facts.place().show(&facts.place().settings());
+    let Some(settings) = read.parsed() else {
+        let error = Error::failed(format!("{shown} cannot be read"));
+        let error = read.problem().into_iter().fold(error, Error::because);
+        return Err(unknown(&error, Some(Hint::step(format!("fix {shown}")))));
+    };
+    for lead in permission::leads(settings) {
+        policy.permit_address(&lead.address).map_err(|error| failed(&error, Some(away(facts, &lead))))?;
+    }
+    Ok(())
 }
 
-fn away(facts: &Facts<'_>) -> Hint {
+fn away(facts: &Facts<'_>, lead: &Lead) -> Hint {
     let uses_it = |record: &Record| record.request.pointed == Pointed::On;
     if facts.record().is_some_and(uses_it) {
         return Hint::run(&["install", "--force"]).to("point Claude Code at the gateway again");
     }
-    let settings = facts.place().show(&facts.place().settings());
-    Hint::step(format!("remove env.ANTHROPIC_BASE_URL from {settings}"))
+    lead.remove_it(facts.place())
+}
+
+/// The finding where the settings cannot be judged.
+fn unknown(error: &Error, hint: Option<Hint>) -> Finding {
+    failed(&error.clone().under(format!("gwinstall cannot see whether Claude Code goes where {PATH} allows")), hint)
 }
 
 fn failed(error: &Error, hint: Option<Hint>) -> Finding {

@@ -1,10 +1,11 @@
 //! `/etc/gwinstall/policy.yaml`: what the owner of a managed machine allows, and pins.
 //!
 //! A policy only ever forbids; nothing in it weakens a check. Promise: whatever it forbids answers exit 9 and names
-//! who manages the machine. An unknown key is an error: a misspelt prohibition would otherwise permit. Never: reads
-//! the file; `session` does, after checking that only root may write it.
+//! who manages the machine. An unknown key and a key without a value are errors: a misspelt prohibition would otherwise
+//! permit. Never: reads the file; `session` does, after checking that only root may write it.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::documents::{Manifest, Name};
 use super::trust::Verified;
@@ -31,16 +32,32 @@ pub enum Updates {
 
 /// The policy as written.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 struct Text {
+    #[serde(deserialize_with = "given")]
     pin: Option<String>,
+    #[serde(deserialize_with = "given")]
     channel: Option<String>,
+    #[serde(deserialize_with = "given")]
     base_url: Option<String>,
+    #[serde(deserialize_with = "given")]
     updates: Option<Updates>,
+    #[serde(deserialize_with = "given")]
     allow_presets: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     allow_gateway_urls: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     allow_source_dir: Option<bool>,
+    #[serde(deserialize_with = "given")]
     managed_by: Option<String>,
+}
+
+/// The value of a key that stands in the file. A key without one would be a prohibition that permits.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<T>, D::Error> {
+    match Option::deserialize(from)? {
+        None => Err(D::Error::custom("a key has no value")),
+        some => Ok(some),
+    }
 }
 
 /// A checked policy. The default one allows everything.
@@ -64,6 +81,11 @@ impl Policy {
         };
         let text: Option<Text> = serde_yaml::from_str(text).map_err(|cause| refuse(cause.to_string()))?;
         let text = text.unwrap_or_default();
+        for (key, value) in [("base_url", &text.base_url), ("managed_by", &text.managed_by)] {
+            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+                return Err(refuse(format!("{key} is empty")));
+            }
+        }
         let urls = text.allow_gateway_urls.map(|urls| {
             urls.iter().map(|url| HttpUrl::parse("allow_gateway_urls", url)).collect::<Result<Vec<_>>>()
         });
@@ -162,17 +184,23 @@ impl Policy {
 
     /// A gateway URL is allowed when the list has it, or has a parent of its path on the same scheme, host and port.
     pub fn permit_gateway_url(&self, url: &HttpUrl) -> Result<()> {
-        let below = |parent: &HttpUrl| {
-            let same_host =
-                (parent.is_https(), parent.host(), parent.port()) == (url.is_https(), url.host(), url.port());
-            let (parent, path) = (path_of(parent), path_of(url));
-            same_host
-                && path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let Some(allowed) = &self.gateway_urls else { return Ok(()) };
+        let same_host = |listed: &&HttpUrl| {
+            (listed.is_https(), listed.host(), listed.port()) == (url.is_https(), url.host(), url.port())
         };
-        match &self.gateway_urls {
-            Some(allowed) if !allowed.iter().any(below) => Err(self.not_in_the_list(url.as_str(), allowed)),
-            _ => Ok(()),
+        let below = allowed.iter().filter(same_host);
+        let mut rests = below.filter_map(|listed| url.path().strip_prefix(listed.path()));
+        let is_plain = url.has_plain_steps();
+        if rests.any(|rest| rest.is_empty() || (is_plain && rest.starts_with('/'))) {
+            return Ok(());
         }
+        let error = self.not_in_the_list(url.as_str(), allowed);
+        Err(if is_plain { error } else { error.because("programs disagree about where the path of this address leads") })
+    }
+
+    /// Whether some addresses are forbidden to Claude Code.
+    pub fn limits_addresses(&self) -> bool {
+        self.gateway_urls.is_some()
     }
 
     fn not_in_the_list(&self, address: &str, allowed: &[HttpUrl]) -> Error {
@@ -219,13 +247,6 @@ impl Rules for Policy {
             Err(_) => Err(self.not_in_the_list(&printable(&mask_userinfo(address)), allowed)),
         }
     }
-}
-
-/// What follows scheme, host and port, without a trailing slash.
-fn path_of(url: &HttpUrl) -> &str {
-    let text = url.as_str();
-    let host_at = text.find("://").map_or(0, |at| at + 3);
-    text[host_at..].find('/').map_or("", |at| &text[host_at + at..])
 }
 
 /// One exact release: by version, or by the sha256 of its manifest.
@@ -291,6 +312,9 @@ mod tests {
             policy.permit_gateway_url(&url("http://gw.example.com/team")),
             policy.permit_gateway_url(&url("https://gw.example.com/teams")),
             policy.permit_gateway_url(&url("https://gw.example.com:8443/team")),
+            policy.permit_gateway_url(&url("https://gw.example.com/team/..%2fother")),
+            policy.permit_gateway_url(&url("https://gw.example.com/team/..;/other")),
+            policy.permit_gateway_url(&url("https://gw.example.com/team/%252e%252e/other")),
             policy.permit_unsigned("a directory"),
         ];
         for (at, refusal) in refusals.into_iter().enumerate() {
@@ -309,6 +333,8 @@ mod tests {
         policy.permit_preset("enterprise").unwrap();
         policy.permit_gateway_url(&url("https://gw.example.com/team/a")).unwrap();
         policy.permit_origin("https://mirror.example.com/gw/").unwrap();
+        let listed = Policy::parse("allow_gateway_urls: [\"https://gw.example.com/a%2fb\"]\n").unwrap();
+        listed.permit_gateway_url(&url("https://gw.example.com/a%2fb")).unwrap();
     }
 
     #[test]
@@ -335,6 +361,19 @@ mod tests {
             ["pins: 1.4.2", "updates: never", "pin: \"../x\"", "pin: 'sha256:xyz'", "[", "pin: 1\npin: 2"]
         {
             assert_eq!(Policy::parse(broken).unwrap_err().kind(), Kind::Refused, "{broken}");
+        }
+        for line in FULL.lines() {
+            let key = line.split(':').next().unwrap();
+            for value in ["", " ~", " null", " # nothing yet", " \"\""] {
+                let text = format!("{key}:{value}\n");
+                let error = Policy::parse(&text).expect_err(&text);
+                assert_eq!(error.kind(), Kind::Refused, "{text}");
+            }
+        }
+        for entry in ["~", "", "\"\""] {
+            Policy::parse(&format!("allow_gateway_urls:\n- {entry}\n")).expect_err(entry);
+            let presets = Policy::parse(&format!("allow_presets:\n- {entry}\n"));
+            assert!(presets.and_then(|policy| policy.permit_preset("basic")).is_err(), "{entry}");
         }
     }
 }

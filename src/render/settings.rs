@@ -7,7 +7,7 @@ use crate::format::settings::KeyPath;
 
 use super::choice::Choice;
 use super::env::as_setting;
-use super::variables::HEADERS;
+use super::variables::{BASE_URL, HEADERS};
 
 /// One desired key of settings.json.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +90,16 @@ const PROVIDERS: [&str; 7] =
 /// Whether a variable makes Claude Code ask a provider directly. A switch that a later Claude Code brings counts, too.
 pub fn is_provider_switch(name: &str) -> bool {
     name.strip_prefix(SWITCH).is_some_and(|what| !what.is_empty() && !NO_PROVIDER.contains(&what))
+}
+
+/// Whether Claude Code takes the value of such a switch for on.
+pub fn is_on(value: &str) -> bool {
+    !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off")
+}
+
+/// Whether a variable names the address of a provider that such a switch chooses.
+pub fn is_provider_address(name: &str) -> bool {
+    name != BASE_URL && name.starts_with("ANTHROPIC_") && name.ends_with("_BASE_URL")
 }
 
 /// What else stands in the settings around a choice.

@@ -11,6 +11,7 @@ use crate::home::{Run, TestHome};
 
 const ENTERPRISE: &str = "allow_presets: [enterprise]\nmanaged_by: Example IT\n";
 const URLS: &str = "allow_gateway_urls: [\"https://gw.example.com\"]\nmanaged_by: Example IT\n";
+const LOCAL: &str = "allow_gateway_urls: [\"http://127.0.0.1:4000\"]\nmanaged_by: Example IT\n";
 const SIGNED: &str = "allow_source_dir: false\nmanaged_by: Example IT\n";
 
 /// A home on a machine with a policy.
@@ -37,6 +38,13 @@ impl Managed {
 
     fn policy(&self, text: &str) {
         fs::write(self.etc.join("gwinstall/policy.yaml"), text).unwrap();
+    }
+
+    /// Removes a variable from the settings, as a person would.
+    fn without(&self, name: &str) {
+        let mut settings: serde_json::Value = serde_json::from_str(&self.home.read(".claude/settings.json")).unwrap();
+        settings["env"].as_object_mut().unwrap().remove(name).unwrap();
+        self.home.write(".claude/settings.json", settings.to_string());
     }
 
     fn command(&self, arguments: &str) -> Command {
@@ -92,6 +100,18 @@ fn a_gateway_url_that_is_forbidden_gets_into_no_settings() {
         managed.home.write("evil", dots);
         managed.home.refused(&mut managed.command(&set), 2);
     }
+    // Proxies and servers that normalize a path see another one.
+    let below = "https://gw.example.com/team";
+    managed.policy(&URLS.replace("https://gw.example.com", below));
+    for path in ["..%2fx", "%2e%2e%2fx", "..%5cx", "..;/x", "%252e%252e/x"] {
+        managed.home.write("evil", format!("{below}/{path}\n"));
+        managed.refuses(&set, "programs disagree about where the path");
+    }
+    managed.home.write("evil", format!("{below}/a%20b\n"));
+    managed.run(&set).exits(0);
+    managed.home.write("evil", format!("{below}\n"));
+    managed.run(&set).exits(0);
+    managed.policy(URLS);
     // An edit of `.env` by hand, which every command takes over that writes the settings.
     let env = managed.home.read(".claude/gateway/.env");
     managed.home.write(
@@ -191,9 +211,79 @@ fn leaving_does_not_lead_to_a_forbidden_address() {
     home.write(".claude/settings.json", "{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://evil.example.com\"}}");
     let Some(managed) = Managed::new(home) else { return };
     managed.run("install --yes --on --force").exits(0);
-    managed.policy("allow_gateway_urls: [\"http://127.0.0.1:4000\"]\nmanaged_by: Example IT\n");
+    managed.policy(LOCAL);
+    let way_out = "remove env.ANTHROPIC_BASE_URL from ~/.claude/settings.json";
+    managed.refuses("off --yes", "allow_gateway_urls").says(&[way_out, "gwinstall off --yes"]);
+    managed.refuses("uninstall --yes", "allow_gateway_urls").says(&[way_out, "gwinstall uninstall --yes"]);
+    managed.without("ANTHROPIC_BASE_URL");
+    managed.run("off --yes").exits(0);
+    managed.run("uninstall --yes").exits(0);
+    assert!(!managed.home.read(".claude/settings.json").contains("evil"));
+}
+
+/// A switch chooses a provider, and the provider has an address of its own.
+#[test]
+fn leaving_does_not_lead_to_a_forbidden_address_of_a_provider() {
+    for provider in ["BEDROCK", "VERTEX", "FOUNDRY"] {
+        let (switch, address) = (format!("CLAUDE_CODE_USE_{provider}"), format!("ANTHROPIC_{provider}_BASE_URL"));
+        let home = TestHome::new();
+        let settings = format!("{{\"env\": {{\"{switch}\": \"1\", \"{address}\": \"https://evil.example.com\"}}}}");
+        home.write(".claude/settings.json", &settings);
+        let Some(managed) = Managed::new(home) else { return };
+        managed.policy(LOCAL);
+        managed.run("doctor").exits(1).says(&["FAIL the gateway https://evil.example.com", &address]);
+        managed.run("status").says(&["https://evil.example.com", "allow_gateway_urls"]);
+        managed.run("install --yes --on --force").exits(0);
+        assert!(!managed.home.read(".claude/settings.json").contains(&switch));
+        managed.run("doctor").says(&["PASS /etc/gwinstall/policy.yaml allows what is deployed"]);
+        for verb in ["off", "uninstall"] {
+            managed.refuses(&format!("{verb} --yes"), "allow_gateway_urls").says(&[&format!("remove env.{address} from")]);
+            managed.refuses(&format!("{verb} --dry-run"), "allow_gateway_urls");
+        }
+        managed.without(&address);
+        managed.run("off --yes").exits(0);
+        let left = managed.home.read(".claude/settings.json");
+        assert!(left.contains(&switch) && !left.contains("evil"), "{left}");
+        // A switch that is off leads to no provider.
+        managed.home.write(".claude/settings.json", settings.replace("\"1\"", "\"0\""));
+        managed.run("doctor").says(&["PASS /etc/gwinstall/policy.yaml allows what is deployed"]);
+    }
+}
+
+/// The same for the way out of a gateway of the company.
+#[test]
+fn leaving_the_company_gateway_does_not_lead_to_a_forbidden_provider() {
+    let Some(managed) = enterprise() else { return };
+    managed.run("uninstall --yes").exits(0);
+    managed.home.write(
+        ".claude/settings.json",
+        "{\"env\": {\"CLAUDE_CODE_USE_BEDROCK\": \"1\", \"ANTHROPIC_BEDROCK_BASE_URL\": \"https://evil.example.com\"}}",
+    );
+    managed
+        .run("install --yes --on --force --preset enterprise --gateway-url https://gw.example.com --auth-token-file home/token")
+        .exits(0);
+    managed.policy(URLS);
     managed.refuses("off --yes", "allow_gateway_urls");
     managed.refuses("uninstall --yes", "allow_gateway_urls");
+}
+
+/// Settings that gwinstall cannot read may lead anywhere.
+#[test]
+fn doctor_does_not_pass_settings_that_it_cannot_judge() {
+    let Some(managed) = basic() else { return };
+    let settings = managed.home.read(".claude/settings.json");
+    for (broken, why) in [
+        ("{\"env\": {".to_owned(), "cannot be read"),
+        (settings.replacen('{', "{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://evil.example.com\"},", 1), "duplicate key"),
+    ] {
+        managed.home.write(".claude/settings.json", broken);
+        managed.policy(LOCAL);
+        let unseen = "FAIL gwinstall cannot see whether Claude Code goes where /etc/gwinstall/policy.yaml allows";
+        managed.run("doctor").exits(1).says(&[unseen, why]);
+        // A policy about something else does not depend on the settings.
+        managed.policy("allow_presets: [basic]\n");
+        managed.run("doctor").says(&["PASS /etc/gwinstall/policy.yaml allows what is deployed"]);
+    }
 }
 
 /// A backup is a file that anyone can make: its record says one address, its keys of the settings another.
@@ -217,7 +307,7 @@ fn a_backup_whose_settings_differ_from_its_record_is_refused() {
 fn doctor_fails_and_status_says_what_is_forbidden() {
     let Some(managed) = basic() else { return };
     for (policy, rule) in
-        [(ENTERPRISE, "allow_presets"), (URLS, "allow_gateway_urls"), ("pins: [\n", "cannot be understood")]
+        [(ENTERPRISE, "allow_presets"), (URLS, "allow_gateway_urls"), ("pins: [\n", "cannot be understood"), ("allow_presets: ~\n", "a key has no value")]
     {
         managed.policy(policy);
         managed.run("doctor").exits(1).says(&["FAIL ", rule, "/etc/gwinstall/policy.yaml"]);

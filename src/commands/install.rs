@@ -148,12 +148,13 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
         pointing,
         request.force,
     )?;
-    let checks = pre_checks(&change, &bundle, &choice, &goal, request);
+    let mut checks = pre_checks(&change, &bundle, &choice, &goal, request);
     let words = Report::of(place, &choice, &goal, last.is_none(), request.start);
     change.facts.extend(words.facts());
-    change.facts.insert("pre_checks".to_owned(), checks.json());
     drop(values);
     let draft = change.draft(goal)?;
+    checks::settings(&mut checks, &draft, &bundle);
+    change.facts.insert("pre_checks".to_owned(), checks.json());
     let unchanged = draft.plan.is_empty();
     if unchanged && (change.is_dry() || !(request.start || request.strict)) {
         return Ok(change.nothing_to_do(&draft, words.unchanged(&draft)));

@@ -1,12 +1,13 @@
 //! `off` removes gwinstall's keys from Claude Code's settings, `on` sets them again. Nothing else changes.
 
 use crate::cli::{Common, ConfirmArgs, OnArgs};
+use crate::deploy::checks::{self, Checks};
 use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::lacks::{self, Lack};
 use crate::deploy::values;
 use crate::domain::record::Pointed;
 use crate::domain::request::Request;
-use crate::domain::{Error, Hint, Operation, Place, Result};
+use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::term;
 use crate::format::settings::KeyPath;
 use crate::gateway::process;
@@ -50,6 +51,10 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
     if draft.plan.is_empty() {
         return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
     }
+    let mut checks = Checks::default();
+    checks::settings(&mut checks, &draft, &bundle);
+    checks.0.iter().for_each(report::log_check);
+    checks.require(Kind::Failed, "a check before the change failed, and nothing was changed")?;
     let summary = report::plan(&draft, true);
     change.carry_out(draft, &summary, |_, _| {
         let undo = term::command(&["off"]);

@@ -101,7 +101,8 @@ pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> 
     Ok(entry)
 }
 
-/// Reads the archive as it is on disk, as a rollback would: only then it counts as a backup.
+/// Reads the archive as it is on disk to its end: only then it counts as a backup. A file of the deployment that was
+/// missing is missing in it too, and must not stop the change that brings it back.
 fn read_back(path: &Path, written: Sha256) -> Result<()> {
     let bytes = disk::read(path, ARCHIVE_CAP)?;
     let readable = if Sha256::of(&bytes) == written {

@@ -11,11 +11,13 @@ use crate::domain::check::{Check, CheckName, Finding, Status};
 use crate::domain::name::count;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SettingsValue};
+use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
-use crate::format::litellm;
+use crate::format::{litellm, schema};
 use crate::runtime::names::known_names;
 
+use super::draft::Draft;
 use super::store;
 
 /// Bytes that must be free, at least; twice that is recommended.
@@ -121,6 +123,36 @@ pub fn disk_space(place: &Place) -> Finding {
         Finding::pass(format!("{megabytes} MB are free"))
     };
     found.details(details)
+}
+
+/// Where the schema of Claude Code's settings lies in a bundle.
+const SCHEMA: &str = "templates/settings-schema.json";
+
+/// Whether settings.json will be what its schema says. A mistake in a key of gwinstall stops the change; the keys of the
+/// user are the user's own.
+pub fn settings(checks: &mut Checks, draft: &Draft, bundle: &crate::bundle::Bundle) {
+    let written = draft.plan.changes().find(|step| step.class == Class::Settings);
+    let written = written.and_then(|step| serde_json::from_slice(step.bytes.as_deref()?).ok());
+    let schema = bundle.text(SCHEMA).ok().and_then(|text| serde_json::from_str(text).ok());
+    if let (Some(written), Some(schema)) = (written, schema) {
+        checks.run(CheckName::SettingsValid, || settings_finding(&schema::check(&schema, &written), draft));
+    }
+}
+
+fn settings_finding(faults: &[schema::Fault], draft: &Draft) -> Finding {
+    let key = |fault: &schema::Fault| fault.path.join(".");
+    let is_own = |fault: &&schema::Fault| draft.sets(&key(fault));
+    let shown = |fault: &schema::Fault| match &*key(fault) {
+        "" => format!("settings.json {}", fault.what),
+        key => format!("settings.json: {key} {}", fault.what),
+    };
+    if let Some(own) = faults.iter().find(is_own) {
+        return Finding::fail(shown(own)).details(json!({ "key": key(own), "rule": own.what }));
+    }
+    match faults {
+        [] => Finding::pass(format!("settings.json agrees with {SCHEMA}")),
+        [first, ..] => Finding::warn(shown(first)).details(json!({ "key": key(first), "rule": first.what })),
+    }
 }
 
 /// Whether the LiteLLM of this record does what the author of a configuration meant, wherever its variables come from.

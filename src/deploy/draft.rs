@@ -115,6 +115,13 @@ impl Draft {
         }
     }
 
+    /// Whether gwinstall sets this key of settings.json.
+    pub fn sets(&self, key: &str) -> bool {
+        self.goal.settings.iter().any(|desired| {
+            desired.value.is_some() && desired.path.to_string() == key && !self.kept_keys.contains(&desired.path)
+        })
+    }
+
     /// The keys of settings.json that the operation leaves to gwinstall.
     pub(super) fn desired_keys(&self) -> &[DesiredKey] {
         &self.goal.settings

@@ -43,6 +43,7 @@ words! {
         ServiceWorks = "service_works",
         SettingsEffective = "settings_effective",
         SettingsLedgerReadable = "settings_ledger_readable",
+        SettingsValid = "settings_valid",
         SettingsPointHere = "settings_point_here",
         SourceDirectoryExists = "source_directory_exists",
         SourceStructureValid = "source_structure_valid",

@@ -5,6 +5,7 @@ pub mod dotenv;
 pub mod litellm;
 pub mod merge;
 pub mod rc;
+pub mod schema;
 pub mod sessions;
 pub mod settings;
 pub mod yaml;

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_switch_that_is_off_is_no_switch() {
-        assert!(render::is_on("1") && is_on("true"));
-        assert!(!is_on("0") && !is_on("False") && !is_on(""));
+        assert!(render::is_on("1") && render::is_on("true"));
+        assert!(!render::is_on("0") && !render::is_on("False") && !render::is_on(""));
     }
 }

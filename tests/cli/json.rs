@@ -113,6 +113,7 @@ fn checks_have_the_fields_and_names_of_the_data_model() {
         "google_login_found",
         "aws_login_found",
         "regions_known",
+        "settings_valid",
     ];
     let post = [
         "files_copied_count",

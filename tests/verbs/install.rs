@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use crate::world::{World, program};
+use crate::world::{World, copy, program};
 
 /// The same address in other words changes what was asked for, and nothing that a person would look at.
 #[test]
@@ -125,4 +125,39 @@ fn the_example_of_the_plan_is_deployed_and_started() {
     for model in ["gemini-2.5-flash", "deepseek-r1"] {
         assert!(world.read("config/litellm.yaml").contains(&format!("model_name: {model}\n")), "{model}");
     }
+}
+
+/// P-204, P-282. settings.json is checked by the schema of the bundle: the user's own mistake is a warning, and stays.
+#[test]
+fn settings_are_checked_by_their_schema() {
+    let world = World::new();
+    let asked = ["install", "--models", "glm-5.2", "--yes", "--verbose"];
+    let settings = world.home().join(".claude/settings.json");
+    std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    std::fs::write(&settings, "{\"anthropicBaseUrl\": \"canary\"}").unwrap();
+    let said = world.run(&asked).exits(0);
+    let warned = said
+        .says("WARN: settings_valid: settings.json must not have anthropicBaseUrl here")
+        .never_says("canary");
+    assert_eq!(world.settings()["anthropicBaseUrl"], "canary", "{warned:?}");
+    let sound = World::new();
+    let _ = sound.run(&asked).exits(0).says("SUCCESS: settings_valid: settings.json agrees with templates/");
+}
+
+/// A key of gwinstall that breaks the schema is a mistake of the bundle, and nothing is changed.
+#[test]
+fn a_key_of_gwinstall_that_breaks_the_schema_stops_the_change() {
+    let world = World::new();
+    let source = world.home().join("source");
+    copy(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/embedded")), &source);
+    let schema = source.join("templates/settings-schema.json");
+    let text = std::fs::read_to_string(&schema).unwrap();
+    assert!(text.contains("\"^https?://"));
+    std::fs::write(&schema, text.replacen("\"^https?://", "\"^https://", 1)).unwrap();
+    let before = world.snapshot();
+    let asked = ["install", "--source-dir", "source", "--models", "glm-5.2", "--yes"];
+    let said = world.run(&asked).exits(1);
+    let _ =
+        said.says("settings.json: env.ANTHROPIC_BASE_URL must match ^https://").says("nothing was changed");
+    assert_eq!(world.snapshot(), before);
 }

@@ -3,10 +3,13 @@
 
 use serde_json::json;
 
+use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
-use crate::deploy::goals::{self, Pointing};
+use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::values;
+use crate::domain::name::printable;
 use crate::domain::place::files;
+use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
 use crate::domain::{Error, Hint, Operation, Place, Result};
 use crate::doors::term;
@@ -35,16 +38,17 @@ pub(super) fn run(
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let pointing = Pointing::Is(record.request.pointed);
     let values = values::gather(place, &choice, &request)?.unsetting(name);
-    let has_value = DotEnv::parse(&change.context.env()?.text).get(name).is_some();
+    let now = value_in(&change.context.env()?.text, name);
     let goal =
         goals::from_choice(&change.context, Operation::UnsetValue, &bundle, &choice, &values, pointing, false)?;
     let needed = goal.notes.missing.iter().any(|missing| missing == name);
+    let next = goal.env.as_ref().and_then(|env| value_in(&env.text, name));
+    let left = Left::of(&goal, &bundle.catalog, name, next.as_deref());
     let draft = change.draft(goal)?;
     change.facts.insert("name".to_owned(), json!(name));
-    if !has_value || draft.plan.is_empty() {
+    if now.is_none() || now == next || draft.plan.is_empty() {
         change.facts.insert("changed".to_owned(), json!(false));
-        let shown = place.show(&place.file(files::ENV));
-        return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {name} has no value in {shown}.")));
+        return Ok(change.nothing_to_do(&draft, left.nothing_to_do(place, name)));
     }
     if needed {
         term::talk(&format!("note: the gateway does not start without {name}"));
@@ -52,7 +56,65 @@ pub(super) fn run(
     if !change.is_dry() {
         change.facts.insert("changed".to_owned(), json!(true));
     }
-    let summary = format!("Remove the value of {name}\n{}", report::plan(&draft, true));
-    let done = format!("The value of {name} is removed.");
-    change.carry_out(draft, &summary, |_, _| Ok(Answer::new(format!("{name} has no value")).text(done)))
+    let summary = format!("{}\n{}", left.intention(name), report::plan(&draft, true));
+    change.carry_out(draft, &summary, |_, _| Ok(Answer::new(left.state(name)).text(left.done(name))))
+}
+
+fn value_in(text: &str, name: &str) -> Option<String> {
+    DotEnv::parse(text).get(name).map(str::to_owned)
+}
+
+/// What `.env` has for a variable once the value of the user is gone.
+enum Left {
+    Nothing,
+    RandomKey,
+    /// The default, where it may be shown.
+    Default(Option<String>),
+}
+
+impl Left {
+    fn of(goal: &Goal, catalog: &Catalog, name: &str, next: Option<&str>) -> Self {
+        let Some(value) = next else { return Self::Nothing };
+        let recorded = goal.record.as_ref().and_then(|record| record.environment_variables.get(name));
+        match recorded.map(|recorded| recorded.source) {
+            Some(ValueSource::Generated) => Self::RandomKey,
+            Some(ValueSource::Default) => Self::Default((!catalog.is_secret(name)).then(|| printable(value))),
+            _ => Self::Nothing,
+        }
+    }
+
+    fn default(value: Option<&String>) -> String {
+        value.map_or_else(|| "the default".to_owned(), |value| format!("the default {value}"))
+    }
+
+    fn intention(&self, name: &str) -> String {
+        match self {
+            Self::Nothing => format!("Remove the value of {name}"),
+            Self::RandomKey => format!("Replace {name} by a new random key"),
+            Self::Default(value) => format!("Set {name} back to {}", Self::default(value.as_ref())),
+        }
+    }
+
+    fn state(&self, name: &str) -> String {
+        match self {
+            Self::Nothing => format!("{name} has no value"),
+            Self::RandomKey => format!("{name} is a new random key"),
+            Self::Default(value) => format!("{name} has {}", Self::default(value.as_ref())),
+        }
+    }
+
+    fn done(&self, name: &str) -> String {
+        match self {
+            Self::Nothing => format!("The value of {name} is removed."),
+            Self::RandomKey => format!("The value of {name} is replaced by a new random key: a gateway cannot run without one."),
+            Self::Default(value) => format!("{name} is back to {}.", Self::default(value.as_ref())),
+        }
+    }
+
+    fn nothing_to_do(&self, place: &Place, name: &str) -> String {
+        match self {
+            Self::Default(value) => format!("Nothing to do: {name} has {} already.", Self::default(value.as_ref())),
+            _ => format!("Nothing to do: {name} has no value in {}.", place.show(&place.file(files::ENV))),
+        }
+    }
 }

@@ -70,3 +70,31 @@ pub(super) fn of_address(rules: &dyn Rules, context: &Context<'_>, draft: &Draft
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_a_provider_counts_while_a_switch_is_on() {
+        const PROVIDER: &str = "ANTHROPIC_BEDROCK_MANTLE_BASE_URL";
+        for (switch, wanted) in [
+            (r#""CLAUDE_CODE_USE_MANTLE": "1""#, &[BASE_URL, PROVIDER][..]),
+            (r#""CLAUDE_CODE_USE_MANTLE": 1"#, &[BASE_URL, PROVIDER]),
+            (r#""CLAUDE_CODE_USE_MANTLE": true"#, &[BASE_URL, PROVIDER]),
+            (r#""CLAUDE_CODE_USE_ONE_OF_2030": "yes""#, &[BASE_URL, PROVIDER]),
+            (r#""CLAUDE_CODE_USE_MANTLE": "0""#, &[BASE_URL]),
+            (r#""CLAUDE_CODE_USE_MANTLE": "False""#, &[BASE_URL]),
+            (r#""CLAUDE_CODE_USE_MANTLE": """#, &[BASE_URL]),
+            (r#""CLAUDE_CODE_USE_POWERSHELL_TOOL": "1""#, &[BASE_URL]),
+            (r#""OTHER": "1""#, &[BASE_URL]),
+        ] {
+            let text = format!(
+                r#"{{"env": {{"{BASE_URL}": "https://a", "{PROVIDER}": "https://b", "ANTHROPIC_X_BASE_URL": "", {switch}}}}}"#
+            );
+            let leads = leads(&Settings::parse(text.as_bytes()).unwrap());
+            let keys: Vec<_> = leads.iter().map(|lead| lead.key.clone()).collect();
+            assert_eq!(keys, wanted.iter().map(|name| KeyPath::env(*name)).collect::<Vec<_>>(), "{switch}");
+        }
+    }
+}

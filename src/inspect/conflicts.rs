@@ -121,14 +121,3 @@ fn no_proxy(place: &Place, settings: Option<&Settings>, env: &DotEnv, record: Op
 fn are(names: &[&str]) -> String {
     format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_switch_that_is_off_is_no_switch() {
-        assert!(render::is_on("1") && render::is_on("true"));
-        assert!(!render::is_on("0") && !render::is_on("False") && !render::is_on(""));
-    }
-}

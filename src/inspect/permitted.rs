@@ -21,27 +21,26 @@ pub fn finding(facts: &Facts<'_>) -> Option<Finding> {
         let comply = Hint::run(&["install"]).to("deploy what is allowed");
         return Some(failed(&error, Some(comply.or(Hint::run(&["uninstall"]).to("remove the gateway")))));
     }
-    if policy.limits_addresses()
-        && let Err(finding) = addresses(&policy, facts)
-    {
-        return Some(finding);
-    }
-    Some(Finding::pass(format!("{PATH} allows what is deployed")))
+    let forbidden = policy.limits_addresses().then(|| address(&policy, facts)).flatten();
+    Some(forbidden.unwrap_or_else(|| Finding::pass(format!("{PATH} allows what is deployed"))))
 }
 
-/// Whether Claude Code may send its requests where its settings lead it, whatever program wrote them.
-fn addresses(policy: &Policy, facts: &Facts<'_>) -> std::result::Result<(), Finding> {
-    let read = facts.context.settings().map_err(|error| unknown(&error, error.advice().cloned()))?;
-    let shown = facts.place().show(&facts.place().settings());
+/// What is wrong with where the settings lead Claude Code, whatever program wrote them.
+fn address(policy: &Policy, facts: &Facts<'_>) -> Option<Finding> {
+    let read = match facts.context.settings() {
+        Ok(read) => read,
+        Err(error) => return Some(unknown(&error, error.advice().cloned())),
+    };
     let Some(settings) = read.parsed() else {
+        let shown = facts.place().show(&facts.place().settings());
         let error = Error::failed(format!("{shown} cannot be read"));
         let error = read.problem().into_iter().fold(error, Error::because);
-        return Err(unknown(&error, Some(Hint::step(format!("fix {shown}")))));
+        return Some(unknown(&error, Some(Hint::step(format!("fix {shown}")))));
     };
-    for lead in permission::leads(settings) {
-        policy.permit_address(&lead.address).map_err(|error| failed(&error, Some(away(facts, &lead))))?;
-    }
-    Ok(())
+    permission::leads(settings).iter().find_map(|lead| {
+        let error = policy.permit_address(&lead.address).err()?;
+        Some(failed(&error, Some(away(facts, lead))))
+    })
 }
 
 fn away(facts: &Facts<'_>, lead: &Lead) -> Hint {

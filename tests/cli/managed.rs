@@ -42,7 +42,8 @@ impl Managed {
 
     /// Removes a variable from the settings, as a person would.
     fn without(&self, name: &str) {
-        let mut settings: serde_json::Value = serde_json::from_str(&self.home.read(".claude/settings.json")).unwrap();
+        let mut settings: serde_json::Value =
+            serde_json::from_str(&self.home.read(".claude/settings.json")).unwrap();
         settings["env"].as_object_mut().unwrap().remove(name).unwrap();
         self.home.write(".claude/settings.json", settings.to_string());
     }
@@ -225,9 +226,11 @@ fn leaving_does_not_lead_to_a_forbidden_address() {
 #[test]
 fn leaving_does_not_lead_to_a_forbidden_address_of_a_provider() {
     for provider in ["BEDROCK", "VERTEX", "FOUNDRY"] {
-        let (switch, address) = (format!("CLAUDE_CODE_USE_{provider}"), format!("ANTHROPIC_{provider}_BASE_URL"));
+        let (switch, address) =
+            (format!("CLAUDE_CODE_USE_{provider}"), format!("ANTHROPIC_{provider}_BASE_URL"));
         let home = TestHome::new();
-        let settings = format!("{{\"env\": {{\"{switch}\": \"1\", \"{address}\": \"https://evil.example.com\"}}}}");
+        let settings =
+            format!("{{\"env\": {{\"{switch}\": \"1\", \"{address}\": \"https://evil.example.com\"}}}}");
         home.write(".claude/settings.json", &settings);
         let Some(managed) = Managed::new(home) else { return };
         managed.policy(LOCAL);
@@ -237,7 +240,9 @@ fn leaving_does_not_lead_to_a_forbidden_address_of_a_provider() {
         assert!(!managed.home.read(".claude/settings.json").contains(&switch));
         managed.run("doctor").says(&["PASS /etc/gwinstall/policy.yaml allows what is deployed"]);
         for verb in ["off", "uninstall"] {
-            managed.refuses(&format!("{verb} --yes"), "allow_gateway_urls").says(&[&format!("remove env.{address} from")]);
+            managed
+                .refuses(&format!("{verb} --yes"), "allow_gateway_urls")
+                .says(&[&format!("remove env.{address} from")]);
             managed.refuses(&format!("{verb} --dry-run"), "allow_gateway_urls");
         }
         managed.without(&address);
@@ -274,11 +279,15 @@ fn doctor_does_not_pass_settings_that_it_cannot_judge() {
     let settings = managed.home.read(".claude/settings.json");
     for (broken, why) in [
         ("{\"env\": {".to_owned(), "cannot be read"),
-        (settings.replacen('{', "{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://evil.example.com\"},", 1), "duplicate key"),
+        (
+            settings.replacen('{', "{\"env\": {\"ANTHROPIC_BASE_URL\": \"https://evil.example.com\"},", 1),
+            "duplicate key",
+        ),
     ] {
         managed.home.write(".claude/settings.json", broken);
         managed.policy(LOCAL);
-        let unseen = "FAIL gwinstall cannot see whether Claude Code goes where /etc/gwinstall/policy.yaml allows";
+        let unseen =
+            "FAIL gwinstall cannot see whether Claude Code goes where /etc/gwinstall/policy.yaml allows";
         managed.run("doctor").exits(1).says(&[unseen, why]);
         // A policy about something else does not depend on the settings.
         managed.policy("allow_presets: [basic]\n");
@@ -306,9 +315,12 @@ fn a_backup_whose_settings_differ_from_its_record_is_refused() {
 #[test]
 fn doctor_fails_and_status_says_what_is_forbidden() {
     let Some(managed) = basic() else { return };
-    for (policy, rule) in
-        [(ENTERPRISE, "allow_presets"), (URLS, "allow_gateway_urls"), ("pins: [\n", "cannot be understood"), ("allow_presets: ~\n", "a key has no value")]
-    {
+    for (policy, rule) in [
+        (ENTERPRISE, "allow_presets"),
+        (URLS, "allow_gateway_urls"),
+        ("pins: [\n", "cannot be understood"),
+        ("allow_presets: ~\n", "a key has no value"),
+    ] {
         managed.policy(policy);
         managed.run("doctor").exits(1).says(&["FAIL ", rule, "/etc/gwinstall/policy.yaml"]);
         managed.run("status").says(&[rule, "/etc/gwinstall/policy.yaml"]);

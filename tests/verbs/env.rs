@@ -143,9 +143,14 @@ fn a_value_is_removed() {
     // A default and a generated key take the place of the user's.
     let _ = world.run(&["env", "set", "VERTEXAI_LOCATION=us-east5", "--yes"]).exits(0);
     let _ = world.run_with(&["env", "set", "LITELLM_MASTER_KEY", "--yes"], CANARY).exits(0);
-    for name in ["VERTEXAI_LOCATION", "LITELLM_MASTER_KEY"] {
-        let _ = world.run(&["env", "unset", name, "--yes"]).exits(0);
+    for (name, left) in [
+        ("VERTEXAI_LOCATION", "VERTEXAI_LOCATION is back to the default us-central1."),
+        ("LITELLM_MASTER_KEY", "The value of LITELLM_MASTER_KEY is replaced by a new random key"),
+    ] {
+        let _ = world.run(&["env", "unset", name, "--yes"]).exits(0).says(left).never_says("is removed");
     }
+    let again = world.run(&["env", "unset", "VERTEXAI_LOCATION", "--yes"]).exits(0);
+    let _ = again.says("Nothing to do: VERTEXAI_LOCATION has the default us-central1 already.");
     let env = world.read(".env");
     assert!(
         env.contains("VERTEXAI_LOCATION=us-central1\n") && env.contains("LITELLM_MASTER_KEY=sk-"),

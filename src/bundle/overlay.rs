@@ -40,11 +40,7 @@ struct Overlay {
 impl Bundle {
     /// The bundle with every preset in `dir` laid over it; without such a directory it is the bundle itself. A preset with
     /// a mistake, also one that `sound` finds, is left out, and does not stop the others.
-    pub fn with_presets_of(
-        mut self,
-        dir: &Path,
-        sound: &dyn Fn(&Self, &Path) -> Result<()>,
-    ) -> Result<Self> {
+    pub fn with_presets_of(mut self, dir: &Path, sound: &dyn Fn(&Self, &Path) -> Result<()>) -> Result<Self> {
         for name in disk::list(dir)? {
             let own = dir.join(&name);
             if !disk::exists(&own.join(FILE)) {

@@ -85,7 +85,8 @@ pub fn read_tar(tar: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Resul
     walk(Tape { inner: tar, count: 0, packed: None, limits: *limits }, on_entry)
 }
 
-/// The files of a whole `.tar.gz` in memory, by path.
+/// The files of a whole `.tar.gz` in memory, by path: for tests and for the builder of releases.
+#[cfg(any(test, feature = "internals"))]
 pub fn unpack(gz: impl Read, limits: &Limits) -> Result<BTreeMap<String, Content>> {
     let mut files = BTreeMap::new();
     read(gz, limits, &mut |entry, body| keep(&mut files, entry, body))?;

@@ -51,4 +51,3 @@ pub struct RuntimeExportArgs {
     #[arg(long, value_name = "PATH")]
     pub python: Option<PathBuf>,
 }
-

@@ -280,9 +280,7 @@ fn prunable(place: &Place, keep: &KeepArgs) -> Result<Vec<String>> {
 fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Result<Answer> {
     let planned = prunable(place, keep)?;
     if planned.is_empty() {
-        return Ok(Answer::new("nothing to prune")
-            .text("Nothing to remove.")
-            .data(json!({ "pruned": [] })));
+        return Ok(Answer::new("nothing to prune").text("Nothing to remove.").data(json!({ "pruned": [] })));
     }
     let summary: Vec<String> =
         planned.iter().map(|name| format!("  {} {name}", term::paint("-", term::Style::Red))).collect();

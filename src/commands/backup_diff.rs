@@ -9,10 +9,10 @@ use crate::deploy::context::EnvFile;
 use crate::deploy::store;
 use crate::domain::place::files;
 use crate::domain::record::EnvValue;
+use crate::domain::stand_in::is_value;
 use crate::domain::tree::Found;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::disk;
-use crate::domain::stand_in::is_value;
 use crate::format::dotenv::DotEnv;
 use crate::format::merge::unified_diff;
 

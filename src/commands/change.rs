@@ -164,7 +164,8 @@ impl<'a> Change<'a> {
         if self.takes_over && trial::is_due(self.place(), self.context.record.as_ref(), &draft) {
             self.try_out(&draft)?;
         }
-        let mut left = leaving::lead_away(&self.context, self.operation, &draft, (&self.rules, self.common.lock_wait))?;
+        let mut left =
+            leaving::lead_away(&self.context, self.operation, &draft, (&self.rules, self.common.lock_wait))?;
         if !left.staying.is_empty() {
             return leaving::stays(self.place(), self.operation, &left);
         }
@@ -173,7 +174,8 @@ impl<'a> Change<'a> {
             self.context = Context::load(self.place())?;
             draft = draft.again(&self.context, &self.rules)?;
         }
-        let takeover = Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
+        let takeover =
+            Takeover::of(self.place(), &draft, self.start).filter(|_| self.takes_over || self.start);
         let ending = Ending::of(self.place(), &draft);
         let led_away = held.is_some();
         let outcome = self.apply(&mut draft, held, takeover.as_ref(), ending.as_ref()).map_err(|failed| {

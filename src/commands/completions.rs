@@ -23,10 +23,10 @@ use crate::domain::request::GatewayType;
 use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{system, term};
 
-use crate::runtime::place as runtimes;
-use crate::ui::answer::Answer;
 use super::invocation;
 use super::shell_files;
+use crate::runtime::place as runtimes;
+use crate::ui::answer::Answer;
 
 /// Set by the script when it asks.
 const VARIABLE: &str = "GWINSTALL_COMPLETE";
@@ -78,8 +78,10 @@ impl Scene {
 
     /// The catalog of what is deployed, else the built-in one.
     fn catalog(&self) -> Option<Catalog> {
-        let deployed =
-            self.place.as_ref().and_then(|place| super::sources::deployed(place, self.record().as_ref()).ok());
+        let deployed = self
+            .place
+            .as_ref()
+            .and_then(|place| super::sources::deployed(place, self.record().as_ref()).ok());
         deployed.or_else(|| Bundle::embedded().ok()).map(|bundle| bundle.catalog)
     }
 
@@ -108,7 +110,8 @@ impl Scene {
                 plain(open.unwrap_or_default())
             }
             Noun::Runtime => {
-                let found = self.place.as_ref().and_then(|place| runtimes::list(place).ok()).unwrap_or_default();
+                let found =
+                    self.place.as_ref().and_then(|place| runtimes::list(place).ok()).unwrap_or_default();
                 plain(found.into_iter().map(|one| one.name).collect())
             }
             Noun::Command => self.commands(),
@@ -123,7 +126,8 @@ impl Scene {
     /// Newest first.
     fn backups(&self) -> Vec<(String, String)> {
         let entries = self.place.as_ref().and_then(|place| backup::list(place).ok()).unwrap_or_default();
-        let before = |entry: &backup::Entry| entry.before.map_or_else(String::new, |verb| format!("before {verb}"));
+        let before =
+            |entry: &backup::Entry| entry.before.map_or_else(String::new, |verb| format!("before {verb}"));
         let item = |entry: backup::Entry| (entry.filename.clone(), before(&entry));
         entries.into_iter().rev().map(item).collect()
     }

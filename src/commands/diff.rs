@@ -30,8 +30,15 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let values = values::gather(place, &choice, &request)?;
     let pointed = record.request.pointed;
-    let goal =
-        goals::from_choice(&context, Operation::Update, &bundle, &choice, &values, Pointing::Is(pointed), false)?;
+    let goal = goals::from_choice(
+        &context,
+        Operation::Update,
+        &bundle,
+        &choice,
+        &values,
+        Pointing::Is(pointed),
+        false,
+    )?;
     let drafted = draft(&context, goal, &session::policy()?)?;
     let text = text(place, &bundle, &drafted)?;
     let data = change::data(&drafted, None);
@@ -75,7 +82,8 @@ fn kept(place: &Place, bundle: &Bundle, drafted: &Draft, step: &Step) -> Result<
         let written = format!("{}{NEW_SUFFIX}", step.name);
         let planned = drafted.plan.steps.iter().find(|other| other.name == written);
         let planned = planned.and_then(|step| step.bytes.as_ref()).map(|bytes| bytes.to_vec());
-        let stored = || store::base_copy(place, offered).or_else(|| resolve::beside(place, &step.name, offered));
+        let stored =
+            || store::base_copy(place, offered).or_else(|| resolve::beside(place, &step.name, offered));
         let new = planned.or_else(stored).or_else(shipped);
         return Ok(new.map_or_else(String::new, |new| between(&step.name, &local, &new)));
     }

@@ -16,9 +16,9 @@ use crate::domain::place::files;
 use crate::domain::record::{Record, ValueSource};
 use crate::domain::request::Request;
 use crate::domain::secret::{looks_secret, mask, mask_userinfo};
+use crate::domain::stand_in::is_value;
 use crate::domain::{Kind, Place, Result};
 use crate::doors::term;
-use crate::domain::stand_in::is_value;
 use crate::format::dotenv::DotEnv;
 use crate::inspect::facts::Facts;
 use crate::inspect::{examine, variables};
@@ -55,7 +55,16 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
         (Err(_), EnvCommand::Check) => (Err(".env cannot be read".to_owned()), &unreadable),
         (Err(error), _) => return Err(error),
     };
-    let scene = Scene { place, record, facts: &facts, bundle: &found, choice: &choice, values: &values, file, missing };
+    let scene = Scene {
+        place,
+        record,
+        facts: &facts,
+        bundle: &found,
+        choice: &choice,
+        values: &values,
+        file,
+        missing,
+    };
     Ok(match command {
         EnvCommand::Check => scene.check(),
         _ => scene.list(),

@@ -36,7 +36,13 @@ pub(super) fn in_use(place: &Place, env: &DotEnv) -> BTreeSet<String> {
 }
 
 /// The name that the user means by the word `NAME` or `NAME=VALUE`. `asks`: there is a person to ask.
-pub(super) fn meant(catalog: &Catalog, own: &BTreeSet<String>, typed: &str, force: bool, asks: bool) -> Result<String> {
+pub(super) fn meant(
+    catalog: &Catalog,
+    own: &BTreeSet<String>,
+    typed: &str,
+    force: bool,
+    asks: bool,
+) -> Result<String> {
     let (name, value) = typed.split_at(typed.find('=').unwrap_or(typed.len()));
     if force || own.contains(name) || catalog.variable(name).is_some() {
         return Ok(name.to_owned());
@@ -61,11 +67,16 @@ pub(super) fn meant(catalog: &Catalog, own: &BTreeSet<String>, typed: &str, forc
 
 /// The known name that an unknown one is likely meant for, and why.
 fn likely(catalog: &Catalog, own: &BTreeSet<String>, name: &str) -> Option<(String, String)> {
-    let of_alias = catalog.environment.iter().find(|variable| variable.aliases.iter().any(|alias| alias == name));
+    let of_alias =
+        catalog.environment.iter().find(|variable| variable.aliases.iter().any(|alias| alias == name));
     if let Some(variable) = of_alias {
         return Some((variable.name.clone(), format!("the gateway reads {}, not {name}", variable.name)));
     }
-    let known = catalog.environment.iter().map(|variable| variable.name.as_str()).chain(own.iter().map(String::as_str));
+    let known = catalog
+        .environment
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .chain(own.iter().map(String::as_str));
     let near = *closest(name, known).first()?;
     let slip = strsim::damerau_levenshtein(name, near) <= 2 && name.len() > 4;
     slip.then(|| (near.to_owned(), format!("{name} is not known here; {near} is")))

@@ -46,7 +46,9 @@ impl<'a> Asked<'a> {
     fn unasked(&self, error: Error) -> Error {
         match (self.from, self.parts().1) {
             (Some(_), _) => error,
-            (None, Some(_)) => Error::usage(error.message()).hint(Hint::run(&["env", "set", self.typed, "--yes"])),
+            (None, Some(_)) => {
+                Error::usage(error.message()).hint(Hint::run(&["env", "set", self.typed, "--yes"]))
+            }
             (None, None) => Error::usage(error.message()).hint(
                 Hint::again(&["--from", "PATH", "--yes"])
                     .to("read the value from a file, or with - from standard input"),
@@ -57,8 +59,10 @@ impl<'a> Asked<'a> {
     fn value(&self, name: &str) -> Result<Secret> {
         match self.parts().1 {
             Some(value) if self.from.is_none() => Ok(Secret::new(value)),
-            Some(_) => Err(Error::usage("a value and --from exclude each other")
-                .hint(Hint::run(&["env", "set", name]))),
+            Some(_) => {
+                Err(Error::usage("a value and --from exclude each other")
+                    .hint(Hint::run(&["env", "set", name])))
+            }
             None => value_of(name, self.from),
         }
     }
@@ -71,8 +75,9 @@ fn name_of(change: &Change<'_>, catalog: &Catalog, asked: &Asked<'_>, yes: bool)
         require_public(catalog, typed, value)?;
     }
     if change.context.recorded()?.is_none() {
-        return Err(Error::usage("nothing is deployed yet, so there is no .env to write to")
-            .hint(Hint::run(&["install"]).to(format!("take {typed} from the environment or ~/.claude/.env"))));
+        return Err(Error::usage("nothing is deployed yet, so there is no .env to write to").hint(
+            Hint::run(&["install"]).to(format!("take {typed} from the environment or ~/.claude/.env")),
+        ));
     }
     let own = env_name::in_use(change.place(), &DotEnv::parse(&change.context.env()?.text));
     let asks = !yes && !change.is_dry() && term::is_interactive();
@@ -82,7 +87,8 @@ fn name_of(change: &Change<'_>, catalog: &Catalog, asked: &Asked<'_>, yes: bool)
 
 /// Notes about a value that is taken as it is.
 fn note_value(choice: &Choice<'_>, name: &str, text: &str) {
-    if choice.catalog.variable(name).is_some() && !render::needs(choice).iter().any(|(used, _)| used == name) {
+    if choice.catalog.variable(name).is_some() && !render::needs(choice).iter().any(|(used, _)| used == name)
+    {
         term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
     }
     if let Some(region) = regions::unknown(name, text) {
@@ -98,7 +104,8 @@ pub(super) fn run(
     (confirm, takeover): (&ConfirmArgs, &TakeoverArgs),
 ) -> Result<Answer> {
     env_name::require(asked.parts().0)?;
-    let mut change = Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
+    let mut change =
+        Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
     let bundle = sources::deployed(place, change.context.record.as_ref())?;
     let name = &name_of(&change, &bundle.catalog, asked, confirm.yes)?;
     change.require_consent().map_err(|error| asked.unasked(error))?;
@@ -147,7 +154,10 @@ fn done(name: &str, draft: &Draft) -> String {
 
 /// Refuses a secret on the command line. A variable that gwinstall does not know may be one.
 fn require_public(catalog: &Catalog, name: &str, value: &str) -> Result<()> {
-    let known = catalog.environment.iter().find(|one| one.name == name || one.aliases.iter().any(|alias| alias == name));
+    let known = catalog
+        .environment
+        .iter()
+        .find(|one| one.name == name || one.aliases.iter().any(|alias| alias == name));
     let slip = || closest(name, catalog.environment.iter().map(|one| one.name.as_str())).first().copied();
     let secret = match (known, slip()) {
         (Some(variable), _) => variable.secret,
@@ -175,8 +185,7 @@ fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {
     };
     super::install_flags::require_path("--from", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         Error::usage(format!("--from: {} is not text", path.display())).because(error.utf8_error())
     })?;
     Ok(Secret::new(text))

@@ -29,7 +29,8 @@ pub(super) fn run(
     (confirm, takeover): (&ConfirmArgs, &TakeoverArgs),
 ) -> Result<Answer> {
     env_name::require(name)?;
-    let mut change = Change::open(place, common, confirm, Operation::UnsetValue)?.without_takeover(takeover.no_reload);
+    let mut change =
+        Change::open(place, common, confirm, Operation::UnsetValue)?.without_takeover(takeover.no_reload);
     let record = change.context.recorded()?.ok_or_else(|| {
         Error::usage("nothing is deployed yet, so there is no .env to change").hint(Hint::run(&["install"]))
     })?;
@@ -39,8 +40,15 @@ pub(super) fn run(
     let pointing = Pointing::Is(record.request.pointed);
     let values = values::gather(place, &choice, &request)?.unsetting(name);
     let now = value_in(&change.context.env()?.text, name);
-    let goal =
-        goals::from_choice(&change.context, Operation::UnsetValue, &bundle, &choice, &values, pointing, false)?;
+    let goal = goals::from_choice(
+        &change.context,
+        Operation::UnsetValue,
+        &bundle,
+        &choice,
+        &values,
+        pointing,
+        false,
+    )?;
     let needed = goal.notes.missing.iter().any(|missing| missing == name);
     let next = goal.env.as_ref().and_then(|env| value_in(&env.text, name));
     let left = Left::of(&goal, &bundle.catalog, name, next.as_deref());
@@ -106,14 +114,18 @@ impl Left {
     fn done(&self, name: &str) -> String {
         match self {
             Self::Nothing => format!("The value of {name} is removed."),
-            Self::RandomKey => format!("The value of {name} is replaced by a new random key: a gateway cannot run without one."),
+            Self::RandomKey => format!(
+                "The value of {name} is replaced by a new random key: a gateway cannot run without one."
+            ),
             Self::Default(value) => format!("{name} is back to {}.", Self::default(value.as_ref())),
         }
     }
 
     fn nothing_to_do(&self, place: &Place, name: &str) -> String {
         match self {
-            Self::Default(value) => format!("Nothing to do: {name} has {} already.", Self::default(value.as_ref())),
+            Self::Default(value) => {
+                format!("Nothing to do: {name} has {} already.", Self::default(value.as_ref()))
+            }
             _ => format!("Nothing to do: {name} has no value in {}.", place.show(&place.file(files::ENV))),
         }
     }

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use crate::bundle::catalog::EnvVar;
 use crate::domain::Hint;
+use crate::domain::stand_in::{self, StandIn};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Result};
 use crate::doors::disk;
 use crate::doors::term;
-use crate::domain::stand_in::{self, StandIn};
 
 /// A value, and notes about it for the user.
 #[derive(Debug, PartialEq, Eq)]

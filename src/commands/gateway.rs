@@ -35,8 +35,10 @@ pub(super) fn run(place: &Place, common: &Common, verb: Verb, now: bool) -> Resu
     match recover::look(place)? {
         _ if verb == Verb::Stop => {}
         Some(Interrupted::InFlight(_) | Interrupted::Unreadable) => {
-            return Err(Error::failed("an earlier run was interrupted, and its files may be of two versions")
-                .hint(Hint::run(&["doctor", "--repair", "--yes"])));
+            return Err(Error::failed(
+                "an earlier run was interrupted, and its files may be of two versions",
+            )
+            .hint(Hint::run(&["doctor", "--repair", "--yes"])));
         }
         Some(found @ Interrupted::Running(_)) => {
             return Err(Error::new(Kind::Busy, state::interruption(&found))
@@ -139,7 +141,11 @@ pub(super) fn logs(place: &Place, args: &LogsArgs) -> Result<Answer> {
     if !disk::exists(&path) && !args.follow {
         return Err(Error::failed(format!("{} does not exist", place.show(&path)))
             .because("the gateway was never started, or its preset runs none on this machine")
-            .hint(if lost::record(place)?.is_some() { Hint::run(&["start"]) } else { Hint::run(&["install"]) }));
+            .hint(if lost::record(place)?.is_some() {
+                Hint::run(&["start"])
+            } else {
+                Hint::run(&["install"])
+            }));
     }
     let end = disk::facts(&path).map_or(0, |(len, _)| len);
     let lines = last_lines(&path, args.lines)?;

@@ -241,7 +241,8 @@ fn found_line(context: &Context<'_>, values: &Values) -> Option<String> {
     let elsewhere = |source| {
         matches!(source, ValueSource::Environment | ValueSource::File | ValueSource::Rc | ValueSource::Gcloud)
     };
-    let found = values.found.iter().filter(|(name, value)| elsewhere(value.source) && !variables::is_set(&env, name));
+    let found =
+        values.found.iter().filter(|(name, value)| elsewhere(value.source) && !variables::is_set(&env, name));
     let words: Vec<String> = found.map(|(name, value)| format!("{name} ({})", words(value.source))).collect();
     (!words.is_empty()).then(|| format!("Found {}.", list(&words)))
 }
@@ -250,7 +251,8 @@ fn found_line(context: &Context<'_>, values: &Values) -> Option<String> {
 fn unset(context: &Context<'_>, choice: &Choice<'_>, values: &Values) -> Vec<String> {
     let Ok(file) = context.env() else { return Vec::new() };
     let env = DotEnv::parse(&file.text);
-    let optional = render::needs(choice).into_iter().filter(|(_, need)| !need.is_required()).map(|(name, _)| name);
+    let optional =
+        render::needs(choice).into_iter().filter(|(_, need)| !need.is_required()).map(|(name, _)| name);
     optional.filter(|name| !values.found.contains_key(name) && !variables::is_set(&env, name)).collect()
 }
 

@@ -113,8 +113,7 @@ fn auth_token(args: &InstallArgs) -> Result<Option<Secret>> {
     }
     require_path("--auth-token-file", path)?;
     let bytes = disk::read_given(path, prompt::LONGEST_SECRET).map_err(|error| error.of_kind(Kind::Usage))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         Error::usage(format!("--auth-token-file: {} is not text", path.display())).because(error.utf8_error())
     })?;
     request::token("--auth-token-file", &text).map(Some)

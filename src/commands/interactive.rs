@@ -80,7 +80,11 @@ pub(super) fn show_found(values: &[(&String, &Value)], secret: &dyn Fn(&str) -> 
         term::talk(&format!(
             "  {name} = {} ({})",
             mask_or_show(value.text.expose(), secret(name)),
-            if matches!(value.source, ValueSource::Flag | ValueSource::Prompt) { "as you answered" } else { words(value.source) }
+            if matches!(value.source, ValueSource::Flag | ValueSource::Prompt) {
+                "as you answered"
+            } else {
+                words(value.source)
+            }
         ));
     }
 }
@@ -118,7 +122,8 @@ pub(super) fn complete_flags(catalog: &Catalog, last: Option<&Record>, request: 
 
 /// Whether what the user has is enough for this model: each variable has a value or a default, and one that the user gave.
 fn is_servable(catalog: &Catalog, model: &Model, given: &BTreeSet<String>) -> bool {
-    let has_default = |name: &String| catalog.variable(name).is_some_and(|variable| variable.default.is_some());
+    let has_default =
+        |name: &String| catalog.variable(name).is_some_and(|variable| variable.default.is_some());
     model.env.iter().any(|name| given.contains(name))
         && model.env.iter().all(|name| given.contains(name) || has_default(name))
 }

@@ -42,8 +42,7 @@ pub(super) fn lead_away(
             waiting.borrow_mut().get_or_insert_with(wait);
         }
     };
-    let left =
-        leaving::lead_away(context, operation, draft, &Surroundings { rules, tell: &tell, lock_wait });
+    let left = leaving::lead_away(context, operation, draft, &Surroundings { rules, tell: &tell, lock_wait });
     if let Some(waiting) = waiting.take() {
         waiting.end(left.is_ok());
     }
@@ -66,7 +65,10 @@ fn begins(place: &Place, open: &[Open]) -> String {
 pub(super) fn stays(place: &Place, operation: Operation, left: &Left) -> Result<Answer> {
     let staying: Vec<&Session> = left.staying.iter().collect();
     let (number, them) = (count(staying.len(), "session"), if staying.len() == 1 { "it" } else { "them" });
-    let message = format!("{number} of Claude Code {} not left the gateway", if staying.len() == 1 { "has" } else { "have" });
+    let message = format!(
+        "{number} of Claude Code {} not left the gateway",
+        if staying.len() == 1 { "has" } else { "have" }
+    );
     let list = report::sessions(place, &staying);
     let data = json!({ "sessions": as_json(left) });
     if operation == Operation::Off {
@@ -89,7 +91,10 @@ pub(super) fn words(place: &Place, left: &Left) -> String {
     let mut lines = String::new();
     if !left.followed.is_empty() {
         let has = if left.followed.len() == 1 { "has" } else { "have" };
-        lines.push_str(&format!("\n  {} of Claude Code {has} left the gateway, too.", count(left.followed.len(), "open session")));
+        lines.push_str(&format!(
+            "\n  {} of Claude Code {has} left the gateway, too.",
+            count(left.followed.len(), "open session")
+        ));
     }
     for (session, variables) in &left.logged_out {
         lines.push_str(&format!(

@@ -141,5 +141,6 @@ pub(super) fn version() -> Answer {
 }
 
 pub(super) fn text(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|error| Error::failed("what was generated is not UTF-8").because(error.utf8_error()))
+    String::from_utf8(bytes)
+        .map_err(|error| Error::failed("what was generated is not UTF-8").because(error.utf8_error()))
 }

@@ -119,7 +119,8 @@ fn change(
     typed: &[String],
     verb: Verb,
 ) -> Result<Answer> {
-    let change = Change::open(place, common, confirm, Operation::Models)?.without_takeover(takeover.no_reload);
+    let change =
+        Change::open(place, common, confirm, Operation::Models)?.without_takeover(takeover.no_reload);
     let typed: Vec<String> = typed.iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
     let record = change.context.recorded()?.ok_or_else(|| {
         let names = typed.join(",");

@@ -60,7 +60,8 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
 /// The place for a command that can do without a home, as in a container or a service without one: what is not there holds
 /// nothing.
 pub(super) fn resolve_for_reading(common: &Common) -> Result<Place> {
-    let home = system::path_variable("HOME").or_else(system::home_of_account).filter(|home| home.is_absolute());
+    let home =
+        system::path_variable("HOME").or_else(system::home_of_account).filter(|home| home.is_absolute());
     let home = home.unwrap_or_else(|| PathBuf::from("/nonexistent"));
     if common.home.is_some() || disk::is_dir(&home) {
         return resolve(common);

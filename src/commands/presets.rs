@@ -84,7 +84,9 @@ fn all(bundle: &Bundle, deployed: Option<&str>) -> Result<Answer> {
         .collect();
     let mut text = columns(&rows, &[2]);
     text.push_str(&format!("\nTo see one of them: {}", term::command(&["presets", "show", "NAME"])));
-    Ok(Answer::new(count(data.len(), "preset")).text(text).data(json!({ "presets": data, "unusable": unusable })))
+    Ok(Answer::new(count(data.len(), "preset"))
+        .text(text)
+        .data(json!({ "presets": data, "unusable": unusable })))
 }
 
 fn one(bundle: &Bundle, deployed: Option<&str>, typed: &str) -> Result<Answer> {

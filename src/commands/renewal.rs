@@ -44,7 +44,10 @@ pub(super) fn renew<'a>(
     }
     let place = change.place();
     let coming = Coming::find(place, bundle, wanted).map_err(|error| older.or_keep(error))?;
-    if asks && !coming.is_built(place, common) && !prompt::confirm(&older.question(place, common, &coming), true)? {
+    if asks
+        && !coming.is_built(place, common)
+        && !prompt::confirm(&older.question(place, common, &coming), true)?
+    {
         return older.require_safe(request);
     }
     request.runtime.managed = Some(coming.brought(place, common));

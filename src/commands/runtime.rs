@@ -8,7 +8,9 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::cli::{Common, ConfirmArgs, RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
+use crate::cli::{
+    Common, ConfirmArgs, RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs,
+};
 use crate::deploy::lost;
 use crate::domain::name::{count, list, printable};
 use crate::domain::request::{self, Request};
@@ -17,12 +19,12 @@ use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, At as _};
 use crate::doors::{system, term};
 use crate::gateway::process;
+use crate::runtime::archive::{self, Packed};
 use crate::runtime::build::{Built, Order};
 use crate::runtime::builder::Source;
 use crate::runtime::facts::Facts;
 use crate::runtime::place::{self as runtimes, Managed};
 use crate::runtime::python::{self, Python};
-use crate::runtime::archive::{self, Packed};
 use crate::runtime::{mirror, staging};
 use crate::ui::answer::Answer;
 use crate::ui::table;
@@ -73,17 +75,21 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
     let found = find(place, &facts, &wanted)?;
     let order = order(place, &facts, &found, common);
     let uses = record.as_ref().is_some_and(|record| record.runs_litellm());
-    let recorded = record.as_ref().and_then(|record| record.runtime.as_ref()).map(|runtime| runtime.path(&place.home));
+    let recorded =
+        record.as_ref().and_then(|record| record.runtime.as_ref()).map(|runtime| runtime.path(&place.home));
     if order.is_built() && (!uses || recorded.as_deref() == Some(&order.path())) {
         if !args.confirm.dry_run {
             staging::tidy(&runtimes::root(place))?;
         }
-        let text = format!("Nothing to do: LiteLLM {} is in {}.", facts.data.litellm, place.show(&order.path()));
+        let text =
+            format!("Nothing to do: LiteLLM {} is in {}.", facts.data.litellm, place.show(&order.path()));
         return Ok(Answer::new("nothing to do").text(text).data(facts_of(place, &order, None)));
     }
     if args.confirm.dry_run {
         let text = format!("{}\nThis was a dry run: nothing was changed.", intention(&order));
-        return Ok(Answer::new("dry run: nothing was changed").text(text).data(facts_of(place, &order, None)));
+        return Ok(Answer::new("dry run: nothing was changed")
+            .text(text)
+            .data(facts_of(place, &order, None)));
     }
     let built = agreed(&order, &args.confirm)?;
     let data = facts_of(place, &order, Some(&built));
@@ -95,19 +101,29 @@ fn install(place: &Place, common: &Common, args: &RuntimeInstallArgs) -> Result<
     let next = if recorded.exit == Kind::Conflict.exit_code() {
         recorded.text.clone()
     } else if process::pid(place).is_some() && !place.staged {
-        format!("The gateway still runs with the LiteLLM that it was started with: {}", term::command(&["restart"]))
+        format!(
+            "The gateway still runs with the LiteLLM that it was started with: {}",
+            term::command(&["restart"])
+        )
     } else if place.staged {
         "The image's gateway starts with it.".to_owned()
     } else {
         format!("The gateway starts with it: {}", term::command(&["start"]))
     };
-    let mut answer = Answer::new(format!("LiteLLM {} is installed", facts.data.litellm)).text(format!("{text}\n{next}"));
+    let mut answer =
+        Answer::new(format!("LiteLLM {} is installed", facts.data.litellm)).text(format!("{text}\n{next}"));
     answer.exit = recorded.exit;
     Ok(answer.data(data))
 }
 
 /// Builds the runtime before an installation uses it; the request then names it.
-pub(super) fn bring(place: &Place, common: &Common, confirm: &ConfirmArgs, bundle: &Bundle, from: &Path) -> Result<RuntimeRequest> {
+pub(super) fn bring(
+    place: &Place,
+    common: &Common,
+    confirm: &ConfirmArgs,
+    bundle: &Bundle,
+    from: &Path,
+) -> Result<RuntimeRequest> {
     let facts = Facts::of(bundle)?;
     let wanted = Wanted { from: Some(from), offline: true, python: None };
     let found = find(place, &facts, &wanted)?;
@@ -136,7 +152,11 @@ impl Coming {
     pub(super) fn find(place: &Place, bundle: &Bundle, wanted: &Wanted<'_>) -> Result<Self> {
         let facts = Facts::of(bundle)?;
         let found = find(place, &facts, wanted).or_else(|error| {
-            if wanted.offline || wanted.from.is_none() { Err(error) } else { find(place, &facts, &Wanted::default()) }
+            if wanted.offline || wanted.from.is_none() {
+                Err(error)
+            } else {
+                find(place, &facts, &Wanted::default())
+            }
         })?;
         Ok(Self { facts, found })
     }
@@ -206,8 +226,10 @@ fn find(place: &Place, facts: &Facts, wanted: &Wanted<'_>) -> Result<Found> {
         }
     }
     Err(refused.unwrap_or_else(|| {
-        Error::usage(format!("--from: {} carries no LiteLLM", file.display()))
-            .hint(Hint::run(&["runtime", "export", "litellm-runtime.tar"]).to("make a file that does, on a machine that has the network"))
+        Error::usage(format!("--from: {} carries no LiteLLM", file.display())).hint(
+            Hint::run(&["runtime", "export", "litellm-runtime.tar"])
+                .to("make a file that does, on a machine that has the network"),
+        )
     }))
 }
 
@@ -221,9 +243,13 @@ fn python_for(facts: &Facts, packed: &Packed, named: Option<&Path>) -> Result<Py
     let about = archive::about(packed, facts)?;
     let python = python::find(facts, named, Some(&about.python))?;
     if python.platform() != about.platform {
-        return Err(Error::usage(format!("--from: {} is for {}", packed.file.display(), printable(&about.platform)))
-            .because(format!("this machine is {}", python.platform()))
-            .hint("make the archive on a machine of this kind: gwinstall runtime export FILE"));
+        return Err(Error::usage(format!(
+            "--from: {} is for {}",
+            packed.file.display(),
+            printable(&about.platform)
+        ))
+        .because(format!("this machine is {}", python.platform()))
+        .hint("make the archive on a machine of this kind: gwinstall runtime export FILE"));
     }
     Ok(python)
 }
@@ -243,7 +269,10 @@ fn takes(order: &Order<'_>) -> String {
         Some(_) => format!("Python {} from your mirror, ", order.python.version),
         None => String::new(),
     };
-    format!("{python}{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip", data.disk_mb)
+    format!(
+        "{python}{size}{} MB on disk, about 20 s with uv, about a minute and a half with pip",
+        data.disk_mb
+    )
 }
 
 fn intention(order: &Order<'_>) -> String {
@@ -260,7 +289,11 @@ fn intention(order: &Order<'_>) -> String {
 fn agreed(order: &Order<'_>, confirm: &ConfirmArgs) -> Result<Built> {
     if !order.is_built() {
         let shown = intention(order);
-        if !confirm.yes && term::is_interactive() { term::error(&shown) } else { term::talk(&shown) }
+        if !confirm.yes && term::is_interactive() {
+            term::error(&shown)
+        } else {
+            term::talk(&shown)
+        }
         change::consent(confirm.yes, "Install it?", true)?;
     }
     order.build()
@@ -325,7 +358,10 @@ fn all(place: &Place) -> Result<Answer> {
     }
     let message = format!("{} installed", count(found.len(), "runtime"));
     if found.is_empty() {
-        let text = format!("gwinstall installed no LiteLLM yet. To install it: {}", term::command(&["runtime", "install"]));
+        let text = format!(
+            "gwinstall installed no LiteLLM yet. To install it: {}",
+            term::command(&["runtime", "install"])
+        );
         return Ok(Answer::new(message).text(text).data(json!({ "runtimes": data })));
     }
     let mut text = table::columns(&rows, &[3]);
@@ -342,11 +378,14 @@ fn remove(place: &Place, common: &Common, args: &RuntimeRemoveArgs) -> Result<An
     let chosen: Vec<&Managed> = match &args.name {
         None => found.iter().collect(),
         Some(name) => vec![found.iter().find(|one| one.name == *name).ok_or_else(|| {
-            Error::usage(format!("there is no runtime {:?}", printable(name))).hint(Hint::run(&["runtime", "list"]))
+            Error::usage(format!("there is no runtime {:?}", printable(name)))
+                .hint(Hint::run(&["runtime", "list"]))
         })?],
     };
     let users = users(place, &found);
-    let users_of = |one: &Managed| users.iter().zip(&found).find(|(_, known)| known.name == one.name).map(|(users, _)| users);
+    let users_of = |one: &Managed| {
+        users.iter().zip(&found).find(|(_, known)| known.name == one.name).map(|(users, _)| users)
+    };
     let used = |one: &&Managed| users_of(one).is_some_and(|users| !users.is_empty());
     if let Some(kept) = chosen.iter().find(|one| args.name.is_some() && used(one)) {
         let users = users_of(kept).map(Users::in_words).unwrap_or_default();
@@ -368,7 +407,9 @@ fn remove(place: &Place, common: &Common, args: &RuntimeRemoveArgs) -> Result<An
     change::consent(args.confirm.yes, "Go ahead?", true)?;
     discard(place, &unused, common.lock_wait)?;
     let text = format!("Removed {}.", list(&names));
-    Ok(Answer::new(format!("removed {}", count(names.len(), "runtime"))).text(text).data(json!({ "removed": names })))
+    Ok(Answer::new(format!("removed {}", count(names.len(), "runtime")))
+        .text(text)
+        .data(json!({ "removed": names })))
 }
 
 fn name_it(users: &[String]) -> String {
@@ -390,13 +431,18 @@ pub(super) fn discard(place: &Place, unused: &[&Managed], wait: u64) -> Result<(
 fn export(place: &Place, args: &RuntimeExportArgs) -> Result<Answer> {
     let to = system::current_dir()?.join(&args.file);
     if disk::exists(&to) {
-        return Err(Error::usage(format!("{} exists", place.show(&to))).hint("name a file that does not exist yet"));
+        return Err(
+            Error::usage(format!("{} exists", place.show(&to))).hint("name a file that does not exist yet")
+        );
     }
     let record = lost::record(place)?;
     let facts = Facts::of(&sources::deployed(place, record.as_ref())?)?;
     let python = python::find(&facts, args.python.as_deref(), None)?;
     let data = &facts.data;
-    term::talk(&format!("LiteLLM {}: gwinstall fetches its packages ({} MB) and writes them to one file.", data.litellm, data.download_mb));
+    term::talk(&format!(
+        "LiteLLM {}: gwinstall fetches its packages ({} MB) and writes them to one file.",
+        data.litellm, data.download_mb
+    ));
     let written = archive::export(place, &facts, &python, &to)?;
     let (shown, megabytes) = (place.show(&to), written.bytes / 1_000_000);
     let text = format!(
@@ -439,7 +485,10 @@ pub(super) fn after_uninstall(place: &Place, purge: bool, wait: u64) -> Result<V
     }
     if !unused.is_empty() {
         discard(place, &unused, wait)?;
-        lines.push(format!("  gwinstall removed the LiteLLM that it had installed ({}).", count(unused.len(), "runtime")));
+        lines.push(format!(
+            "  gwinstall removed the LiteLLM that it had installed ({}).",
+            count(unused.len(), "runtime")
+        ));
     }
     if purge {
         runtimes::leave(place)?;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::deploy::{backup, store};
+use crate::domain::Place;
 use crate::domain::name::count;
 use crate::domain::runtime::RuntimeId;
-use crate::domain::Place;
 use crate::doors::{disk, system};
 use crate::runtime::place::Managed;
 
@@ -67,7 +67,13 @@ pub(super) fn users(place: &Place, found: &[Managed]) -> Vec<Users> {
     users
 }
 
-fn add(users: &mut [Users], found: &[Managed], place: &Place, named: Option<RuntimeId>, add: impl FnOnce(&mut Users)) {
+fn add(
+    users: &mut [Users],
+    found: &[Managed],
+    place: &Place,
+    named: Option<RuntimeId>,
+    add: impl FnOnce(&mut Users),
+) {
     let Some(path) = named.map(|runtime| runtime.path(&place.home)) else { return };
     if let Some(at) = found.iter().position(|one| one.path == path) {
         add(&mut users[at]);

@@ -338,7 +338,12 @@ struct Ordinary<'a> {
 impl Ordinary<'_> {
     /// Runs the command that should lead to a bundle whose seq is `intended`. However it ended, the deployment decides:
     /// a command that was killed may have done its work, or may have left it half done.
-    fn redeploy(&self, intended: &dyn Fn(u64) -> bool, program: &Path, words: &[OsString]) -> Result<Redeployed> {
+    fn redeploy(
+        &self,
+        intended: &dyn Fn(u64) -> bool,
+        program: &Path,
+        words: &[OsString],
+    ) -> Result<Redeployed> {
         let mut words = words.to_vec();
         let updates = words.first().is_some_and(|verb| verb == "update");
         words.extend(self.args.takeover.no_reload.then(|| OsString::from("--no-reload")));

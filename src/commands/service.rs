@@ -49,9 +49,18 @@ fn install(place: &Place, common: &Common, args: &ServiceInstallArgs) -> Result<
     }
     let state = service.state();
     let is_served = state.enabled && matches!(state.process, Process::Runs(_));
-    if found == Found::Written && is_served && disk::read_maybe(&service.path, disk::TEXT_CAP)?.as_deref() == Some(service.text(place).as_bytes()) {
-        let text = format!("Nothing to do: {} keeps the gateway running.\n{}", service.keeper.word(), boot(&service));
-        return Ok(Answer::new("nothing to do").text(text.trim_end()).data(data(place, Some((&service, &state)))));
+    if found == Found::Written
+        && is_served
+        && disk::read_maybe(&service.path, disk::TEXT_CAP)?.as_deref() == Some(service.text(place).as_bytes())
+    {
+        let text = format!(
+            "Nothing to do: {} keeps the gateway running.\n{}",
+            service.keeper.word(),
+            boot(&service)
+        );
+        return Ok(Answer::new("nothing to do")
+            .text(text.trim_end())
+            .data(data(place, Some((&service, &state)))));
     }
     let summary = intention(place, &service, found);
     if args.confirm.dry_run {
@@ -70,10 +79,14 @@ fn install(place: &Place, common: &Common, args: &ServiceInstallArgs) -> Result<
         service.keeper.word()
     )];
     lines.extend(Some(boot(&service)).filter(|line| !line.is_empty()));
-    lines.extend(kept.map(|kept| format!("The service that was there before is kept in {}.", place.show(&kept))));
+    lines.extend(
+        kept.map(|kept| format!("The service that was there before is kept in {}.", place.show(&kept))),
+    );
     lines.extend(Some(started.text).filter(|text| !text.is_empty()));
     let state = service.state();
-    Ok(Answer::new("the service is installed").text(lines.join("\n")).data(data(place, Some((&service, &state)))))
+    Ok(Answer::new("the service is installed")
+        .text(lines.join("\n"))
+        .data(data(place, Some((&service, &state)))))
 }
 
 fn refused(place: &Place, service: &Service, found: Found) -> Error {
@@ -83,11 +96,16 @@ fn refused(place: &Place, service: &Service, found: Found) -> Error {
         _ => format!("{shown} exists, gwinstall did not write it, and nothing was changed"),
     });
     let error = if service.keeper == Keeper::Systemd {
-        error.because(format!("changes of your own belong into a drop-in: systemctl --user edit {}", service.name))
+        error.because(format!(
+            "changes of your own belong into a drop-in: systemctl --user edit {}",
+            service.name
+        ))
     } else {
         error
     };
-    error.hint(Hint::again(&["--force"]).to(format!("keep it as {}{OLD_SUFFIX}, and write a new one", service.name)))
+    error.hint(
+        Hint::again(&["--force"]).to(format!("keep it as {}{OLD_SUFFIX}, and write a new one", service.name)),
+    )
 }
 
 fn intention(place: &Place, service: &Service, found: Found) -> String {
@@ -107,7 +125,11 @@ fn intention(place: &Place, service: &Service, found: Found) -> String {
 }
 
 fn agree(confirm: &ConfirmArgs, summary: &str) -> Result<()> {
-    if !confirm.yes && term::is_interactive() { term::error(summary) } else { term::talk(summary) }
+    if !confirm.yes && term::is_interactive() {
+        term::error(summary)
+    } else {
+        term::talk(summary)
+    }
     change::consent(confirm.yes, "Go ahead?", true)
 }
 
@@ -121,7 +143,10 @@ fn put_in_place(place: &Place, common: &Common, service: &Service, found: Found)
     let done = service.write(place).and_then(|()| service.enable());
     if let Err(error) = done {
         restore(place, service, kept)?;
-        return Err(error.under(format!("{} did not take the service over, and nothing was changed", service.keeper.word())));
+        return Err(error.under(format!(
+            "{} did not take the service over, and nothing was changed",
+            service.keeper.word()
+        )));
     }
     drop(held);
     Ok(kept)
@@ -171,7 +196,9 @@ fn boot(service: &Service) -> String {
 
 fn remove(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
     let Some(service) = service::installed(place) else {
-        return Ok(Answer::new("nothing to do").text("Nothing to do: no service is installed.").data(data(place, None)));
+        return Ok(Answer::new("nothing to do")
+            .text("Nothing to do: no service is installed.")
+            .data(data(place, None)));
     };
     let summary = format!("Remove {}", place.show(&service.path));
     if confirm.dry_run {
@@ -198,7 +225,10 @@ fn remove(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answe
 
 fn status(place: &Place) -> Result<Answer> {
     let Some(service) = service::installed(place) else {
-        let text = format!("No service is installed. To keep the gateway running: {}", term::command(&["service", "install"]));
+        let text = format!(
+            "No service is installed. To keep the gateway running: {}",
+            term::command(&["service", "install"])
+        );
         return Ok(Answer::new("no service is installed").text(text).data(data(place, None)));
     };
     let state = service.state();
@@ -219,7 +249,9 @@ fn words(state: &State) -> String {
         Process::Runs(pid) => format!("the gateway runs (pid {pid})"),
         Process::Starting => "the gateway is starting".to_owned(),
         Process::Stopped => format!("the gateway is stopped: {}", term::command(&["start"])),
-        Process::Failed => format!("the gateway ended too often and is not started any more: {}", term::command(&["logs"])),
+        Process::Failed => {
+            format!("the gateway ended too often and is not started any more: {}", term::command(&["logs"]))
+        }
         Process::Unknown(why) => return format!("its manager does not answer: {why}"),
     };
     if state.enabled { process } else { format!("{process}; it is disabled") }

@@ -196,7 +196,12 @@ fn problem(check: &Check) -> Vec<String> {
 fn with_policy(facts: &Facts<'_>, answer: Answer) -> Answer {
     let mut checks = Checks::default();
     examine::policy(&mut checks, facts);
-    checks.0.iter().filter(|check| check.status == Status::Fail).flat_map(problem).fold(answer, |answer, line| answer.line(&line))
+    checks
+        .0
+        .iter()
+        .filter(|check| check.status == Status::Fail)
+        .flat_map(problem)
+        .fold(answer, |answer, line| answer.line(&line))
 }
 
 fn not_deployed(facts: &Facts<'_>) -> Answer {

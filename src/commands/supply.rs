@@ -120,7 +120,8 @@ fn bring_litellm(
         }
         found => found?,
     };
-    let question = || format!("LiteLLM {} is missing: {}. Install it?", coming.litellm(), coming.takes(place, common));
+    let question =
+        || format!("LiteLLM {} is missing: {}. Install it?", coming.litellm(), coming.takes(place, common));
     if asks && !prompt::confirm(&question(), true)? {
         return Ok(false);
     }

@@ -58,19 +58,20 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
     let summary = report::plan(&draft, true);
     change.carry_out(draft, &summary, |_, _| {
         let undo = term::command(&["off"]);
-        Ok(Answer::new(state)
-            .text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
+        Ok(Answer::new(state).text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
     })
 }
 
 /// Refuses to point a Claude Code that works at a gateway that can neither answer nor start.
 fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
-    let lacks = goal.record.as_ref().map(|record| lacks::of(place, record, &goal.notes.logins)).unwrap_or_default();
+    let lacks =
+        goal.record.as_ref().map(|record| lacks::of(place, record, &goal.notes.logins)).unwrap_or_default();
     if lacks.is_empty() || place.staged || process::pid(place).is_some() {
         return Ok(());
     }
     let until = lacks::until(&lacks);
-    let error = Error::failed(format!("the gateway cannot {until} yet, and Claude Code keeps its present settings"));
+    let error =
+        Error::failed(format!("the gateway cannot {until} yet, and Claude Code keeps its present settings"));
     let error = lacks.iter().fold(error, |error, lack| error.because(lack.what()));
     let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
     let next = lacks.iter().flat_map(Lack::next).reduce(Hint::or);

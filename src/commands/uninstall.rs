@@ -158,7 +158,10 @@ fn remove_leftovers(place: &Place) -> Result<()> {
     }
     disk::remove(&place.log()).map_err(|error| failed(&place.log(), &error))?;
     let ignored = place.file(files::GITIGNORE);
-    if disk::find(&ignored)?.stamp().is_some_and(|found| found.sha256 == Sha256::of(GITIGNORE_TEXT.as_bytes())) {
+    if disk::find(&ignored)?
+        .stamp()
+        .is_some_and(|found| found.sha256 == Sha256::of(GITIGNORE_TEXT.as_bytes()))
+    {
         disk::remove(&ignored).map_err(|error| failed(&ignored, &error))?;
     }
     // Without backups gwinstall needs no base copy any more.

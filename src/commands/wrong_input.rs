@@ -62,7 +62,11 @@ pub(super) fn explain(error: &clap::Error, words: &[String]) -> Error {
     let said = wrong.said();
     let meant = habits::meant(&wrong.spoken()).or_else(|| wrong.meant());
     // The refused line itself is not an answer.
-    said.hint(meant.filter(|meant| words.iter().any(|word| word == "-") || *meant != run(words)).unwrap_or_else(|| wrong.help()))
+    said.hint(
+        meant
+            .filter(|meant| words.iter().any(|word| word == "-") || *meant != run(words))
+            .unwrap_or_else(|| wrong.help()),
+    )
 }
 
 struct Wrong<'a> {
@@ -402,11 +406,10 @@ impl<'a> Wrong<'a> {
         let name = |word: &String| Some(word.split('=').next()?.to_owned()).filter(|name| is_variable(name));
         let name = self.words.iter().find_map(name).unwrap_or_else(|| "NAME".to_owned());
         given.then(|| {
-            Error::usage("give the name alone: a value on a command line is visible to every process")
-                .hint(
-                    Hint::run(&["env", "set", &name]).or(Hint::run(&["env", "set", &format!("{name}=VALUE")])
-                        .to("set a value that is not a secret")),
-                )
+            Error::usage("give the name alone: a value on a command line is visible to every process").hint(
+                Hint::run(&["env", "set", &name]).or(Hint::run(&["env", "set", &format!("{name}=VALUE")])
+                    .to("set a value that is not a secret")),
+            )
         })
     }
 }

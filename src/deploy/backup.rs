@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Hint;
 use crate::bundle::catalog::is_generated;
 use crate::bundle::{pack, ustar};
+use crate::domain::Hint;
 use crate::domain::place::files;
 use crate::domain::record::EnvValue;
 use crate::domain::record::Record;
+use crate::domain::stand_in::{self, StandIn};
 use crate::domain::tree::{Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::disk;
-use crate::domain::stand_in::{self, StandIn};
 use crate::format::dotenv::DotEnv;
 
 use super::store;
@@ -110,7 +110,9 @@ fn read_back(path: &Path, written: Sha256) -> Result<()> {
     } else {
         Err(Error::failed("the disk returns other bytes than gwinstall wrote"))
     };
-    readable.map_err(|why| why.under(format!("the backup {} cannot be read back, so nothing was changed", path.display())))
+    readable.map_err(|why| {
+        why.under(format!("the backup {} cannot be read back, so nothing was changed", path.display()))
+    })
 }
 
 fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making) -> Entry {
@@ -314,7 +316,8 @@ fn holds_secrets(backup: &Backup) -> bool {
 pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
     let refused = |error: Error| error.under(format!("cannot import {}", from.display()));
     let bytes = disk::read_given(from, ARCHIVE_CAP)?;
-    parse(&bytes).map_err(|why| refused(Error::unverified("it is not a backup of a gateway").because(why)))?;
+    parse(&bytes)
+        .map_err(|why| refused(Error::unverified("it is not a backup of a gateway").because(why)))?;
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
     let entries = list(place)?;
@@ -339,7 +342,9 @@ pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
 pub fn pin(place: &Place, filename: &str, pinned: bool) -> Result<bool> {
     let mut entries = list(place)?;
     let Some(entry) = entries.iter_mut().find(|entry| entry.filename == filename) else {
-        return Err(Error::usage(format!("there is no backup {filename}")).hint(Hint::run(&["backup", "list"])));
+        return Err(
+            Error::usage(format!("there is no backup {filename}")).hint(Hint::run(&["backup", "list"]))
+        );
     };
     if entry.pinned == pinned {
         return Ok(false);
@@ -388,8 +393,9 @@ pub fn prunable(
     let limit = max_age_days.map(|days| now.unix() - i64::from(days) * 86_400);
     // A backup that stays counts towards `keep`.
     let removable: Vec<&Entry> = candidates.into_iter().filter(|entry| !stays(entry)).collect();
-    let (values, others): (Vec<&Entry>, Vec<&Entry>) =
-        removable.iter().partition(|entry| matches!(entry.before, Some(Operation::SetValue | Operation::UnsetValue)));
+    let (values, others): (Vec<&Entry>, Vec<&Entry>) = removable
+        .iter()
+        .partition(|entry| matches!(entry.before, Some(Operation::SetValue | Operation::UnsetValue)));
     let beyond: Vec<&str> =
         values.into_iter().chain(others).take(surplus).map(|entry| entry.filename.as_str()).collect();
     removable
@@ -438,8 +444,8 @@ fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
     };
     let record = store::parse_record(&take(files::RECORD)?)
         .map_err(|why| format!("its record is not usable: {why}"))?;
-    let env =
-        String::from_utf8(take(files::ENV)?.to_vec()).map_err(|error| format!("its .env is not UTF-8: {}", error.utf8_error()))?;
+    let env = String::from_utf8(take(files::ENV)?.to_vec())
+        .map_err(|error| format!("its .env is not UTF-8: {}", error.utf8_error()))?;
     if record.files.contains_key(files::CONFIG) && !members.contains_key(files::CONFIG) {
         return Err(format!("it has no {ROOT}{}", files::CONFIG));
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::Place;
 use crate::doors::system;
-use crate::format::settings::{KeyPath, Ledger, Settings};
 use crate::format::rc::Skipped;
+use crate::format::settings::{KeyPath, Ledger, Settings};
 
 use super::exports::Exports;
 
@@ -36,9 +36,12 @@ impl Sight {
         let mut sight = Self::default();
         for name in PROXIES {
             let spelled = [name.to_owned(), name.to_ascii_lowercase()];
-            let set = spelled.each_ref().map(|name| in_settings(settings, name).is_some_and(|value| !value.is_empty()));
+            let set = spelled
+                .each_ref()
+                .map(|name| in_settings(settings, name).is_some_and(|value| !value.is_empty()));
             let outside = spelled.each_ref().map(|name| {
-                (!place.staged && system::variable(name).is_some()) || exports.of(name).any(|(_, found)| may_be_set(&found.value))
+                (!place.staged && system::variable(name).is_some())
+                    || exports.of(name).any(|(_, found)| may_be_set(&found.value))
             });
             if set.contains(&true) || outside.contains(&true) {
                 sight.proxies.push(name);
@@ -120,7 +123,9 @@ pub(super) fn wanted(
     let needed = |(name, value): &(&'static str, String)| {
         let enough = sight.settings.get(name).map(String::as_str) == Some(value);
         // A proxy in the settings holds without the shell that would leave this machine out.
-        let by_shell = !sight.in_settings && given.is_none() && sight.outside.get(name).map(String::as_str) == Some(value);
+        let by_shell = !sight.in_settings
+            && given.is_none()
+            && sight.outside.get(name).map(String::as_str) == Some(value);
         held.contains(name) || !(enough || by_shell && !sight.settings.contains_key(name))
     };
     merged.filter(needed).collect()
@@ -132,7 +137,10 @@ fn merge(users: &str, given: Option<&str>) -> String {
         return users.to_owned();
     }
     let mut merged = users.trim().trim_end_matches(',').to_owned();
-    given.into_iter().flat_map(|given| given.split([',', ' '])).for_each(|entry| add(&mut merged, entry.trim()));
+    given
+        .into_iter()
+        .flat_map(|given| given.split([',', ' ']))
+        .for_each(|entry| add(&mut merged, entry.trim()));
     if !covers_loopback(&merged) {
         LOOPBACK.into_iter().for_each(|entry| add(&mut merged, entry));
     }

@@ -184,11 +184,7 @@ pub fn recover_first(place: &Place, operation: Operation, wait: u64) -> Result<O
 impl Change<'_> {
     /// Carries out a draft, if the disk is still as the draft found it, and completes its record with the moment and
     /// the backup. `held` is the lock, where the same operation has taken it to lead open sessions away.
-    pub fn apply(
-        &self,
-        draft: &mut Draft,
-        held: Option<Held>,
-    ) -> std::result::Result<Outcome, Box<Failed>> {
+    pub fn apply(&self, draft: &mut Draft, held: Option<Held>) -> std::result::Result<Outcome, Box<Failed>> {
         let watch = system::Stopwatch::start();
         let led_away = held.is_some();
         let mut outcome = Outcome { states: vec![State::Created, State::Validating], ..Outcome::default() };
@@ -197,8 +193,15 @@ impl Change<'_> {
             Err(error) => return Err(Box::new(Failed { error, outcome: Outcome::default() })),
         };
         let now = system::now();
-        let mut run =
-            Run { change: self, made: &held.made, now, led_away, before: None, times: Times::default(), outcome };
+        let mut run = Run {
+            change: self,
+            made: &held.made,
+            now,
+            led_away,
+            before: None,
+            times: Times::default(),
+            outcome,
+        };
         let result = run.carry_out(draft);
         run.outcome.duration_ms = watch.milliseconds();
         run.outcome.times = run.times.so_far();
@@ -310,8 +313,7 @@ impl Run<'_> {
                 // `off` and `env set` must work beside a broken file, too.
                 checks.only_warn(&FILE_CHECKS);
             }
-            checks
-                .require(Kind::RolledBack, "the new deployment did not pass its checks and was rolled back")
+            checks.require(Kind::RolledBack, "the new deployment did not pass its checks and was rolled back")
         };
         let again = || draft.settings_again(place);
         let (between, pass) = (|changed| self.leave(changed), || self.take_over());
@@ -462,9 +464,11 @@ fn settings_order(place: &Place, draft: &Draft) -> SettingsOrder {
     let text = disk::read_maybe(&store::live_path(place, files::CONFIG), disk::TEXT_CAP).ok().flatten();
     let served = text.and_then(|text| Served::read(std::str::from_utf8(&text).ok()?));
     let Some((served, record)) = served.zip(draft.record.as_ref()) else { return SettingsOrder::Last };
-    let named = record.settings.keys.iter().filter(|(key, _)| {
-        MODEL_KEYS.iter().any(|name| KeyPath::parse(key) == KeyPath::env(*name))
-    });
+    let named = record
+        .settings
+        .keys
+        .iter()
+        .filter(|(key, _)| MODEL_KEYS.iter().any(|name| KeyPath::parse(key) == KeyPath::env(*name)));
     let all = named.map(|(_, value)| value).all(|value| match value {
         SettingsValue::Value(name) => name.as_str().is_some_and(|name| served.has(name)),
         SettingsValue::Secret | SettingsValue::Removed => true,
@@ -485,8 +489,7 @@ fn staged_config(
     path: &std::path::Path,
     operation: Operation,
 ) -> Result<()> {
-    let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?)
-        .map_err(|error| {
+    let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?).map_err(|error| {
         Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
     })?;
     let mut checks = Checks::default();

@@ -51,10 +51,10 @@ impl Draft {
     /// question.
     pub fn still_holds(&self, place: &Place) -> Result<bool> {
         for step in &self.plan.steps {
-            let led_elsewhere =
-                step.class == Class::Settings && disk::real_file(&place.settings())? != step.path
-                    || matches!(step.name.as_str(), files::CONFIG | files::ENV)
-                        && store::live_path(place, &step.name) != step.path;
+            let led_elsewhere = step.class == Class::Settings
+                && disk::real_file(&place.settings())? != step.path
+                || matches!(step.name.as_str(), files::CONFIG | files::ENV)
+                    && store::live_path(place, &step.name) != step.path;
             if led_elsewhere || disk::find(&step.path)?.stamp() != step.pre {
                 return Ok(false);
             }
@@ -118,7 +118,9 @@ impl Draft {
     /// Whether gwinstall sets this key of settings.json.
     pub fn sets(&self, key: &str) -> bool {
         self.goal.settings.iter().any(|desired| {
-            desired.value.is_some() && desired.path.to_string() == key && !self.kept_keys.contains(&desired.path)
+            desired.value.is_some()
+                && desired.path.to_string() == key
+                && !self.kept_keys.contains(&desired.path)
         })
     }
 
@@ -134,7 +136,11 @@ pub fn draft(context: &Context<'_>, goal: Goal, rules: &dyn Rules) -> Result<Dra
         permission::of_deployment(rules, record)?;
     }
     let draft = work_out(context, goal)?;
-    permission::of_address(rules, context, &draft)?;
+    if let Some(after) = draft.settings_after()? {
+        let sets =
+            |path: &KeyPath| draft.goal.settings.iter().any(|key| key.path == *path && key.value.is_some());
+        permission::of_address(rules, context, &after, &sets)?;
+    }
     Ok(draft)
 }
 
@@ -210,7 +216,12 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     // What an uninstall leaves holds keys, too.
     let leaves_keys = goal.record.is_none() && !goal.purge;
     for step in decided.steps.iter_mut().filter(|step| leaves_keys && step.name == files::GITIGNORE) {
-        *step = Step { action: Action::Release, reason: "it keeps .env out of git", post: step.pre, ..step.clone() };
+        *step = Step {
+            action: Action::Release,
+            reason: "it keeps .env out of git",
+            post: step.pre,
+            ..step.clone()
+        };
     }
     let live = store::live_path(place, files::CONFIG);
     let behind_link = live != place.file(files::CONFIG);
@@ -297,11 +308,7 @@ fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
 
 /// The record changes only when a fact does. The transaction writes its bytes, because the moment and the backup are
 /// known only then.
-pub(super) fn record_step(
-    context: &Context<'_>,
-    record: Option<&Record>,
-    quiet: bool,
-) -> Result<Step> {
+pub(super) fn record_step(context: &Context<'_>, record: Option<&Record>, quiet: bool) -> Result<Step> {
     let path = context.place.file(files::RECORD);
     let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
     let found = step::as_read(&path, context.record_read);

@@ -59,7 +59,9 @@ impl Exports {
 
     /// What each file says last about a variable, with the file's name; files that do not name it are left out.
     pub(super) fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, Found)> {
-        self.files.iter().filter_map(move |file| Some((file.shown.as_str(), scan(&file.text, file.dialect, name)?)))
+        self.files
+            .iter()
+            .filter_map(move |file| Some((file.shown.as_str(), scan(&file.text, file.dialect, name)?)))
     }
 
     /// `ZDOTDIR` of the environment, else as ~/.zshenv sets it, which zsh reads before it looks there.
@@ -69,7 +71,8 @@ impl Exports {
         }
         let zshenv = self.files.iter().find(|file| file.shown.ends_with("/.zshenv"))?;
         let line = zshenv.text.lines().rev().map(str::trim);
-        let mut values = line.filter_map(|line| line.strip_prefix("export ").unwrap_or(line).trim().strip_prefix("ZDOTDIR="));
+        let mut values = line
+            .filter_map(|line| line.strip_prefix("export ").unwrap_or(line).trim().strip_prefix("ZDOTDIR="));
         let value = values.next()?.split(" #").next()?.trim().trim_matches(['"', '\'']);
         let home = ["$HOME", "${HOME}", "~"].iter().find_map(|home| value.strip_prefix(home));
         let path = match home {
@@ -88,7 +91,8 @@ fn directory(place: &Place, variable: &str) -> Option<PathBuf> {
 /// The files of a directory: what a later one sets counts.
 fn last_first(dir: &Path, end: &str) -> impl Iterator<Item = PathBuf> {
     let names = disk::list(dir).unwrap_or_default();
-    let found: Vec<PathBuf> = names.iter().filter(|name| name.ends_with(end)).map(|name| dir.join(name)).collect();
+    let found: Vec<PathBuf> =
+        names.iter().filter(|name| name.ends_with(end)).map(|name| dir.join(name)).collect();
     found.into_iter().rev()
 }
 

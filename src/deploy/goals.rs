@@ -13,17 +13,17 @@ use crate::domain::record::{
 };
 use crate::domain::request::GatewayType;
 use crate::domain::runtime::RuntimeId;
+use crate::domain::stand_in::is_value;
 use crate::domain::tree::{Wanted, WantedFile};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
-use crate::runtime::choose::{self, Chosen};
-use crate::domain::stand_in::is_value;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
 use crate::render::{
     self, AUTH_TOKEN, Around, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
 };
+use crate::runtime::choose::{self, Chosen};
 
 use super::backup::Backup;
 use super::bypass;
@@ -60,9 +60,9 @@ pub struct Goal {
 impl Goal {
     /// Whether the operation changes one value that the user names.
     pub(super) fn sets_a_value(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| {
-            matches!(record.operation, Operation::SetValue | Operation::UnsetValue)
-        })
+        self.record
+            .as_ref()
+            .is_some_and(|record| matches!(record.operation, Operation::SetValue | Operation::UnsetValue))
     }
 }
 
@@ -97,7 +97,8 @@ impl Pointing {
     /// A gateway of this machine can answer if LiteLLM is there, every required variable has a value, and every provider has
     /// a login: the key helper then starts it.
     fn decide(self, context: &Context<'_>, choice: &Choice<'_>, is_complete: bool) -> Pointed {
-        let can = || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && is_complete);
+        let can =
+            || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && is_complete);
         match self {
             Self::Is(pointed) => pointed,
             Self::IfItCanAnswer if can() => Pointed::On,
@@ -192,7 +193,8 @@ fn switches(context: &Context<'_>) -> Result<Vec<String>> {
         KeyPath::Env(name) => Some(name.clone()),
         KeyPath::Top(_) => None,
     });
-    let names: BTreeSet<String> = present.chain(taken).filter(|name| render::is_provider_switch(name)).collect();
+    let names: BTreeSet<String> =
+        present.chain(taken).filter(|name| render::is_provider_switch(name)).collect();
     Ok(names.into_iter().collect())
 }
 
@@ -267,7 +269,9 @@ pub fn off(record: &Record) -> Goal {
 fn runtime_of(context: &Context<'_>, scope: Scope, bundle: &Bundle, choice: &Choice<'_>) -> Result<Chosen> {
     let recorded = context.record.as_ref().and_then(|record| record.runtime.as_ref());
     match scope {
-        Scope::Files if choice.runs_litellm() => choose::choose(context.place, bundle, &choice.asked, recorded),
+        Scope::Files if choice.runs_litellm() => {
+            choose::choose(context.place, bundle, &choice.asked, recorded)
+        }
         Scope::Files => Ok(Chosen::default()),
         Scope::Settings | Scope::Values => Ok(Chosen { runtime: recorded.cloned(), notes: Vec::new() }),
     }
@@ -323,13 +327,15 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
     let key = KeyPath::top("apiKeyHelper");
     let existing = context.settings().ok().and_then(|settings| settings.get(&key));
     let recorded = context.ledger()?.paths().any(|path| *path == key);
-    let of_gwinstall = |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));
+    let of_gwinstall =
+        |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));
     if recorded || existing.as_ref().is_none_or(of_gwinstall) {
         let through_shell = system::is_noexec(&context.place.target);
         let command = render::helper_command(&script, choice.runs_litellm(), through_shell);
         return Ok((Helper::Command(command), false));
     }
-    let token = file.get(choice.key_name()).filter(|value| is_value(choice.key_name(), value)).map(str::to_owned);
+    let token =
+        file.get(choice.key_name()).filter(|value| is_value(choice.key_name(), value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
 }
 
@@ -403,7 +409,8 @@ fn keep_a_runtime(context: &Context<'_>, backup: &mut Backup) -> Vec<String> {
     if !backup.record.runs_litellm() || backup.record.runtime.as_ref().filter(there).is_some() {
         return Vec::new();
     }
-    let present = context.record.as_ref().and_then(|record| record.runtime.clone()).filter(|found| there(&found));
+    let present =
+        context.record.as_ref().and_then(|record| record.runtime.clone()).filter(|found| there(&found));
     let gone = backup.record.runtime.as_ref().map(|runtime| place.show(&runtime.path(&place.home)));
     let start = backup.files.get_mut(files::START);
     let script = start.zip(present.as_ref()).and_then(|(file, present)| {
@@ -419,7 +426,8 @@ fn keep_a_runtime(context: &Context<'_>, backup: &mut Backup) -> Vec<String> {
         }
         backup.record.runtime = present;
     }
-    let kept = if script.is_some() { "the present one stays" } else { "gwinstall runtime install brings another" };
+    let kept =
+        if script.is_some() { "the present one stays" } else { "gwinstall runtime install brings another" };
     gone.map(|gone| format!("the LiteLLM of this backup, {gone}, is gone; {kept}")).into_iter().collect()
 }
 

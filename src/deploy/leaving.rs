@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::domain::name::{count, shell_word};
 use crate::domain::place::files;
-use crate::domain::record::{Pointed, Record, RequestFacts, SettingsRecord};
 use crate::domain::plan::Step as PlanStep;
+use crate::domain::record::{Pointed, Record, RequestFacts, SettingsRecord};
 use crate::domain::session::Session;
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
@@ -96,7 +96,8 @@ pub struct Left {
 }
 
 fn passage_between(before: &Settings, after: &Settings) -> Passage {
-    let decisive = [KeyPath::top(HELPER), KeyPath::env(BASE_URL), KeyPath::env(API_KEY), KeyPath::env(AUTH_TOKEN)];
+    let decisive =
+        [KeyPath::top(HELPER), KeyPath::env(BASE_URL), KeyPath::env(API_KEY), KeyPath::env(AUTH_TOKEN)];
     if decisive.iter().all(|key| before.get(key) == after.get(key)) {
         return Passage::Straight;
     }
@@ -146,9 +147,15 @@ pub fn lead_away(
         return Ok(Left::default());
     }
     if context.record.is_none() {
-        return Err(Error::new(Kind::Busy, "open sessions of Claude Code use the gateway, and nothing was changed")
-            .because(format!("without a record of the deployment gwinstall cannot lead {} away", count(open.len(), "session")))
-            .hint("close them, then run the same command again"));
+        return Err(Error::new(
+            Kind::Busy,
+            "open sessions of Claude Code use the gateway, and nothing was changed",
+        )
+        .because(format!(
+            "without a record of the deployment gwinstall cannot lead {} away",
+            count(open.len(), "session")
+        ))
+        .hint("close them, then run the same command again"));
     }
     let away = match passage {
         Passage::Blanks => blanks(draft, &after),
@@ -201,8 +208,9 @@ fn away(context: &Context<'_>, rules: &dyn Rules) -> Result<Vec<DesiredKey>> {
 
 /// The settings without any key of gwinstall.
 fn restored(context: &Context<'_>) -> Result<Settings> {
-    let unreadable =
-        |why: &dyn std::fmt::Display| Error::failed("cannot work out the settings from before gwinstall").because(why);
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::failed("cannot work out the settings from before gwinstall").because(why)
+    };
     let Some(settings) = context.settings()?.parsed() else { return Ok(Settings::absent()) };
     let converged = settings.converge(&[], context.ledger()?).map_err(|problem| unreadable(&problem))?;
     if converged.remove_file {
@@ -213,7 +221,8 @@ fn restored(context: &Context<'_>) -> Result<Settings> {
 
 /// What the draft desires, with empty values for the credentials that its settings leave out.
 fn blanks(draft: &Draft, after: &Settings) -> Vec<DesiredKey> {
-    let left_out = [API_KEY, AUTH_TOKEN].map(KeyPath::env).into_iter().filter(|path| after.get(path).is_none());
+    let left_out =
+        [API_KEY, AUTH_TOKEN].map(KeyPath::env).into_iter().filter(|path| after.get(path).is_none());
     let desired = draft.desired_keys().iter().cloned();
     desired.chain(left_out.map(|path| set(path, Value::from("")))).collect()
 }
@@ -339,7 +348,11 @@ impl Hook {
     fn command(&self, round: u32) -> String {
         let dir = shell_word(&self.dir.to_string_lossy());
         // The group silences the shell, too, where the directory is gone.
-        format!("{}{}-{round}; PATH=/usr/bin:/bin:$PATH; {{ cat >{dir}/$$; }} 2>/dev/null; exit 0", hook::MARK, self.nonce)
+        format!(
+            "{}{}-{round}; PATH=/usr/bin:/bin:$PATH; {{ cat >{dir}/$$; }} 2>/dev/null; exit 0",
+            hook::MARK,
+            self.nonce
+        )
     }
 
     /// The sessions that have acknowledged so far.

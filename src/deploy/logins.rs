@@ -15,8 +15,8 @@ use crate::domain::check::{CheckName, Finding};
 use crate::domain::{Hint, Place};
 use crate::format::dotenv::DotEnv;
 
-use sources::Sources;
 pub use sources::Login;
+use sources::Sources;
 
 /// A provider that wants a login instead of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,9 @@ impl Provider {
     pub fn of_route(route: &str) -> Option<Self> {
         match route.split('/').next()? {
             "vertex_ai" | "vertex_ai_beta" => Some(Self::Google),
-            "bedrock" | "bedrock_converse" | "bedrock_mantle" | "sagemaker" | "sagemaker_chat" => Some(Self::Amazon),
+            "bedrock" | "bedrock_converse" | "bedrock_mantle" | "sagemaker" | "sagemaker_chat" => {
+                Some(Self::Amazon)
+            }
             _ => None,
         }
     }
@@ -76,10 +78,11 @@ impl Provider {
     /// The command that gives the gateway a key in place of a login.
     fn instead(self) -> Hint {
         match self {
-            Self::Google => {
-                Hint::run(&["env", "set", "GOOGLE_APPLICATION_CREDENTIALS"]).to("name the file of a service account")
+            Self::Google => Hint::run(&["env", "set", "GOOGLE_APPLICATION_CREDENTIALS"])
+                .to("name the file of a service account"),
+            Self::Amazon => {
+                Hint::run(&["env", "set", "AWS_BEARER_TOKEN_BEDROCK"]).to("use a Bedrock API key")
             }
-            Self::Amazon => Hint::run(&["env", "set", "AWS_BEARER_TOKEN_BEDROCK"]).to("use a Bedrock API key"),
         }
     }
 

@@ -9,7 +9,6 @@ use crate::format::settings::{KeyPath, Settings};
 use crate::render::{BASE_URL, is_on, is_provider_address, is_provider_switch};
 
 use super::context::Context;
-use super::draft::Draft;
 
 /// The rules of a machine.
 pub trait Rules {
@@ -41,9 +40,12 @@ pub fn leads(settings: &Settings) -> Vec<Lead> {
         let value = settings.get(&KeyPath::env(name))?;
         Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
-    let past_the_gateway = names().any(|name| is_provider_switch(name) && value(name).is_some_and(|value| is_on(&value)));
+    let past_the_gateway =
+        names().any(|name| is_provider_switch(name) && value(name).is_some_and(|value| is_on(&value)));
     let leads = names().filter(|name| *name == BASE_URL || (past_the_gateway && is_provider_address(name)));
-    let lead = |name| Some(Lead { key: KeyPath::env(name), address: value(name).filter(|address| !address.is_empty())? });
+    let lead = |name| {
+        Some(Lead { key: KeyPath::env(name), address: value(name).filter(|address| !address.is_empty())? })
+    };
     leads.filter_map(lead).collect()
 }
 
@@ -52,20 +54,29 @@ pub(super) fn of_deployment(rules: &dyn Rules, record: &Record) -> Result<()> {
     if record.operation == Operation::Off { Ok(()) } else { rules.permit_deployment(record) }
 }
 
-/// Judges where a change would lead Claude Code. An address that the user keeps is not of this change; `doctor` reports
-/// it.
-pub(super) fn of_address(rules: &dyn Rules, context: &Context<'_>, draft: &Draft) -> Result<()> {
-    let Some(after) = draft.settings_after()? else { return Ok(()) };
+/// Judges where settings that a change leaves would lead Claude Code. An address that the user keeps is not of this
+/// change; `doctor` reports it. `sets`: whether the change sets this key.
+pub(super) fn of_address(
+    rules: &dyn Rules,
+    context: &Context<'_>,
+    after: &Settings,
+    sets: &dyn Fn(&KeyPath) -> bool,
+) -> Result<()> {
     let before = context.settings()?.parsed().map(leads).unwrap_or_default();
-    for lead in leads(&after).iter().filter(|lead| !before.contains(lead)) {
-        let of_gwinstall = draft.desired_keys().iter().any(|key| key.path == lead.key && key.value.is_some());
+    for lead in leads(after).iter().filter(|lead| !before.contains(lead)) {
         rules.permit_address(&lead.address).map_err(|error| {
-            if of_gwinstall {
+            if sets(&lead.key) {
                 return error;
             }
             error
-                .because(format!("Claude Code used this address of {} before gwinstall, and would use it again", lead.key))
-                .hint(lead.remove_it(context.place).or(Hint::again::<&str>(&[]).to("go on without that address")))
+                .because(format!(
+                    "Claude Code used this address of {} before gwinstall, and would use it again",
+                    lead.key
+                ))
+                .hint(
+                    lead.remove_it(context.place)
+                        .or(Hint::again::<&str>(&[]).to("go on without that address")),
+                )
         })?;
     }
     Ok(())

@@ -120,7 +120,9 @@ impl File<'_> {
             }
             _ if shipped.is_none() && force => self.take_over(3, "taken over with --force", decided)?,
             _ if shipped.is_none() => decided.foreign.push(self.path.to_owned()),
-            _ if newer || self.open_conflict() == Some(wanted.stamp.sha256) => self.both_changed(wanted, decided)?,
+            _ if newer || self.open_conflict() == Some(wanted.stamp.sha256) => {
+                self.both_changed(wanted, decided)?
+            }
             _ => {
                 self.keep(5, Action::Keep, "your edit", decided);
                 self.remove_new_version(decided);
@@ -141,9 +143,7 @@ impl File<'_> {
         match self.found {
             Found::Other(_) => self.keep(12, Action::Keep, "not a regular file: kept, not followed", decided),
             Found::Absent => self.write(14, Action::Create, "restored", decided),
-            Found::File(local) if local == wanted.stamp => {
-                self.keep(14, Action::Same, "as it was", decided)
-            }
+            Found::File(local) if local == wanted.stamp => self.keep(14, Action::Same, "as it was", decided),
             Found::File(local) if local.sha256 == wanted.stamp.sha256 => {
                 self.step(14, Action::Chmod, "permissions restored", Some(wanted.stamp), None, decided);
                 self.record(wanted.stamp, decided);
@@ -383,7 +383,15 @@ impl File<'_> {
         if let Ok(Found::File(stamp)) = (self.trees.found)(&new_version)
             && stamp.sha256 == offered
         {
-            self.extra(&new_version, Action::Remove, "the conflict is over", Some(stamp), None, None, decided);
+            self.extra(
+                &new_version,
+                Action::Remove,
+                "the conflict is over",
+                Some(stamp),
+                None,
+                None,
+                decided,
+            );
         }
     }
 

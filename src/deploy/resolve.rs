@@ -72,13 +72,7 @@ fn edited(place: &Place, path: &str) -> Error {
 
 /// The draft that resolves one conflict, if the rules of the machine permit the deployment. `new` holds the bytes that
 /// `new_version` returned.
-pub fn draft(
-    context: &Context<'_>,
-    rules: &dyn Rules,
-    path: &str,
-    side: Side,
-    new: &[u8],
-) -> Result<Draft> {
+pub fn draft(context: &Context<'_>, rules: &dyn Rules, path: &str, side: Side, new: &[u8]) -> Result<Draft> {
     let place = context.place;
     let mut record = context.deployed()?.clone();
     record.operation = Operation::Resolve;

@@ -16,7 +16,11 @@ use super::{store, trees};
 
 /// What the configuration serves after an operation that deploys `wanted` (`None`: no file changes). `None` where this
 /// machine runs no gateway, and where the text does not parse: a check refuses that later.
-pub(super) fn after(context: &Context<'_>, wanted: Option<&Wanted>, stance: Stance) -> Result<Option<Served>> {
+pub(super) fn after(
+    context: &Context<'_>,
+    wanted: Option<&Wanted>,
+    stance: Stance,
+) -> Result<Option<Served>> {
     let text = match wanted {
         Some(wanted) => trees::file_after(context, wanted, stance, files::CONFIG)?,
         None => disk::read_maybe(&store::live_path(context.place, files::CONFIG), disk::TEXT_CAP)?,

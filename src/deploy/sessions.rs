@@ -30,16 +30,17 @@ pub struct Open {
 /// The open sessions, by pid.
 pub fn open(place: &Place) -> Result<Vec<Open>> {
     let dir = place.config_dir.join("sessions");
-    let names: Vec<String> =
-        disk::list(&dir)?.into_iter().filter(|name| name.ends_with(".json")).collect();
+    let names: Vec<String> = disk::list(&dir)?.into_iter().filter(|name| name.ends_with(".json")).collect();
     if names.len() > ENTRIES_CAP {
-        return Err(Error::failed(format!("cannot tell which sessions of Claude Code are open from {}", dir.display()))
-            .because(format!("it has {} entries, and at most {ENTRIES_CAP} are read", names.len()))
-            .hint(Hint::shell(format!("ls {}", place.paste(&dir))).to("look at them")));
+        return Err(Error::failed(format!(
+            "cannot tell which sessions of Claude Code are open from {}",
+            dir.display()
+        ))
+        .because(format!("it has {} entries, and at most {ENTRIES_CAP} are read", names.len()))
+        .hint(Hint::shell(format!("ls {}", place.paste(&dir))).to("look at them")));
     }
     let here = Here::look();
-    let mut open: Vec<Open> =
-        names.iter().filter_map(|name| here.see(entry(&dir, name)?)).collect();
+    let mut open: Vec<Open> = names.iter().filter_map(|name| here.see(entry(&dir, name)?)).collect();
     open.sort_by_key(|open| open.session.pid);
     Ok(open)
 }

@@ -161,7 +161,9 @@ impl SettingsEdit {
         };
         // The user's own value of such a key is neither replaced nor a matter of a decision.
         let yields = |key: &&DesiredKey| {
-            key.yields && settings.get(&key.path).is_some() && !settings.is_of_gwinstall(&key.path, &self.ledger)
+            key.yields
+                && settings.get(&key.path).is_some()
+                && !settings.is_of_gwinstall(&key.path, &self.ledger)
         };
         self.yielded = desired.iter().filter(yields).map(|key| key.path.clone()).collect();
         let values: Vec<DesiredValue> = desired.iter().filter(|key| !yields(key)).map(key).collect();
@@ -301,13 +303,14 @@ fn untouched(error: Error, place: &Place) -> Error {
 /// What the record keeps of the keys that gwinstall sets or removes.
 fn recorded_keys(desired: &[DesiredKey], kept: &[KeyPath]) -> IndexMap<String, SettingsValue> {
     let managed = desired.iter().filter(|key| !kept.contains(&key.path));
-    managed.map(|key| {
-        let kept = match &key.value {
-            Some(_) if key.secret => SettingsValue::Secret,
-            Some(value) => SettingsValue::Value(value.clone()),
-            None => SettingsValue::Removed,
-        };
-        (key.path.to_string(), kept)
-    })
-    .collect()
+    managed
+        .map(|key| {
+            let kept = match &key.value {
+                Some(_) if key.secret => SettingsValue::Secret,
+                Some(value) => SettingsValue::Value(value.clone()),
+                None => SettingsValue::Removed,
+            };
+            (key.path.to_string(), kept)
+        })
+        .collect()
 }

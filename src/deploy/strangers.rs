@@ -54,20 +54,25 @@ fn walk(path: &Path, dirs: &mut BTreeSet<PathBuf>, links: &mut usize) {
 pub fn require_none(place: &Place) -> Result<()> {
     // A staged home is for another machine, with other users.
     let Some((dir, stranger)) = exposed(place).filter(|_| !place.staged) else { return Ok(()) };
-    Err(Error::usage(format!("other users can change what is in {}, and nothing was changed", place.show(&dir)))
-        .because(who(stranger))
-        .because("they could let Claude Code run their programs and read your keys")
-        .hint(remedy(place, &dir, stranger)))
+    Err(Error::usage(format!(
+        "other users can change what is in {}, and nothing was changed",
+        place.show(&dir)
+    ))
+    .because(who(stranger))
+    .because("they could let Claude Code run their programs and read your keys")
+    .hint(remedy(place, &dir, stranger)))
 }
 
 /// The same as a finding of `doctor`.
 pub fn finding(place: &Place) -> Finding {
     match exposed(place) {
         None => Finding::pass("no other user can replace the files of the gateway"),
-        Some((dir, stranger)) => {
-            Finding::fail(format!("other users can change what is in {}: {}", place.show(&dir), who(stranger)))
-                .hint(remedy(place, &dir, stranger))
-        }
+        Some((dir, stranger)) => Finding::fail(format!(
+            "other users can change what is in {}: {}",
+            place.show(&dir),
+            who(stranger)
+        ))
+        .hint(remedy(place, &dir, stranger)),
     }
 }
 
@@ -76,13 +81,16 @@ fn who(stranger: Stranger) -> String {
         Stranger::Owner(user) => format!("it belongs to {}", system::name_of_user(user)),
         Stranger::User(user) => format!("{} may write there by its access list", system::name_of_user(user)),
         Stranger::Everyone => "every user of this machine may write there".to_owned(),
-        Stranger::Group(group) => format!("the group {} may write there, and it has other members", system::name_of_group(group)),
+        Stranger::Group(group) => {
+            format!("the group {} may write there, and it has other members", system::name_of_group(group))
+        }
     }
 }
 
 fn remedy(place: &Place, dir: &Path, stranger: Stranger) -> Hint {
     match stranger {
-        Stranger::Owner(_) => Hint::shell(format!("ls -ld {}", place.paste(dir))).to("look at it, or choose another place with --target-dir"),
+        Stranger::Owner(_) => Hint::shell(format!("ls -ld {}", place.paste(dir)))
+            .to("look at it, or choose another place with --target-dir"),
         Stranger::User(_) => Hint::shell(format!("setfacl -b {}", place.paste(dir))).to("remove the list"),
         Stranger::Everyone => Hint::shell(format!("chmod go-w {}", place.paste(dir))),
         Stranger::Group(_) => Hint::shell(format!("chmod g-w {}", place.paste(dir))),

@@ -505,10 +505,8 @@ impl<'a> Transaction<'a> {
                 Failure { error, undo: Undo::RollbackFailed }
             }
             Err(why) => {
-                let error = error
-                    .because(format!("and going back failed too: {why}"))
-                    .of_kind(Kind::Leftovers)
-                    .hint(
+                let error =
+                    error.because(format!("and going back failed too: {why}")).of_kind(Kind::Leftovers).hint(
                         Hint::run(&["doctor", "--repair", "--yes"])
                             .to("finish the undo once what is named above is fixed"),
                     );
@@ -553,10 +551,12 @@ impl Batch {
 /// ones there, and the keys could be read by everyone.
 fn keeps_no_modes(dir: &Path, asked: u32, kept: u32) -> Error {
     let dir = dir.display();
-    Error::failed(format!("the file system of {dir} does not keep the mode of a file, so nothing was changed"))
-        .because(format!("a file that gwinstall made with mode {asked:04o} has {kept:04o}"))
-        .because("gwinstall could not keep your keys private there, nor tell its own files from edited ones")
-        .hint("use a directory on a Unix file system: gwinstall install --target-dir DIRECTORY")
+    Error::failed(format!(
+        "the file system of {dir} does not keep the mode of a file, so nothing was changed"
+    ))
+    .because(format!("a file that gwinstall made with mode {asked:04o} has {kept:04o}"))
+    .because("gwinstall could not keep your keys private there, nor tell its own files from edited ones")
+    .hint("use a directory on a Unix file system: gwinstall install --target-dir DIRECTORY")
 }
 
 fn flush_dir(dir: &Path) -> Result<()> {
@@ -564,11 +564,7 @@ fn flush_dir(dir: &Path) -> Result<()> {
 }
 
 fn placing(target: &Path, error: &io::Error) -> Error {
-    if disk::was_raced(error) {
-        raced(target)
-    } else {
-        disk::failure("put in place", target, error)
-    }
+    if disk::was_raced(error) { raced(target) } else { disk::failure("put in place", target, error) }
 }
 
 fn raced(target: &Path) -> Error {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::Result;
 use crate::domain::plan::Step;
 use crate::domain::record::FileRecord;
 use crate::domain::tree::Wanted;
-use crate::domain::Result;
 use crate::doors::disk;
 
 use super::context::Context;
@@ -49,7 +49,9 @@ pub(super) fn file_after(
     let step = decided.steps.into_iter().find(|step| step.name == path);
     match step {
         Some(Step { bytes: Some(bytes), .. }) => Ok(Some(bytes.to_vec())),
-        Some(Step { post: Some(_), .. }) => disk::read_maybe(&store::live_path(context.place, path), disk::TEXT_CAP),
+        Some(Step { post: Some(_), .. }) => {
+            disk::read_maybe(&store::live_path(context.place, path), disk::TEXT_CAP)
+        }
         _ => Ok(None),
     }
 }

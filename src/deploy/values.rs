@@ -8,9 +8,9 @@ use crate::bundle::catalog::{Catalog, EnvVar};
 use crate::domain::name::printable;
 use crate::domain::record::ValueSource;
 use crate::domain::request::Request;
+use crate::domain::stand_in;
 use crate::domain::{Error, Place, Result, Secret};
 use crate::doors::{disk, system};
-use crate::domain::stand_in;
 use crate::format::dotenv::DotEnv;
 use crate::render::{BASE_URL, Choice, MASTER_KEY, Value, needs};
 
@@ -70,7 +70,9 @@ pub fn gather(place: &Place, choice: &Choice<'_>, request: &Request) -> Result<V
 /// A value of the command line is refused rather than left out: the user gave it for this very run.
 fn usable_flag(name: &str, value: &Value) -> Result<Value> {
     match stand_in::of(name, value.text.expose()) {
-        Some(why) => Err(Error::usage(format!("the value that you gave for {name} cannot be used")).because(why)),
+        Some(why) => {
+            Err(Error::usage(format!("the value that you gave for {name} cannot be used")).because(why))
+        }
         None => Ok(value.clone()),
     }
 }

@@ -56,7 +56,9 @@ pub fn shown(text: &str) -> Cow<'_, str> {
         let color = color_at(rest);
         let length = color.unwrap_or(c.len_utf8());
         match c {
-            _ if color.is_some() || matches!(c, '\n' | '\t') || !is_hidden(c) => safe.push_str(&rest[..length]),
+            _ if color.is_some() || matches!(c, '\n' | '\t') || !is_hidden(c) => {
+                safe.push_str(&rest[..length])
+            }
             // The end of a line of Windows.
             '\r' if rest.starts_with("\r\n") => {}
             _ => safe.extend(c.escape_unicode()),

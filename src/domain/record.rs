@@ -167,7 +167,8 @@ struct FactsAsRead {
 
 impl From<FactsAsRead> for RequestFacts {
     fn from(read: FactsAsRead) -> Self {
-        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced, keep, max_age } = read;
+        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced, keep, max_age } =
+            read;
         let pointed = pointed.unwrap_or(if off { Pointed::Off } else { Pointed::On });
         Self { preset, gateway_type, models, gateway_url, pointed, forced, keep, max_age }
     }

@@ -35,7 +35,8 @@ pub fn unknown(name: &str, value: &str) -> Option<Unknown> {
     };
     let value = value.trim();
     let known = || regions.split_ascii_whitespace();
-    (!known().any(|region| region == value)).then(|| Unknown { provider, closest: closest(value, known()).first().copied() })
+    (!known().any(|region| region == value))
+        .then(|| Unknown { provider, closest: closest(value, known()).first().copied() })
 }
 
 #[cfg(test)]

@@ -79,6 +79,9 @@ mod tests {
         assert_eq!(inside.shell_word(), r#""${HOME-}"/'.local/it'\''s'"#);
         assert_eq!(inside.path(Path::new("/mnt")), Path::new("/mnt/.local/it's"));
         let outside = new("/opt/litellm");
-        assert_eq!((outside.shell_word().as_str(), outside.path(home)), ("'/opt/litellm'", PathBuf::from("/opt/litellm")));
+        assert_eq!(
+            (outside.shell_word().as_str(), outside.path(home)),
+            ("'/opt/litellm'", PathBuf::from("/opt/litellm"))
+        );
     }
 }

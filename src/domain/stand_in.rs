@@ -46,15 +46,47 @@ impl fmt::Display for StandIn {
 
 /// Prefixes of the addresses that secret managers use.
 const REFERENCES: [&str; 17] = [
-    "op://", "vault:", "bw://", "bws://", "pass://", "keyring://", "keychain://", "doppler://", "infisical://",
-    "akv://", "gcpsm://", "awssm://", "awsssm://", "secretref:", "secretsmanager:", "secret://", "sops://",
+    "op://",
+    "vault:",
+    "bw://",
+    "bws://",
+    "pass://",
+    "keyring://",
+    "keychain://",
+    "doppler://",
+    "infisical://",
+    "akv://",
+    "gcpsm://",
+    "awssm://",
+    "awsssm://",
+    "secretref:",
+    "secretsmanager:",
+    "secret://",
+    "sops://",
 ];
 
 /// Words of master keys that stand in guides and in lists of bad passwords.
 const GUESSED: [&str; 20] = [
-    "password", "password1", "passw0rd", "passwort", "masterkey", "master-key", "my-master-key", "mymasterkey",
-    "litellm-master-key", "litellm-key", "my-secret", "mysecret", "supersecret", "my-secret-key", "secret-key",
-    "changeit", "letmein1", "test-key", "qwertyui", "administrator",
+    "password",
+    "password1",
+    "passw0rd",
+    "passwort",
+    "masterkey",
+    "master-key",
+    "my-master-key",
+    "mymasterkey",
+    "litellm-master-key",
+    "litellm-key",
+    "my-secret",
+    "mysecret",
+    "supersecret",
+    "my-secret-key",
+    "secret-key",
+    "changeit",
+    "letmein1",
+    "test-key",
+    "qwertyui",
+    "administrator",
 ];
 
 /// Keys that the guides of LiteLLM and of AWS print, in capitals.
@@ -62,8 +94,32 @@ const OF_GUIDES: [&str; 3] = ["SK-1234", "AKIAIOSFODNN7EXAMPLE", "WJALRXUTNFEMI/
 
 /// What an example names as the thing to write in its place.
 const NAMED: [&str; 27] = [
-    "API", "KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PROJECT", "RESOURCE", "ENDPOINT", "VALUE", "ID", "NAME", "ACCOUNT",
-    "ORG", "REGION", "BUCKET", "GCP", "AWS", "AZURE", "GOOGLE", "VERTEX", "ANTHROPIC", "OPENAI", "LITELLM", "GEMINI", "MASTER",
+    "API",
+    "KEY",
+    "APIKEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PROJECT",
+    "RESOURCE",
+    "ENDPOINT",
+    "VALUE",
+    "ID",
+    "NAME",
+    "ACCOUNT",
+    "ORG",
+    "REGION",
+    "BUCKET",
+    "GCP",
+    "AWS",
+    "AZURE",
+    "GOOGLE",
+    "VERTEX",
+    "ANTHROPIC",
+    "OPENAI",
+    "LITELLM",
+    "GEMINI",
+    "MASTER",
     "ACCESS",
 ];
 
@@ -115,7 +171,8 @@ fn is_expression(text: &str) -> bool {
         // In a password the signs may stand by chance: a variable has a name in capitals, or is all there is.
         capital(word) || (at == 0 && text.ends_with('}') && name(word, char::is_ascii_alphabetic))
     });
-    let between = |start: &str, end: &str| text.starts_with(start) && text.len() > start.len() && text.ends_with(end);
+    let between =
+        |start: &str, end: &str| text.starts_with(start) && text.len() > start.len() && text.ends_with(end);
     braced
         || between("$(", ")")
         || between("{{", "}}")
@@ -127,11 +184,16 @@ fn is_expression(text: &str) -> bool {
 /// `folded` is the text in capitals with hyphens for underscores, `bare` that without `SK-` in front. A word such as "your"
 /// alone proves nothing: projects, hosts and keys hold it too.
 fn is_example(text: &str, folded: &str, bare: &str) -> bool {
-    let words: Vec<&str> = bare.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        bare.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let inside = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
-    let in_brackets = inside.is_some_and(|text| text.chars().all(|c| c.is_alphabetic() || " -_.".contains(c)));
-    let cut = ["...", "…"].iter().any(|end| text.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.starts_with("sk-")));
-    let crossed = !words.is_empty() && words.iter().all(|word| word.len() >= 3 && word.bytes().all(|b| b == b'X'));
+    let in_brackets =
+        inside.is_some_and(|text| text.chars().all(|c| c.is_alphabetic() || " -_.".contains(c)));
+    let cut = ["...", "…"]
+        .iter()
+        .any(|end| text.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.starts_with("sk-")));
+    let crossed =
+        !words.is_empty() && words.iter().all(|word| word.len() >= 3 && word.bytes().all(|b| b == b'X'));
     let long = ["x".repeat(8), "X".repeat(8)].iter().any(|run| text.contains(run.as_str()));
     let hidden = text.len() >= 3 && text.bytes().all(|b| b == b'*');
     in_brackets
@@ -178,27 +240,72 @@ fn is_weak(key: &str) -> bool {
 mod tests {
     use super::*;
 
+    const ROWS: &[(StandIn, &[&str])] = &[
+        (StandIn::Empty, &["", " ", "\t"]),
+        (StandIn::ChangeMe, &["CHANGE-ME", "change_me_now", "CHANGEME", "sk-CHANGE-ME-x", "CHANGE-ME-X"]),
+        (
+            StandIn::Reference,
+            &[
+                "op://vault/item/field",
+                "vault:secret/data/x#key",
+                "ref+awsssm://p",
+                "ref+vault://a/b",
+                "OP://v/i",
+                "bws://1",
+                "secretref:x",
+                "arn:aws:secretsmanager:us-east-1:1:secret:x",
+                "vault://a",
+            ],
+        ),
+        (
+            StandIn::Expression,
+            &[
+                "${OTHER}",
+                "${OTHER:-x}",
+                "a${B}c",
+                "$OTHER",
+                "$(pass show x)",
+                "{{ key }}",
+                "%KEY%",
+                "os.environ/KEY",
+            ],
+        ),
+        (
+            StandIn::Example,
+            &[
+                "<your key>",
+                "<KEY>",
+                "your-anthropic-api-key",
+                "your-gcp-project",
+                "YOUR_API_KEY",
+                "sk-your-key",
+                "put-your-key-here",
+                "key-here",
+                "insert_key_here",
+                "sk-...",
+                "sk-ant-...",
+                "sk-ant-…",
+                "xxx",
+                "sk-xxxx",
+                "sk-ant-api03-xxxxxxxxxxxx",
+                "akiaxxxxxxxxxxxxxxxx",
+                "sk-1234",
+                "REPLACE_ME",
+                "your key here",
+                "AKIAIOSFODNN7EXAMPLE",
+                "https://your-resource.example.com",
+                "API KEY HERE",
+                "[your key]",
+                "replace-with-key",
+                "insert-key",
+                "********",
+            ],
+        ),
+    ];
+
     #[test]
     fn what_is_not_a_value_is_known_for_what_it_is() {
-        let rows: &[(StandIn, &[&str])] = &[
-            (StandIn::Empty, &["", " ", "\t"]),
-            (StandIn::ChangeMe, &["CHANGE-ME", "change_me_now", "CHANGEME", "sk-CHANGE-ME-x", "CHANGE-ME-X"]),
-            (StandIn::Reference, &[
-                "op://vault/item/field", "vault:secret/data/x#key", "ref+awsssm://p", "ref+vault://a/b", "OP://v/i",
-                "bws://1", "secretref:x", "arn:aws:secretsmanager:us-east-1:1:secret:x", "vault://a",
-            ]),
-            (StandIn::Expression, &[
-                "${OTHER}", "${OTHER:-x}", "a${B}c", "$OTHER", "$(pass show x)", "{{ key }}", "%KEY%", "os.environ/KEY",
-            ]),
-            (StandIn::Example, &[
-                "<your key>", "<KEY>", "your-anthropic-api-key", "your-gcp-project", "YOUR_API_KEY", "sk-your-key",
-                "put-your-key-here", "key-here", "insert_key_here", "sk-...", "sk-ant-...", "sk-ant-…", "xxx",
-                "sk-xxxx", "sk-ant-api03-xxxxxxxxxxxx", "akiaxxxxxxxxxxxxxxxx", "sk-1234", "REPLACE_ME", "your key here",
-                "AKIAIOSFODNN7EXAMPLE", "https://your-resource.example.com", "API KEY HERE", "[your key]", "replace-with-key",
-                "insert-key", "********",
-            ]),
-        ];
-        for (wanted, texts) in rows {
+        for (wanted, texts) in ROWS {
             for text in *texts {
                 assert_eq!(of("ANY", text), Some(*wanted), "{text:?}");
                 assert!(!is_value(MASTER_KEY, text), "{text:?}");
@@ -209,14 +316,49 @@ mod tests {
     #[test]
     fn values_stay_values() {
         for text in [
-            "my-project", "us-central1", "0", "exchange-me", "my CHANGE-ME", "sk-ant-api03-Zx9_k", "https://h/x?y=1&z={0}",
-            "a $literal `one`", "$ecret", "p@ss{word}", "/keys/<odd>/key.json", "where", "xx", "maxx", "yourco-prod",
-            "op:read", "vaulted", "http://me:p%40ss@proxy:8080", "sk-no-key-required", "adhere", "X-Team: your team\nX: 1",
-            "replacement-parts-prod", "changement-climatique-42", "change-mediation", "know-your-customer-prod",
-            "http://proxy.your-company.corp:3128", "/etc/ssl/your-ca.pem", "/home/me/build-your-own/key.json", "we-are-here",
-            "super-bowl-xxx", "redis-xxx", "pa$${word}x", "Tr0ub4dor...", "<hunter2>", "sk-ant-api03-Zb-your-AA93",
-            "sk-proj-aXxXxXx9", "X-App:know-your-customer",
-            "there", "/opt/go-here/key.json", "{\"private_key\": \"…\"}", "sk-12345", "password", "a",
+            "my-project",
+            "us-central1",
+            "0",
+            "exchange-me",
+            "my CHANGE-ME",
+            "sk-ant-api03-Zx9_k",
+            "https://h/x?y=1&z={0}",
+            "a $literal `one`",
+            "$ecret",
+            "p@ss{word}",
+            "/keys/<odd>/key.json",
+            "where",
+            "xx",
+            "maxx",
+            "yourco-prod",
+            "op:read",
+            "vaulted",
+            "http://me:p%40ss@proxy:8080",
+            "sk-no-key-required",
+            "adhere",
+            "X-Team: your team\nX: 1",
+            "replacement-parts-prod",
+            "changement-climatique-42",
+            "change-mediation",
+            "know-your-customer-prod",
+            "http://proxy.your-company.corp:3128",
+            "/etc/ssl/your-ca.pem",
+            "/home/me/build-your-own/key.json",
+            "we-are-here",
+            "super-bowl-xxx",
+            "redis-xxx",
+            "pa$${word}x",
+            "Tr0ub4dor...",
+            "<hunter2>",
+            "sk-ant-api03-Zb-your-AA93",
+            "sk-proj-aXxXxXx9",
+            "X-App:know-your-customer",
+            "there",
+            "/opt/go-here/key.json",
+            "{\"private_key\": \"…\"}",
+            "sk-12345",
+            "password",
+            "a",
         ] {
             assert_eq!(of("ANY", text), None, "{text:?}");
         }
@@ -224,7 +366,16 @@ mod tests {
 
     #[test]
     fn a_master_key_that_anyone_can_guess_is_not_one() {
-        for text in ["a", "password", "sk-12345", "12345678", "sk-aaaaaaaaaaaa", "Sk-Password", "master-key", "secret"] {
+        for text in [
+            "a",
+            "password",
+            "sk-12345",
+            "12345678",
+            "sk-aaaaaaaaaaaa",
+            "Sk-Password",
+            "master-key",
+            "secret",
+        ] {
             assert_eq!(of(MASTER_KEY, text), Some(StandIn::WeakKey), "{text:?}");
         }
         for text in ["sk-4f0c2d9a71b3e8aa", "correct horse battery", "sk-of-the-user"] {

@@ -134,7 +134,9 @@ impl Running {
     }
 
     fn output(&mut self) -> Result<String> {
-        let failed = |error: io::Error| Error::failed(format!("cannot read the output of {}", self.shown)).because(error);
+        let failed = |error: io::Error| {
+            Error::failed(format!("cannot read the output of {}", self.shown)).because(error)
+        };
         let len = self.output.metadata().map_err(failed)?.len();
         self.output.seek(SeekFrom::Start(len.saturating_sub(TAIL))).map_err(failed)?;
         let mut bytes = Vec::new();
@@ -160,7 +162,11 @@ fn end_with_this_process(command: &mut Command) {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         // This process may have ended before the call.
         let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
-        if now.and_then(|pid| u32::try_from(pid).ok()) == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+        if now.and_then(|pid| u32::try_from(pid).ok()) == Some(parent) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::Interrupted.into())
+        }
     };
     // SAFETY: between fork and exec it makes two system calls, which allocate nothing and take no lock.
     unsafe { command.pre_exec(arm) };
@@ -184,7 +190,8 @@ mod tests {
             .run(Duration::from_secs(20), &mut || ticks += 1)
             .unwrap();
         assert_eq!((ended.code, ended.output.as_str(), ticks), (Some(3), "out\nerr\n/\n", 1));
-        let ended = sh("echo $A$B").without(&["B"]).set("A", "1").run(Duration::from_secs(20), &mut || ()).unwrap();
+        let ended =
+            sh("echo $A$B").without(&["B"]).set("A", "1").run(Duration::from_secs(20), &mut || ()).unwrap();
         assert_eq!(ended.output, "1\n");
     }
 

@@ -24,8 +24,7 @@ pub fn listeners(port: u16, processes: &[i32]) -> Listeners {
     let holds = |pid: &&i32| {
         let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
         entries.flatten().any(|entry| {
-            std::fs::read_link(entry.path())
-                .is_ok_and(|link| sockets.contains(link.as_os_str().as_bytes()))
+            std::fs::read_link(entry.path()).is_ok_and(|link| sockets.contains(link.as_os_str().as_bytes()))
         })
     };
     let among = processes.iter().filter(holds).copied().collect();
@@ -88,7 +87,9 @@ mod tests {
     #[test]
     fn a_socket_counts_by_its_port_state_and_address() {
         let line = |address: &str, state: &str| {
-            format!("   0: {address}:0FA0 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0")
+            format!(
+                "   0: {address}:0FA0 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0"
+            )
         };
         let found = Some(b"socket:[4711]".to_vec());
         for address in

@@ -54,8 +54,16 @@ pub fn changes_are_reported(dir: &Path) -> bool {
 fn is_remote(dir: &Path) -> bool {
     // NFS, SMB (two numbers), 9P, FUSE, Ceph, AFS, Lustre, GPFS, VirtualBox.
     const KINDS: [u32; 10] = [
-        0x6969, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x6573_5546, 0x00c3_6400, 0x5346_414f, 0x0bd0_0bd0,
-        0x4750_4653, 0x786f_4256,
+        0x6969,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x0102_1997,
+        0x6573_5546,
+        0x00c3_6400,
+        0x5346_414f,
+        0x0bd0_0bd0,
+        0x4750_4653,
+        0x786f_4256,
     ];
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     rustix::fs::statfs(dir).is_ok_and(|fs| KINDS.contains(&(fs.f_type as u32)))
@@ -92,7 +100,8 @@ pub fn has_arguments(pid: i32, words: &[&Path]) -> bool {
 /// macOS has no /proc. The lines are only a first choice: each process is asked by itself afterwards.
 fn from_ps(words: &[&Path]) -> Vec<i32> {
     let text = ask("ps", &["-axww", "-o", "pid=,args="]).unwrap_or_default();
-    let fitting = text.lines().filter(|line| words.iter().all(|word| line.contains(&*word.to_string_lossy())));
+    let fitting =
+        text.lines().filter(|line| words.iter().all(|word| line.contains(&*word.to_string_lossy())));
     fitting.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
 }
 

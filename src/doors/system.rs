@@ -199,14 +199,17 @@ pub fn processes_using(dir: &Path) -> Vec<i32> {
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let uses = |pid: &i32| {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|word| Path::new(&OsString::from_vec(word.to_vec())).starts_with(dir))
+        words
+            .split(|byte| *byte == 0)
+            .any(|word| Path::new(&OsString::from_vec(word.to_vec())).starts_with(dir))
     };
     numbers.filter(uses).collect()
 }
 
 /// What `processes_using` asks where there is no /proc.
 fn ps_using(dir: &Path) -> Vec<i32> {
-    let text = listen_to(Path::new("ps"), &["-axww", "-o", "pid=,args="], &[], Duration::from_secs(5)).unwrap_or_default();
+    let text = listen_to(Path::new("ps"), &["-axww", "-o", "pid=,args="], &[], Duration::from_secs(5))
+        .unwrap_or_default();
     let inside = format!(" {}/", dir.display());
     let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
     text.lines().filter(|line| line.contains(&inside)).filter_map(pid).collect()
@@ -302,7 +305,11 @@ impl Said {
             }
         }
         let rest = &self.text[self.passed..];
-        let complete = if ended { rest.len() } else { rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) };
+        let complete = if ended {
+            rest.len()
+        } else {
+            rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+        };
         String::from_utf8_lossy(&rest[..complete]).lines().for_each(each_line);
         self.passed += complete;
         Ok(())

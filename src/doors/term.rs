@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::{Mutex, OnceLock};
 
-use super::{live, wrap};
 pub use super::wrap::columns;
+use super::{live, wrap};
 use crate::domain::name::{shown, shown_json};
 use crate::domain::{Error, Hint, Invocation, Result};
 

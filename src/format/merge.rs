@@ -77,9 +77,8 @@ pub fn three_way_yaml(base: &str, local: &str, new: &str) -> Merged {
         Ok(value) => values::unordered(value),
         Err(path) => return Merged::Conflict(format!("both changed {path}")),
     };
-    let says_so = |text: &String| {
-        Doc::parse(text).is_ok_and(|doc| values::unordered(doc.to_value()) == value)
-    };
+    let says_so =
+        |text: &String| Doc::parse(text).is_ok_and(|doc| values::unordered(doc.to_value()) == value);
     let by_values = || {
         let mark = if local.starts_with('\u{feff}') { "\u{feff}" } else { "" };
         splice::splice(&base, &mine, &new).map(|text| format!("{mark}{text}"))
@@ -102,7 +101,11 @@ pub fn unified_diff(old: &str, new: &str, path: &str) -> String {
     let diff = TextDiff::from_lines(old, new);
     let text =
         diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string();
-    if path.ends_with(".yaml") { text.split('\n').map(without_secrets).collect::<Vec<_>>().join("\n") } else { text }
+    if path.ends_with(".yaml") {
+        text.split('\n').map(without_secrets).collect::<Vec<_>>().join("\n")
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]

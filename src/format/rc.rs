@@ -11,9 +11,9 @@ use std::fmt;
 use super::dotenv::DotEnv;
 
 mod lines;
-mod universal;
 #[cfg(test)]
 mod tests;
+mod universal;
 
 /// Whose rules the file follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,16 @@ fn universal_variable(text: &str, name: &str) -> Option<Found> {
 
 /// Every line of such a file is exported.
 fn environment_d(text: &str, name: &str) -> Option<Found> {
-    let (line, found) = text.lines().enumerate().filter(|(_, line)| line.starts_with(&format!("{name}="))).last()?;
-    let variable = Variable { name, dialect: Dialect::EnvironmentD, exported: true, stopped: false, assigned: None, last: None };
+    let (line, found) =
+        text.lines().enumerate().filter(|(_, line)| line.starts_with(&format!("{name}="))).last()?;
+    let variable = Variable {
+        name,
+        dialect: Dialect::EnvironmentD,
+        exported: true,
+        stopped: false,
+        assigned: None,
+        last: None,
+    };
     Some(Found { line: line + 1, value: variable.value(found.trim_end())? })
 }
 

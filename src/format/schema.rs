@@ -168,13 +168,31 @@ mod tests {
             (json!({ "apiKeyHelper": "" }), "apiKeyHelper: must have at least 1 characters"),
             (json!({ "env": { "A-B": "x" } }), "env.A-B: is not a usable name"),
             (json!({ "env": { "MINE": null } }), "env.MINE: must be of type string or number or boolean"),
-            (json!({ "env": { "ANTHROPIC_BASE_URL": "canary" } }), "env.ANTHROPIC_BASE_URL: must match ^https?"),
-            (json!({ "env": { "ANTHROPIC_BASE_URL": "http://canary/v1" } }), "env.ANTHROPIC_BASE_URL: must not match /v1/?$"),
+            (
+                json!({ "env": { "ANTHROPIC_BASE_URL": "canary" } }),
+                "env.ANTHROPIC_BASE_URL: must match ^https?",
+            ),
+            (
+                json!({ "env": { "ANTHROPIC_BASE_URL": "http://canary/v1" } }),
+                "env.ANTHROPIC_BASE_URL: must not match /v1/?$",
+            ),
             (json!({ "env": { "ANTHROPIC_MODEL": "a canary" } }), "env.ANTHROPIC_MODEL: must match ^\\S+$"),
-            (json!({ "env": { "CLAUDE_CODE_MAX_OUTPUT_TOKENS": 0 } }), "env.CLAUDE_CODE_MAX_OUTPUT_TOKENS: must be at least 1"),
-            (json!({ "env": { "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "08" } }), "env.CLAUDE_CODE_MAX_OUTPUT_TOKENS: must match"),
-            (json!({ "env": { "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "yes" } }), "env.CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: must be one of"),
-            (json!({ "env": { "ANTHROPIC_CUSTOM_HEADERS": "canary" } }), "env.ANTHROPIC_CUSTOM_HEADERS: must match"),
+            (
+                json!({ "env": { "CLAUDE_CODE_MAX_OUTPUT_TOKENS": 0 } }),
+                "env.CLAUDE_CODE_MAX_OUTPUT_TOKENS: must be at least 1",
+            ),
+            (
+                json!({ "env": { "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "08" } }),
+                "env.CLAUDE_CODE_MAX_OUTPUT_TOKENS: must match",
+            ),
+            (
+                json!({ "env": { "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "yes" } }),
+                "env.CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: must be one of",
+            ),
+            (
+                json!({ "env": { "ANTHROPIC_CUSTOM_HEADERS": "canary" } }),
+                "env.ANTHROPIC_CUSTOM_HEADERS: must match",
+            ),
             (json!({ "modelOverrides": { "opus": 1 } }), "modelOverrides.opus: must be of type string"),
             (json!({ "anthropicBaseUrl": "http://canary" }), ": must not have anthropicBaseUrl here"),
         ] {
@@ -189,8 +207,22 @@ mod tests {
     fn the_shipped_schema_uses_nothing_that_is_ignored() {
         fn visit(schema: &Value) {
             const KNOWN: [&str; 16] = [
-                "$schema", "$id", "title", "description", "type", "properties", "additionalProperties",
-                "propertyNames", "pattern", "minLength", "minimum", "enum", "required", "anyOf", "not", "default",
+                "$schema",
+                "$id",
+                "title",
+                "description",
+                "type",
+                "properties",
+                "additionalProperties",
+                "propertyNames",
+                "pattern",
+                "minLength",
+                "minimum",
+                "enum",
+                "required",
+                "anyOf",
+                "not",
+                "default",
             ];
             for (keyword, rule) in schema.as_object().unwrap() {
                 assert!(KNOWN.contains(&keyword.as_str()), "{keyword}");

@@ -104,12 +104,16 @@ mod tests {
         let bare = parse("7.json", b"{}").unwrap();
         assert_eq!((bare.id, bare.process_start, bare.directory.as_str()), (None, None, "?"));
         assert_eq!(parse("7.json", br#"{"cwd":"/a\u001b[2J"}"#).unwrap().directory.find('\u{1b}'), None);
-        assert_eq!(parse("7.json", br#"{"startedAt":-5,"sessionId":9,"procStart":1.5}"#).unwrap().started_at, 0);
+        assert_eq!(
+            parse("7.json", br#"{"startedAt":-5,"sessionId":9,"procStart":1.5}"#).unwrap().started_at,
+            0
+        );
     }
 
     #[test]
     fn what_is_not_an_entry_is_none() {
-        for name in ["1.json", "0.json", "-5.json", "07.json", "a.json", ".json", "7.key", "99999999999.json"] {
+        for name in ["1.json", "0.json", "-5.json", "07.json", "a.json", ".json", "7.key", "99999999999.json"]
+        {
             assert_eq!(parse(name, ENTRY.as_bytes()), None, "{name}");
         }
         for text in ["", "[]", "null", "{", "\u{0}", "7"] {
@@ -126,7 +130,13 @@ mod tests {
             let stat = Stat::parse(&format!("55 ({name}) {fields}")).unwrap();
             assert_eq!(stat, Stat { state: 'S', start: "4711".to_owned() });
         }
-        for text in ["", "55 (claude)", "55 (claude) S 1 2", "55 claude S", "5 (c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 x"] {
+        for text in [
+            "",
+            "55 (claude)",
+            "55 (claude) S 1 2",
+            "55 claude S",
+            "5 (c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 x",
+        ] {
             assert_eq!(Stat::parse(text), None, "{text}");
         }
         let age = |start: &str, uptime| Stat { state: 'S', start: start.to_owned() }.age(uptime);

@@ -12,10 +12,10 @@ use crate::deploy::context::EnvFile;
 use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::record::Record;
+use crate::domain::stand_in::is_value;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Place, Result, Secret};
 use crate::doors::loopback::{self, Question, Reply};
-use crate::domain::stand_in::is_value;
 use crate::format::dotenv::DotEnv;
 use crate::render::{AUTH_TOKEN, MASTER_KEY};
 
@@ -43,7 +43,8 @@ impl Gateway {
         let local = record.files.contains_key(files::CONFIG);
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
         let text = EnvFile::read(place)?.text;
-        let key = DotEnv::parse(&text).get(key_name).filter(|value| is_value(key_name, value)).map(Secret::new);
+        let key =
+            DotEnv::parse(&text).get(key_name).filter(|value| is_value(key_name, value)).map(Secret::new);
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
         let listener = local.then(|| (place.clone(), url.port()));
         Ok(Self { url: url.as_str().to_owned(), key, key_name, local, listener })
@@ -138,7 +139,13 @@ mod tests {
 
     fn gateway() -> Gateway {
         let key = Some(Secret::new("sk-canary"));
-        Gateway { url: "http://127.0.0.1:4000".to_owned(), key, key_name: MASTER_KEY, local: true, listener: None }
+        Gateway {
+            url: "http://127.0.0.1:4000".to_owned(),
+            key,
+            key_name: MASTER_KEY,
+            local: true,
+            listener: None,
+        }
     }
 
     #[test]

@@ -27,8 +27,11 @@ impl<'a> Ending<'a> {
     pub fn of(place: &'a Place, draft: &Draft) -> Option<Self> {
         let removes_script =
             draft.plan.changes().any(|step| step.name == files::START && step.post.is_none());
-        (removes_script && !place.staged)
-            .then(|| Self { place, asked: Cell::new(false), removed: RefCell::new(None) })
+        (removes_script && !place.staged).then(|| Self {
+            place,
+            asked: Cell::new(false),
+            removed: RefCell::new(None),
+        })
     }
 
     /// Stops the gateway, also one that is starting, and removes its service.
@@ -42,7 +45,9 @@ impl<'a> Ending<'a> {
     }
 
     fn running(&self) -> Option<String> {
-        let starting = || disk::exists(&self.place.file(files::STARTING)).then(|| "the gateway that is starting".to_owned());
+        let starting = || {
+            disk::exists(&self.place.file(files::STARTING)).then(|| "the gateway that is starting".to_owned())
+        };
         process::pid(self.place).map(|pid| format!("the gateway (pid {pid})")).or_else(starting)
     }
 
@@ -52,7 +57,9 @@ impl<'a> Ending<'a> {
         let shown = self.place.show(&service.path);
         match service.remove(self.place)? {
             Found::Written => drop(self.removed.replace(Some(service))),
-            Found::Edited | Found::Foreign => term::talk(&format!("{shown} stays, disabled: you changed it.")),
+            Found::Edited | Found::Foreign => {
+                term::talk(&format!("{shown} stays, disabled: you changed it."))
+            }
             Found::Nothing => {}
         }
         Ok(())
@@ -60,7 +67,10 @@ impl<'a> Ending<'a> {
 
     /// After the change was undone.
     pub fn back(&self, error: Error) -> Error {
-        let installed = self.removed.take().map_or(Ok(()), |service| service.write(self.place).and_then(|()| service.enable()));
+        let installed = self
+            .removed
+            .take()
+            .map_or(Ok(()), |service| service.write(self.place).and_then(|()| service.enable()));
         let error = if self.asked.get() { super::up_again(self.place, Verb::Start, error) } else { error };
         match installed {
             Ok(()) => error,

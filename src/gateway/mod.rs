@@ -92,7 +92,12 @@ fn run_words(place: &Place, verb: Verb, words: &[&str], variables: &[(&str, &str
 
 /// The script's exit code and, with `--json`, its output: a reader of JSON does not read stderr. Beside a line that moves
 /// its output is printed above that line.
-fn run_and_maybe_hear(script: &Path, verb: Verb, words: &[&str], variables: &[(&str, &str)]) -> Result<(u8, String)> {
+fn run_and_maybe_hear(
+    script: &Path,
+    verb: Verb,
+    words: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<(u8, String)> {
     let run = || {
         if term::manner().json || progress::moves() {
             return system::run_and_hear(script, words, variables, &mut |line| term::error(line));

@@ -77,7 +77,9 @@ fn serves(place: &Place, waiting: &mut Option<Waiting>) -> Result<()> {
 fn look(gateway: &Gateway, names: &[&str]) -> Option<Gap> {
     match gateway.get("/health/readiness", false) {
         Ok(reply) if reply.status == 200 => {}
-        Ok(reply) => return Some(Gap::NotReady(format!("/health/readiness answers {}", gateway.reason(&reply)))),
+        Ok(reply) => {
+            return Some(Gap::NotReady(format!("/health/readiness answers {}", gateway.reason(&reply))));
+        }
         Err(why) => return Some(Gap::NotReady(why)),
     }
     match gateway.models() {
@@ -99,5 +101,8 @@ fn refused(place: &Place, gap: Gap) -> Error {
         Gap::Unserved(names) => Error::failed("the gateway does not serve its whole configuration")
             .because(format!("/v1/models does not list {}", list(&names))),
     };
-    error.hint(Hint::shell(format!("tail -n 30 {}", place.paste(&place.file(files::GATEWAY_LOG)))).to("read its log"))
+    error.hint(
+        Hint::shell(format!("tail -n 30 {}", place.paste(&place.file(files::GATEWAY_LOG))))
+            .to("read its log"),
+    )
 }

@@ -157,7 +157,8 @@ impl Trial {
         let message = "the new gateway does not serve, and nothing was changed; the running one goes on";
         let explained = Error::new(Kind::RolledBack, message).because(error.message());
         let explained = error.causes().iter().fold(explained, Error::because);
-        let explained = last.iter().fold(explained, |error, line| error.because(format!("its log: {}", printable(line))));
+        let explained =
+            last.iter().fold(explained, |error, line| error.because(format!("its log: {}", printable(line))));
         explained.hint(Hint::run(&["doctor"]))
     }
 

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::deploy::bypass::Sight;
 use crate::deploy::checks::Checks;
-use crate::domain::{Hint, Place};
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::name::list;
 use crate::domain::record::Record;
 use crate::domain::request::GatewayType;
+use crate::domain::{Hint, Place};
 use crate::doors::system;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::{KeyPath, Settings};
@@ -49,7 +49,8 @@ fn in_settings(settings: Option<&Settings>, name: &str) -> Option<String> {
 fn other_ways(settings: Option<&Settings>) -> Finding {
     let shell = system::names_of_variables();
     let present = settings.into_iter().flat_map(|settings| settings.env_names()).map(str::to_owned);
-    let names: BTreeSet<String> = present.chain(shell).filter(|name| render::is_provider_switch(name)).collect();
+    let names: BTreeSet<String> =
+        present.chain(shell).filter(|name| render::is_provider_switch(name)).collect();
     for name in &names {
         if let Some(value) = in_settings(settings, name) {
             if render::is_on(&value) {

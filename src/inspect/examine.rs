@@ -2,9 +2,9 @@
 //! subject print the same verdicts.
 
 use crate::bundle::Bundle;
-use crate::deploy::strangers;
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::logins::Provider;
+use crate::deploy::strangers;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
 use crate::domain::{Place, Result};
@@ -85,14 +85,16 @@ pub fn providers(checks: &mut Checks, place: &Place, env: Option<&DotEnv>, used:
 pub fn providers_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bundle>) {
     let place = facts.place();
     let Some(record) = facts.record() else {
-        let Ok((env, used)) = bundle.as_ref().map_err(Clone::clone).and_then(|bundle| variables::outlook_of(facts, bundle))
+        let Ok((env, used)) =
+            bundle.as_ref().map_err(Clone::clone).and_then(|bundle| variables::outlook_of(facts, bundle))
         else {
             return providers(checks, place, None, None);
         };
         return providers(checks, place, Some(&env), Some(&used));
     };
     if record.runs_litellm() {
-        let used = configuration::providers(facts).or_else(|| variables::providers_of(record, bundle.as_ref().ok()?));
+        let used = configuration::providers(facts)
+            .or_else(|| variables::providers_of(record, bundle.as_ref().ok()?));
         providers(checks, place, facts.env().ok(), used.as_deref());
     }
 }

@@ -60,13 +60,12 @@ impl<'a> Facts<'a> {
 
     /// The configuration of LiteLLM; `None` where there is no such file.
     pub fn configuration(&self) -> Result<Option<&str>> {
-        let read = || match disk::read_maybe(&store::live_path(self.place(), files::CONFIG), disk::TEXT_CAP)? {
+        let read = || match disk::read_maybe(&store::live_path(self.place(), files::CONFIG), disk::TEXT_CAP)?
+        {
             None => Ok(None),
-            Some(bytes) => String::from_utf8(bytes)
-                .map(Some)
-                .map_err(|error| {
-                    Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
-                }),
+            Some(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
+                Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
+            }),
         };
         self.configuration.get_or_init(read).as_ref().map(Option::as_deref).map_err(Clone::clone)
     }

@@ -31,7 +31,8 @@ pub fn pending(facts: &Facts<'_>) -> Option<Verb> {
     if [files::ENV, files::START].iter().any(|name| changed(name).is_some_and(|moment| moment > started)) {
         return Some(Verb::Restart);
     }
-    let reloaded = disk::facts(&place.file(files::SERVING)).map_or(started, |(_, moment)| moment.max(started));
+    let reloaded =
+        disk::facts(&place.file(files::SERVING)).map_or(started, |(_, moment)| moment.max(started));
     changed(files::CONFIG).is_some_and(|moment| moment > reloaded).then_some(Verb::Reload)
 }
 

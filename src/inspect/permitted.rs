@@ -53,7 +53,10 @@ fn away(facts: &Facts<'_>, lead: &Lead) -> Hint {
 
 /// The finding where the settings cannot be judged.
 fn unknown(error: &Error, hint: Option<Hint>) -> Finding {
-    failed(&error.clone().under(format!("gwinstall cannot see whether Claude Code goes where {PATH} allows")), hint)
+    failed(
+        &error.clone().under(format!("gwinstall cannot see whether Claude Code goes where {PATH} allows")),
+        hint,
+    )
 }
 
 fn failed(error: &Error, hint: Option<Hint>) -> Finding {

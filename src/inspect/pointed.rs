@@ -1,8 +1,8 @@
 //! Where Claude Code is pointed: by its settings as they are now, not as gwinstall left them.
 
+use crate::deploy::leaving;
 use crate::domain::check::Finding;
 use crate::domain::name::printable;
-use crate::deploy::leaving;
 use crate::domain::record::{self, Record, SettingsValue};
 use crate::domain::secret::mask_userinfo;
 use crate::domain::session::Session;
@@ -56,7 +56,11 @@ impl Pointed {
                     (record.settings.keys.get(HELPER), &helper),
                     (Some(SettingsValue::Value(recorded)), found) if found.as_ref() != Some(recorded)
                 );
-                if other && record.request.pointed == record::Pointed::On { Self::OtherKey } else { Self::Here }
+                if other && record.request.pointed == record::Pointed::On {
+                    Self::OtherKey
+                } else {
+                    Self::Here
+                }
             }
             _ if record.request.pointed == record::Pointed::Off => Self::Off,
             _ if record.request.pointed == record::Pointed::Armed => Self::Armed,

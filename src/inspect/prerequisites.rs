@@ -33,7 +33,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
         return;
     }
     let providers = configuration::providers(facts);
-    let google = if record.is_some() { providers.map(|all| all.contains(&Provider::Google)) } else { Some(true) };
+    let google =
+        if record.is_some() { providers.map(|all| all.contains(&Provider::Google)) } else { Some(true) };
     let unused = || match google {
         Some(_) => Finding::skip("no deployed model needs it"),
         None => Finding::skip("the configuration cannot be read"),
@@ -75,10 +76,8 @@ const GLANCE: Duration = Duration::from_secs(2);
 /// What a session begins with: the programs that are here, with their versions, and what is wrong with LiteLLM. What does
 /// not answer at once is left out; `doctor` says why.
 pub fn glance(place: &Place, runtime: Option<&RuntimeId>) -> (Vec<String>, Checks) {
-    let (claude, tools) = system::both(
-        || ends::version_of_claude_code(place, GLANCE),
-        || Tools::look(place, runtime, GLANCE),
-    );
+    let (claude, tools) =
+        system::both(|| ends::version_of_claude_code(place, GLANCE), || Tools::look(place, runtime, GLANCE));
     let mut found = tools.versions();
     found.extend(claude.flatten().map(|version| format!("Claude Code {version}")));
     let prerequisites = Prerequisites { place, tools: &tools, deployed: false };

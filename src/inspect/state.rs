@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::deploy::lost;
 use crate::deploy::recover::Interrupted;
 use crate::domain::Hint;
+use crate::domain::Place;
 use crate::domain::check::Finding;
 use crate::domain::place::files;
-use crate::domain::Place;
 use crate::doors::{disk, exe, system};
 use crate::gateway::service::{Found, Process, Service};
 use crate::release::session;
@@ -77,23 +77,28 @@ pub fn service(place: &Place, service: &Service) -> Finding {
     let again = || Hint::run(&["service", "install"]);
     match service.look(place) {
         Err(why) => return Finding::warn(format!("the service {name} cannot be read: {why}")),
-        Ok(Found::Nothing) => return Finding::warn(format!("the file of the service {name} is gone")).hint(again()),
+        Ok(Found::Nothing) => {
+            return Finding::warn(format!("the file of the service {name} is gone")).hint(again());
+        }
         Ok(_) => {}
     }
     let state = service.state();
     match state.process {
-        Process::Unknown(why) => Finding::warn(format!("the service manager of {name} does not answer: {why}")),
-        Process::Failed => Finding::fail(format!("the service {name} ended too often and is not started any more"))
-            .hint(Hint::run(&["logs"]).or(Hint::run(&["start"]))),
+        Process::Unknown(why) => {
+            Finding::warn(format!("the service manager of {name} does not answer: {why}"))
+        }
+        Process::Failed => {
+            Finding::fail(format!("the service {name} ended too often and is not started any more"))
+                .hint(Hint::run(&["logs"]).or(Hint::run(&["start"])))
+        }
         _ if !state.enabled => Finding::warn(format!("the service {name} is disabled")).hint(again()),
         Process::Runs(pid) => Finding::pass(format!("the service {name} runs the gateway (pid {pid})")),
         Process::Starting => Finding::warn(format!("the service {name} is starting the gateway")),
         Process::Stopped if disk::exists(&place.file(files::STOPPED)) => {
             Finding::pass(format!("the service {name} is stopped, as you asked"))
         }
-        Process::Stopped => {
-            Finding::warn(format!("the service {name} does not run the gateway")).hint(Hint::run(&["restart"]))
-        }
+        Process::Stopped => Finding::warn(format!("the service {name} does not run the gateway"))
+            .hint(Hint::run(&["restart"])),
     }
 }
 
@@ -130,9 +135,8 @@ pub fn keys_in_git(facts: &Facts<'_>) -> Option<Finding> {
     };
     let env = place.show(&place.file(files::ENV));
     Some(match asks(&["ls-files", "--error-unmatch", "--", files::ENV]) {
-        Some(0) => Finding::fail(format!("git tracks {env}: your keys get into the repository")).hint(Hint::shell(
-            format!("git -C {} rm --cached {}", place.paste(&place.target), files::ENV),
-        )),
+        Some(0) => Finding::fail(format!("git tracks {env}: your keys get into the repository"))
+            .hint(Hint::shell(format!("git -C {} rm --cached {}", place.paste(&place.target), files::ENV))),
         Some(1) => match asks(&["check-ignore", "-q", "--", files::ENV]) {
             Some(0) => Finding::pass(format!("git ignores {env}")),
             _ => Finding::warn(format!("git does not ignore {env}: the next git add -A would add your keys"))

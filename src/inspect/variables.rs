@@ -10,13 +10,13 @@ use crate::deploy::logins::Provider;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::Finding;
 use crate::domain::name::{list, printable};
-use crate::domain::regions;
+use crate::domain::place::files;
 use crate::domain::record::Record;
+use crate::domain::regions;
 use crate::domain::request::Request;
+use crate::domain::stand_in::{self, is_value};
 use crate::domain::{Hint, Place, Result};
 use crate::doors::term;
-use crate::domain::place::files;
-use crate::domain::stand_in::{self, is_value};
 use crate::format::dotenv::DotEnv;
 use crate::render::{self, Choice, MASTER_KEY};
 
@@ -93,7 +93,11 @@ pub fn regions(env: &DotEnv) -> Finding {
     let Some((name, value, region)) = unknown.next() else {
         return Finding::pass("every region is known");
     };
-    let message = format!("{name} is {}, a region of {} that gwinstall does not know", printable(value), region.provider);
+    let message = format!(
+        "{name} is {}, a region of {} that gwinstall does not know",
+        printable(value),
+        region.provider
+    );
     let finding = Finding::warn(message).details(json!({ "variable": name, "closest": region.closest }));
     match region.closest {
         Some(closest) => finding.hint(Hint::run(&["env", "set", &format!("{name}={closest}")])),
@@ -111,7 +115,13 @@ pub enum Due {
 
 /// The result for variables without a value. Before a deployment there is no `.env` to write to, so `install`
 /// searches for the values.
-pub fn required(place: &Place, deployed: bool, missing: &[String], env: Option<&DotEnv>, due: Due) -> Finding {
+pub fn required(
+    place: &Place,
+    deployed: bool,
+    missing: &[String],
+    env: Option<&DotEnv>,
+    due: Due,
+) -> Finding {
     let Some(first) = missing.first() else {
         return Finding::pass("every required variable has a value");
     };

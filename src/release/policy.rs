@@ -53,7 +53,9 @@ struct Text {
 }
 
 /// The value of a key that stands in the file. A key without one would be a prohibition that permits.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<T>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<T>, D::Error> {
     match Option::deserialize(from)? {
         None => Err(D::Error::custom("a key has no value")),
         some => Ok(some),
@@ -150,7 +152,11 @@ impl Policy {
             Some(Pin::Manifest(pinned)) => manifest == Some(*pinned),
         };
         let pinned = || self.pin.as_ref().map(ToString::to_string).unwrap_or_default();
-        if allowed { Ok(()) } else { Err(self.forbids(&format!("gwinstall {}", printable(version)), "pin", &pinned())) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(self.forbids(&format!("gwinstall {}", printable(version)), "pin", &pinned()))
+        }
     }
 
     /// Another base URL or channel than the policy's, given by flag or variable.
@@ -195,7 +201,11 @@ impl Policy {
             return Ok(());
         }
         let error = self.not_in_the_list(url.as_str(), allowed);
-        Err(if is_plain { error } else { error.because("programs disagree about where the path of this address leads") })
+        Err(if is_plain {
+            error
+        } else {
+            error.because("programs disagree about where the path of this address leads")
+        })
     }
 
     /// Whether some addresses are forbidden to Claude Code.

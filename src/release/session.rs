@@ -53,8 +53,10 @@ impl<'a> UpdateContext<'a> {
     /// Whether the policy allows the executable and the configuration that `--rollback` would restore.
     pub fn permit_rollback(&self, place: &Place, previous: &Previous) -> Result<()> {
         self.policy.permit_update()?;
-        let manifest =
-            self.state.keys(build::KEYS).and_then(|keys| bundles::manifest(self.state, &keys, previous.to.seq));
+        let manifest = self
+            .state
+            .keys(build::KEYS)
+            .and_then(|keys| bundles::manifest(self.state, &keys, previous.to.seq));
         let manifest = manifest.ok().flatten().map(|manifest| manifest.sha256());
         self.policy.permit_release(&previous.to.version, manifest)?;
         let Some(name) = previous.backup.as_ref().filter(|_| previous.deploys) else { return Ok(()) };

@@ -148,9 +148,8 @@ impl TrustState {
         }
         let newest = self.witnesses.last();
         self.max_seq_seen = newest.map_or(0, |newest| newest.seq);
-        self.newest = newest.and_then(|newest| {
-            Some(Seen { seq: newest.seq, manifest_sha256: newest.manifest_sha256? })
-        });
+        self.newest = newest
+            .and_then(|newest| Some(Seen { seq: newest.seq, manifest_sha256: newest.manifest_sha256? }));
         self.floor_seq = self.witnesses.iter().map(|witness| witness.floor_seq).max().unwrap_or(0);
         self.denied = self.witnesses.iter().flat_map(|witness| witness.denied.clone()).collect();
     }
@@ -196,7 +195,8 @@ impl TrustState {
         let room = DENIED_CAP.saturating_sub(self.witnesses.iter().map(|witness| witness.denied.len()).sum());
         // No release has a version that is not a name.
         let denied = facts.denied_versions().filter(|(version, _)| Name::parse(version).is_some());
-        let denied = denied.map(|(version, why)| (version.to_owned(), printable(why).chars().take(WHY_CAP).collect()));
+        let denied =
+            denied.map(|(version, why)| (version.to_owned(), printable(why).chars().take(WHY_CAP).collect()));
         let denied: BTreeMap<String, String> = denied.take(room).collect();
         self.denied.extend(denied.clone());
         self.note(Witness {

@@ -84,7 +84,18 @@ pub fn choose<'a>(
         (Vec::new(), named.unwrap_or_default())
     };
     let (asked, flags) = (request.runtime.clone(), request.flags.clone());
-    Ok(Choice { catalog, preset, gateway_type, models, foreign_models, port, facts, asked, runtime: None, flags })
+    Ok(Choice {
+        catalog,
+        preset,
+        gateway_type,
+        models,
+        foreign_models,
+        port,
+        facts,
+        asked,
+        runtime: None,
+        flags,
+    })
 }
 
 /// Refuses a proxy with a preset that has no variable for it: the preset would silently drop the proxy.

@@ -9,8 +9,8 @@ use crate::bundle::Model;
 use crate::domain::Hint;
 use crate::domain::record::{EnvRecord, EnvValue, Origin, ValueSource};
 use crate::domain::secret::looks_secret;
-use crate::domain::{Error, Result, Secret, Sha256};
 use crate::domain::stand_in::is_value;
+use crate::domain::{Error, Result, Secret, Sha256};
 use crate::format::dotenv::DotEnv;
 
 use super::choice::Choice;
@@ -210,9 +210,10 @@ fn settle(
     match found {
         Some(value) => {
             write(file, name, value.text.expose())?;
-            outcome
-                .record
-                .insert(name.to_owned(), facts(input, name, value.text.expose(), Origin::Gwinstall, value.source));
+            outcome.record.insert(
+                name.to_owned(),
+                facts(input, name, value.text.expose(), Origin::Gwinstall, value.source),
+            );
         }
         None if need.is_required() => {
             file.placeholder(name);

@@ -147,7 +147,10 @@ pub fn desired_keys(choice: &Choice<'_>, url: &str, helper: &Helper, around: &Ar
         keys.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));
     }
     // Only entries are added to those of the user.
-    let exception = |(name, hosts): &(&str, String)| DesiredKey { always: true, ..env(name, Value::from(hosts.as_str())) };
+    let exception = |(name, hosts): &(&str, String)| DesiredKey {
+        always: true,
+        ..env(name, Value::from(hosts.as_str()))
+    };
     keys.extend(around.no_proxy.iter().map(exception));
     if let Some(headers) = around.headers {
         keys.push(DesiredKey { secret: true, ..env(HEADERS, Value::from(as_setting(HEADERS, headers))) });

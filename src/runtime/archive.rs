@@ -275,7 +275,8 @@ fn pack(facts: &Facts, python: &Python, wheels: &Path, part: &Path) -> Result<Ex
         platform: python.platform(),
         wheels: listed,
     };
-    let text = serde_json::to_vec(&about).map_err(|error| Error::failed("cannot describe the archive").because(error))?;
+    let text = serde_json::to_vec(&about)
+        .map_err(|error| Error::failed("cannot describe the archive").because(error))?;
     let file = disk::create(part, b"", 0o644).at("create", part)?;
     let kept = file.try_clone().at("write", part)?;
     let mut packer = Packer::new(BufWriter::with_capacity(256 << 10, file));
@@ -343,7 +344,10 @@ mod tests {
         bad(&[("runtime.json", right.as_bytes()), (&wheel, b"wheeI")], "is not a package that the lock");
         bad(&[("runtime.json", right.as_bytes()), (&other, b"other")], "is not a package that the lock");
         bad(&[("runtime.json", right.as_bytes()), ("wheels/a.whl", b"wheel")], "does not name a.whl");
-        bad(&[("runtime.json", about(facts.lock_sha256, "../a.whl").as_bytes()), good], "not the name of a package");
+        bad(
+            &[("runtime.json", about(facts.lock_sha256, "../a.whl").as_bytes()), good],
+            "not the name of a package",
+        );
         bad(&[("runtime.json", about(Sha256::of(b"other"), "a.whl").as_bytes()), good], "another lock");
         bad(&[good], "has no runtime.json");
         bad(&[("runtime.json", b"{}")], "not a runtime that gwinstall exported");
@@ -351,15 +355,20 @@ mod tests {
         let alone = archive(dir.path(), &[("runtime.json", right.as_bytes()), good]);
         assert_eq!(runtimes_in(&alone).unwrap(), [Packed::alone(&alone)]);
         let inner = disk::read(&alone, 1 << 20).unwrap();
-        let damaged: Vec<u8> = String::from_utf8(inner.clone()).unwrap().replace("\0wheel\0", "\0wheeI\0").into();
+        let damaged: Vec<u8> =
+            String::from_utf8(inner.clone()).unwrap().replace("\0wheel\0", "\0wheeI\0").into();
         assert_ne!(damaged, inner);
         for (bytes, sound) in [(&inner, true), (&damaged, false)] {
             let name = carried_name("1.0.0", &about_in(&alone, &facts));
             assert_eq!(name, "gwinstall-runtime-1.0.0-cp311-linux-x86_64.tar");
-            let offline = archive(dir.path(), &[("manifest.json", b"{}"), (&name, bytes), ("keys.json", b"{}")]);
+            let offline =
+                archive(dir.path(), &[("manifest.json", b"{}"), (&name, bytes), ("keys.json", b"{}")]);
             let [found] = runtimes_in(&offline).unwrap().try_into().unwrap();
             let work = tempfile::tempdir().unwrap();
-            assert_eq!((verify(&found, &facts).is_ok(), unpack(&found, &facts, work.path()).is_ok()), (sound, sound));
+            assert_eq!(
+                (verify(&found, &facts).is_ok(), unpack(&found, &facts, work.path()).is_ok()),
+                (sound, sound)
+            );
             disk::remove(&alone).unwrap();
             disk::create(&alone, &inner, 0o600).unwrap();
         }

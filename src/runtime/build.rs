@@ -63,12 +63,13 @@ impl Order<'_> {
             return Ok(Built { path, tool: None, files: 0, milliseconds: watch.milliseconds() });
         }
         self.require_room(&root)?;
-        let (tool, files) = progress::waiting(format!("Installing LiteLLM {}", self.facts.data.litellm), || {
-            let staging = Staging::new(&root)?;
-            let done = self.stage(&staging)?;
-            self.publish(&staging, &path)?;
-            Ok(done)
-        })?;
+        let (tool, files) =
+            progress::waiting(format!("Installing LiteLLM {}", self.facts.data.litellm), || {
+                let staging = Staging::new(&root)?;
+                let done = self.stage(&staging)?;
+                self.publish(&staging, &path)?;
+                Ok(done)
+            })?;
         Ok(Built { path, tool: Some(tool), files, milliseconds: watch.milliseconds() })
     }
 
@@ -120,7 +121,11 @@ impl Order<'_> {
                 .because(found.broken().unwrap_or("it is not there")));
         }
         let checked = verify::verify(&env)?;
-        term::detail(&format!("gwinstall checked {} of {}.", count(checked.files, "file"), count(checked.packages, "package")));
+        term::detail(&format!(
+            "gwinstall checked {} of {}.",
+            count(checked.files, "file"),
+            count(checked.packages, "package")
+        ));
         if tool == "pip" {
             verify::make_relocatable(&env)?;
         }
@@ -170,7 +175,8 @@ fn smoke_test(dir: &Path, work: &Path) -> Result<()> {
     for (what, running) in [("litellm --version", version), ("litellm --validate_config", config)] {
         let ended = running.wait(SMOKE, &mut || ())?;
         if !ended.succeeded() {
-            return Err(super::fault::of(what, &ended).under("LiteLLM was installed and does not run; it was removed again"));
+            return Err(super::fault::of(what, &ended)
+                .under("LiteLLM was installed and does not run; it was removed again"));
         }
     }
     Ok(())

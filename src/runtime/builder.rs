@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::archive::Packed;
 use super::facts::Facts;
-use super::python::Python;
 use super::installer::{self, INDEXES};
+use super::python::Python;
 use super::{fault, index, uv};
 use crate::domain::name::list;
 use crate::domain::{Error, Hint, Result};
@@ -66,8 +66,12 @@ impl Builder<'_> {
         }
         let Some(pip) = uv::pip_of(self.python, self.work)? else { return Err(self.nothing_to_build_with()) };
         let size = self.facts.data.uv.wheels.first().map_or(0, |wheel| wheel.size / 1_000_000);
-        term::talk(&format!("uv is not on the PATH: gwinstall fetches uv {} ({size} MB).", self.facts.data.uv.version));
-        let fetched = uv::fetch(self.facts, &pip, self.work).and_then(|wheel| uv::unpack(self.facts, &wheel, self.work));
+        term::talk(&format!(
+            "uv is not on the PATH: gwinstall fetches uv {} ({size} MB).",
+            self.facts.data.uv.version
+        ));
+        let fetched = uv::fetch(self.facts, &pip, self.work)
+            .and_then(|wheel| uv::unpack(self.facts, &wheel, self.work));
         match fetched {
             Ok(program) => Ok(Some(program)),
             Err(error) => {
@@ -95,7 +99,9 @@ impl Builder<'_> {
                 .set("UV_NO_PROGRESS", "1")
                 .set("NO_COLOR", "1")
         };
-        let venv = job().args(["venv", "--quiet", "--relocatable", "--python"]).args([&self.python.program, self.env]);
+        let venv = job()
+            .args(["venv", "--quiet", "--relocatable", "--python"])
+            .args([&self.python.program, self.env]);
         self.finish("uv venv", venv.run(LONGEST, &mut || ())?)?;
         let mut sync = job()
             .args(["pip", "sync", "--require-hashes", "--no-build", "--compile-bytecode", "--python"])
@@ -103,7 +109,8 @@ impl Builder<'_> {
             .args([self.lock]);
         match (self.source, self.wheels) {
             (_, Some(wheels)) => {
-                sync = sync.without(&INDEXES).args(["--offline", "--no-index", "--find-links"]).args([wheels]);
+                sync =
+                    sync.without(&INDEXES).args(["--offline", "--no-index", "--find-links"]).args([wheels]);
             }
             (Source::Offline, None) => sync = self.with_the_users_index(sync.args(["--offline"])),
             _ => sync = self.with_the_users_index(sync),
@@ -132,7 +139,8 @@ impl Builder<'_> {
         }
         let python = &self.python.program;
         let without: &[&str] = if self.python.venv { &[] } else { &["--without-pip"] };
-        let venv = installer::job(python, self.work).args(["-I", "-m", "venv"]).args(without).args([self.env]);
+        let venv =
+            installer::job(python, self.work).args(["-I", "-m", "venv"]).args(without).args([self.env]);
         self.finish("python -m venv", venv.run(LONGEST, &mut || ())?)?;
         let own = self.env.join("bin/python");
         let pip = if self.python.venv { &own } else { python };
@@ -146,9 +154,10 @@ impl Builder<'_> {
             .args(["install", "--quiet", "--no-input", "--require-hashes", "--no-deps", "--no-compile"])
             .args(["--only-binary", ":all:"]);
         install = match (self.source, self.wheels) {
-            (_, Some(wheels)) => {
-                install.without(&INDEXES).args(["--no-cache-dir", "--no-index", "--find-links"]).args([wheels])
-            }
+            (_, Some(wheels)) => install
+                .without(&INDEXES)
+                .args(["--no-cache-dir", "--no-index", "--find-links"])
+                .args([wheels]),
             (Source::Offline, None) => install.args(["--no-index"]),
             _ => install,
         };
@@ -163,7 +172,10 @@ impl Builder<'_> {
         let data = &self.facts.data;
         let ended = job.run(LONGEST, &mut || {
             let megabytes = (disk::tree_size(self.env) / 1_000_000).min(data.disk_mb);
-            progress::now(&format!("Installing LiteLLM {}: {megabytes} of {} MB", data.litellm, data.disk_mb));
+            progress::now(&format!(
+                "Installing LiteLLM {}: {megabytes} of {} MB",
+                data.litellm, data.disk_mb
+            ));
         });
         self.finish(tool, ended?)
     }

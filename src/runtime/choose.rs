@@ -32,7 +32,8 @@ pub fn choose(
     recorded: Option<&RuntimeId>,
 ) -> Result<Chosen> {
     if let Some(dir) = &asked.venv {
-        return named(place, bundle, dir, asked.allow_unsafe).map(|runtime| Chosen { runtime: Some(runtime), notes: Vec::new() });
+        return named(place, bundle, dir, asked.allow_unsafe)
+            .map(|runtime| Chosen { runtime: Some(runtime), notes: Vec::new() });
     }
     if let Some(brought) = &asked.managed {
         let version = Some(brought.version.clone());
@@ -54,14 +55,20 @@ pub fn choose(
             return Ok(Chosen { runtime: Some(kept.clone()), notes });
         }
     }
-    let managed = if has_any(place) { place::preferred(place, &Facts::of(bundle).or_else(|_| Facts::embedded())?)? } else { None };
+    let managed = if has_any(place) {
+        place::preferred(place, &Facts::of(bundle).or_else(|_| Facts::embedded())?)?
+    } else {
+        None
+    };
     if let Some(found) = managed {
         let version = found.environment.version().map(str::to_owned);
         let runtime = RuntimeId::new(RuntimeKind::Managed, version, &found.path, &place.home);
         return Ok(Chosen { runtime: Some(runtime), notes });
     }
     let insisted = |dir: &Path, version: Option<&str>| {
-        let same = |recorded: &&RuntimeId| recorded.path(&place.home) == dir && recorded.version.as_deref() == version;
+        let same = |recorded: &&RuntimeId| {
+            recorded.path(&place.home) == dir && recorded.version.as_deref() == version
+        };
         asked.allow_unsafe || recorded.filter(same).is_some()
     };
     let runtime = found(place, bundle, &insisted, &mut notes)?;
@@ -79,10 +86,14 @@ fn named(place: &Place, bundle: &Bundle, dir: &Path, allow_unsafe: bool) -> Resu
     let environment = environment::read(dir);
     match &environment.state {
         State::Without => {
-            return Err(refused().because("it has no bin/litellm").hint(Hint::run(&["runtime", "install"]).to("let gwinstall install LiteLLM")));
+            return Err(refused()
+                .because("it has no bin/litellm")
+                .hint(Hint::run(&["runtime", "install"]).to("let gwinstall install LiteLLM")));
         }
         State::Broken(why) => {
-            return Err(refused().because(why).hint(Hint::run(&["runtime", "install"]).to("let gwinstall install LiteLLM")));
+            return Err(refused()
+                .because(why)
+                .hint(Hint::run(&["runtime", "install"]).to("let gwinstall install LiteLLM")));
         }
         State::Sound(_) | State::Unnamed => {}
     }

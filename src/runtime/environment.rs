@@ -56,7 +56,11 @@ impl Environment {
 
 pub fn read(dir: &Path) -> Environment {
     let marks = packages(dir).into_iter().map(|packages| packages.join(MARK));
-    Environment { dir: dir.to_path_buf(), state: state(dir), mark: marks.into_iter().find(|mark| disk::exists(mark)) }
+    Environment {
+        dir: dir.to_path_buf(),
+        state: state(dir),
+        mark: marks.into_iter().find(|mark| disk::exists(mark)),
+    }
 }
 
 fn state(dir: &Path) -> State {
@@ -70,7 +74,8 @@ fn state(dir: &Path) -> State {
     }
     let pythons = ["bin/python", "bin/python3"].map(|name| dir.join(name));
     if disk::exists(&dir.join("pyvenv.cfg")) && !pythons.iter().any(|python| disk::is_program(python)) {
-        let links = pythons.iter().filter_map(|python| disk::link_target(python).filter(|to| to.is_absolute()));
+        let links =
+            pythons.iter().filter_map(|python| disk::link_target(python).filter(|to| to.is_absolute()));
         let to = links.map(|to| format!(": {} does not exist", to.display())).next();
         let why = "the Python that it was made with is gone";
         return State::Broken(format!("{why}{}", to.unwrap_or_default()));
@@ -81,15 +86,20 @@ fn state(dir: &Path) -> State {
     match found.as_slice() {
         [] => State::Unnamed,
         [version] => State::Sound(version.clone()),
-        several => State::Broken(format!("it holds several versions of LiteLLM at once: {}", several.join(", "))),
+        several => {
+            State::Broken(format!("it holds several versions of LiteLLM at once: {}", several.join(", ")))
+        }
     }
 }
 
 /// The versions of LiteLLM in `lib` and `lib64`, which is often a link to it.
 fn versions(dir: &Path) -> Vec<String> {
-    let found: BTreeSet<String> = packages(dir).iter().flat_map(|packages| {
-        disk::list(packages).unwrap_or_default().into_iter().filter_map(|name| version_of(&name))
-    }).collect();
+    let found: BTreeSet<String> = packages(dir)
+        .iter()
+        .flat_map(|packages| {
+            disk::list(packages).unwrap_or_default().into_iter().filter_map(|name| version_of(&name))
+        })
+        .collect();
     found.into_iter().collect()
 }
 
@@ -97,7 +107,8 @@ fn versions(dir: &Path) -> Vec<String> {
 pub(super) fn packages(dir: &Path) -> BTreeSet<PathBuf> {
     let libs = ["lib", "lib64"].map(|lib| dir.join(lib));
     let pythons = libs.iter().flat_map(|lib| {
-        let names = disk::list(lib).unwrap_or_default().into_iter().filter(|name| name.starts_with("python3"));
+        let names =
+            disk::list(lib).unwrap_or_default().into_iter().filter(|name| name.starts_with("python3"));
         names.map(|name| lib.join(name)).collect::<Vec<_>>()
     });
     let found = pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|name| python.join(name)));

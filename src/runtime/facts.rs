@@ -70,14 +70,18 @@ pub struct Unsafe {
 pub enum Verdict {
     Fine,
     /// Only if the user insists.
-    Unsafe { below: String, reason: String },
+    Unsafe {
+        below: String,
+        reason: String,
+    },
     Malicious,
 }
 
 impl Facts {
     pub fn of(bundle: &Bundle) -> Result<Self> {
         let broken = |why: String| Error::failed(format!("the bundle's {PATH} cannot be used")).because(why);
-        let data: Data = serde_yaml::from_str(bundle.text(PATH)?).map_err(|error| broken(error.to_string()))?;
+        let data: Data =
+            serde_yaml::from_str(bundle.text(PATH)?).map_err(|error| broken(error.to_string()))?;
         if data.schema != 1 {
             return Err(broken(format!("its schema is {}, this version of gwinstall knows 1", data.schema)));
         }
@@ -108,7 +112,10 @@ impl Facts {
             return Verdict::Malicious;
         }
         let found = self.data.unsafe_.iter().find(|known| is_below(version, &known.below));
-        found.map_or(Verdict::Fine, |known| Verdict::Unsafe { below: known.below.clone(), reason: known.reason.clone() })
+        found.map_or(Verdict::Fine, |known| Verdict::Unsafe {
+            below: known.below.clone(),
+            reason: known.reason.clone(),
+        })
     }
 }
 
@@ -141,15 +148,24 @@ mod tests {
         let facts = Facts::embedded().unwrap();
         let text = String::from_utf8(facts.lock.to_vec()).unwrap();
         let version = &facts.data.litellm;
-        assert!(text.contains(&format!("litellm=={version}")), "the lock installs another version than {version}");
+        assert!(
+            text.contains(&format!("litellm=={version}")),
+            "the lock installs another version than {version}"
+        );
         let names = text.lines().filter(|line| line.contains("==")).count();
         let hashes = text.matches("--hash=sha256:").count();
         assert!(names > 100 && hashes > names, "{names} packages, {hashes} hashes");
         assert_eq!(facts.allowed().len(), hashes + facts.data.uv.wheels.len());
         // A line that is neither would be read by pip as an option.
-        assert!(text.lines().all(|line| line.starts_with("    --hash=sha256:") || line.contains("==")), "an odd line");
+        assert!(
+            text.lines().all(|line| line.starts_with("    --hash=sha256:") || line.contains("==")),
+            "an odd line"
+        );
         for platform in &facts.data.platforms {
-            assert!(facts.data.uv.wheels.iter().any(|wheel| wheel.platforms.contains(platform)), "{platform}");
+            assert!(
+                facts.data.uv.wheels.iter().any(|wheel| wheel.platforms.contains(platform)),
+                "{platform}"
+            );
         }
         assert_eq!(facts.verdict(version), Verdict::Fine);
         assert_eq!(facts.verdict("1.82.7"), Verdict::Malicious);

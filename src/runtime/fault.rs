@@ -4,7 +4,8 @@ use crate::domain::name::printable;
 use crate::domain::{Error, Hint, Kind};
 use crate::doors::job::Ended;
 
-const HASH: [&str; 4] = ["hash mismatch", "do not match the hashes", "computed hash", "in --require-hashes mode"];
+const HASH: [&str; 4] =
+    ["hash mismatch", "do not match the hashes", "computed hash", "in --require-hashes mode"];
 const FULL: [&str; 3] = ["no space left on device", "os error 28", "disk quota exceeded"];
 const NETWORK: [&str; 17] = [
     "error sending request",
@@ -31,11 +32,16 @@ pub(super) fn of(tool: &str, ended: &Ended) -> Error {
     let said = ended.output.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let error = if says(&HASH) {
-        Error::new(Kind::Unverified, "a package is not the one that the lock names, and nothing was installed")
-            .hint("try again from another network or index; the lock of gwinstall decides which file is right")
+        Error::new(
+            Kind::Unverified,
+            "a package is not the one that the lock names, and nothing was installed",
+        )
+        .hint("try again from another network or index; the lock of gwinstall decides which file is right")
     } else if says(&FULL) {
         Error::failed("the disk is full, and nothing was installed").hint(
-            Hint::shell("df -h").to("see what is full").or(Hint::again::<&str>(&[]).to("try again once there is space")),
+            Hint::shell("df -h")
+                .to("see what is full")
+                .or(Hint::again::<&str>(&[]).to("try again once there is space")),
         )
     } else if says(&NETWORK) {
         Error::new(Kind::Network, "the packages cannot be fetched, and nothing was installed").hint(
@@ -85,14 +91,26 @@ mod tests {
         assert_eq!(kind("error: Failed to fetch: `https://x`\n  Caused by: dns error"), Kind::Network);
         assert_eq!(kind("ERROR: No matching distribution found for yarl==1.25.1"), Kind::Network);
         assert_eq!(kind("  Hash mismatch for `yarl==1.25.1`"), Kind::Unverified);
-        assert_eq!(kind("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."), Kind::Unverified);
+        assert_eq!(
+            kind("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."),
+            Kind::Unverified
+        );
         assert_eq!(kind("failed to create file: No space left on device (os error 28)"), Kind::Failed);
         assert_eq!(kind("Traceback"), Kind::Failed);
     }
 
     #[test]
     fn no_login_is_shown() {
-        let error = of("pip", &Ended { code: Some(1), output: "Looking in https://me:s3cret@mirror.corp/simple, https://b/c@d".to_owned() });
-        assert!(error.to_string().ends_with("Looking in https://mirror.corp/simple, https://b/c@d"), "{error}");
+        let error = of(
+            "pip",
+            &Ended {
+                code: Some(1),
+                output: "Looking in https://me:s3cret@mirror.corp/simple, https://b/c@d".to_owned(),
+            },
+        );
+        assert!(
+            error.to_string().ends_with("Looking in https://mirror.corp/simple, https://b/c@d"),
+            "{error}"
+        );
     }
 }

@@ -59,7 +59,9 @@ fn translate(
         }
         // Several values: uv separates paths by commas, and the others by spaces. pip passes over a directory that does
         // not exist; uv stops at it.
-        let words = value.split_whitespace().filter(|word| name != "find-links" || word.contains("://") || exists(Path::new(word)));
+        let words = value
+            .split_whitespace()
+            .filter(|word| name != "find-links" || word.contains("://") || exists(Path::new(word)));
         let words: Vec<&str> = words.collect();
         if words.is_empty() {
             continue;
@@ -100,7 +102,9 @@ mod tests {
     use super::*;
 
     fn of(listed: &str, variables: &[(&str, &str)]) -> ForUv {
-        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
         translate(listed, &variable, &|path| path != Path::new("/gone"))
     }
 
@@ -110,7 +114,8 @@ mod tests {
         assert_eq!(found.set, [("UV_DEFAULT_INDEX", "https://u:p@mirror.corp/simple".to_owned())]);
         assert_eq!((found.translated, found.no_index), (vec!["index-url"], true));
         let found = of("", &[("PIP_FIND_LINKS", "/wheels https://a/b /gone"), ("PIP_CERT", "/ca.pem")]);
-        let set = [("UV_FIND_LINKS", "/wheels,https://a/b".to_owned()), ("SSL_CERT_FILE", "/ca.pem".to_owned())];
+        let set =
+            [("UV_FIND_LINKS", "/wheels,https://a/b".to_owned()), ("SSL_CERT_FILE", "/ca.pem".to_owned())];
         assert_eq!(found.set, set);
         let found = of("global.extra-index-url='\\nhttps://a\\nhttps://b'\n", &[]);
         assert_eq!(found.set[0], ("UV_INDEX", "https://a https://b".to_owned()));
@@ -122,6 +127,9 @@ mod tests {
         let listed = "global.index-url='https://mirror.corp/simple'\n";
         assert_eq!(of(listed, &[("UV_INDEX_URL", "https://own")]), ForUv::default());
         assert_eq!(of("", &[("PIP_FIND_LINKS", "/gone"), ("PIP_NO_INDEX", "0")]), ForUv::default());
-        assert_eq!(of("global.timeout='60'\n", &[("PIP_CERT", "/ca"), ("SSL_CERT_FILE", "/own")]), ForUv::default());
+        assert_eq!(
+            of("global.timeout='60'\n", &[("PIP_CERT", "/ca"), ("SSL_CERT_FILE", "/own")]),
+            ForUv::default()
+        );
     }
 }

@@ -81,12 +81,29 @@ mod tests {
 
     #[test]
     fn the_way_to_the_packages_passes_and_nothing_else() {
-        for name in ["UV_INDEX_URL", "PIP_INDEX_URL", "UV_INDEX_CORP_PASSWORD", "https_proxy", "UV_PYTHON_INSTALL_MIRROR"] {
+        for name in [
+            "UV_INDEX_URL",
+            "PIP_INDEX_URL",
+            "UV_INDEX_CORP_PASSWORD",
+            "https_proxy",
+            "UV_PYTHON_INSTALL_MIRROR",
+        ] {
             assert!(passes(name), "{name}");
         }
         let others = [
-            "VIRTUAL_ENV", "PYTHONPATH", "UV_PYTHON", "UV_OVERRIDE", "UV_TARGET", "UV_LINK_MODE", "PIP_TARGET", "PIP_CONSTRAINT",
-            "PIP_USER", "LITELLM_MASTER_KEY", "ANTHROPIC_API_KEY", "LD_PRELOAD", "UV_INDEX_PASSWORDS",
+            "VIRTUAL_ENV",
+            "PYTHONPATH",
+            "UV_PYTHON",
+            "UV_OVERRIDE",
+            "UV_TARGET",
+            "UV_LINK_MODE",
+            "PIP_TARGET",
+            "PIP_CONSTRAINT",
+            "PIP_USER",
+            "LITELLM_MASTER_KEY",
+            "ANTHROPIC_API_KEY",
+            "LD_PRELOAD",
+            "UV_INDEX_PASSWORDS",
         ];
         assert!(others.iter().all(|name| !passes(name)), "{others:?}");
         assert!(INDEXES.iter().all(|name| passes(name)));

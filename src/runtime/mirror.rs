@@ -75,7 +75,8 @@ pub(super) fn fetch(place: &Place, facts: &Facts, python: &Python, work: &Path) 
     if !ended.succeeded() {
         return Err(fault::of("uv python install", &ended));
     }
-    let refused = |why: String| Error::failed(format!("the Python that uv brought cannot be used: {key}")).because(why);
+    let refused =
+        |why: String| Error::failed(format!("the Python that uv brought cannot be used: {key}")).because(why);
     let found = python::ask(&python.program).map_err(refused)?;
     let same = found.tag() == python.tag() && found.platform() == python.platform();
     match found.unfit(facts) {

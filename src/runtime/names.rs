@@ -28,5 +28,8 @@ pub fn known_names(place: &Place, runtime: Option<&RuntimeId>) -> Option<Names> 
 
 /// Where the environment keeps LiteLLM's own files.
 fn sources(environment: &Environment) -> Option<std::path::PathBuf> {
-    environment::packages(&environment.dir).into_iter().map(|dir| dir.join("litellm")).find(|dir| disk::is_dir(dir))
+    environment::packages(&environment.dir)
+        .into_iter()
+        .map(|dir| dir.join("litellm"))
+        .find(|dir| disk::is_dir(dir))
 }

@@ -86,12 +86,16 @@ fn managed(root: &Path, name: String) -> Managed {
 /// Whether a name in the directory is that of a runtime: a version first, the lock last.
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_digit())
-        && name.rsplit('-').next().is_some_and(|lock| lock.len() == 8 && lock.bytes().all(|b| b.is_ascii_hexdigit()))
+        && name
+            .rsplit('-')
+            .next()
+            .is_some_and(|lock| lock.len() == 8 && lock.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// The runtime that a deployment takes: one that this lock built, else the newest; only one that can run.
 pub fn preferred(place: &Place, facts: &Facts) -> Result<Option<Managed>> {
-    let mut found: Vec<Managed> = list(place)?.into_iter().filter(|one| one.environment.version().is_some()).collect();
+    let mut found: Vec<Managed> =
+        list(place)?.into_iter().filter(|one| one.environment.version().is_some()).collect();
     let short = short(facts);
     found.sort_by_key(|one| {
         let version = super::facts::numbers(one.environment.version().unwrap_or_default());
@@ -106,8 +110,13 @@ mod tests {
 
     #[test]
     fn other_names_in_the_directory_are_not_runtimes() {
-        assert!(is_name("1.106.2-cp311-linux-x86_64-a59b33fa") && is_name("1.106.2-cp310-linux-aarch64-musl-00000000"));
-        for other in ["lock", ".staging-1-2", "1.106.2", "notes-a59b33fa", "1.106.2-cp311-linux-x86_64-a59b33fa.old"] {
+        assert!(
+            is_name("1.106.2-cp311-linux-x86_64-a59b33fa")
+                && is_name("1.106.2-cp310-linux-aarch64-musl-00000000")
+        );
+        for other in
+            ["lock", ".staging-1-2", "1.106.2", "notes-a59b33fa", "1.106.2-cp311-linux-x86_64-a59b33fa.old"]
+        {
             assert!(!is_name(other), "{other}");
         }
     }

@@ -94,13 +94,22 @@ impl Python {
         let pythons = &facts.data.python;
         let minor = numbers(&self.version).into_iter().take(2).collect::<Vec<_>>();
         if let Some(mark) = &self.mark {
-            return Some(format!("{} comes from a malicious LiteLLM, and this Python runs it", mark.display()));
+            return Some(format!(
+                "{} comes from a malicious LiteLLM, and this Python runs it",
+                mark.display()
+            ));
         }
         if self.implementation != "cpython" {
-            return Some(format!("it is {}, and LiteLLM's packages are for CPython", printable(&self.implementation)));
+            return Some(format!(
+                "it is {}, and LiteLLM's packages are for CPython",
+                printable(&self.implementation)
+            ));
         }
         if minor < numbers(&pythons.oldest) || minor > numbers(&pythons.newest) {
-            return Some(format!("it is Python {}, and LiteLLM needs {} to {}", self.version, pythons.oldest, pythons.newest));
+            return Some(format!(
+                "it is Python {}, and LiteLLM needs {} to {}",
+                self.version, pythons.oldest, pythons.newest
+            ));
         }
         if !self.glibc.is_empty() && is_below(&self.glibc, &pythons.oldest_glibc) {
             return Some(format!(
@@ -109,7 +118,8 @@ impl Python {
             ));
         }
         let platform = self.platform();
-        (!facts.data.platforms.contains(&platform)).then(|| format!("LiteLLM has no packages for {}", printable(&platform)))
+        (!facts.data.platforms.contains(&platform))
+            .then(|| format!("LiteLLM has no packages for {}", printable(&platform)))
     }
 }
 
@@ -117,29 +127,39 @@ pub(super) fn ask(program: &Path) -> std::result::Result<Python, String> {
     let said = system::listen_to(program, &["-I", "-S", "-c", ASK], &[], PATIENCE)?;
     let python: Python = serde_json::from_str(said.lines().last().unwrap_or_default())
         .map_err(|_error| format!("{} gave no usable answer", program.display()))?;
-    if disk::is_program(&python.program) { Ok(python) } else { Err(format!("{} names no program of its own", program.display())) }
+    if disk::is_program(&python.program) {
+        Ok(python)
+    } else {
+        Err(format!("{} names no program of its own", program.display()))
+    }
 }
 
 /// The Python that `--python` names, else the first on the PATH that fits; `tag`: only one of this version.
 pub fn find(facts: &Facts, named: Option<&Path>, tag: Option<&str>) -> Result<Python> {
     let right = |python: &Python| tag.is_none_or(|tag| python.tag() == tag);
     if let Some(path) = named {
-        let refused = |why: String| Error::usage(format!("--python: {} cannot be used", path.display())).because(why);
+        let refused =
+            |why: String| Error::usage(format!("--python: {} cannot be used", path.display())).because(why);
         let path = match path.components().count() {
-            1 => system::program(&path.to_string_lossy()).ok_or_else(|| refused("it is not on the PATH".to_owned()))?,
+            1 => system::program(&path.to_string_lossy())
+                .ok_or_else(|| refused("it is not on the PATH".to_owned()))?,
             _ => system::current_dir()?.join(path),
         };
         let python = ask(&path).map_err(refused)?;
         return match python.unfit(facts) {
             Some(why) => Err(refused(why)),
-            None if !right(&python) => Err(refused(format!("the archive is for {}", version_of_tag(tag.unwrap_or_default())))),
+            None if !right(&python) => {
+                Err(refused(format!("the archive is for {}", version_of_tag(tag.unwrap_or_default()))))
+            }
             None => Ok(python),
         };
     }
     let mut reasons = Vec::new();
     for name in names(facts, tag) {
         let Some(path) = system::program(&name) else { continue };
-        match ask(&path).and_then(|python| python.unfit(facts).map_or(Ok(python), |why| Err(format!("{}: {why}", path.display())))) {
+        match ask(&path).and_then(|python| {
+            python.unfit(facts).map_or(Ok(python), |why| Err(format!("{}: {why}", path.display())))
+        }) {
             Ok(python) if right(&python) => return Ok(python),
             Ok(_) => {}
             Err(why) => reasons.push(why),
@@ -207,12 +227,20 @@ mod tests {
         assert_eq!(why(python("3.11.2", "2.36")), "");
         assert_eq!(why(python("3.14.0", "")), "");
         assert_eq!(python("3.14.0", "").platform(), "linux-x86_64-musl");
-        assert_eq!((python("3.9.18", "2.36").tag(), version_of_tag("cp310")), ("cp39".to_owned(), "3.10".to_owned()));
+        assert_eq!(
+            (python("3.9.18", "2.36").tag(), version_of_tag("cp310")),
+            ("cp39".to_owned(), "3.10".to_owned())
+        );
         assert!(why(python("3.9.18", "2.36")).contains("needs 3.10 to 3.14"));
         assert!(why(python("3.15.0", "2.36")).contains("needs 3.10 to 3.14"));
         assert!(why(python("3.11.2", "2.17")).contains("glibc 2.17"));
-        assert!(why(Python { machine: "riscv64".to_owned(), ..python("3.11.2", "2.36") }).contains("linux-riscv64"));
-        assert!(why(Python { implementation: "pypy".to_owned(), ..python("3.11.2", "2.36") }).contains("pypy"));
+        assert!(
+            why(Python { machine: "riscv64".to_owned(), ..python("3.11.2", "2.36") })
+                .contains("linux-riscv64")
+        );
+        assert!(
+            why(Python { implementation: "pypy".to_owned(), ..python("3.11.2", "2.36") }).contains("pypy")
+        );
         let marked = Python { mark: Some(PathBuf::from("/p/litellm_init.pth")), ..python("3.11.2", "2.36") };
         assert!(why(marked).contains("malicious"));
     }

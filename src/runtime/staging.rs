@@ -76,4 +76,3 @@ impl Drop for Staging {
         let _ = disk::remove_tree(&self.dir);
     }
 }
-

@@ -19,7 +19,8 @@ const FETCH: Duration = Duration::from_secs(900);
 /// The uv on the PATH, if it is new enough.
 pub(super) fn on_path(facts: &Facts, work: &Path) -> Option<PathBuf> {
     let program = system::program("uv")?;
-    let asked = installer::job(&program, work).args(["--version"]).run(Duration::from_secs(20), &mut || ()).ok()?;
+    let asked =
+        installer::job(&program, work).args(["--version"]).run(Duration::from_secs(20), &mut || ()).ok()?;
     let version = asked.output.split_whitespace().nth(1)?.to_owned();
     let new_enough = asked.succeeded() && !is_below(&version, &facts.data.uv.oldest);
     new_enough.then_some(program)
@@ -36,7 +37,11 @@ pub(super) fn pip_of(python: &Python, work: &Path) -> Result<Option<PathBuf>> {
     let dir = work.join("pip");
     let made = installer::job(&python.program, work).args(["-I", "-m", "venv"]).args([&dir]);
     let ended = made.run(FETCH, &mut || ())?;
-    if ended.succeeded() { Ok(Some(dir.join("bin/python"))) } else { Err(fault::of("python -m venv", &ended)) }
+    if ended.succeeded() {
+        Ok(Some(dir.join("bin/python")))
+    } else {
+        Err(fault::of("python -m venv", &ended))
+    }
 }
 
 /// `pip download` of what a requirements file names with its hashes, into a directory.
@@ -54,7 +59,8 @@ pub(super) fn download(pip: &Path, work: &Path, requirements: &Path, into: &Path
 pub(super) fn fetch(facts: &Facts, pip: &Path, work: &Path) -> Result<PathBuf> {
     let (requirements, into) = (work.join("uv.txt"), work.join("uv-wheel"));
     let uv = &facts.data.uv;
-    let hashes: Vec<String> = uv.wheels.iter().map(|wheel| format!("--hash=sha256:{}", wheel.sha256)).collect();
+    let hashes: Vec<String> =
+        uv.wheels.iter().map(|wheel| format!("--hash=sha256:{}", wheel.sha256)).collect();
     let line = format!("uv=={} {}\n", uv.version, hashes.join(" "));
     disk::create(&requirements, line.as_bytes(), 0o600).at("write", &requirements)?;
     download(pip, work, &requirements, &into)?;
@@ -64,7 +70,9 @@ pub(super) fn fetch(facts: &Facts, pip: &Path, work: &Path) -> Result<PathBuf> {
 /// The package of uv in a directory.
 pub(super) fn wheel_in(facts: &Facts, dir: &Path) -> Result<PathBuf> {
     let found = disk::list(dir)?.into_iter().find(|name| known(facts, name).is_some());
-    found.map(|name| dir.join(name)).ok_or_else(|| Error::failed("there is no package of uv for this platform"))
+    found
+        .map(|name| dir.join(name))
+        .ok_or_else(|| Error::failed("there is no package of uv for this platform"))
 }
 
 fn known<'a>(facts: &'a Facts, name: &str) -> Option<&'a Wheel> {

@@ -27,7 +27,9 @@ pub(super) fn verify(dir: &Path) -> Result<Checked> {
             let text = disk::read(&record, 16 << 20)?;
             let text = String::from_utf8_lossy(&text);
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                let Some(listed) = Listed::parse(line) else { return Err(incomplete(&format!("{}: {line}", record.display()))) };
+                let Some(listed) = Listed::parse(line) else {
+                    return Err(incomplete(&format!("{}: {line}", record.display())));
+                };
                 listed.check(&packages)?;
                 checked.files += 1;
             }
@@ -69,16 +71,25 @@ impl Listed {
             return Err(incomplete(&format!("{} is missing", path.display())));
         };
         if self.len.is_some_and(|listed| listed != len) {
-            return Err(incomplete(&format!("{} has {len} bytes, not {}", path.display(), self.len.unwrap_or(0))));
+            return Err(incomplete(&format!(
+                "{} has {len} bytes, not {}",
+                path.display(),
+                self.len.unwrap_or(0)
+            )));
         }
         let Some(listed) = &self.sha256 else { return Ok(()) };
         let found = disk::find(&path)?.stamp().map(|stamp| BASE64URL_NOPAD.encode(stamp.sha256.bytes()));
-        if found.as_ref() == Some(listed) { Ok(()) } else { Err(incomplete(&format!("{} is damaged", path.display()))) }
+        if found.as_ref() == Some(listed) {
+            Ok(())
+        } else {
+            Err(incomplete(&format!("{} is damaged", path.display())))
+        }
     }
 }
 
 /// The header with which a script finds its Python beside itself, wherever the environment lies.
-const HEADER: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/python \"$0\" \"$@\"\n' '''\n";
+const HEADER: &str =
+    "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/python \"$0\" \"$@\"\n' '''\n";
 
 /// Makes the scripts of an environment work after it is renamed: pip writes the path of their Python into them.
 pub(super) fn make_relocatable(dir: &Path) -> Result<()> {
@@ -106,7 +117,8 @@ fn relocated(text: &str, bin: &str) -> Option<String> {
     // Where a path is too long for the kernel.
     let (exec, rest) = rest.split_once('\n')?;
     let (end, rest) = rest.split_once('\n')?;
-    let is_long = first == "#!/bin/sh" && exec.starts_with("'''exec' ") && exec.contains(bin) && end.trim() == "' '''";
+    let is_long =
+        first == "#!/bin/sh" && exec.starts_with("'''exec' ") && exec.contains(bin) && end.trim() == "' '''";
     is_long.then(|| format!("{HEADER}{rest}"))
 }
 
@@ -119,7 +131,10 @@ mod tests {
     fn a_line_of_a_record_is_read() {
         let listed = |line| Listed::parse(line).unwrap();
         let whole = listed("litellm/a.py,sha256=abc,12");
-        assert_eq!((whole.path.as_str(), whole.sha256.as_deref(), whole.len), ("litellm/a.py", Some("abc"), Some(12)));
+        assert_eq!(
+            (whole.path.as_str(), whole.sha256.as_deref(), whole.len),
+            ("litellm/a.py", Some("abc"), Some(12))
+        );
         assert_eq!(listed("litellm-1.dist-info/RECORD,,").len, None);
         assert_eq!(listed("\"a,\"\"b.py\",,").path, "a,\"b.py");
         assert_eq!(Listed::parse("a.py"), None);

@@ -85,7 +85,9 @@ mod tests {
     /// A zip as Python writes it, with one deflated entry.
     fn zip(name: &str, content: &[u8]) -> Vec<u8> {
         let mut packed = Vec::new();
-        flate2::read::DeflateEncoder::new(content, flate2::Compression::new(6)).read_to_end(&mut packed).unwrap();
+        flate2::read::DeflateEncoder::new(content, flate2::Compression::new(6))
+            .read_to_end(&mut packed)
+            .unwrap();
         let sizes = [u32::try_from(packed.len()).unwrap(), u32::try_from(content.len()).unwrap()];
         let mut facts = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         facts.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));

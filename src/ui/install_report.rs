@@ -191,7 +191,10 @@ impl<'a> Report<'a> {
         let place = self.place;
         let mut lines = Vec::new();
         let running = self.runs_here() && process::pid(place).is_some();
-        let lacks = draft.record.as_ref().map_or_else(Vec::new, |record| lacks::of(place, record, &self.notes.logins));
+        let lacks = draft
+            .record
+            .as_ref()
+            .map_or_else(Vec::new, |record| lacks::of(place, record, &self.notes.logins));
         if self.runs_litellm && place.staged {
             lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
         } else if self.runs_litellm {

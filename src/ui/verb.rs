@@ -1,6 +1,8 @@
 //! The names of the commands in `--json`. They are an interface.
 
-use crate::cli::{BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand, RuntimeCommand, ServiceCommand};
+use crate::cli::{
+    BackupCommand, Cli, Command, EnvCommand, ModelsCommand, PresetsCommand, RuntimeCommand, ServiceCommand,
+};
 
 /// The name of the command that was given.
 pub fn name(cli: &Cli) -> &'static str {

@@ -142,15 +142,27 @@ fn what_the_settings_set_decides_about_the_passage() {
     );
     for (after, passage) in [
         ("{}", Passage::Middle),
-        (r#"{"apiKeyHelper":"h","env":{"ANTHROPIC_BASE_URL":"http://a","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""},"model":"m"}"#, Passage::Straight),
-        (r#"{"apiKeyHelper":"h2","env":{"ANTHROPIC_BASE_URL":"http://b","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""}}"#, Passage::Straight),
-        (r#"{"env":{"ANTHROPIC_BASE_URL":"http://b","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":"t"}}"#, Passage::Straight),
+        (
+            r#"{"apiKeyHelper":"h","env":{"ANTHROPIC_BASE_URL":"http://a","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""},"model":"m"}"#,
+            Passage::Straight,
+        ),
+        (
+            r#"{"apiKeyHelper":"h2","env":{"ANTHROPIC_BASE_URL":"http://b","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""}}"#,
+            Passage::Straight,
+        ),
+        (
+            r#"{"env":{"ANTHROPIC_BASE_URL":"http://b","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":"t"}}"#,
+            Passage::Straight,
+        ),
         (r#"{"env":{"ANTHROPIC_BASE_URL":"http://b","ANTHROPIC_AUTH_TOKEN":"t"}}"#, Passage::Blanks),
         (r#"{"apiKeyHelper":"own","env":{"ANTHROPIC_BASE_URL":"http://b"}}"#, Passage::Blanks),
         // No credential: the session would send its login.
         (r#"{"env":{"ANTHROPIC_BASE_URL":"http://b"}}"#, Passage::Middle),
         (r#"{"env":{"ANTHROPIC_API_KEY":"own"}}"#, Passage::Middle),
-        (r#"{"env":{"ANTHROPIC_BASE_URL":"","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""}}"#, Passage::Middle),
+        (
+            r#"{"env":{"ANTHROPIC_BASE_URL":"","ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""}}"#,
+            Passage::Middle,
+        ),
         (r#"{"apiKeyHelper":"h","env":{"ANTHROPIC_API_KEY":"","ANTHROPIC_AUTH_TOKEN":""}}"#, Passage::Middle),
     ] {
         assert_eq!(passage_between(&gateway, &settings(after)), passage, "{after}");

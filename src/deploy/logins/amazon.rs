@@ -50,7 +50,8 @@ fn of_profile(sources: &Sources<'_>) -> Option<Login> {
         sources.path("AWS_CONFIG_FILE", ".aws/config"),
     ];
     for file in &files {
-        let bytes = disk::real_file(file).and_then(|file| disk::read_maybe(&file, disk::TEXT_CAP)).ok().flatten();
+        let bytes =
+            disk::real_file(file).and_then(|file| disk::read_maybe(&file, disk::TEXT_CAP)).ok().flatten();
         let text = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
         if let Some(way) = way_of(&text, profile) {
             let shown = sources.place.show(file);
@@ -89,7 +90,8 @@ fn of_machine(sources: &Sources<'_>) -> Login {
     if container.iter().any(|name| sources.has(name)) {
         return Login::Found("this container has AWS credentials of its own".to_owned());
     }
-    let off = sources.value("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let off =
+        sources.value("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let instance = sources.has("AWS_EC2_METADATA_SERVICE_ENDPOINT")
         || firmware_says("sys_vendor", b"Amazon EC2")
         || firmware_says("board_asset_tag", b"i-");

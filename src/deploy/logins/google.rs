@@ -18,8 +18,14 @@ const NAMED: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const OF_LITELLM: &str = "VERTEXAI_CREDENTIALS";
 
 /// Variables that Google's services set, or that name the server for the identity of a machine.
-const OF_A_SERVICE: [&str; 6] =
-    ["K_SERVICE", "CLOUD_RUN_JOB", "GAE_SERVICE", "FUNCTION_TARGET", "GCE_METADATA_HOST", "GCE_METADATA_ROOT"];
+const OF_A_SERVICE: [&str; 6] = [
+    "K_SERVICE",
+    "CLOUD_RUN_JOB",
+    "GAE_SERVICE",
+    "FUNCTION_TARGET",
+    "GCE_METADATA_HOST",
+    "GCE_METADATA_ROOT",
+];
 
 pub(super) fn look(sources: &Sources<'_>) -> Login {
     let place = sources.place;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 
 use super::failure::failure;
-use crate::doors::errno;
 use crate::domain::hash::Hasher;
 use crate::domain::name::shell_word;
 use crate::domain::tree::{Found, Stamp};
 use crate::domain::{Error, Hint, Kind, Result};
+use crate::doors::errno;
 
 /// The largest text file that is read whole: settings, `.env`, rc files, configurations.
 pub const TEXT_CAP: u64 = 1 << 20;

@@ -84,7 +84,8 @@ fn access_list(_: &Path) -> Option<Vec<Entry>> {
 
 /// Whom an access list lets write. With one, the group bits of the mode are its mask.
 fn granted(acl: &[Entry], owning_group: u32) -> Option<Stranger> {
-    let mask = acl.iter().find(|(tag, ..)| *tag == MASK).map_or(MAY_WRITE, |(_, permissions, _)| *permissions);
+    let mask =
+        acl.iter().find(|(tag, ..)| *tag == MASK).map_or(MAY_WRITE, |(_, permissions, _)| *permissions);
     let writes = acl.iter().filter(|(_, permissions, _)| permissions & mask & MAY_WRITE != 0);
     writes.copied().find_map(|(tag, _, id)| match tag {
         NAMED_USER => (id != 0 && id != system::user_id()).then_some(Stranger::User(id)),

@@ -18,7 +18,9 @@ pub fn remove_tree(dir: &Path) -> io::Result<()> {
 pub fn tree_size(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
     let size = |entry: io::Result<fs::DirEntry>| {
-        let Ok((entry, meta)) = entry.and_then(|entry| entry.metadata().map(|meta| (entry, meta))) else { return 0 };
+        let Ok((entry, meta)) = entry.and_then(|entry| entry.metadata().map(|meta| (entry, meta))) else {
+            return 0;
+        };
         if meta.is_dir() { tree_size(&entry.path()) } else { meta.blocks() * 512 }
     };
     entries.map(size).sum()

@@ -14,7 +14,9 @@ pub(super) fn check(root: Node<'_>, settings: Node<'_>, report: &mut Report<'_>)
     let declared = root.get("callback_settings");
     let licensed = has_licence(root, report);
     for kind in LISTS {
-        let Some(list) = settings.get(kind).filter(|list| list.scalar() != Some(&Scalar::Null)) else { continue };
+        let Some(list) = settings.get(kind).filter(|list| list.scalar() != Some(&Scalar::Null)) else {
+            continue;
+        };
         let Some(items) = list.seq() else {
             one(kind, list, report);
             continue;
@@ -45,10 +47,12 @@ fn named(item: Node<'_>, name: &str, is_declared: bool, licensed: bool, report: 
     let (rule, names) = ("settings.callback", report.names());
     let needs_licence = knows(LICENSED, name);
     if knows(IMAGE_ONLY, name) {
-        let message = format!("{name:?} needs files that only LiteLLM's own image has: LiteLLM refuses to start");
+        let message =
+            format!("{name:?} needs files that only LiteLLM's own image has: LiteLLM refuses to start");
         report.error(item, rule, message, None);
     } else if needs_licence && !licensed {
-        let message = format!("{name:?} needs LiteLLM's enterprise licence: LiteLLM refuses to start without it");
+        let message =
+            format!("{name:?} needs LiteLLM's enterprise licence: LiteLLM refuses to start without it");
         report.error(item, rule, message, Some(format!("gwinstall env set {LICENCE}")));
     } else if name == "prometheus" {
         let message = "\"prometheus\" needs the Python package prometheus_client, which LiteLLM's own packages do not bring";

@@ -47,4 +47,5 @@ pub(super) const CACHES: &str = "\
 pub(super) const LICENSED: &str = "hide_secrets llamaguard_moderations llmguard_moderations";
 
 /// Callbacks that need a directory which only LiteLLM's own image has, and the licence.
-pub(super) const IMAGE_ONLY: &str = "banned_keywords blocked_user_check google_text_moderation openai_moderations";
+pub(super) const IMAGE_ONLY: &str =
+    "banned_keywords blocked_user_check google_text_moderation openai_moderations";

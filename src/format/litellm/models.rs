@@ -136,10 +136,16 @@ fn targets<'d>(model: Node<'d>) -> impl Iterator<Item = &'d str> + use<'d> {
 fn information(model: Node<'_>, environment_is_set: bool, report: &mut Report<'_>) {
     let Some((key, info)) = model.entry("model_info") else { return };
     if !info.is_map() {
-        return report.error(key, "models.info", "model_info must be a mapping: LiteLLM refuses the file", None);
+        return report.error(
+            key,
+            "models.info",
+            "model_info must be a mapping: LiteLLM refuses the file",
+            None,
+        );
     }
     dropped_values(info, Names::refused_in_info, report);
-    let Some(environments) = info.get("supported_environments").filter(|node| node.scalar() != Some(&Scalar::Null))
+    let Some(environments) =
+        info.get("supported_environments").filter(|node| node.scalar() != Some(&Scalar::Null))
     else {
         return;
     };

@@ -76,7 +76,11 @@ impl Names {
             } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
                 heading = name;
             } else if heading == "rules" {
-                names.lists.entry(List::Rules).or_default().extend((!line.is_empty()).then(|| line.to_owned()));
+                names
+                    .lists
+                    .entry(List::Rules)
+                    .or_default()
+                    .extend((!line.is_empty()).then(|| line.to_owned()));
             } else if let Some(list) = List::of(heading) {
                 names.lists.entry(list).or_default().extend(words(line));
             } else {
@@ -99,7 +103,8 @@ impl Names {
         let mut names = Self { version: version.to_owned(), exact: false, ..Self::table().clone() };
         let texts = |file: &str| read(file).unwrap_or_default();
         let keys = |file: &str| -> Vec<String> {
-            let map: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&texts(file)).ok();
+            let map: Option<serde_json::Map<String, serde_json::Value>> =
+                serde_json::from_str(&texts(file)).ok();
             map.map(|map| map.into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
         };
         let own = texts("__init__.py");
@@ -155,7 +160,8 @@ fn words(line: &str) -> impl Iterator<Item = String> {
 fn members(source: &str, declaration: &str) -> Vec<String> {
     let Some((_, rest)) = source.split_once(declaration) else { return Vec::new() };
     let body = rest.lines().skip(1).take_while(|line| line.is_empty() || line.starts_with([' ', ')']));
-    let quoted = body.flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+    let quoted =
+        body.flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
     quoted.filter(|word| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))).collect()
 }
 
@@ -205,7 +211,9 @@ mod tests {
         let read = |file: &str| {
             let text = match file {
                 "llms/openai_like/providers.json" => "{\"newllm\": {\"base_url\": \"x\"}}",
-                "types/utils.py" => "class LlmProviders(str, Enum):\n    OPENAI = \"openai\"\n    NEXT = \"next-llm\"\n\n\nX = \"no\"\n",
+                "types/utils.py" => {
+                    "class LlmProviders(str, Enum):\n    OPENAI = \"openai\"\n    NEXT = \"next-llm\"\n\n\nX = \"no\"\n"
+                }
                 "__init__.py" => {
                     "_custom_logger_compatible_callbacks_literal = Literal[\n    \"newlog\",\n]\nnew_setting: bool = False\n"
                 }

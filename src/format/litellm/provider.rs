@@ -28,7 +28,8 @@ impl<'d> Declared<'d> {
     pub(super) fn of(root: Node<'d>) -> Self {
         let settings = root.get("litellm_settings");
         let items = settings.and_then(|settings| settings.get("custom_provider_map")).and_then(Node::seq);
-        let elsewhere = settings.and_then(|settings| settings.get("use_litellm_proxy")).and_then(Node::scalar);
+        let elsewhere =
+            settings.and_then(|settings| settings.get("use_litellm_proxy")).and_then(Node::scalar);
         Self {
             providers: items.into_iter().flatten().filter_map(|item| item.get("provider")?.str()).collect(),
             elsewhere: elsewhere == Some(&Scalar::Bool(true)),
@@ -61,7 +62,10 @@ impl<'r> Route<'r> {
         if !has_rest && names.has(List::Providers, first) {
             return Found::Bare;
         }
-        if self.api_base.is_some_and(|base| is_reference(base) || names.all(List::Endpoints).any(|end| is_at(end, base))) {
+        if self
+            .api_base
+            .is_some_and(|base| is_reference(base) || names.all(List::Endpoints).any(|end| is_at(end, base)))
+        {
             return Found::Provider;
         }
         if self.custom.is_none() && (names.has(List::BareNames, self.model) || has_known_form(self.model)) {
@@ -92,7 +96,8 @@ fn has_known_form(model: &str) -> bool {
 fn fits(rule: &str, model: &str) -> Option<bool> {
     match rule {
         r"^(?:[a-z-]+\.)?anthropic\.claude-" => {
-            let is_area = |area: &str| !area.is_empty() && area.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            let is_area =
+                |area: &str| !area.is_empty() && area.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             let (area, rest) = model.split_once('.').unwrap_or_default();
             let behind = is_area(area) && rest.starts_with("anthropic.claude-");
             Some(behind || model.starts_with("anthropic.claude-"))
@@ -125,7 +130,10 @@ fn is_at(endpoint: &str, base: &str) -> bool {
         let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
         let (host, path) = rest.split_once('/').map_or((rest, ""), |(host, path)| (host, path));
         let host = host.rsplit('@').next().unwrap_or_default();
-        (host.split(':').next().unwrap_or_default().to_ascii_lowercase(), path.trim_end_matches('/').to_owned())
+        (
+            host.split(':').next().unwrap_or_default().to_ascii_lowercase(),
+            path.trim_end_matches('/').to_owned(),
+        )
     };
     let ((known, start), (host, path)) = (parts(endpoint), parts(base));
     known == host && (start.is_empty() || path == start || path.starts_with(&format!("{start}/")))

@@ -6,8 +6,11 @@ use crate::format::yaml::{Node, Scalar};
 /// The variable that holds the licence.
 pub(super) const LICENCE: &str = "LITELLM_LICENSE";
 
-const LICENSED: [(&str, &str); 3] =
-    [("general_settings", "allowed_ips"), ("general_settings", "enforced_params"), ("litellm_settings", "tag_budget_config")];
+const LICENSED: [(&str, &str); 3] = [
+    ("general_settings", "allowed_ips"),
+    ("general_settings", "enforced_params"),
+    ("litellm_settings", "tag_budget_config"),
+];
 
 /// Whether the file or the environment names a licence.
 pub(super) fn has_licence(root: Node<'_>, report: &Report<'_>) -> bool {
@@ -24,7 +27,8 @@ pub(super) fn check(root: Node<'_>, report: &mut Report<'_>) {
     };
     for (section, key) in LICENSED {
         if let Some((at, _)) = find(section, key).filter(|_| !licensed) {
-            let message = format!("{key} needs LiteLLM's enterprise licence: LiteLLM refuses to start without it");
+            let message =
+                format!("{key} needs LiteLLM's enterprise licence: LiteLLM refuses to start without it");
             report.error(at, "settings.licence", message, Some(format!("gwinstall env set {LICENCE}")));
         }
     }

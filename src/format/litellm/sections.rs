@@ -26,7 +26,9 @@ impl Keys {
         match self {
             Self::Top => knows(TOP_LEVEL, name),
             Self::Entry => knows(MODEL, name),
-            Self::Listed(List::Params) => known.has(List::Params, name) || known.has(List::ProviderParams, name),
+            Self::Listed(List::Params) => {
+                known.has(List::Params, name) || known.has(List::ProviderParams, name)
+            }
             Self::Listed(list) => known.has(list, name),
         }
     }
@@ -104,7 +106,8 @@ fn is_own_note(name: &str, value: Node<'_>) -> bool {
 /// LiteLLM passes any parameter that it does not know on to the provider: no name is wrong for certain.
 fn passed_on(key: Node<'_>, name: &str, report: &mut Report<'_>) {
     let known = report.names();
-    let message = format!("LiteLLM does not know {name:?} in litellm_params and passes it on to the provider");
+    let message =
+        format!("LiteLLM does not know {name:?} in litellm_params and passes it on to the provider");
     if let Some((_, advice)) = NOWHERE.iter().find(|(nowhere, _)| *nowhere == name) {
         return report.warning(key, "key.passed-on", message, Some((*advice).to_owned()));
     }
@@ -133,7 +136,8 @@ fn not_read(key: Node<'_>, name: &str, section: &Section, report: &mut Report<'_
             let message = format!("unknown key {name:?} in {here}; LiteLLM would ignore it");
             report.add(certain, key.place(), "key.unknown", message, hint);
         } else {
-            let message = format!("unknown key {name:?} in {here} for LiteLLM {}; it may be ignored", known.version());
+            let message =
+                format!("unknown key {name:?} in {here} for LiteLLM {}; it may be ignored", known.version());
             report.warning(key, "key.unfamiliar", message, hint);
         }
     }
@@ -171,7 +175,10 @@ pub(super) fn dropped_values(
     for (key, value) in map.entries() {
         let Some(name) = key.str() else { continue };
         let kinds = refused(known, name);
-        let wrong = |kind: &&str| kinds.iter().any(|refused| refused == kind) || (name != "id" && is_flag(kinds) && is_no_flag(value));
+        let wrong = |kind: &&str| {
+            kinds.iter().any(|refused| refused == kind)
+                || (name != "id" && is_flag(kinds) && is_no_flag(value))
+        };
         let Some(kind) = kind_of(value).filter(wrong) else { continue };
         // LiteLLM makes one deployment for each of several organizations; a date in place of text is reported as such.
         let is_reported = knows(TEXT, name) && value.is_plain();
@@ -181,7 +188,8 @@ pub(super) fn dropped_values(
         let takes = |kind: &str| !kinds.iter().any(|refused| refused == kind);
         let allowed = KINDS.iter().filter(|(kind, _)| takes(kind) && !(*kind == "digits" && takes("text")));
         let allowed: Vec<_> = allowed.map(|(_, spelled)| *spelled).collect();
-        let message = format!("{name} must be {}: LiteLLM drops a model with another value", allowed.join(" or "));
+        let message =
+            format!("{name} must be {}: LiteLLM drops a model with another value", allowed.join(" or "));
         let hint = value.written().filter(|_| value.is_plain() && !kinds.iter().any(|kind| kind == "text"));
         let hint = hint.map(|written| format!("put it in quotes: \"{written}\""));
         let certain = if known.are_exact() { Severity::Error } else { Severity::Warning };
@@ -197,7 +205,9 @@ fn is_flag(refused: &[String]) -> bool {
 
 fn is_no_flag(value: Node<'_>) -> bool {
     const WORDS: &str = "true false yes no on off t f y n 1 0";
-    value.str().is_some_and(|text| !text.starts_with("os.environ/") && !knows(WORDS, &text.to_ascii_lowercase()))
+    value
+        .str()
+        .is_some_and(|text| !text.starts_with("os.environ/") && !knows(WORDS, &text.to_ascii_lowercase()))
 }
 
 /// The kinds of values that LiteLLM tells apart, and how a message spells them.

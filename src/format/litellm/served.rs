@@ -27,7 +27,8 @@ impl Served {
         let aliases = router.and_then(|router| router.get("model_group_alias")).filter(|node| node.is_map());
         for (alias, target) in aliases.into_iter().flat_map(Node::entries) {
             let Some(name) = alias.str() else { continue };
-            let hidden = target.is_map() && target.get("hidden").and_then(Node::scalar) == Some(&Scalar::Bool(true));
+            let hidden =
+                target.is_map() && target.get("hidden").and_then(Node::scalar) == Some(&Scalar::Bool(true));
             if hidden { &mut served.hidden } else { &mut served.names }.insert(name.to_owned());
         }
         Some(served)

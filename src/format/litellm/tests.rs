@@ -103,14 +103,21 @@ fn an_unset_variable_is_as_grave_as_the_caller_says() {
     let severities =
         |context: &Context<'_>| check(&text, context).iter().map(|f| f.severity).collect::<Vec<_>>();
     assert_eq!(severities(&Context::default()), []);
-    assert_eq!(severities(&Context { known_env: Some(&known), unset_is_error: false, names: None }), [Severity::Warning]);
-    assert_eq!(severities(&Context { known_env: Some(&known), unset_is_error: true, names: None }), [Severity::Error]);
+    assert_eq!(
+        severities(&Context { known_env: Some(&known), unset_is_error: false, names: None }),
+        [Severity::Warning]
+    );
+    assert_eq!(
+        severities(&Context { known_env: Some(&known), unset_is_error: true, names: None }),
+        [Severity::Error]
+    );
     assert_eq!(references(&text), BTreeSet::from(["L".to_owned(), "P".to_owned()]));
 }
 
 #[test]
 fn a_secret_manager_has_names_and_values_of_its_own() {
-    let general = "general_settings: {master_key: os.environ/the-key, key_management_system: azure_key_vault}\n";
+    let general =
+        "general_settings: {master_key: os.environ/the-key, key_management_system: azure_key_vault}\n";
     let known = BTreeSet::new();
     let context = Context { known_env: Some(&known), unset_is_error: true, names: None };
     assert_eq!(check(&format!("{MODEL}{general}"), &context), []);

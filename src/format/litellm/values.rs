@@ -58,7 +58,9 @@ impl<'d> Spot<'d> {
     /// A value that is an address or a key, so that text in place of it cannot work.
     fn is_plumbing(&self) -> bool {
         let key = self.key();
-        knows(TEXT, key) || names_a_secret(key) || ["_base", "_url", "host", "endpoint"].iter().any(|end| key.ends_with(end))
+        knows(TEXT, key)
+            || names_a_secret(key)
+            || ["_base", "_url", "host", "endpoint"].iter().any(|end| key.ends_with(end))
     }
 }
 
@@ -110,10 +112,12 @@ pub(super) fn each_scalar<'d>(root: Option<Node<'d>>, visit: &mut dyn FnMut(&Spo
         match node.seq() {
             Some(items) => waiting.extend(items.map(|item| (spot.clone(), item))),
             None if node.scalar().is_some() => visit(&spot, node),
-            None => waiting.extend(node.entries().chain(node.merges().map(|merge| (merge, merge))).map(|(key, value)| {
-                let path = spot.path.iter().copied().chain([key]).collect();
-                (Spot { path }, value)
-            })),
+            None => waiting.extend(node.entries().chain(node.merges().map(|merge| (merge, merge))).map(
+                |(key, value)| {
+                    let path = spot.path.iter().copied().chain([key]).collect();
+                    (Spot { path }, value)
+                },
+            )),
         }
     }
 }
@@ -151,9 +155,12 @@ fn references_are_whole(at: Node<'_>, text: &str, spot: &Spot<'_>, report: &mut 
     if spot.is_below(TEMPLATES) || spot.is_below(PROSE) {
         return true;
     }
-    let certain = |is_whole: bool| if is_whole || spot.is_plumbing() { Severity::Error } else { Severity::Warning };
+    let certain =
+        |is_whole: bool| if is_whole || spot.is_plumbing() { Severity::Error } else { Severity::Warning };
     let whole_shell = |text: &str| {
-        let name = text.strip_prefix('$').map(|rest| rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest));
+        let name = text
+            .strip_prefix('$')
+            .map(|rest| rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest));
         name.is_some_and(is_name)
     };
     let shell = text.contains("${") || text.contains("$(") || whole_shell(text);
@@ -181,13 +188,7 @@ fn references_are_whole(at: Node<'_>, text: &str, spot: &Spot<'_>, report: &mut 
     true
 }
 
-fn follow(
-    at: Node<'_>,
-    reference: Option<&str>,
-    own: &BTreeSet<&str>,
-    vault: bool,
-    report: &mut Report<'_>,
-) {
+fn follow(at: Node<'_>, reference: Option<&str>, own: &BTreeSet<&str>, vault: bool, report: &mut Report<'_>) {
     let (Some(name), Some(known)) = (reference, report.context.known_env) else { return };
     if known.contains(name) || own.contains(name) || vault {
         return;
@@ -205,7 +206,11 @@ fn follow(
 
 /// Secrets belong in .env: other users can read this file, and it is copied around.
 fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
-    if text.contains("os.environ/") || text.starts_with("os.environ") || text.contains("${") || text.contains("{{") {
+    if text.contains("os.environ/")
+        || text.starts_with("os.environ")
+        || text.contains("${")
+        || text.contains("{{")
+    {
         return;
     }
     let variable = format!("os.environ/{}", if key == "master_key" { "LITELLM_MASTER_KEY" } else { "NAME" });
@@ -245,8 +250,10 @@ fn secrets(at: Node<'_>, key: &str, text: &str, report: &mut Report<'_>) {
 }
 
 fn is_secret(key: &str, text: &str) -> bool {
-    let ends =
-        ["_name", "_file", "_path", "_ref", "_url", "_header", "_headers", "_id", "_type", "_alias", "_env", "_field"];
+    let ends = [
+        "_name", "_file", "_path", "_ref", "_url", "_header", "_headers", "_id", "_type", "_alias", "_env",
+        "_field",
+    ];
     let named = names_a_secret(key) && !knows(NOT_SECRET, key) && !ends.iter().any(|end| key.ends_with(end));
     let empty = knows("none null empty dummy", &text.to_ascii_lowercase()) || text.is_empty();
     let is_password = ["password", "passwd", "secret", "master_key"].iter().any(|word| key.contains(word));

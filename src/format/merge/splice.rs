@@ -14,7 +14,8 @@ use super::pairs::{self, Numbers};
 /// The text of `local` with the changes from `base` to `new`. The values of all three must merge without a conflict.
 pub(super) fn splice(base: &Doc, local: &Doc, new: &Doc) -> Option<String> {
     let crlf = local.text().contains("\r\n");
-    let mut editor = Editor { base, local, new, line_feed: if crlf { "\r\n" } else { "\n" }, edits: Vec::new() };
+    let mut editor =
+        Editor { base, local, new, line_feed: if crlf { "\r\n" } else { "\n" }, edits: Vec::new() };
     let (root, wanted) = (local.root()?, new.root()?);
     if !root.is_map() || !wanted.is_map() {
         return None;
@@ -69,13 +70,7 @@ impl<'d> Editor<'d> {
         Some(result)
     }
 
-    fn mapping(
-        &mut self,
-        base: Option<Node<'d>>,
-        local: Node<'d>,
-        new: Node<'d>,
-        root: bool,
-    ) -> Option<()> {
+    fn mapping(&mut self, base: Option<Node<'d>>, local: Node<'d>, new: Node<'d>, root: bool) -> Option<()> {
         if local.is_alias() || new.merges().next().is_some() {
             return None;
         }
@@ -133,7 +128,13 @@ impl<'d> Editor<'d> {
         Some(())
     }
 
-    fn change(&mut self, base: Option<Entry<'d>>, local: Entry<'d>, new: Entry<'d>, root: bool) -> Option<()> {
+    fn change(
+        &mut self,
+        base: Option<Entry<'d>>,
+        local: Entry<'d>,
+        new: Entry<'d>,
+        root: bool,
+    ) -> Option<()> {
         let (mine, wanted) = (local.value.to_value(), new.value.to_value());
         let shipped = base.map(|base| base.value.to_value());
         if mine == wanted || shipped.as_ref() == Some(&wanted) {
@@ -332,8 +333,7 @@ impl<'d> Editor<'d> {
                 let (start, end) = (after.start()?, after.end()?);
                 let before = &text[line_start(text, start)..start];
                 let alone = before.trim().is_empty();
-                let gap =
-                    if alone { format!("{}{before}", self.line_feed) } else { " ".to_owned() };
+                let gap = if alone { format!("{}{before}", self.line_feed) } else { " ".to_owned() };
                 (end..end, format!(",{gap}{put}"))
             }
             (None, Some(first)) => (first.start()?..first.start()?, format!("{put}, ")),
@@ -360,7 +360,8 @@ impl<'d> Editor<'d> {
                 !line.trim().is_empty() && indent(line) > from
             };
             let own = above.iter().rposition(deeper).map_or(0, |last| last + 1);
-            let comments = above[own..].iter().map(|line| entry.text[*line..line_end(entry.text, *line)].trim());
+            let comments =
+                above[own..].iter().map(|line| entry.text[*line..line_end(entry.text, *line)].trim());
             for comment in comments.filter(|comment| !known.contains(comment)) {
                 let again = comment.is_empty() && lines.last().is_some_and(String::is_empty);
                 if !again {

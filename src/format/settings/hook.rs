@@ -58,7 +58,9 @@ mod tests {
         for hooks in [
             None,
             Some(json!({ "PreToolUse": [{ "hooks": [] }] })),
-            Some(json!({ "ConfigChange": [{ "hooks": [{ "type": "command", "command": "mine" }] }], "Stop": [] })),
+            Some(
+                json!({ "ConfigChange": [{ "hooks": [{ "type": "command", "command": "mine" }] }], "Stop": [] }),
+            ),
         ] {
             let added = with(hooks.as_ref(), &command).unwrap();
             assert!(added.to_string().contains(&command));

@@ -392,7 +392,8 @@ impl Settings {
         let gone = ledger.is_empty();
         let remove_file = gone && ledger.file_created && self.says_nothing() && !self.absent;
         let blank = ledger.blank.as_ref().filter(|_| gone && self.says_nothing());
-        let bytes = blank.map_or(bytes, |blank| [if self.bom { BOM } else { &[] }, blank.as_bytes()].concat());
+        let bytes =
+            blank.map_or(bytes, |blank| [if self.bom { BOM } else { &[] }, blank.as_bytes()].concat());
         if gone {
             ledger = Ledger::default();
         }

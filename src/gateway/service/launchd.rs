@@ -17,7 +17,10 @@ pub(super) fn service(place: &Place) -> Service {
 /// outlives the main process (`AbandonProcessGroup`).
 pub(super) fn agent(place: &Place, name: &str) -> String {
     let target = target(place);
-    let (script, log) = (escaped(&format!("{target}/{}", files::START)), escaped(&format!("{target}/{}", files::GATEWAY_LOG)));
+    let (script, log) = (
+        escaped(&format!("{target}/{}", files::START)),
+        escaped(&format!("{target}/{}", files::GATEWAY_LOG)),
+    );
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">

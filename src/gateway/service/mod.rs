@@ -85,7 +85,13 @@ impl Service {
         }
         disk::write_atomically(&self.path, text.as_bytes(), 0o644).at("write", &self.path)?;
         let remembered = place.service();
-        let line = format!("{} {} {}\n{}\n", self.keeper.word(), self.name, Sha256::of(text.as_bytes()), self.path.display());
+        let line = format!(
+            "{} {} {}\n{}\n",
+            self.keeper.word(),
+            self.name,
+            Sha256::of(text.as_bytes()),
+            self.path.display()
+        );
         disk::write_atomically(&remembered, line.as_bytes(), 0o600).at("write", &remembered)
     }
 
@@ -157,6 +163,7 @@ pub fn installed(place: &Place) -> Option<Service> {
     if place.staged {
         return None;
     }
-    let unfinished = || Service::of(place).ok().filter(|service| matches!(service.look(place), Ok(Found::Written)));
+    let unfinished =
+        || Service::of(place).ok().filter(|service| matches!(service.look(place), Ok(Found::Written)));
     memory(place).map(|memory| memory.service).or_else(unfinished)
 }

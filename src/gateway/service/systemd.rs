@@ -78,8 +78,11 @@ fn ask_systemd(arguments: &[&str]) -> Result<String> {
 pub(super) fn reach() -> Result<()> {
     let Err(why) = ask_systemd(&["show-environment"]) else { return Ok(()) };
     let user = system::user_name();
-    let error = Error::failed(format!("the systemd instance of {} cannot be reached, and nothing was changed", printable(&user)))
-        .because(why.message());
+    let error = Error::failed(format!(
+        "the systemd instance of {} cannot be reached, and nothing was changed",
+        printable(&user)
+    ))
+    .because(why.message());
     let error = why.causes().iter().fold(error, Error::because);
     if system::program("systemctl").is_none() || !disk::exists(Path::new("/run/systemd/system")) {
         let error = error.because("this system, perhaps a container, was not started by systemd");
@@ -126,7 +129,9 @@ pub(super) fn state(name: &str) -> State {
 }
 
 fn read(text: &str) -> State {
-    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
+    let value = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
+    };
     let process = match value("ActiveState") {
         "active" | "reloading" => match value("MainPID").parse() {
             Ok(pid) if pid > 0 => Process::Runs(pid),

@@ -87,7 +87,6 @@ impl Said {
         let (_, version) = self.packages.as_ref()?.iter().find(|(name, _)| name == package)?;
         Some(version)
     }
-
 }
 
 impl Tools {
@@ -103,7 +102,10 @@ impl Tools {
         let recorded = recorded.filter(|runtime| choose::is_there(place, runtime));
         let chosen = named.is_some() || recorded.is_some();
         let beside = environment::read(&place.file("venv"));
-        let broken = beside.broken().filter(|_| !chosen).map(|why| format!("{} cannot run: {why}", place.show(&beside.dir)));
+        let broken = beside
+            .broken()
+            .filter(|_| !chosen)
+            .map(|why| format!("{} cannot run: {why}", place.show(&beside.dir)));
         let litellm = match (named, recorded) {
             (Some(path), _) => Some(path).filter(|_| named_wrongly.is_none()),
             (None, Some(runtime)) => Some(program_of(place, runtime)),
@@ -214,7 +216,10 @@ impl Prerequisites<'_> {
     }
 
     fn poisoned(&self) -> Option<&Said> {
-        let is_bad = |said: &&Said| said.mark.is_some() || said.version_of("litellm").is_some_and(|version| self.is_malicious(version));
+        let is_bad = |said: &&Said| {
+            said.mark.is_some()
+                || said.version_of("litellm").is_some_and(|version| self.is_malicious(version))
+        };
         self.tools.said.as_ref().ok().filter(is_bad)
     }
 
@@ -241,7 +246,9 @@ impl Prerequisites<'_> {
     /// How the interpreter in use gets packages.
     fn pip(&self, what: &str) -> Hint {
         match (&self.tools.litellm, &self.tools.python) {
-            (Some(_), Some(python)) => Hint::shell(format!("{} -m pip install {what}", self.place.paste(python))),
+            (Some(_), Some(python)) => {
+                Hint::shell(format!("{} -m pip install {what}", self.place.paste(python)))
+            }
             _ => Hint::run(&INSTALL),
         }
     }
@@ -272,8 +279,7 @@ impl Prerequisites<'_> {
         self.bad(format!("{shown} is Python {version}, and LiteLLM needs 3.10 to 3.14"))
             .details(details)
             .hint(
-                Hint::step(format!("install {other}"))
-                    .or(Hint::run(&INSTALL).to("install LiteLLM with it")),
+                Hint::step(format!("install {other}")).or(Hint::run(&INSTALL).to("install LiteLLM with it")),
             )
     }
 
@@ -314,7 +320,9 @@ impl Prerequisites<'_> {
             );
         };
         let details = json!({ "version": version });
-        let Some(Verdict::Unsafe { reason, .. }) = self.tools.known.as_ref().map(|known| known.verdict(version)) else {
+        let Some(Verdict::Unsafe { reason, .. }) =
+            self.tools.known.as_ref().map(|known| known.verdict(version))
+        else {
             return Finding::pass(format!("LiteLLM {version}")).details(details);
         };
         let safe = self.tools.known.as_ref().and_then(Releases::oldest_safe).unwrap_or_default();
@@ -324,7 +332,9 @@ impl Prerequisites<'_> {
         finding.details(details).hint(
             Hint::run(&INSTALL)
                 .to("install a safe version")
-                .or(self.pip(&format!("--upgrade 'litellm[proxy,google]>={safe}' prisma")).to("upgrade this one"))
+                .or(self
+                    .pip(&format!("--upgrade 'litellm[proxy,google]>={safe}' prisma"))
+                    .to("upgrade this one"))
                 .or(Hint::run(&["restart"]).to("run it")),
         )
     }

@@ -22,8 +22,13 @@ fn venv(packages: &[&str]) -> tempfile::TempDir {
 fn the_version_is_the_name_of_a_directory() {
     let found = |packages: &[&str]| read(venv(packages).path()).state;
     assert_eq!(found(&["litellm", "litellm-1.106.2.dist-info"]), State::Sound("1.106.2".to_owned()));
-    assert_eq!(found(&["litellm_enterprise-0.1.dist-info", "litellm-proxy-extras-0.4.dist-info"]), State::Unnamed);
-    let State::Broken(why) = found(&["litellm-1.83.0.dist-info", "litellm-1.84.0.dist-info"]) else { panic!() };
+    assert_eq!(
+        found(&["litellm_enterprise-0.1.dist-info", "litellm-proxy-extras-0.4.dist-info"]),
+        State::Unnamed
+    );
+    let State::Broken(why) = found(&["litellm-1.83.0.dist-info", "litellm-1.84.0.dist-info"]) else {
+        panic!()
+    };
     assert!(why.contains("1.83.0, 1.84.0"), "{why}");
     assert_eq!(read(Path::new("/nonexistent")).state, State::Without);
 }

@@ -293,7 +293,9 @@ check_url() {
     host=${1#*://}
     host=${host%%[/?#]*}
     case $host in
-        *@*) die 2 "refusing a base URL with a user name or password in it" "GWINSTALL_BASE_URL=https://host/dir sh install.sh" ;;
+        *@*)
+            die 2 "refusing a base URL with a user name or password in it" \
+                "GWINSTALL_BASE_URL=https://host/dir sh install.sh" ;;
         '' | *[!]A-Za-z0-9.:_[-]*) die 2 "refusing $1: '$host' is not a host" ;;
     esac
     port=''
@@ -442,8 +444,8 @@ check_signature() {
         [ "$(tr -cd '\r\000' <"$signature" | wc -c)" -ne 0 ]; then
         die 8 "manifest.json.minisig is not a signature: it is not in the form that minisign writes"
     fi
-    # The one way to write 74 and 64 bytes in base64: what is left over of the last letter is zero. No tool is asked, because
-    # they differ in what they let pass.
+    # The one way to write 74 and 64 bytes in base64: what is left over of the last letter is zero. No tool is asked,
+    # because they differ in what they let pass.
     if ! sed -n 2p "$signature" | LC_ALL=C grep -Eqx '[A-Za-z0-9+/]{98}[AEIMQUYcgkosw048]=' ||
         ! sed -n 4p "$signature" | LC_ALL=C grep -Eqx '[A-Za-z0-9+/]{85}[AQgw]=='; then
         die 8 "manifest.json.minisig is not a signature: its base64 is not what minisign writes"

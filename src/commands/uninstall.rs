@@ -90,7 +90,8 @@ fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
     for step in &draft.plan.steps {
         match step.action {
             Action::Release => {
-                lines.push(format!("  {} stays: you changed it", step.name));
+                let why = if step.name == files::GITIGNORE { step.reason } else { "you changed it" };
+                lines.push(format!("  {} stays: {why}", step.name));
                 let old = format!("{}{OLD_SUFFIX}", step.path.display());
                 if disk::exists(Path::new(&old)) {
                     lines.push(format!("  {}{OLD_SUFFIX} stays: it was there before", step.name));

@@ -400,7 +400,7 @@ def run_alone(binary, home, words):
     home.mkdir(exist_ok=True)
     env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "SHELL": "/bin/bash", "LANG": "C.UTF-8", "GWINSTALL_BASE_URL": "https://127.0.0.1:9"}
     # An export fetches the packages of LiteLLM.
-    limit = 300 if words[:2] == ["runtime", "export"] else 20
+    limit = 300 if list(words[:2]) == ["runtime", "export"] else 20
     try:
         return subprocess.run([binary, *words], env=env, cwd=home, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=limit)
     except subprocess.TimeoutExpired as waiting:

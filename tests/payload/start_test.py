@@ -120,7 +120,7 @@ class Start(Place):
 
     def test_a_reference_and_a_placeholder_are_no_values(self):
         self.config("general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n  database_url: os.environ/DATABASE_URL\n")
-        for value in ("op://vault/item/field", "ref+vault://a/b", "'<url>'", "your-database-url", "sk-...", "put-it-here", "'${OTHER}'", "'{{ url }}'"):
+        for value in ("op://vault/item/field", "ref+vault://a/b", "'<url>'", "your-database-url", "sk-...", "'${OTHER}'", "'{{ url }}'"):
             self.set_env(DATABASE_URL=value, OF_NO_USE=value)
             for shell in SHELLS:
                 text = self.expect(1, "try: gwinstall env set DATABASE_URL", "start-gateway.sh", shell=shell)

@@ -250,15 +250,18 @@ def only_the_executable(world, check):
 
 @case
 def a_check_is_small(world, check):
-    """At most 2 KiB the first time, and an answer without a body when nothing changed."""
+    """The channel, and the manifest that vouches for what it says: once for each release, at most 32 KiB. An answer without
+    a body when nothing changed."""
     machine = world.machine
     world.serve_both()
     machine.restore("installed")
     with world.counted() as made:
         check.ended(machine.run("self-update", "--check"), 3)
     total = sum(row[3] for row in made)
-    check.that({row[1] for row in made} == {"/channel-stable.json", "/channel-stable.json.minisig"}, "two names", str(made))
-    check.that(total <= 2048, "at most 2 KiB", str(made))
+    documents = ("/channel-stable.json", "/v1.1.0/manifest.json")
+    names = {name + end for name in documents for end in ("", ".minisig")}
+    check.that({row[1] for row in made} == names, "two documents and their signatures", str(made))
+    check.that(total <= 32 << 10, "at most 32 KiB", str(made))
     with world.counted() as again:
         check.ended(machine.run("self-update", "--check"), 3)
     check.that([row[1:3] + row[4:] for row in again] == [("/channel-stable.json", 304, 0)], "304 without a body", str(again))

@@ -5,7 +5,7 @@ use crate::bundle::Bundle;
 use crate::cli::DiffArgs;
 use crate::deploy::context::Context;
 use crate::deploy::draft::{Draft, draft};
-use crate::deploy::goals::{self, Pointing};
+use crate::deploy::goals;
 use crate::deploy::plan::NEW_SUFFIX;
 use crate::deploy::{resolve, store, values};
 use crate::domain::plan::{Action, Step};
@@ -29,16 +29,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let bundle = sources::bundle_for(place, &request.source, Some(&record.preset))?;
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let values = values::gather(place, &choice, &request)?;
-    let pointed = record.request.pointed;
-    let goal = goals::from_choice(
-        &context,
-        Operation::Update,
-        &bundle,
-        &choice,
-        &values,
-        Pointing::Is(pointed),
-        false,
-    )?;
+    let goal = goals::where_it_is(&context, Operation::Update, &bundle, &choice, &values)?;
     let drafted = draft(&context, goal, &session::policy()?)?;
     let text = text(place, &bundle, &drafted)?;
     let data = change::data(&drafted, None);

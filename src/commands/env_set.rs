@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
 use crate::deploy::draft::Draft;
-use crate::deploy::goals::{self, Pointing};
+use crate::deploy::goals;
 use crate::deploy::values;
 use crate::domain::name::{closest, printable};
 use crate::domain::record::ValueSource;
@@ -119,16 +119,7 @@ pub(super) fn run(
     let source = if asked.from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
         values::gather(place, &choice, &request)?.setting(name, Value { text: Secret::new(text), source });
-    let pointed = record.request.pointed;
-    let goal = goals::from_choice(
-        &change.context,
-        Operation::SetValue,
-        &bundle,
-        &choice,
-        &values,
-        Pointing::Is(pointed),
-        false,
-    )?;
+    let goal = goals::where_it_is(&change.context, Operation::SetValue, &bundle, &choice, &values)?;
     let draft = change.draft(goal)?;
     change.facts.insert("name".to_owned(), json!(name));
     if draft.plan.is_empty() {

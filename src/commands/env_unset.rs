@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
-use crate::deploy::goals::{self, Goal, Pointing};
+use crate::deploy::goals::{self, Goal};
 use crate::deploy::values;
 use crate::domain::name::printable;
 use crate::domain::place::files;
@@ -37,18 +37,9 @@ pub(super) fn run(
     let bundle = sources::deployed(place, Some(record))?;
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
-    let pointing = Pointing::Is(record.request.pointed);
     let values = values::gather(place, &choice, &request)?.unsetting(name);
     let now = value_in(&change.context.env()?.text, name);
-    let goal = goals::from_choice(
-        &change.context,
-        Operation::UnsetValue,
-        &bundle,
-        &choice,
-        &values,
-        pointing,
-        false,
-    )?;
+    let goal = goals::where_it_is(&change.context, Operation::UnsetValue, &bundle, &choice, &values)?;
     let needed = goal.notes.missing.iter().any(|missing| missing == name);
     let next = goal.env.as_ref().and_then(|env| value_in(&env.text, name));
     let left = Left::of(&goal, &bundle.catalog, name, next.as_deref());

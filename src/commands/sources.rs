@@ -50,7 +50,7 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     })
 }
 
-/// The same for one preset. Where that is the user's own and cannot be used, the error is its mistake.
+/// The bundle for a command that needs this preset. A preset of the user's own with a mistake is an error.
 pub(super) fn bundle_for(place: &Place, source: &Source, preset: Option<&str>) -> Result<Bundle> {
     let bundle = bundle(place, source)?;
     preset.map_or(Ok(()), |preset| bundle.require_usable(preset))?;

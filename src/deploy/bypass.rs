@@ -33,12 +33,11 @@ pub struct Sight {
 impl Sight {
     pub fn of(place: &Place, settings: Option<&Settings>) -> Self {
         let exports = Exports::open(place);
+        let in_settings = |name: &str| settings.and_then(|settings| settings.env_text(name));
         let mut sight = Self::default();
         for name in PROXIES {
             let spelled = [name.to_owned(), name.to_ascii_lowercase()];
-            let set = spelled
-                .each_ref()
-                .map(|name| in_settings(settings, name).is_some_and(|value| !value.is_empty()));
+            let set = spelled.each_ref().map(|name| in_settings(name).is_some_and(|value| !value.is_empty()));
             let outside = spelled.each_ref().map(|name| {
                 (!place.staged && system::variable(name).is_some())
                     || exports.of(name).any(|(_, found)| may_be_set(&found.value))
@@ -50,7 +49,7 @@ impl Sight {
             }
         }
         for name in SPELLINGS {
-            sight.settings.extend(in_settings(settings, name).map(|value| (name, value)));
+            sight.settings.extend(in_settings(name).map(|value| (name, value)));
             let environment = system::variable(name).filter(|_| !place.staged);
             let outside = environment.or_else(|| exports.of(name).find_map(|(_, found)| found.value.ok()));
             sight.outside.extend(outside.filter(|value| !value.is_empty()).map(|value| (name, value)));
@@ -81,12 +80,6 @@ fn may_be_set(value: &Result<String, Skipped>) -> bool {
         Ok(text) => !text.is_empty(),
         Err(why) => matches!(why, Skipped::Value(_) | Skipped::Inside | Skipped::Lost(_)),
     }
-}
-
-/// A value of the `env` block of the user's settings.
-fn in_settings(settings: Option<&Settings>, name: &str) -> Option<String> {
-    let value = settings?.get(&KeyPath::env(name))?;
-    Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// The exceptions that settings.json must hold so that Claude Code reaches a gateway of this machine. `given` are those of

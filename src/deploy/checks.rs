@@ -14,6 +14,7 @@ use crate::domain::record::{Record, SettingsValue};
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
+use crate::format::settings::KeyPath;
 use crate::format::{litellm, schema};
 use crate::runtime::names::known_names;
 
@@ -141,7 +142,7 @@ pub fn settings(checks: &mut Checks, draft: &Draft, bundle: &crate::bundle::Bund
 
 fn settings_finding(faults: &[schema::Fault], draft: &Draft) -> Finding {
     let key = |fault: &schema::Fault| fault.path.join(".");
-    let is_own = |fault: &&schema::Fault| draft.sets(&key(fault));
+    let is_own = |fault: &&schema::Fault| draft.sets(&KeyPath::parse(&key(fault)));
     let shown = |fault: &schema::Fault| match &*key(fault) {
         "" => format!("settings.json {}", fault.what),
         key => format!("settings.json: {key} {}", fault.what),

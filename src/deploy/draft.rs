@@ -116,12 +116,10 @@ impl Draft {
     }
 
     /// Whether gwinstall sets this key of settings.json.
-    pub fn sets(&self, key: &str) -> bool {
-        self.goal.settings.iter().any(|desired| {
-            desired.value.is_some()
-                && desired.path.to_string() == key
-                && !self.kept_keys.contains(&desired.path)
-        })
+    pub fn sets(&self, key: &KeyPath) -> bool {
+        let desired =
+            self.goal.settings.iter().any(|desired| desired.value.is_some() && desired.path == *key);
+        desired && !self.kept_keys.contains(key)
     }
 
     /// The keys of settings.json that the operation leaves to gwinstall.
@@ -137,9 +135,7 @@ pub fn draft(context: &Context<'_>, goal: Goal, rules: &dyn Rules) -> Result<Dra
     }
     let draft = work_out(context, goal)?;
     if let Some(after) = draft.settings_after()? {
-        let sets =
-            |path: &KeyPath| draft.goal.settings.iter().any(|key| key.path == *path && key.value.is_some());
-        permission::of_address(rules, context, &after, &sets)?;
+        permission::of_address(rules, context, &after, &|key| draft.sets(key))?;
     }
     Ok(draft)
 }

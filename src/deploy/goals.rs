@@ -107,6 +107,18 @@ impl Pointing {
     }
 }
 
+/// The goal of a change that leaves Claude Code pointed where it is.
+pub fn where_it_is(
+    context: &Context<'_>,
+    operation: Operation,
+    bundle: &Bundle,
+    choice: &Choice<'_>,
+    values: &Values,
+) -> Result<Goal> {
+    let pointing = Pointing::Is(context.deployed()?.request.pointed);
+    from_choice(context, operation, bundle, choice, values, pointing, false)
+}
+
 /// The goal of `install`, `update`, `on`, `env set` and `models`: the choice, as far as the operation touches a
 /// deployment, and Claude Code pointed where `pointing` says.
 pub fn from_choice(

@@ -52,7 +52,7 @@ impl Provider {
         }
     }
 
-    /// What is missing where there is no login.
+    /// The sentence about a login that was not found.
     pub const fn absence(self) -> &'static str {
         match self {
             Self::Google => "no Google login was found",

@@ -36,15 +36,14 @@ impl Lead {
 /// switch belongs to which address is the business of Claude Code, and a later one brings more of both.
 pub fn leads(settings: &Settings) -> Vec<Lead> {
     let names = || settings.env_names();
-    let value = |name: &str| {
-        let value = settings.get(&KeyPath::env(name))?;
-        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    let past_the_gateway =
-        names().any(|name| is_provider_switch(name) && value(name).is_some_and(|value| is_on(&value)));
+    let past_the_gateway = names()
+        .any(|name| is_provider_switch(name) && settings.env_text(name).is_some_and(|value| is_on(&value)));
     let leads = names().filter(|name| *name == BASE_URL || (past_the_gateway && is_provider_address(name)));
     let lead = |name| {
-        Some(Lead { key: KeyPath::env(name), address: value(name).filter(|address| !address.is_empty())? })
+        Some(Lead {
+            key: KeyPath::env(name),
+            address: settings.env_text(name).filter(|address| !address.is_empty())?,
+        })
     };
     leads.filter_map(lead).collect()
 }

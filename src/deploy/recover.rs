@@ -351,7 +351,7 @@ pub fn drop_unreferenced(place: &Place) -> Result<()> {
     drop_unreferenced_by(place, record.as_ref())
 }
 
-/// The same for the record that the caller has just written.
+/// Removes all base copies that neither this record, which the caller has just written, nor a backup refers to.
 pub fn drop_unreferenced_by(place: &Place, record: Option<&Record>) -> Result<()> {
     if store::is_lost(place) {
         return Ok(());

@@ -25,7 +25,8 @@ fn exposed(place: &Place) -> Option<(PathBuf, Stranger)> {
     let named = [files::ENV, files::CONFIG, files::START, files::KEY_HELPER].map(|name| place.file(name));
     let mut dirs = BTreeSet::new();
     for path in [&usual, &place.target, &place.config_dir, &settings].into_iter().chain(&named) {
-        walk(path, &mut dirs, &mut MOST_LINKS.clone());
+        let mut links = MOST_LINKS;
+        walk(path, &mut dirs, &mut links);
     }
     // What lies above the home is the administrator's.
     dirs.retain(|dir| !home.iter().any(|home| home != dir && home.starts_with(dir)));
@@ -63,7 +64,7 @@ pub fn require_none(place: &Place) -> Result<()> {
     .hint(remedy(place, &dir, stranger)))
 }
 
-/// The same as a finding of `doctor`.
+/// What `doctor` says about it: whether another user can change the files of the gateway.
 pub fn finding(place: &Place) -> Finding {
     match exposed(place) {
         None => Finding::pass("no other user can replace the files of the gateway"),

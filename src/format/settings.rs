@@ -128,6 +128,12 @@ impl Settings {
         Some(&self.text[self.member(path)?.value.span.clone()])
     }
 
+    /// A member of `env` as the text that Claude Code makes of it.
+    pub fn env_text(&self, name: &str) -> Option<String> {
+        let value = self.get(&KeyPath::env(name))?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+
     /// Names of the members of `env`, in file order.
     pub fn env_names(&self) -> impl Iterator<Item = &str> {
         self.env()

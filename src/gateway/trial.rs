@@ -114,7 +114,7 @@ impl Trial {
         let record = Record { gateway_url: format!("http://127.0.0.1:{port}"), ..record.clone() };
         disk::create_dirs(&dir.join("config")).at("create", &dir)?;
         let files = [
-            // First: whoever finds the directory can stop what was started in it.
+            // The start script is written first: a later run stops with it what was started in the directory.
             (files::START, Content::from(script), 0o700),
             (files::ENV, new(files::ENV)?, 0o600),
             (files::CONFIG, new(files::CONFIG)?, 0o600),

@@ -14,7 +14,7 @@ use crate::domain::request::GatewayType;
 use crate::domain::{Hint, Place};
 use crate::doors::system;
 use crate::format::dotenv::DotEnv;
-use crate::format::settings::{KeyPath, Settings};
+use crate::format::settings::Settings;
 use crate::render;
 
 use super::facts::Facts;
@@ -39,12 +39,6 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     }
 }
 
-/// A value of the `env` block of the user's settings.
-fn in_settings(settings: Option<&Settings>, name: &str) -> Option<String> {
-    let value = settings?.get(&KeyPath::env(name))?;
-    Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-}
-
 /// Settings win over the shell, so a switch that settings turn off is off.
 fn other_ways(settings: Option<&Settings>) -> Finding {
     let shell = system::names_of_variables();
@@ -52,7 +46,7 @@ fn other_ways(settings: Option<&Settings>) -> Finding {
     let names: BTreeSet<String> =
         present.chain(shell).filter(|name| render::is_provider_switch(name)).collect();
     for name in &names {
-        if let Some(value) = in_settings(settings, name) {
+        if let Some(value) = settings.and_then(|settings| settings.env_text(name)) {
             if render::is_on(&value) {
                 return Finding::warn(format!(
                     "settings.json sets {name}: Claude Code goes past the gateway"
@@ -75,7 +69,7 @@ fn other_ways(settings: Option<&Settings>) -> Finding {
 
 fn api_key(settings: Option<&Settings>, deployed: bool) -> Finding {
     const NAME: &str = "ANTHROPIC_API_KEY";
-    let blanked = in_settings(settings, NAME).is_some_and(|value| value.is_empty());
+    let blanked = settings.and_then(|settings| settings.env_text(NAME)).is_some_and(|value| value.is_empty());
     match system::variable(NAME) {
         None => Finding::pass("no ANTHROPIC_API_KEY in this shell"),
         Some(_) if blanked => {

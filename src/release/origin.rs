@@ -268,8 +268,8 @@ fn is_document(name: &str) -> bool {
     signed && (document != name || document.ends_with(".json"))
 }
 
-/// The file that a name in a directory of releases leads to. A pipe or a device there is no release: reading it would
-/// wait, or never end.
+/// The file that a name in a directory of releases leads to. A pipe or a device is refused: a read from it could
+/// last for ever.
 fn regular(path: &Path) -> Result<PathBuf> {
     let real = disk::real_file(path)?;
     if disk::is_regular(&real) {

@@ -351,7 +351,7 @@ mod tests {
         bad(&[("runtime.json", about(Sha256::of(b"other"), "a.whl").as_bytes()), good], "another lock");
         bad(&[good], "has no runtime.json");
         bad(&[("runtime.json", b"{}")], "not a runtime that gwinstall exported");
-        // The same in the offline archive of a release, among its other files.
+        // The offline archive of a release carries such a file among others.
         let alone = archive(dir.path(), &[("runtime.json", right.as_bytes()), good]);
         assert_eq!(runtimes_in(&alone).unwrap(), [Packed::alone(&alone)]);
         let inner = disk::read(&alone, 1 << 20).unwrap();

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::immutable::is_immutable;
+use super::immutable;
 use crate::domain::name::{printable, shell_word};
 use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::{errno, system};
@@ -47,12 +47,13 @@ fn denied(failed: Error, path: &Path) -> Error {
     let Some((nearest, _)) = nearest else { return failed };
     let Ok(meta) = nearest.metadata() else { return failed };
     let shown = nearest.to_string_lossy();
-    let immutable = [Some(nearest), nearest.parent()].into_iter().flatten().find(|path| is_immutable(path));
-    if let Some(path) = immutable {
+    let kept = |path: &Path| immutable::flag(path).map(|flag| (path.to_owned(), flag));
+    if let Some((path, (flag, word))) = [Some(nearest), nearest.parent()].into_iter().flatten().find_map(kept)
+    {
         let shown = path.to_string_lossy();
-        return failed
-            .because(format!("{} is immutable", printable(&shown)))
-            .hint(Hint::shell(format!("sudo chattr -i {}", shell_word(&shown))).to("let it be changed"));
+        return failed.because(format!("{} is {word}", printable(&shown))).hint(
+            Hint::shell(format!("sudo chattr -{flag} {}", shell_word(&shown))).to("let it be changed"),
+        );
     }
     failed
         .because(format!("{} belongs to {}", printable(&shown), system::name_of_user(meta.uid())))

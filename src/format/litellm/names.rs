@@ -146,7 +146,7 @@ impl Names {
         self.params.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The same for a field of `model_info`.
+    /// The kinds of values of a field of `model_info` for which LiteLLM drops the model.
     pub(super) fn refused_in_info(&self, name: &str) -> &[String] {
         self.info.get(name).map_or(&[], Vec::as_slice)
     }

@@ -11,7 +11,7 @@ pub(super) enum Found<'r> {
     Provider,
     /// This is not a provider.
     Unknown(&'r str),
-    /// There is no provider in front, and the name alone says none.
+    /// The route names no provider, and LiteLLM knows none by the name alone.
     Bare,
     /// The name may fit a rule that gwinstall does not know.
     Unsure,

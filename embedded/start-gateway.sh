@@ -1208,9 +1208,11 @@ status() {
 
 # A FIFO in the place of one of these would be read for ever.
 only_files() {
-	for one in "$env_file" "$config" "$pid_file" "$log" "$lock" "$serving" "$stopped" "$failed" "$ticket"; do
+	for one in "$env_file" "$config" "$pid_file" "$lock" "$serving" "$stopped" "$failed" "$ticket"; do
 		[ ! -e "$one" ] || [ -f "$one" ] || fail "$one is not a regular file" "ls -ld $(quoted "$one")"
 	done
+	# Who wants no log links it to /dev/null.
+	[ ! -p "$log" ] || fail "$log is not a regular file" "ls -ld $(quoted "$log")"
 }
 
 find_home

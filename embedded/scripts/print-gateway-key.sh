@@ -43,9 +43,11 @@ fail() {
 
 # A FIFO in the place of one of these would be read for ever.
 only_files() {
-	for one in .env config/litellm.yaml start-gateway.sh litellm.log litellm.pid .serving .starting .stopped .start-failed; do
+	for one in .env config/litellm.yaml start-gateway.sh litellm.pid .serving .starting .stopped .start-failed; do
 		[ ! -e "$one" ] || [ -f "$one" ] || fail "$dir/$one is not a regular file" "gwinstall doctor"
 	done
+	# Who wants no log links it to /dev/null.
+	[ ! -p litellm.log ] || fail "$dir/litellm.log is not a regular file" "gwinstall doctor"
 }
 
 # The value of NAME in .env, in $value.

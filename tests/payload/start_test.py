@@ -126,6 +126,12 @@ class Start(Place):
                 text = self.expect(1, "try: gwinstall env set DATABASE_URL", "start-gateway.sh", shell=shell)
                 self.assertNotIn("OF_NO_USE", str(text))
 
+    def test_a_log_that_leads_nowhere_stops_no_start(self):
+        (self.dir / "litellm.log").symlink_to("/dev/null")
+        for shell in SHELLS:
+            self.expect(0, "the gateway runs", "start-gateway.sh", shell=shell)
+            self.expect(0, [], "start-gateway.sh", "stop", shell=shell)
+
     def test_an_empty_key_is_generated_once_even_by_two_starts(self):
         keys = set()
         for shell in SHELLS:

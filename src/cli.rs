@@ -3,6 +3,7 @@
 mod confirm;
 mod env;
 pub mod pages;
+mod render;
 mod runtime;
 mod self_update;
 mod service;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use env::EnvCommand;
+pub use render::RenderArgs;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
@@ -114,6 +116,8 @@ pub enum Command {
     /// Install, list, remove and export the LiteLLM that the gateway runs
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+    /// Write the gateway's files for servers: Compose, Kubernetes, systemd and others
+    Render(RenderArgs),
     /// Keep the gateway running: started when you log in, and again after a crash
     #[command(subcommand)]
     Service(ServiceCommand),

@@ -2,7 +2,7 @@
 //! and its fuzz targets, which reach the modules through the feature `internals`. Nothing here is a stable API.
 //!
 //! Layers, lowest first; a module imports only from those before it (`tests/layers.rs` holds the list):
-//! `domain` → `format` → `doors` → `bundle` → `runtime` → `render` → `deploy` → `gateway` → `release` → `inspect` → `cli` → `ui` →
+//! `domain` → `format` → `doors` → `bundle` → `runtime` → `render` → `targets` → `deploy` → `gateway` → `release` → `inspect` → `cli` → `ui` →
 //! `commands`.
 
 // A failing test shows values as they are.
@@ -22,7 +22,8 @@ macro_rules! modules {
 }
 
 modules!(
-    bundle, cli, commands, deploy, domain, doors, format, gateway, inspect, release, render, runtime, ui
+    bundle, cli, commands, deploy, domain, doors, format, gateway, inspect, release, render, runtime,
+    targets, ui
 );
 
 /// Parses the command line, runs the command and prints its answer; a shell that asks for completions gets them instead.

@@ -29,11 +29,13 @@ mod models;
 mod models_check;
 mod place;
 mod presets;
+mod render;
 mod renewal;
 mod resolve;
 mod rollback;
 mod runtime;
 mod runtime_users;
+mod secrets;
 mod self_update;
 mod service;
 mod shell_files;
@@ -85,6 +87,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Env(command)) => env::run(&place()?, common, command),
         Some(Command::Config(command)) => config::run(&place()?, command),
         Some(Command::Runtime(command)) => runtime::run(&place()?, common, command),
+        Some(Command::Render(args)) => render::run(&reading()?, common, args),
         Some(Command::Service(command)) => service::run(&place()?, common, command),
         Some(Command::Start) => gateway::run(&place()?, common, Verb::Start, false),
         Some(Command::Stop(args)) => gateway::run(&place()?, common, Verb::Stop, args.now),

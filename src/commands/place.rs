@@ -57,6 +57,11 @@ pub(super) fn resolve(common: &Common) -> Result<Place> {
     Ok(place)
 }
 
+/// A directory that a flag names, which need not exist.
+pub(super) fn directory(flag: &str, typed: &Path) -> Result<PathBuf> {
+    real(&checked(flag, &absolute(typed)?)?)
+}
+
 /// The place for a command that can do without a home, as in a container or a service without one: what is not there holds
 /// nothing.
 pub(super) fn resolve_for_reading(common: &Common) -> Result<Place> {

@@ -110,6 +110,13 @@ pub struct Held {
     made: Vec<PathBuf>,
 }
 
+impl Held {
+    /// The directories that had to be made.
+    pub(super) fn made(&self) -> &[PathBuf] {
+        &self.made
+    }
+}
+
 /// Takes the lock; waits up to `wait` seconds for another run.
 pub fn lock(place: &Place, operation: Operation, wait: u64) -> Result<Held> {
     refuse_foreign_home(place)?;

@@ -18,6 +18,7 @@ pub mod lost;
 pub mod permission;
 pub mod plan;
 pub mod recover;
+pub mod rendered;
 pub mod resolve;
 mod served;
 pub mod sessions;

@@ -353,7 +353,8 @@ pub fn drop_unreferenced(place: &Place) -> Result<()> {
 
 /// Removes all base copies that neither this record, which the caller has just written, nor a backup refers to.
 pub fn drop_unreferenced_by(place: &Place, record: Option<&Record>) -> Result<()> {
-    if store::is_lost(place) {
+    // A rendered directory has a record of its own, which names the copies that it needs.
+    if store::is_lost(place) || disk::exists(&place.file(files::RENDERED)) {
         return Ok(());
     }
     let names = disk::list(&place.base_copies())?;

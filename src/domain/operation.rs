@@ -24,6 +24,7 @@ words! {
         BackupImport = "backup import",
         Repair = "doctor --repair",
         SelfUpdate = "self-update",
+        Render = "render",
     }
 }
 

@@ -122,6 +122,8 @@ pub mod files {
     pub const CONFIG: &str = "config/litellm.yaml";
     pub const ENV: &str = ".env";
     pub const RECORD: &str = "deployment-manifest.json";
+    /// The record of a directory that `render` wrote.
+    pub const RENDERED: &str = "RENDERED.json";
     pub const START: &str = "start-gateway.sh";
     pub const GITIGNORE: &str = ".gitignore";
     pub const KEY_HELPER: &str = "scripts/print-gateway-key.sh";

@@ -1,4 +1,4 @@
-//! The part of JSON Schema that templates/settings-schema.json uses. Pure.
+//! The part of JSON Schema that the schemas of settings.json and of `gateway.yaml` use. Pure.
 //!
 //! Promise: a fault names the key and the rule, never the value, which may be a key of the gateway. A keyword or a pattern
 //! of another kind is ignored: a newer schema refuses nothing that this version cannot judge.
@@ -14,6 +14,9 @@ pub struct Fault {
     pub what: String,
 }
 
+/// The fault of a key that the schema does not know.
+pub const UNKNOWN: &str = "must not be there";
+
 /// Every place of `value` that breaks `schema`.
 pub fn check(schema: &Value, value: &Value) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -24,11 +27,18 @@ pub fn check(schema: &Value, value: &Value) -> Vec<Fault> {
 fn walk(schema: &Value, value: &Value, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
     let Some(rules) = schema.as_object() else {
         if schema == &Value::Bool(false) {
-            faults.push(Fault { path: path.clone(), what: "must not be there".to_owned() });
+            faults.push(Fault { path: path.clone(), what: UNKNOWN.to_owned() });
         }
         return;
     };
     faults.extend(of_value(rules, value).into_iter().map(|what| Fault { path: path.clone(), what }));
+    if let (Some(rule), Some(items)) = (rules.get("items"), value.as_array()) {
+        for (index, item) in items.iter().enumerate() {
+            path.push(index.to_string());
+            walk(rule, item, path, faults);
+            path.pop();
+        }
+    }
     let Some(members) = value.as_object() else { return };
     for (name, member) in members {
         path.push(name.clone());
@@ -71,6 +81,11 @@ fn of_value(rules: &Map<String, Value>, value: &Value) -> Vec<String> {
         && number < least
     {
         wrong.push(format!("must be at least {least}"));
+    }
+    if let (Some(number), Some(most)) = (value.as_f64(), numbers("maximum"))
+        && number > most
+    {
+        wrong.push(format!("must be at most {most}"));
     }
     if let (Some(text), Some(form)) = (text, rules.get("pattern").and_then(Value::as_str))
         && Regex::new(form).is_ok_and(|pattern| !pattern.is_match(text))

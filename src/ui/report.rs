@@ -78,7 +78,8 @@ pub fn plan(draft: &Draft, verbose: bool) -> String {
     lines.join("\n")
 }
 
-fn line(step: &Step) -> String {
+/// One step, as the plan shows it.
+pub fn line(step: &Step) -> String {
     let (sign, style) = sign(step.action);
     format!("  {} {} — {}", paint(sign, style), step.name, reason(step))
 }

@@ -32,6 +32,7 @@ pub fn name(cli: &Cli) -> &'static str {
         },
         Some(Command::Presets(PresetsCommand::List)) => "presets-list",
         Some(Command::Presets(PresetsCommand::Show { .. })) => "presets-show",
+        Some(Command::Render(_)) => "render",
         Some(Command::Env(command)) => match command {
             EnvCommand::List => "env-list",
             EnvCommand::Check => "env-check",

@@ -1,0 +1,94 @@
+//! The scripts of the bundle that a server runs, and the two files of values that they read.
+
+use crate::domain::Result;
+
+use super::Spec;
+use super::tree::Tree;
+
+/// The scripts that every server gets.
+const SHIPPED: [&str; 10] = [
+    "read-values.sh",
+    "deploy.sh",
+    "rollback.sh",
+    "verify.sh",
+    "backup.sh",
+    "backup-check.sh",
+    "restore.sh",
+    "rotate.sh",
+    "certificate.sh",
+    "migrate.sh",
+];
+
+/// What the scripts manage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    Compose,
+    Systemd,
+}
+
+/// The scripts, and `server.env` beside them.
+pub(super) fn write(tree: &mut Tree, spec: &Spec, layout: Layout) -> Result<()> {
+    for name in SHIPPED {
+        tree.program(name, spec.script(name)?);
+    }
+    if spec.values.database.is_some() {
+        tree.program("team.sh", spec.script("team.sh")?);
+    }
+    let lines = values(spec, layout);
+    let body: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    tree.commented("server.env", &format!("# Read as text by the scripts, never run.\n{body}"));
+    Ok(())
+}
+
+/// Values that are not secret, by the names that `read-values.sh` lists. The schema lets no quote, space or line break through.
+fn values(spec: &Spec, layout: Layout) -> Vec<(&'static str, String)> {
+    let values = &spec.values;
+    let mut lines = vec![
+        ("LAYOUT", if layout == Layout::Compose { "compose" } else { "systemd" }.to_owned()),
+        ("NAME", values.name.clone()),
+        ("IMAGE", spec.image.to_string()),
+        ("DATABASE", if values.database.is_some() { "yes" } else { "no" }.to_owned()),
+        ("KEEP_BACKUPS", values.backup.keep.to_string()),
+    ];
+    if let Some(domain) = &values.domain {
+        lines.push(("DOMAIN", domain.clone()));
+    }
+    if let Some(s3) = &values.backup.s3 {
+        lines.push(("S3_ENDPOINT", s3.endpoint.clone()));
+        lines.push(("S3_BUCKET", s3.bucket.clone()));
+        lines.push(("S3_REGION", s3.region.clone()));
+        lines.push(("S3_PREFIX", s3.prefix.clone()));
+    }
+    if let Some(webhook) = &values.alert_webhook {
+        lines.push(("ALERT_WEBHOOK", webhook.clone()));
+    }
+    lines
+}
+
+/// `secrets.env.example` and a `.gitignore` for the file that it is copied to.
+pub(super) fn secrets(tree: &mut Tree, spec: &Spec) {
+    let mut body = String::from(
+        "# The secrets of the gateway. Copy this file to secrets.env (mode 0600) and fill it in, or run:\n\
+         # gwinstall render secrets --out DIR\n",
+    );
+    for secret in &spec.secrets {
+        let optional = if secret.optional { " Optional." } else { "" };
+        body.push_str(&format!("\n# {}{optional}\n{}=\n", secret.about, secret.name));
+    }
+    tree.text("secrets.env.example", body);
+    tree.text(".gitignore", IGNORED);
+}
+
+const IGNORED: &str = "\
+# Written by `gwinstall render`: secrets, what one machine alone knows, and what a run of gwinstall leaves while it works.
+secrets.env
+.env
+google-credentials.json
+certs/
+backups/
+data/
+.image
+.gwinstall/lock
+.gwinstall/journal*
+.gwinstall/txn/
+";

@@ -1,0 +1,291 @@
+//! `gateway.yaml`: what a gateway on servers has beside what an installation on one machine has. One typed file for all targets.
+//!
+//! Promise: `schema.json` judges the text first, so that a mistake is named with its key and an unknown key with the closest
+//! known one, and no value that a second reader would act on (`;`, `{{`, quotes, line breaks) gets past it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::domain::name::{closest, printable};
+use crate::domain::word::words;
+use crate::domain::{Error, Hint, Result};
+use crate::format::schema;
+
+/// The schema of `gateway.yaml`, as published.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+words! {
+    /// What LiteLLM gets of a machine. Measured: idle 309 MiB, 351 MiB under load with one worker and without a database.
+    pub enum Profile {
+        /// 256 MiB asked, 512 MiB at most: one worker without a database.
+        Seed = "seed",
+        Small = "small",
+        Standard = "standard",
+    }
+}
+
+/// `gateway.yaml`. Every key has a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Values {
+    pub name: String,
+    pub namespace: String,
+    /// Name of the gateway in DNS; TLS is for this name.
+    pub domain: Option<String>,
+    /// Image of LiteLLM: `REPOSITORY:TAG[@sha256:…]`.
+    pub image: Option<String>,
+    pub replicas: u32,
+    /// More than `replicas`: the engine adds instances under load up to this number.
+    pub max_replicas: Option<u32>,
+    pub resources: Option<Profile>,
+    pub port: u16,
+    /// Values of variables that are not secret.
+    pub variables: BTreeMap<String, String>,
+    pub database: Option<Database>,
+    pub redis: Option<Redis>,
+    pub ingress: Option<Ingress>,
+    /// Addresses that may use the gateway; empty: all.
+    pub allow_from: Vec<String>,
+    /// Requests per second of one address, before it is told to wait.
+    pub requests_per_second: u32,
+    pub tls13_only: bool,
+    /// `/metrics` for Prometheus, with rules and a dashboard.
+    pub metrics: bool,
+    /// Claude Code signs in at the gateway (SSO) and gets its settings from there.
+    pub claude_code_gateway: bool,
+    pub backup: Backup,
+    pub alert_webhook: Option<String>,
+    pub server: Server,
+    /// `OWNER/NAME` at GitHub, for the pipeline and the image that it builds.
+    pub repository: Option<String>,
+    pub lambda: Lambda,
+    /// The same keys again, laid over the others for one environment.
+    pub environments: BTreeMap<String, Value>,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self {
+            name: "llm-gateway".to_owned(),
+            namespace: "llm-gateway".to_owned(),
+            domain: None,
+            image: None,
+            replicas: 1,
+            max_replicas: None,
+            resources: None,
+            port: 4000,
+            variables: BTreeMap::new(),
+            database: None,
+            redis: None,
+            ingress: None,
+            allow_from: Vec::new(),
+            requests_per_second: 20,
+            tls13_only: false,
+            metrics: false,
+            claude_code_gateway: false,
+            backup: Backup::default(),
+            alert_webhook: None,
+            server: Server::default(),
+            repository: None,
+            lambda: Lambda::default(),
+            environments: BTreeMap::new(),
+        }
+    }
+}
+
+/// PostgreSQL: virtual keys, budgets, spend.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// Absent: the engine's own instance where it can have one (compose, systemd).
+    pub host: Option<String>,
+    pub port: u16,
+    pub name: String,
+    pub user: String,
+    /// Connections of one instance of LiteLLM.
+    pub connections: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        let name = || "litellm".to_owned();
+        Self { host: None, port: 5432, name: name(), user: name(), connections: 10 }
+    }
+}
+
+/// Redis: limits and routing that several instances share.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Redis {
+    /// Absent: the engine's own instance where it can have one.
+    pub host: Option<String>,
+    pub port: u16,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { host: None, port: 6379 }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingress {
+    pub class: Option<String>,
+    /// Name of a cert-manager ClusterIssuer.
+    pub issuer: Option<String>,
+    /// Name of the Secret with the certificate.
+    pub tls_secret: Option<String>,
+}
+
+/// Where backups go beside the machine itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Daily ones that stay.
+    pub keep: u32,
+    pub s3: Option<S3>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { keep: 7, s3: None }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    pub endpoint: String,
+    pub bucket: String,
+    #[serde(default = "S3::region")]
+    pub region: String,
+    #[serde(default)]
+    pub prefix: String,
+}
+
+impl S3 {
+    fn region() -> String {
+        "us-east-1".to_owned()
+    }
+}
+
+/// A machine with systemd.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    pub root: String,
+    pub user: String,
+    /// Instances behind nginx; two restart without losing a request.
+    pub instances: u16,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { root: "/opt/llm-gateway".to_owned(), user: "llm-gateway".to_owned(), instances: 2 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lambda {
+    pub region: String,
+    /// MiB.
+    pub memory: u32,
+    /// Seconds.
+    pub timeout: u32,
+}
+
+impl Default for Lambda {
+    fn default() -> Self {
+        Self { region: "us-east-1".to_owned(), memory: 1024, timeout: 300 }
+    }
+}
+
+impl Values {
+    /// Reads a text and, laid over it, the keys of each of its environments.
+    pub fn parse(text: &str) -> Result<(Self, Vec<(String, Self)>)> {
+        let read: Value = serde_yaml::from_str(text).map_err(|error| invalid(&error.to_string()))?;
+        let whole = if read.is_null() { Value::Object(serde_json::Map::new()) } else { read };
+        let values = Self::of(&whole, "")?;
+        let overlay = |(name, overlay): (&String, &Value)| {
+            let mut merged = whole.clone();
+            lay_over(&mut merged, overlay);
+            if let Some(keys) = merged.as_object_mut() {
+                keys.remove("environments");
+            }
+            Ok((name.clone(), Self::of(&merged, &format!("environments.{name}."))?))
+        };
+        let environments = values.environments.iter().map(overlay).collect::<Result<_>>()?;
+        Ok((values, environments))
+    }
+
+    fn of(document: &Value, inside: &str) -> Result<Self> {
+        let rules: Value = serde_json::from_str(SCHEMA).map_err(|error| invalid(&error.to_string()))?;
+        if let Some(fault) = schema::check(&rules, document).first() {
+            return Err(refusal(&rules, fault, inside));
+        }
+        let values: Self =
+            serde_json::from_value(document.clone()).map_err(|error| invalid(&error.to_string()))?;
+        values.require_consistent()?;
+        Ok(values)
+    }
+
+    /// Rules that concern several keys.
+    fn require_consistent(&self) -> Result<()> {
+        let most = self.max_replicas.unwrap_or(self.replicas);
+        if most < self.replicas {
+            return Err(invalid("max_replicas is smaller than replicas"));
+        }
+        if most > 1 && self.redis.is_none() {
+            return Err(invalid("several replicas count limits and failures together, and need redis")
+                .hint(Hint::step("add the line: redis: {}")));
+        }
+        if self.resources == Some(Profile::Seed) && self.database.is_some() {
+            return Err(invalid("resources: seed is killed for its memory with a database")
+                .hint(Hint::step("write resources: standard")));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(why: &str) -> Error {
+    Error::usage("gateway.yaml cannot be used").because(printable(why))
+}
+
+/// The refusal of one key, with the closest known one for an unknown key.
+fn refusal(rules: &Value, fault: &schema::Fault, inside: &str) -> Error {
+    let path = printable(&format!("{inside}{}", fault.path.join(".")));
+    let (Some(last), true) = (fault.path.last(), fault.what == schema::UNKNOWN) else {
+        let place = if path.is_empty() { "the document".to_owned() } else { path };
+        return invalid(&format!("{place} {}", fault.what));
+    };
+    let known = known_keys(rules, &fault.path[..fault.path.len() - 1]);
+    let error = invalid(&format!("{path} is not a known key"));
+    match closest(last, known.iter().map(String::as_str)).first() {
+        Some(name) => error.hint(Hint::step(format!("write {name} instead"))),
+        None => error.hint(Hint::step(format!("known here: {}", known.join(", ")))),
+    }
+}
+
+fn known_keys(rules: &Value, path: &[String]) -> Vec<String> {
+    let inner = path.iter().try_fold(rules, |rules, key| {
+        rules["properties"].get(key).or_else(|| rules.get("additionalProperties"))
+    });
+    let names = inner.and_then(|rules| rules["properties"].as_object());
+    names.map_or_else(Vec::new, |names| names.keys().cloned().collect())
+}
+
+/// Mappings are joined; anything else is replaced.
+fn lay_over(base: &mut Value, overlay: &Value) {
+    match (base, overlay) {
+        (Value::Object(base), Value::Object(overlay)) => {
+            for (key, value) in overlay {
+                lay_over(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, overlay) => *base = overlay.clone(),
+    }
+}

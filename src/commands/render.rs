@@ -1,6 +1,6 @@
 //! `render`: the gateway's files for servers, written into a directory of the user's with the rules of a deployment.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -141,7 +141,7 @@ fn tree(
     let request = targets::Request { spec: &base, environments: &overlays };
     let mut files = Tree::default();
     for target in targets {
-        let rendered = target.render(&request)?;
+        let rendered = targets::render(*target, &request)?;
         match targets {
             [_] => files = rendered,
             _ => files.place(target.word(), rendered),
@@ -239,17 +239,4 @@ fn write(out: &Place, work: Work, lock_wait: u64) -> Result<Answer> {
     }
     let next = "Join each with its .gwinstall-new, then render again with --keep-mine (or --take-new).";
     Ok(answer.line(next).exit(Kind::Conflict))
-}
-
-/// The directories below `out` that hold an example of secrets.
-pub(super) fn with_example(out: &Path, example: &str) -> Result<Vec<PathBuf>> {
-    let mut found: Vec<PathBuf> =
-        [out.to_owned()].into_iter().filter(|dir| disk::exists(&dir.join(example))).collect();
-    for name in disk::list(out)? {
-        let dir = out.join(name);
-        if disk::is_dir(&dir) && disk::exists(&dir.join(example)) {
-            found.push(dir);
-        }
-    }
-    Ok(found)
 }

@@ -9,7 +9,7 @@ use crate::domain::{Error, Hint, Result, Sha256};
 use crate::render::{self, Choice, MASTER_KEY, Need};
 use crate::runtime::facts::Facts;
 
-use super::server;
+use super::server::{self, ConfigFile};
 use super::values::{Profile, Values};
 
 /// The directory of the bundle with the scripts of a server. No preset deploys it.
@@ -128,13 +128,14 @@ pub struct Secret {
 /// Secrets that gwinstall can generate: only the gateway and its stores have to know them.
 pub const RANDOM: [&str; 4] = [MASTER_KEY, "DATABASE_PASSWORD", "LITELLM_SALT_KEY", "REDIS_PASSWORD"];
 
-/// A file of LiteLLM's configuration.
-#[derive(Debug, Clone)]
-pub struct ConfigFile {
-    pub name: &'static str,
-    pub bytes: Content,
+/// What is rendered: the gateway, and the same gateway in each environment of `gateway.yaml`.
+pub struct Request<'a> {
+    pub spec: &'a Spec,
+    /// By name; a target that knows overlays writes one for each.
+    pub environments: &'a [(String, Spec)],
 }
 
+/// The gateway, as every target writes it down.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub values: Values,

@@ -225,8 +225,16 @@ impl Spec {
         secrets
     }
 
+    /// The scripts of every server, and those of one layout, with their names.
+    pub(super) fn scripts_of(&self, layout: &str) -> impl Iterator<Item = (&str, &Content)> {
+        self.scripts.iter().filter_map(move |(path, bytes)| match path.split_once('/') {
+            None => Some((path.as_str(), bytes)),
+            Some((directory, name)) => (directory == layout).then_some((name, bytes)),
+        })
+    }
+
     /// A script of the bundle.
-    pub fn script(&self, name: &str) -> Result<Content> {
+    pub(super) fn script(&self, name: &str) -> Result<Content> {
         self.scripts.get(name).cloned().ok_or_else(|| {
             Error::failed(format!("the bundle has no script {SCRIPTS}{name}"))
                 .because("it is older than this gwinstall, or a directory of your own")

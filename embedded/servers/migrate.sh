@@ -33,7 +33,7 @@ limit=1800
 
 if [ "$LAYOUT" = compose ]; then
 	# The entry point of the image would take "python" for an argument of litellm.
-	(cd "$ROOT" && exec timeout "$limit" "${CONTAINER_ENGINE:-docker}" compose --env-file .env --env-file .image run --rm -T \
+	(cd "$ROOT" && exec timeout "$limit" "${CONTAINER_ENGINE:-docker}" compose --env-file secrets.env --env-file .image run --rm -T \
 		--workdir /app -e DISABLE_SCHEMA_UPDATE=false --entrypoint python litellm litellm/proxy/prisma_migration.py) 9>&- >&2 ||
 		fail 1 'the migration of the database failed; no instance was changed'
 	exit 0

@@ -26,7 +26,7 @@
 # KEEP_BACKUPS       7                     days of which backups are kept
 # KEEP_IMAGES        5                     versions that are kept
 # ALERT_AFTER_DAYS   2                     days without a good backup until backup-check.sh reports it
-# ENCRYPT_TO         (empty)               an age recipient (age1…): backups are encrypted and hold .env
+# ENCRYPT_TO         (empty)               an age recipient (age1…): backups are encrypted and hold the secrets
 # S3_ENDPOINT        (empty)               https://HOST of an S3-compatible store; empty: backups stay on this machine
 # S3_BUCKET          (empty)               its bucket
 # S3_REGION          us-east-1             its region
@@ -34,10 +34,10 @@
 # UPLOAD_SECONDS     600                   limit of an upload
 # CERTIFICATE_DIR    ROOT/certs            fullchain.pem, privkey.pem and cert.pem
 # ALERT_COMMAND      (empty)               absolute path of a program that gets the message as its one argument
-# ALERT_WEBHOOK      (empty)               https address that gets {"text": message}; may be in secrets.env instead
+# ALERT_WEBHOOK      (empty)               https address that gets {"text": message}; may be in operations.env instead
 #
-# Secrets are in the .env of LiteLLM (compose: ROOT/.env, systemd: ROOT/config/.env) and, for what LiteLLM must not see, in
-# ROOT/secrets.env: BACKUP_S3_ACCESS_KEY_ID, BACKUP_S3_SECRET_ACCESS_KEY (also B2_KEY_ID, B2_APP_KEY), ALERT_WEBHOOK.
+# Secrets are in ROOT/secrets.env, which LiteLLM reads, and, for what LiteLLM must not see, in ROOT/operations.env:
+# BACKUP_S3_ACCESS_KEY_ID, BACKUP_S3_SECRET_ACCESS_KEY (also B2_KEY_ID, B2_APP_KEY), ALERT_WEBHOOK.
 # Both files have the mode 0600.
 
 umask 077
@@ -176,9 +176,8 @@ read_values() {
 	[ "$KEEP_BACKUPS" -ge 1 ] || fail 2 "$server_env: KEEP_BACKUPS is at least 1"
 	[ "$KEEP_IMAGES" -ge 2 ] || fail 2 "$server_env: KEEP_IMAGES is at least 2: the running version and the one before"
 	[ -d "$ROOT" ] || fail 2 "the directory $ROOT is missing (ROOT in $server_env)"
-	env_file=$ROOT/.env
-	if [ "$LAYOUT" = systemd ]; then env_file=$ROOT/config/.env; fi
-	secrets_file=$ROOT/secrets.env
+	env_file=$ROOT/secrets.env
+	secrets_file=$ROOT/operations.env
 	for file in "$env_file" "$secrets_file"; do
 		if [ -f "$file" ] && others_can_read "$file"; then fail 2 "other accounts can read $file" "chmod 600 '$file'"; fi
 	done
@@ -205,7 +204,7 @@ secret() (
 	return 1
 )
 
-# Replaces on its way from standard input to standard output every value that .env or secrets.env holds under the name of a secret,
+# Replaces on its way from standard input to standard output every value that secrets.env or operations.env holds under the name of a secret,
 # and whatever else looks like one.
 redact() (
 	for file in "$env_file" "$secrets_file"; do

@@ -2,7 +2,7 @@
 # Replaces one secret of this gateway by a new one, in the order in which it stays usable.
 #
 # Promises: the new value comes from standard input or is generated, and is in no argument and no output, except a new master key, which
-# is printed once, to standard output. .env is replaced in one step with the mode 0600. The instances restart one after the other and
+# is printed once, to standard output. secrets.env is replaced in one step with the mode 0600. The instances restart one after the other and
 # pass the health check; where one does not, the old secret is in force again. LITELLM_SALT_KEY is never changed.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -18,7 +18,7 @@ usage='usage: rotate.sh MASTER_KEY | POSTGRES_PASSWORD | REDIS_PASSWORD | PROVID
   MASTER_KEY         a new LITELLM_MASTER_KEY is generated; whoever uses the old one directly needs the new one
   POSTGRES_PASSWORD  a new password of the role of the database is generated
   REDIS_PASSWORD     a new password of Redis is generated (compose)
-  PROVIDER NAME      the variable NAME of .env, such as ANTHROPIC_API_KEY; its value is asked for, or read from standard input
+  PROVIDER NAME      the variable NAME of secrets.env, such as ANTHROPIC_API_KEY; its value is asked for, or read from standard input
 
 exit status: 0 done, 1 refused or failed and nothing changed, 2 wrong usage, 5 the old secret is in force again, 6 another run is at
 work, 7 neither the new nor the old secret passes the health check'
@@ -43,12 +43,12 @@ esac
 read_values
 [ -f "$env_file" ] || fail 1 "$env_file is missing"
 take_lock deploy
-kept=$ROOT/data/.env.before-rotation
+kept=$ROOT/data/secrets.env.before-rotation
 if [ -e "$kept" ]; then
-	fail 1 "an earlier rotation was interrupted; $kept holds the .env from before it" "diff '$kept' '$env_file'"
+	fail 1 "an earlier rotation was interrupted; $kept holds the secrets from before it" "diff '$kept' '$env_file'"
 fi
 
-# Letters and digits alone: such a value needs no quotes in a URL, in SQL or in .env.
+# Letters and digits alone: such a value needs no quotes in a URL, in SQL or in secrets.env.
 generate() { od -An -N 32 -tx1 /dev/urandom | tr -d ' \n'; echo; }
 
 # The password of the role, by the input of psql.
@@ -118,7 +118,7 @@ PROVIDER)
 	fi
 	case $new in
 	'') fail 2 'the new value is empty' ;;
-	*[!A-Za-z0-9._~:/?#@%\&=+,\;!*-]*) fail 2 'the new value holds a character that .env, docker compose and systemd read differently' ;;
+	*[!A-Za-z0-9._~:/?#@%\&=+,\;!*-]*) fail 2 'the new value holds a character that secrets.env, docker compose and systemd read differently' ;;
 	esac ;;
 esac
 if [ "$what" = POSTGRES_PASSWORD ] && [ "$LAYOUT" = systemd ]; then

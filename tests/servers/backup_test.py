@@ -62,7 +62,7 @@ class Files(Backups):
             self.assertIn(b"LITELLM_MASTER_KEY", text)
             self.assertNotIn(KEY.encode(), text)
             self.assertNotIn(b"PRIVATE KEY", text)
-            self.assertNotIn("./config/.env", names)
+            self.assertNotIn("./secrets.env", names)
             self.age_everything()
 
     def test_seven_days_and_the_permanent_ones_stay(self):
@@ -354,8 +354,8 @@ class Corrupting(http.server.BaseHTTPRequestHandler):
 class Store(Backups):
     def setUp(self):
         super().setUp()
-        (self.root / "secrets.env").write_text('BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=secret"of\\test\n')
-        (self.root / "secrets.env").chmod(0o600)
+        (self.root / "operations.env").write_text('BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=secret"of\\test\n')
+        (self.root / "operations.env").chmod(0o600)
 
     def corrupting(self, slow=False):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Corrupting)
@@ -406,7 +406,7 @@ class Store(Backups):
             self.age_everything()
         self.assertNotIn("secret", argv.read_text())
         self.ok("backup-check.sh")
-        (self.root / "secrets.env").write_text("BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=wrong\n")
+        (self.root / "operations.env").write_text("BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=wrong\n")
         self.assertEqual(self.run_script("backup.sh")[0], 10)
 
 

@@ -44,8 +44,9 @@ if [ -n "$target" ]; then
 	release=$ROOT/releases/$target
 fi
 [ -x "$release/bin/python" ] || fail 1 "$release/bin/python is missing" "'$here/deploy.sh' ${target:-VERSION}"
-DATABASE_URL=$(secret DATABASE_URL) || fail 1 "$env_file holds no DATABASE_URL"
-export DATABASE_URL
+DATABASE_PASSWORD=$(secret DATABASE_PASSWORD) || fail 1 "$env_file holds no DATABASE_PASSWORD"
+DATABASE_HOST=$DATABASE_HOST:$DATABASE_PORT DATABASE_USERNAME=$DATABASE_USER
+export DATABASE_HOST DATABASE_USERNAME DATABASE_NAME DATABASE_PASSWORD
 DISABLE_SCHEMA_UPDATE=false PATH=$release/bin:$PATH
 export DISABLE_SCHEMA_UPDATE PATH
 set -- timeout "$limit" "$release/bin/python" -m litellm.proxy.prisma_migration

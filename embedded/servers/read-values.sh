@@ -20,8 +20,10 @@
 # HEALTH_SECONDS     30                    length of a try: the gateway must answer well within it
 # HEALTH_PAUSES      5 15                  seconds between the tries; the last one repeats
 # DATABASE           no                    yes: LiteLLM uses PostgreSQL
+# DATABASE_HOST      (empty)               its host; empty with compose: the service postgres; empty with systemd: 127.0.0.1
+# DATABASE_PORT      5432                  its port
 # DATABASE_NAME      litellm               the database and
-# DATABASE_USER      litellm               its role; systemd takes both from DATABASE_URL
+# DATABASE_USER      litellm               its role; the password is the secret DATABASE_PASSWORD
 # SERVICE_USER       llm-gateway           systemd: the account that LiteLLM runs as
 # KEEP_BACKUPS       7                     days of which backups are kept
 # KEEP_IMAGES        5                     versions that are kept
@@ -131,6 +133,8 @@ take() {
 	HEALTH_SECONDS) wanted=number HEALTH_SECONDS=$2 ;;
 	HEALTH_PAUSES) wanted=numbers HEALTH_PAUSES=$2 ;;
 	DATABASE) wanted=switch DATABASE=$2 ;;
+	DATABASE_HOST) wanted=host DATABASE_HOST=$2 ;;
+	DATABASE_PORT) wanted=ports DATABASE_PORT=$2 ;;
 	DATABASE_NAME) wanted=name DATABASE_NAME=$2 ;;
 	DATABASE_USER) wanted=name DATABASE_USER=$2 ;;
 	SERVICE_USER) wanted=name SERVICE_USER=$2 ;;
@@ -156,7 +160,7 @@ read_values() {
 	server_env=${GATEWAY_SERVER_ENV:-$here/server.env}
 	[ -r "$server_env" ] || fail 2 "$server_env cannot be read" "gwinstall render compose --out DIR"
 	LAYOUT='' ROOT='' DOMAIN='' PORTS='' IMAGE='' HEALTH_URL='' HEALTH_TRIES='' HEALTH_SECONDS='' HEALTH_PAUSES=''
-	DATABASE='' DATABASE_NAME='' DATABASE_USER='' SERVICE_USER='' KEEP_BACKUPS='' KEEP_IMAGES='' ALERT_AFTER_DAYS=''
+	DATABASE='' DATABASE_HOST='' DATABASE_PORT='' DATABASE_NAME='' DATABASE_USER='' SERVICE_USER='' KEEP_BACKUPS='' KEEP_IMAGES='' ALERT_AFTER_DAYS=''
 	ENCRYPT_TO='' S3_ENDPOINT='' S3_BUCKET='' S3_REGION='' S3_PREFIX='' UPLOAD_SECONDS='' CERTIFICATE_DIR=''
 	ALERT_COMMAND='' ALERT_WEBHOOK=''
 	number=0
@@ -169,8 +173,9 @@ read_values() {
 	done <"$server_env"
 	[ -n "$LAYOUT" ] || fail 2 "$server_env does not say LAYOUT=compose or LAYOUT=systemd"
 	: "${ROOT:=/opt/llm-gateway}" "${PORTS:=4000}" "${HEALTH_URL:=http://127.0.0.1}" "${HEALTH_TRIES:=3}" "${HEALTH_SECONDS:=30}"
-	: "${HEALTH_PAUSES:=5 15}" "${DATABASE:=no}" "${DATABASE_NAME:=litellm}" "${DATABASE_USER:=litellm}" "${SERVICE_USER:=llm-gateway}"
+	: "${HEALTH_PAUSES:=5 15}" "${DATABASE:=no}" "${DATABASE_PORT:=5432}" "${DATABASE_NAME:=litellm}" "${DATABASE_USER:=litellm}" "${SERVICE_USER:=llm-gateway}"
 	: "${KEEP_BACKUPS:=7}" "${KEEP_IMAGES:=5}" "${ALERT_AFTER_DAYS:=2}" "${S3_REGION:=us-east-1}" "${UPLOAD_SECONDS:=600}"
+	if [ "$LAYOUT" = systemd ]; then : "${DATABASE_HOST:=127.0.0.1}"; fi
 	ROOT=${ROOT%/}
 	: "${CERTIFICATE_DIR:=$ROOT/certs}"
 	[ "$KEEP_BACKUPS" -ge 1 ] || fail 2 "$server_env: KEEP_BACKUPS is at least 1"
@@ -182,7 +187,7 @@ read_values() {
 		if [ -f "$file" ] && others_can_read "$file"; then fail 2 "other accounts can read $file" "chmod 600 '$file'"; fi
 	done
 	# The scripts that source this file use these.
-	: "$DOMAIN$IMAGE$ENCRYPT_TO$S3_ENDPOINT$S3_BUCKET$S3_PREFIX$ALERT_COMMAND$ALERT_WEBHOOK"
+	: "$DOMAIN$IMAGE$DATABASE_HOST$DATABASE_PORT$ENCRYPT_TO$S3_ENDPOINT$S3_BUCKET$S3_PREFIX$ALERT_COMMAND$ALERT_WEBHOOK"
 }
 
 # others_can_read FILE

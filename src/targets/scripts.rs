@@ -20,7 +20,10 @@ pub(super) fn write(tree: &mut Tree, spec: &Spec, layout: Layout) {
     }
     let lines = values(spec, layout);
     let body: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    tree.commented("server.env", &format!("# Read as text by the scripts, never run: sh read-values.sh --help\n{body}"));
+    tree.commented(
+        "server.env",
+        &format!("# Read as text by the scripts, never run: sh read-values.sh --help\n{body}"),
+    );
 }
 
 /// The port of each of `count` instances on the machine itself.

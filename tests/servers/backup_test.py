@@ -184,7 +184,7 @@ class Files(Backups):
 
 @unittest.skipUnless(PG_BIN and os.geteuid() == 0, "PostgreSQL is not installed, or this is not root")
 class Database(Backups):
-    """The service postgres of the stand-in engine is this server; for systemd DATABASE_URL leads to it."""
+    """The service postgres of the stand-in engine is this server; for systemd DATABASE_HOST leads to it."""
 
     @classmethod
     def setUpClass(cls):
@@ -274,17 +274,17 @@ class Database(Backups):
         self.backup()
 
     def test_a_new_password_of_the_database(self):
-        self.write_env(LITELLM_MASTER_KEY=KEY, POSTGRES_PASSWORD="firstpw1")
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="firstpw1")
         self.query("postgres", "ALTER ROLE litellm PASSWORD 'firstpw1'", user="postgres")
-        self.ok("rotate.sh", "POSTGRES_PASSWORD")
-        new = self.env_value("POSTGRES_PASSWORD")
+        self.ok("rotate.sh", "DATABASE_PASSWORD")
+        new = self.env_value("DATABASE_PASSWORD")
         self.assertRegex(new, "^[0-9a-f]{64}$")
         self.assertTrue(self.can_log_in(new))
         self.assertFalse(self.can_log_in("firstpw1"))
         self.assertNotIn(new, "\n".join(self.calls()))
         self.write_values(HEALTH_TRIES=1)
-        self.versions["v1"] = lambda world: "good" if world.env_value("POSTGRES_PASSWORD") == new else "broken"
-        self.assertEqual(self.run_script("rotate.sh", "POSTGRES_PASSWORD")[0], 5)
+        self.versions["v1"] = lambda world: "good" if world.env_value("DATABASE_PASSWORD") == new else "broken"
+        self.assertEqual(self.run_script("rotate.sh", "DATABASE_PASSWORD")[0], 5)
         self.assertTrue(self.can_log_in(new))
 
     def can_log_in(self, password):
@@ -301,7 +301,8 @@ class DatabaseOfUnits(Database):
         (self.root / "venv").symlink_to("releases/1.0.0")
         (self.stub / f"service-{self.ports[0]}").write_text("1.0.0\n")
         self.query("postgres", "ALTER ROLE litellm PASSWORD 'first@pw:1/x'", user="postgres")
-        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_URL=f"postgresql://litellm:first%40pw%3A1%2Fx@127.0.0.1:{self.port}/litellm?sslmode=disable")
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="first@pw:1/x")
+        self.write_values(DATABASE="yes", DATABASE_PORT=self.port)
 
     def test_a_restored_database_that_does_not_work_is_undone(self):
         self.versions["1.0.0"] = lambda _: "good" if self.query("litellm", 'SELECT count(*) FROM "LiteLLM_Keys"') == "10" else "broken"
@@ -314,11 +315,10 @@ class DatabaseOfUnits(Database):
 
     def test_a_new_password_of_the_database(self):
         self.query("postgres", "ALTER ROLE litellm PASSWORD 'firstpw1'", user="postgres")
-        url = f"postgresql://litellm:{{}}@127.0.0.1:{self.port}/litellm?sslmode=disable"
-        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_URL=url.format("firstpw1"))
-        self.ok("rotate.sh", "POSTGRES_PASSWORD")
-        new = re.search(r"litellm:([0-9a-f]{64})@", self.env_value("DATABASE_URL")).group(1)
-        self.assertEqual(self.env_value("DATABASE_URL"), url.format(new))
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="firstpw1")
+        self.ok("rotate.sh", "DATABASE_PASSWORD")
+        new = self.env_value("DATABASE_PASSWORD")
+        self.assertRegex(new, "^[0-9a-f]{64}$")
         self.assertTrue(self.can_log_in(new))
 
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Parser, Subcommand};
 use gwinstall::domain::{Error, Instant, Result, Sha256};
 use gwinstall::release::documents::{Document as _, Manifest, Name, Severity};
+use gwinstall::release::rollout::{Percent, Step};
 
 use crate::keyring::Signer;
 use crate::keys::{self, KeyDir};
@@ -33,6 +34,8 @@ enum Verb {
     Sign(Sign),
     /// Sign the channel document of a layout anew
     Channel(ChannelArgs),
+    /// Roll the newest release out to more machines, or halt its roll-out, without building anything
+    Rollout(RolloutArgs),
     /// Make a release, prove it and add it to a served layout
     Release(ReleaseArgs),
     /// Serve a layout over plain HTTP on this machine, faults on request
@@ -172,6 +175,36 @@ struct ChannelArgs {
 }
 
 #[derive(Debug, Args)]
+struct RolloutArgs {
+    /// PERCENT of all machines, or PERCENT@MOMENT; several for a schedule; 0 halts, 100 ends it
+    #[arg(required = true, value_name = "STEP", value_parser = planned)]
+    steps: Vec<Planned>,
+    /// The served layout
+    #[arg(long)]
+    out: PathBuf,
+    #[arg(long)]
+    keys: PathBuf,
+    #[arg(long, default_value = "stable", value_parser = name)]
+    channel: Name,
+    /// What the other machines are offered (default: what they were offered so far)
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    previous: Option<Name>,
+}
+
+/// A share of all machines, and from when on; without a moment, at once.
+#[derive(Debug, Clone, Copy)]
+struct Planned {
+    percent: Percent,
+    from: Option<Instant>,
+}
+
+impl Planned {
+    fn steps(planned: &[Self], now: Instant) -> Vec<Step> {
+        planned.iter().map(|step| Step { percent: step.percent, from: step.from.unwrap_or(now) }).collect()
+    }
+}
+
+#[derive(Debug, Args)]
 struct ReleaseArgs {
     #[command(flatten)]
     source: Source,
@@ -184,6 +217,9 @@ struct ReleaseArgs {
     freshness: Freshness,
     #[command(flatten)]
     floors: Floors,
+    /// Only this share of all machines takes part: PERCENT, or PERCENT@MOMENT (repeatable, for a schedule)
+    #[arg(long = "rollout", value_name = "STEP", value_parser = planned)]
+    steps: Vec<Planned>,
     /// An executable that is built already: TARGET=PATH (repeatable; nothing is built then)
     #[arg(long = "binary", value_parser = target_and_path, conflicts_with = "targets")]
     binaries: Vec<(String, PathBuf)>,
@@ -204,6 +240,7 @@ impl Cli {
             Verb::Manifest(args) => write_manifest(&args),
             Verb::Sign(args) => sign(&args),
             Verb::Channel(args) => refresh_channel(&args),
+            Verb::Rollout(args) => change_rollout(&args),
             Verb::Release(args) => make_release(args),
             Verb::Serve(args) => serve::run(&args),
         }
@@ -305,9 +342,25 @@ fn refresh_channel(args: &ChannelArgs) -> Result<()> {
     Ok(())
 }
 
+fn change_rollout(args: &RolloutArgs) -> Result<()> {
+    let (keys, now) = (KeyDir::open(&args.keys)?, now());
+    let steps = Planned::steps(&args.steps, now);
+    let previous = args.previous.as_ref();
+    let signed = release::change_rollout(&args.out, &args.channel, &steps, previous, &keys, now)?;
+    for step in signed.rollout.iter().flatten() {
+        say(format!("{}: {} % of all machines from {}", signed.version, step.percent, step.from));
+    }
+    match (&signed.rollout, &signed.previous) {
+        (None, _) => say(format!("{}: all machines", signed.version)),
+        (Some(_), Some(previous)) => say(format!("the other machines are offered {}", previous.version)),
+        (Some(_), None) => say("the other machines are offered nothing: see --previous".to_owned()),
+    }
+    Ok(())
+}
+
 fn make_release(args: ReleaseArgs) -> Result<()> {
     let keys = KeyDir::open(&args.source.keys)?;
-    let (commit, epoch) = args.source.commit()?;
+    let ((commit, epoch), now) = (args.source.commit()?, now());
     let binaries = if args.binaries.is_empty() {
         args.source.targets()?.into_iter().map(|target| (target, None)).collect()
     } else {
@@ -319,6 +372,7 @@ fn make_release(args: ReleaseArgs) -> Result<()> {
         version: args.source.version,
         channel: args.channel,
         severity: args.freshness.severity,
+        steps: Planned::steps(&args.steps, now),
         out: args.out,
         binaries,
         runtimes: args.runtimes,
@@ -326,7 +380,7 @@ fn make_release(args: ReleaseArgs) -> Result<()> {
         base_url: args.base_url,
         commit,
         epoch,
-        now: now(),
+        now,
         floor_seq: args.floors.floor_seq,
         min_client_seq: args.floors.min_client_seq,
         min_seq: args.freshness.min_seq,
@@ -382,6 +436,13 @@ fn version(text: &str) -> std::result::Result<Name, String> {
 
 fn name(text: &str) -> std::result::Result<Name, String> {
     Name::parse(text).ok_or_else(|| "a name is [a-z0-9][a-z0-9._-]{0,99}".to_owned())
+}
+
+fn planned(text: &str) -> std::result::Result<Planned, String> {
+    let (percent, from) = text.split_once('@').map_or((text, None), |(percent, from)| (percent, Some(from)));
+    let percent = Percent::parse(percent).ok_or("a percent is 0 to 100 with at most two decimals")?;
+    let from = from.map(|from| Instant::parse(from).ok_or("a moment is written YYYY-MM-DDTHH:MM:SSZ"));
+    Ok(Planned { percent, from: from.transpose()? })
 }
 
 fn severity(text: &str) -> std::result::Result<Severity, String> {

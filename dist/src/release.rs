@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use gwinstall::bundle::Bundle;
 use gwinstall::bundle::pack::Packer;
 use gwinstall::domain::{Error, Instant, Result, Sha256};
-use gwinstall::release::documents::{Channel, Document, Manifest, Name, PRODUCT, SCHEMA, Severity};
+use gwinstall::release::documents::{Channel, Document, Manifest, Name, Named, PRODUCT, SCHEMA, Severity};
+use gwinstall::release::rollout::{Percent, Step};
 use gwinstall::runtime::archive::{self, Packed};
 use gwinstall::runtime::facts::Facts;
 
@@ -30,6 +31,8 @@ pub struct Request {
     pub version: Name,
     pub channel: Name,
     pub severity: Severity,
+    /// Which share of all machines takes part from when on; empty: all, at once.
+    pub steps: Vec<Step>,
     /// The layout that the release is added to.
     pub out: PathBuf,
     /// Target and, where it is built already, the executable.
@@ -155,7 +158,9 @@ fn stage_files(
 }
 
 fn stage_channel(request: &Request, keys: &KeyDir, stage: &Path) -> Result<()> {
-    let channel = channel_for(stage, keys, request.now, request.severity, request.min_seq)?;
+    let mut channel = channel_for(stage, keys, request.now, request.severity, request.min_seq)?;
+    let served = served_channel(&request.out, &request.channel)?;
+    set_steps(&mut channel, &request.steps, served.as_ref().and_then(offered_to_all));
     sign(stage, &channel_name(&request.channel), &channel, &keys.channel_signer()?)
 }
 
@@ -184,11 +189,75 @@ fn channel_for(
         expires: days_after(now, CHANNEL_DAYS),
         severity,
         min_seq,
+        rollout: None,
+        previous: None,
         critical: Vec::new(),
     })
 }
 
-/// Signs the channel document of a layout anew: the same release, or another one, with today's date.
+/// The channel document that a layout serves now.
+fn served_channel(out: &Path, channel: &Name) -> Result<Option<Channel>> {
+    let path = out.join(channel_name(channel));
+    if path.is_file() { Channel::parse(&files::read(&path)?).map(Some) } else { Ok(None) }
+}
+
+/// The newest release that every machine is offered, whether or not it takes part in a roll-out.
+fn offered_to_all(served: &Channel) -> Option<Named> {
+    if served.rollout.is_some() { served.previous.clone() } else { Some(served.newest()) }
+}
+
+/// Puts a roll-out into a channel document. All machines at once need none.
+fn set_steps(channel: &mut Channel, steps: &[Step], previous: Option<Named>) {
+    let partly = steps.first().is_some_and(|step| step.percent < Percent::ALL || step.from > channel.at);
+    channel.rollout = partly.then(|| steps.to_vec());
+    channel.previous = previous.filter(|previous| partly && previous.seq < channel.seq);
+}
+
+/// Signs the channel document that a layout serves with other steps: the same release goes to more machines, or to no
+/// further one. What of the steps has passed stays, so that a slow clock leaves out no machine that takes part.
+pub fn change_rollout(
+    out: &Path,
+    channel: &Name,
+    steps: &[Step],
+    previous: Option<&Name>,
+    keys: &KeyDir,
+    now: Instant,
+) -> Result<Channel> {
+    let name = channel_name(channel);
+    let Some(mut document) = served_channel(out, channel)? else {
+        return Err(Error::usage(format!("{} has no {name}", out.display()))
+            .hint("publish a release first: gwinstall-dist release"));
+    };
+    proof::prove_channel(out, &name, keys)?;
+    let previous = match previous {
+        Some(version) => Some(named(out, version, channel)?),
+        None => offered_to_all(&document),
+    };
+    let passed = document.rollout.iter().flatten().rfind(|step| step.from < now).copied();
+    let passed = passed.filter(|passed| steps.first().is_some_and(|first| passed.percent <= first.percent));
+    let steps: Vec<Step> = passed.into_iter().chain(steps.iter().copied()).collect();
+    (document.at, document.expires) = (now, days_after(now, CHANNEL_DAYS));
+    document.keys_version = keys.trusted().version();
+    // A share that has grown to the whole needs no steps any longer.
+    let whole = steps.last().is_some_and(|last| last.percent == Percent::ALL && last.from <= now);
+    set_steps(&mut document, if whole { &[] } else { &steps }, previous);
+    sign(out, &name, &document, &keys.channel_signer()?)?;
+    proof::prove_channel(out, &name, keys)?;
+    Ok(document)
+}
+
+/// A published release of this channel.
+fn named(out: &Path, version: &Name, channel: &Name) -> Result<Named> {
+    let bytes = files::read(&out.join(format!("v{version}/manifest.json")))?;
+    let manifest = Manifest::parse(&bytes)?;
+    if manifest.channel != *channel {
+        return Err(Error::usage(format!("{version} belongs to channel {}", manifest.channel)));
+    }
+    Ok(Named { seq: manifest.seq, version: manifest.version, manifest_sha256: Sha256::of(&bytes) })
+}
+
+/// Signs the channel document of a layout anew: the same release, or another one, with today's date. A roll-out of that
+/// release goes on.
 pub fn refresh_channel(
     out: &Path,
     version: &Name,
@@ -198,8 +267,13 @@ pub fn refresh_channel(
     min_seq: u64,
 ) -> Result<PathBuf> {
     let release = out.join(format!("v{version}"));
-    let channel = channel_for(&release, keys, now, severity, min_seq)?;
+    let mut channel = channel_for(&release, keys, now, severity, min_seq)?;
     let name = channel_name(&channel.channel);
+    if let Some(served) =
+        served_channel(out, &channel.channel)?.filter(|served| served.newest() == channel.newest())
+    {
+        (channel.rollout, channel.previous) = (served.rollout, served.previous);
+    }
     sign(out, &name, &channel, &keys.channel_signer()?)?;
     proof::prove_channel(out, &name, keys)?;
     Ok(out.join(name))

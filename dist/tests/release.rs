@@ -279,6 +279,65 @@ fn the_channel_is_said_anew_without_a_release() {
         .unwrap();
 }
 
+/// A roll-out is changed by signing one document: the same release, other shares.
+#[test]
+fn a_roll_out_advances_and_halts_without_a_release() {
+    let desk = Desk::new();
+    let (site, keys) = (desk.text("site"), desk.text("keys"));
+    let run = |epoch: &str, args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gwinstall-dist"));
+        command.args(args).args(["--out", &site, "--keys", &keys]).env("SOURCE_DATE_EPOCH", epoch);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        let files = files_of(&desk.at("site"));
+        let signed = desk
+            .trusted()
+            .verify_channel(&files["channel-stable.json"], &files["channel-stable.json.minisig"]);
+        (signed.unwrap().facts().clone(), said)
+    };
+    let percents = |channel: &Channel| -> Vec<String> {
+        channel.rollout.iter().flatten().map(|step| step.percent.to_string()).collect()
+    };
+    let previous = |channel: &Channel| channel.previous.as_ref().map(|previous| previous.version.to_string());
+    desk.release("1.0.0", "site", &["--rollout", "100"]);
+    assert_eq!(desk.channel("site/channel-stable.json").rollout, None);
+    desk.release("1.1.0", "site", &["--rollout", "2.5", "--severity", "security"]);
+    let first = desk.channel("site/channel-stable.json");
+    assert_eq!((percents(&first), previous(&first)), (vec!["2.5".to_owned()], Some("1.0.0".to_owned())));
+    let before = files_of(&desk.at("site/v1.1.0"));
+
+    let (wider, said) = run("4000000000", &["rollout", "50", "100@2096-10-09T00:00:00Z"]);
+    assert_eq!(percents(&wider), ["2.5", "50", "100"], "what has passed stays");
+    assert_eq!((wider.newest(), wider.severity, wider.min_seq), (first.newest(), Severity::Security, 2));
+    assert!(said.contains("50 % of all machines from 2096-10-02"), "{said}");
+    // The weekly signature does not end it.
+    let (again, _) = run("4000000100", &["channel", "--version", "1.1.0"]);
+    assert_eq!((percents(&again), previous(&again)), (percents(&wider), previous(&wider)));
+    let (halted, _) = run("4000000200", &["rollout", "0"]);
+    assert_eq!((percents(&halted), previous(&halted)), (vec!["0".to_owned()], Some("1.0.0".to_owned())));
+    assert!(before == files_of(&desk.at("site/v1.1.0")), "a published version changed");
+
+    // What follows a halted release does not offer it to the others.
+    desk.release("1.1.1", "site", &["--rollout", "5"]);
+    let fixed = desk.channel("site/channel-stable.json");
+    assert_eq!((fixed.seq, previous(&fixed)), (3, Some("1.0.0".to_owned())));
+    let (all, said) = run("4000000300", &["rollout", "100"]);
+    assert_eq!((&all.rollout, &all.previous), (&None, &None), "{said}");
+    let (late, _) = run("4000000400", &["rollout", "0", "--previous", "1.0.0"]);
+    assert_eq!(previous(&late), Some("1.0.0".to_owned()));
+
+    let refuse = |args: &[&str], code: i32, words: &str| {
+        let args = [args, &["--out", &site, "--keys", &keys]].concat();
+        refused(&desk.dist(&args), code, words);
+    };
+    refuse(&["rollout"], 2, "STEP");
+    refuse(&["rollout", "101"], 2, "0 to 100 with at most two decimals");
+    refuse(&["rollout", "5@tomorrow"], 2, "YYYY-MM-DD");
+    refuse(&["rollout", "50", "5@2096-10-09T00:00:00Z"], 8, "smaller than the one before");
+    refuse(&["rollout", "5", "--channel", "beta"], 2, "has no channel-beta.json");
+}
+
 #[test]
 fn the_server_answers_with_a_tag_and_stays_in_its_directory() {
     let desk = Desk::new();

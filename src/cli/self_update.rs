@@ -30,6 +30,10 @@ pub struct SelfUpdateArgs {
     /// Allow exactly this release, although it is too old to be safe
     #[arg(long, value_name = "SEQ")]
     pub accept_below_floor: Option<u64>,
+    /// Wait before asking, each machine for another time up to SECONDS (at most 3600); not in a terminal
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600),
+        conflicts_with_all = ["rollback", "pin", "unpin", "list"])]
+    pub jitter: Option<u16>,
     /// Keep a download that does not verify, as <name>.rejected
     #[arg(long)]
     pub keep_rejected: bool,

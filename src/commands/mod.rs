@@ -45,6 +45,7 @@ mod status;
 mod supply;
 mod switch;
 mod uninstall;
+mod update_check;
 pub mod usage;
 mod validate;
 mod wrong_input;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,21 +15,22 @@ use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::net::Client;
 use crate::doors::progress::Bar;
-use crate::doors::{exe, prompt, system, term};
+use crate::doors::{exe, prompt, signals, system, term};
 use crate::release::bundles;
-use crate::release::documents::{Channel, Name, Severity};
+use crate::release::documents::Name;
 use crate::release::list::{self, Forge};
 use crate::release::order::{self, Step};
 use crate::release::origin::Rejects;
 use crate::release::policy::Pin;
 use crate::release::replace::{self, CurrentExe, Deployed, Redeployed};
-use crate::release::rules::{Constraints, Running};
+use crate::release::rules::Constraints;
 use crate::release::session::{self, UpdateContext};
 use crate::release::state::State;
 use crate::release::update::{Candidate, News, UpdateCheck};
 
 use super::change;
 use super::runtime::carries_litellm;
+use super::update_check::{self, notes};
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Result<Answer> {
@@ -41,12 +43,15 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
     if args.pin.is_some() || args.unpin {
         return pin(place, common, args);
     }
+    if let Some(most) = args.jitter {
+        spread(place, most)?;
+    }
     let context = UpdateContext::of(place)?;
     context.policy.permit_check()?;
     let versions = Versions::parse(args)?;
     let channel = context.channel(args.channel.as_deref())?;
     let origin = context.origin(args.from.as_deref())?;
-    let running = context.running();
+    let (running, machine) = (context.running(), context.machine(place)?);
     let in_use = if args.bundle_only { session::newest_configuration(place)? } else { running.release() };
     let check = UpdateCheck {
         state: context.state,
@@ -54,6 +59,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
         embedded_keys: build::KEYS,
         running: &running,
         in_use: &in_use,
+        machine: machine.as_ref(),
         channel: &channel,
         constraints: Constraints {
             pins: &context.pins,
@@ -65,7 +71,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &SelfUpdateArgs) -> Resu
         now: system::now(),
     };
     if args.check {
-        return report(&check);
+        return update_check::report(&check);
     }
     context.policy.permit_update()?;
     Update { place, common, args, check: &check }.take()
@@ -95,72 +101,6 @@ impl Versions {
     }
 }
 
-/// `--check`: one conditional GET. Exit 3 when something newer exists, 0 only when it is proved that nothing does.
-fn report(check: &UpdateCheck<'_>) -> Result<Answer> {
-    let news = check.news(true)?;
-    let (running, in_use) = (check.running, check.in_use);
-    let pinned = check.constraints.pins.first().map(ToString::to_string);
-    let Some((channel, _)) = &news.channel else {
-        let candidate = check.candidate(&news)?;
-        return Ok(report_offline(&candidate, running));
-    };
-    let data = |newer: bool, facts: &Channel| {
-        json!({
-            "running": { "version": running.version, "seq": running.seq },
-            "newest": { "version": facts.version, "seq": facts.seq, "severity": facts.severity, "at": facts.at },
-            "newer": newer,
-            "pinned": pinned,
-        })
-    };
-    let Some(newest) = news.newer(in_use.seq)? else {
-        return Ok(nothing_newer(check, channel.facts()).data(data(false, channel.facts())));
-    };
-    check.look_at(&news)?;
-    let urgent = newest.severity == Severity::Security || in_use.seq < newest.min_seq;
-    let why = if urgent { ", a security update" } else { "" };
-    let mut text = format!("gwinstall {} is available{why}; {} runs here.", newest.version, running.version);
-    match &pinned {
-        Some(pin) => text.push_str(&format!("\n  This machine is pinned to {pin}.")),
-        None => text.push_str(&format!("\n  To install it: {}", term::command(&["self-update"]))),
-    }
-    Ok(Answer::new(format!("{} is newer", newest.version))
-        .text(text)
-        .data(data(true, newest))
-        .exit(Kind::Pending))
-}
-
-/// Only an origin that answers now can prove what is newest; a directory shows what it holds.
-fn nothing_newer(check: &UpdateCheck<'_>, channel: &Channel) -> Answer {
-    let version = &check.running.version;
-    if check.origin.is_online() {
-        return Answer::new("up to date").text(format!(
-            "gwinstall {version} is the newest release of {}, according to its channel of {}.",
-            channel.channel, channel.at
-        ));
-    }
-    let origin = check.origin.shown();
-    Answer::new("nothing newer there").text(format!("{origin} has nothing newer than gwinstall {version}."))
-}
-
-fn report_offline(candidate: &Candidate, running: &Running) -> Answer {
-    let facts = candidate.manifest.facts();
-    let newer = candidate.verdict.step == Step::Newer;
-    let word = if newer { "newer than" } else { "not newer than" };
-    let text = format!(
-        "This origin has gwinstall {}, {word} {}.{}",
-        facts.version,
-        running.version,
-        notes(candidate)
-    );
-    let answer = Answer::new(format!("{} is {word} what runs", facts.version)).text(text).data(json!({
-        "running": { "version": running.version, "seq": running.seq },
-        "newest": { "version": facts.version, "seq": facts.seq, "released": facts.released },
-        "newer": newer,
-        "notes": candidate.verdict.notes,
-    }));
-    if newer { answer.exit(Kind::Pending) } else { answer }
-}
-
 /// One update: the request, and the way to the release.
 struct Update<'a> {
     place: &'a Place,
@@ -184,7 +124,7 @@ impl<'a> Update<'a> {
         }
         let news = self.check.news(false)?;
         if self.nothing_newer(&news)? {
-            return Ok(self.up_to_date());
+            return Ok(news.waiting().map_or_else(|| self.up_to_date(), |why| self.not_yet(&news, &why)));
         }
         let candidate = self.check.candidate(&news)?;
         if candidate.verdict.step == Step::Current {
@@ -284,6 +224,12 @@ impl<'a> Update<'a> {
             .data(self.data(candidate, done.backup)))
     }
 
+    fn not_yet(&self, news: &News, why: &str) -> Answer {
+        let in_use = self.check.in_use;
+        let data = json!({ "version": in_use.version, "seq": in_use.seq, "rollout": news.rollout });
+        Answer::new("nothing to do yet").text(format!("Nothing to do yet: {why}.")).data(data)
+    }
+
     fn up_to_date(&self) -> Answer {
         let in_use = self.check.in_use;
         let text = format!("Nothing to do: gwinstall {} is up to date.", in_use.version);
@@ -324,8 +270,22 @@ impl<'a> Update<'a> {
     }
 }
 
-fn notes(candidate: &Candidate) -> String {
-    candidate.verdict.notes.iter().map(|note| format!("\n  note: {note}")).collect()
+/// `--jitter`: an unattended machine waits before it asks, each one for another time. A person does not wait.
+fn spread(place: &Place, most: u16) -> Result<()> {
+    let context = UpdateContext::of(place)?;
+    context.policy.permit_check()?;
+    let machine = context.machine(place)?.filter(|_| !term::is_interactive());
+    let Some(machine) = machine else { return Ok(()) };
+    let delay = machine.delay(most);
+    term::detail(&format!(
+        "waiting for {}, so that not every machine asks at once",
+        count(delay.into(), "second")
+    ));
+    for _ in 0..delay {
+        signals::check()?;
+        system::sleep(Duration::from_secs(1));
+    }
+    signals::check()
 }
 
 /// The ordinary commands that a self-update runs, in the deployment that its own flags name.

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::minisig::{KeyId, PublicKey};
+use super::rollout::{self, Step};
 use super::strict;
 use crate::bundle::pack;
 use crate::domain::{Error, Instant, Kind, Result, Sha256};
@@ -216,8 +217,30 @@ pub struct Channel {
     pub severity: Severity,
     /// A machine with a lower seq should update now, whatever `severity` says of the newest release itself.
     pub min_seq: u64,
+    /// Which share of all machines takes part from when on; without it, all do. A halt is a newer document with the same
+    /// seq and 0.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Vec<Step>>,
+    /// What a machine is offered that does not take part yet.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Named>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub critical: Vec<String>,
+}
+
+/// One release as a channel document names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    pub seq: u64,
+    pub version: Name,
+    pub manifest_sha256: Sha256,
+}
+
+/// The value of an optional field that stands in the document; `null` is not one.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 impl Document for Channel {
@@ -236,13 +259,15 @@ impl Document for Channel {
         "expires",
         "severity",
         "min_seq",
+        "rollout",
+        "previous",
     ];
 
     fn check(&self) -> std::result::Result<(), String> {
         if self.seq == 0 || self.expires <= self.at || self.min_seq > self.seq {
             return Err("its numbers or dates contradict each other".to_owned());
         }
-        Ok(())
+        self.check_rollout()
     }
 
     fn statement(&self, bytes: &[u8]) -> String {
@@ -253,6 +278,36 @@ impl Document for Channel {
             bytes,
             self.expires,
         )
+    }
+}
+
+impl Channel {
+    /// The newest release of the channel.
+    pub fn newest(&self) -> Named {
+        Named { seq: self.seq, version: self.version.clone(), manifest_sha256: self.manifest_sha256 }
+    }
+
+    /// A document that older clients refuse would hold them back altogether, and not by shares.
+    fn check_rollout(&self) -> std::result::Result<(), String> {
+        match (&self.rollout, &self.previous) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => return Err("it names a previous release without a roll-out".to_owned()),
+            (Some(_), _) if !self.critical.is_empty() => {
+                return Err("a roll-out and critical fields exclude each other".to_owned());
+            }
+            (Some(steps), _) => rollout::check(steps)?,
+        }
+        let same = |previous: &Named| {
+            previous.seq >= self.seq
+                || previous.version == self.version
+                || previous.manifest_sha256 == self.manifest_sha256
+        };
+        match &self.previous {
+            Some(previous) if previous.seq == 0 || same(previous) => {
+                Err("the release that it calls previous is not an earlier one".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

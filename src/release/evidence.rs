@@ -81,10 +81,12 @@ fn of_channel(
     seen: Seen,
 ) -> Result<()> {
     let facts = channel.facts();
-    keep(state, facts.seq, facts.manifest_sha256, "channel.json", Signed::of(channel))?;
+    let named = facts.previous.clone().filter(|previous| previous.seq == seen.seq);
+    let named = named.unwrap_or_else(|| facts.newest());
+    keep(state, named.seq, named.manifest_sha256, "channel.json", Signed::of(channel))?;
     earlier_channel(state, keys, &facts.channel, seen)?;
     earlier(state, seen)?;
-    let path = ReleasePath::Version(&facts.version);
+    let path = ReleasePath::Version(&named.version);
     let fetched = |name| origin.document(path, name).ok().flatten();
     let (Some(bytes), Some(minisig)) = (fetched("manifest.json"), fetched("manifest.json.minisig")) else {
         return Ok(());

@@ -17,6 +17,7 @@ pub mod order;
 pub mod origin;
 pub mod policy;
 pub mod replace;
+pub mod rollout;
 pub mod rules;
 pub mod session;
 pub mod state;

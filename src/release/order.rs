@@ -3,7 +3,7 @@
 //! The numbers are those of the release format's list: 1 clock, 3 channel, 4 manifest against channel, 5 the `rules`.
 //! Promise: a clock can block a claim of freshness, never make one, and "up to date" is said only when it is proved.
 
-use super::documents::{Artifact, Channel, Manifest};
+use super::documents::{Artifact, Channel, Manifest, Name, Named};
 use super::rules::PolicyInput;
 use super::trust::{TrustedKeys, Verified};
 use crate::domain::{Error, Instant, Kind, Result};
@@ -102,14 +102,14 @@ fn doubt(keys: &TrustedKeys, channel: &Channel, input: &PolicyInput<'_>) -> Opti
 }
 
 /// 4: the manifest is the one that the channel names.
-pub fn same_release(channel: &Channel, manifest: &Verified<Manifest>) -> Result<()> {
+pub fn same_release(channel: &Name, named: &Named, manifest: &Verified<Manifest>) -> Result<()> {
     let facts = manifest.facts();
-    if channel.manifest_sha256 != manifest.sha256() {
+    if named.manifest_sha256 != manifest.sha256() {
         return Err(Error::unverified("the manifest is not the one that the channel names")
-            .because(format!("channel: {}", channel.manifest_sha256))
+            .because(format!("channel: {}", named.manifest_sha256))
             .because(format!("manifest: {}", manifest.sha256())));
     }
-    if (channel.seq, &channel.version, &channel.channel) != (facts.seq, &facts.version, &facts.channel) {
+    if (named.seq, &named.version, channel) != (facts.seq, &facts.version, &facts.channel) {
         return Err(Error::unverified("channel and manifest disagree about seq, version or channel"));
     }
     Ok(())

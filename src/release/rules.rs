@@ -45,11 +45,21 @@ pub struct Release {
 pub enum WayIn {
     /// It is offered by an origin. The release that is in use already passes: taking it changes nothing.
     SelfUpdate,
+    /// It is offered by an origin to a machine that does not take part in the roll-out of a newer release yet. That the
+    /// newer one was seen does not make it a downgrade: the channel that names the newer one names this one with it.
+    Previous,
     /// `--bundle FILE`: the user names a file.
     BundleFile,
     /// It was fetched earlier and passed these rules then. That a newer release was seen since does not make it a
     /// downgrade: without it, the older bundle inside the executable would be used.
     FetchedBundle,
+}
+
+impl WayIn {
+    /// Whether an origin offers it, so that the flags of self-update lead around a refusal.
+    fn is_offered(self) -> bool {
+        matches!(self, Self::SelfUpdate | Self::Previous)
+    }
 }
 
 /// What the user and the owner of the machine have decided about versions.
@@ -114,7 +124,7 @@ pub fn admit(manifest: &Verified<Manifest>, input: &PolicyInput<'_>) -> Result<(
     belongs_here(&facts.product, &facts.channel, input)?;
     only_manifest(facts.seq, manifest.sha256(), input)?;
     chosen(manifest, &input.constraints)?;
-    if input.way_in == WayIn::SelfUpdate && facts.seq == input.in_use.seq {
+    if input.way_in.is_offered() && facts.seq == input.in_use.seq {
         return Ok(());
     }
     not_denied(facts, input.trust)?;
@@ -128,7 +138,8 @@ pub fn admit(manifest: &Verified<Manifest>, input: &PolicyInput<'_>) -> Result<(
 pub fn admit_channel(channel: &Verified<Channel>, input: &PolicyInput<'_>) -> Result<(), Refusal> {
     let facts = channel.facts();
     belongs_here(&facts.product, &facts.channel, input)?;
-    only_manifest(facts.seq, facts.manifest_sha256, input)
+    let named = [Some(facts.newest()), facts.previous.clone()];
+    named.into_iter().flatten().try_for_each(|named| only_manifest(named.seq, named.manifest_sha256, input))
 }
 
 fn belongs_here(product: &Name, channel: &Name, input: &PolicyInput<'_>) -> Result<(), Refusal> {
@@ -208,7 +219,8 @@ fn not_older(facts: &Manifest, input: &PolicyInput<'_>) -> Result<(), Refusal> {
         return Err(Refusal::Older { version, seq, in_use: input.in_use.clone() });
     }
     let named = !constraints.pins.is_empty() || constraints.asked.is_some();
-    if seq < newest && !named && input.way_in != WayIn::FetchedBundle {
+    let may_be_behind = matches!(input.way_in, WayIn::FetchedBundle | WayIn::Previous);
+    if seq < newest && !named && !may_be_behind {
         return Err(Refusal::Superseded { version, seq, newest });
     }
     Ok(())
@@ -294,7 +306,7 @@ impl Refusal {
     }
 
     fn way_on(&self, way_in: WayIn) -> Option<Hint> {
-        let updating = way_in == WayIn::SelfUpdate;
+        let updating = way_in.is_offered();
         match self {
             Self::Channel { channel, .. } if updating => {
                 Some(Hint::again(&[format!("--channel={channel}")]).to("take releases of that channel"))

@@ -13,8 +13,9 @@ use super::order;
 use super::origin::Origin;
 use super::policy::{self, Pin, Policy};
 use super::replace::{self, CurrentExe, Deployed, Previous, Recovered};
+use super::rollout::MachineId;
 use super::rules::{self, Constraints, PolicyInput, Refusal, Release, Running, WayIn};
-use super::state::State;
+use super::state::{self, State};
 use super::trust::TrustedKeys;
 use super::trust_state::TrustState;
 use super::update::{self, LastCheck};
@@ -113,6 +114,11 @@ impl<'a> UpdateContext<'a> {
 
     fn named_base(&self) -> Option<String> {
         system::variable("GWINSTALL_BASE_URL").or(self.policy.base_url().map(str::to_owned))
+    }
+
+    /// What tells this machine from others, for a roll-out and for `--jitter`.
+    pub fn machine(&self, place: &Place) -> Result<Option<MachineId>> {
+        self.state.machine_id(Path::new(state::SYSTEM_ID), !place.staged)
     }
 
     /// The keys that are trusted now, at least as new as those seen before.

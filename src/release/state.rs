@@ -5,6 +5,7 @@
 //! - `channel-<name>.json`, `.minisig`, `last-check.json`: the last answer of a check, for ETags and `status`
 //! - `bundles/<seq>/`: manifest, signature and, where it was fetched, archive of a release
 //! - `equivocation/`, `newest-manifest.json`: see `evidence`
+//! - `machine-id`: the random id of a machine that has no `/etc/machine-id`, for roll-outs
 //! - `self-update.lock`, `self-update.journal`, `previous.json`: see `replace`
 //!
 //! Promise: every file is written whole or not at all, for this user alone. Never: touched by a rollback or part of a
@@ -20,11 +21,17 @@ use serde::de::DeserializeOwned;
 use super::documents::Name;
 use super::minisig::KeyId;
 use super::origin::{DOCUMENT_CAP, Origin, ReleasePath};
+use super::rollout::MachineId;
 use super::trust::{KeySource, TrustedKeys};
 use super::trust_state::{self, TrustState};
 use crate::domain::{Error, Hint, Kind, Result};
 use crate::doors::disk::{self, At as _, Holder, Lock};
 use crate::doors::{exe, signals, system};
+
+/// The id that systemd gives a machine.
+pub const SYSTEM_ID: &str = "/etc/machine-id";
+/// The id that gwinstall gives a machine without one.
+const OWN_ID: &str = "machine-id";
 
 /// The state directory.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +94,26 @@ impl<'a> State<'a> {
             disk::flush_dir(self.dir).at("write", self.dir)?;
         }
         Ok(())
+    }
+
+    /// What tells this machine from others: the id in the file `of_system`, else one that is kept here. `make`: whether a
+    /// random one is made where none is kept; a home that is staged for an image gets none, because all its copies would
+    /// share it.
+    pub fn machine_id(&self, of_system: &Path, make: bool) -> Result<Option<MachineId>> {
+        // A file that cannot be read, or that has no id in it, is the same as none.
+        let read = |path: &Path| {
+            let text = disk::read_maybe(path, disk::TEXT_CAP).ok().flatten()?;
+            MachineId::parse(std::str::from_utf8(&text).ok()?)
+        };
+        if let Some(id) = read(of_system).or_else(|| read(&self.path(OWN_ID))) {
+            return Ok(Some(id));
+        }
+        if !make {
+            return Ok(None);
+        }
+        let id = system::random_hex(16)?;
+        self.keep(OWN_ID, format!("{id}\n").as_bytes())?;
+        Ok(MachineId::parse(&id))
     }
 
     /// The keys that are trusted now: the compiled-in ones, walked along what was kept. They may be older than what
@@ -179,6 +206,7 @@ fn is_known(name: &str) -> bool {
         "last-check.json",
         "newest-manifest.json",
         "manifest.json",
+        OWN_ID,
         "previous.json",
         "self-update.journal",
         "self-update.lock",

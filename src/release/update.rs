@@ -5,11 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::documents::{self, Channel, Manifest, Name, Severity};
+use super::documents::{self, Channel, Manifest, Name, Named, Severity};
 use super::evidence;
 use super::order::{self, Freshness, Verdict};
 use super::origin::{Origin, Rejects, ReleasePath};
 use super::policy::Pin;
+use super::rollout::{MachineId, Percent, Standing};
 use super::rules::{self, Constraints, PolicyInput, Release, Running, WayIn};
 use super::state::{State, channel_names};
 use super::trust::{TrustedKeys, Verified};
@@ -29,6 +30,8 @@ pub struct UpdateCheck<'a> {
     pub running: &'a Running,
     /// What an update would replace: the running release, or with `--bundle-only` a newer bundle.
     pub in_use: &'a Release,
+    /// `None`: this machine has no id of its own.
+    pub machine: Option<&'a MachineId>,
     pub channel: &'a Name,
     pub constraints: Constraints<'a>,
     pub rejects: Rejects,
@@ -41,6 +44,10 @@ pub struct News {
     pub trust: TrustState,
     /// With what it proves; absent for a pinned or named version, and where the origin has none.
     pub channel: Option<(Verified<Channel>, Freshness)>,
+    /// Where this machine stands in the roll-out of the channel's newest release, if there is one.
+    pub rollout: Option<Standing>,
+    /// The release that the channel offers to this machine.
+    offered: Option<Named>,
     /// The ETag of the channel document.
     etag: Option<String>,
 }
@@ -58,12 +65,24 @@ pub struct LastCheck {
     pub at: Instant,
     pub origin: String,
     pub channel: String,
+    /// The release that the channel offers to this machine.
     pub seq: u64,
     pub version: String,
     pub severity: Severity,
     /// Until when the channel proves that this is the newest release; absent where it does not.
     pub proved_until: Option<Instant>,
+    #[serde(default)]
+    pub rollout: Option<Rollout>,
     pub etag: Option<String>,
+}
+
+/// The release that is being rolled out, and where this machine stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    pub seq: u64,
+    pub version: String,
+    #[serde(flatten)]
+    pub standing: Standing,
 }
 
 impl UpdateCheck<'_> {
@@ -82,8 +101,12 @@ impl UpdateCheck<'_> {
             Some(found) => Some(self.verify_channel(&keys, &mut trust, found)?),
         };
         self.state.keep_trust(&trust)?;
-        let news = News { keys, trust, channel, etag: found.and_then(|found| found.etag) };
-        if !news.announces_more_than(self.in_use.seq) {
+        let facts = channel.as_ref().map(|(channel, _)| channel.facts());
+        let rollout = facts.and_then(|facts| self.standing(facts));
+        let offered = facts.and_then(|facts| self.offered(facts, rollout));
+        let etag = found.and_then(|found| found.etag);
+        let news = News { keys, trust, channel, rollout, offered, etag };
+        if news.announced_after(self.in_use.seq).is_none() {
             self.keep_channel(&news)?;
         }
         Ok(news)
@@ -92,12 +115,12 @@ impl UpdateCheck<'_> {
     /// For `--check`: the manifest that the channel announces, verified. What an update would refuse is refused here,
     /// too, and what an update would not remember is not remembered.
     pub fn look_at(&self, news: &News) -> Result<()> {
-        let announced = news.channel.as_ref().filter(|_| news.announces_more_than(self.in_use.seq));
-        let Some((channel, _)) = announced else { return Ok(()) };
-        let manifest = self.fetch_manifest(news, ReleasePath::Version(&channel.facts().version))?;
-        order::same_release(channel.facts(), &manifest)?;
+        let announced = news.announced_after(self.in_use.seq);
+        let (Some((channel, _)), Some(named)) = (&news.channel, announced) else { return Ok(()) };
+        let manifest = self.fetch_manifest(news, ReleasePath::Version(&named.version))?;
+        order::same_release(&channel.facts().channel, named, &manifest)?;
         let constraints = Constraints::default();
-        let input = PolicyInput { constraints, ..self.input(&news.trust) };
+        let input = PolicyInput { constraints, ..self.input(news) };
         rules::admit(&manifest, &input)
             .map_err(|refusal| evidence::refused(self.state, &manifest, &refusal, input.way_in))?;
         self.keep_channel(news)?;
@@ -107,6 +130,19 @@ impl UpdateCheck<'_> {
     /// Whether a pin or the user names the release, so that the channel does not decide.
     pub fn names_a_version(&self) -> bool {
         self.constraints.asked.is_some() || !self.constraints.pins.is_empty()
+    }
+
+    /// A roll-out counts where the origin can prove that its document is of today: what was carried here by hand is not
+    /// held back by what was decided when it was copied.
+    fn standing(&self, channel: &Channel) -> Option<Standing> {
+        let steps = channel.rollout.as_deref().filter(|_| self.origin.is_online())?;
+        Some(Standing::of(self.machine, channel.manifest_sha256, steps, self.now))
+    }
+
+    /// A machine is not held back from a version that is named, or that it has already.
+    fn offered(&self, channel: &Channel, rollout: Option<Standing>) -> Option<Named> {
+        let waits = rollout.is_some_and(|rollout| !rollout.takes_part) && !self.names_a_version();
+        if waits && self.in_use.seq < channel.seq { channel.previous.clone() } else { Some(channel.newest()) }
     }
 
     /// 2: a mirror is asked for newer keys only where something names them; what was carried here goes as far as it goes.
@@ -176,7 +212,7 @@ impl UpdateCheck<'_> {
         if !self.origin.is_online() {
             return Ok((channel, Freshness::NotAsked));
         }
-        let input = self.input(trust);
+        let input = self.input_with(trust, WayIn::SelfUpdate);
         rules::admit_channel(&channel, &input).map_err(|refusal| {
             evidence::channel_refused(self.state, self.origin, keys, &channel, &refusal)
         })?;
@@ -196,14 +232,21 @@ impl UpdateCheck<'_> {
         self.state.keep(&signature, channel.minisig())?;
         self.state.keep(&name, channel.bytes())?;
         let facts = channel.facts();
+        let offered = news.offered.as_ref().map(|named| (named.seq, named.version.to_string()));
+        let (seq, version) = offered.unwrap_or_else(|| (self.running.seq, self.running.version.clone()));
         let last = LastCheck {
             at: self.now,
             origin: self.origin.shown(),
             channel: self.channel.to_string(),
-            seq: facts.seq,
-            version: facts.version.to_string(),
-            severity: facts.severity,
+            seq,
+            version,
+            severity: if seq == facts.seq { facts.severity } else { Severity::Normal },
             proved_until: (*freshness == Freshness::Proved).then_some(facts.expires),
+            rollout: news.rollout.map(|standing| Rollout {
+                seq: facts.seq,
+                version: facts.version.to_string(),
+                standing,
+            }),
             etag: news.etag.clone(),
         };
         self.state.keep_json(LAST_CHECK, &last)
@@ -232,22 +275,27 @@ impl UpdateCheck<'_> {
             Pin::Version(version) => Some(version),
             Pin::Manifest(_) => None,
         });
-        let version = exact.or(news.channel.as_ref().map(|(channel, _)| &channel.facts().version));
-        let path = version.map_or(ReleasePath::Newest, ReleasePath::Version);
+        let path = match (exact, &news.offered, news.waiting()) {
+            (Some(version), ..) => ReleasePath::Version(version),
+            (None, Some(named), _) => ReleasePath::Version(&named.version),
+            (None, None, Some(waiting)) => return Err(Error::new(Kind::Refused, waiting)),
+            (None, None, None) => ReleasePath::Newest,
+        };
         let manifest = self.fetch_manifest(news, path)?;
         // The channel speaks of the manifest only if the manifest was found through it.
-        let freshness = match news.channel.as_ref().filter(|_| exact.is_none()) {
-            Some((channel, freshness)) => {
-                order::same_release(channel.facts(), &manifest)?;
+        let freshness = match (&news.channel, &news.offered) {
+            (Some((channel, freshness)), Some(named)) if exact.is_none() => {
+                order::same_release(&channel.facts().channel, named, &manifest)?;
                 self.keep_channel(news)?;
                 freshness.clone()
             }
-            None => Freshness::NotAsked,
+            _ => Freshness::NotAsked,
         };
-        let input = self.input(&news.trust);
+        let input = self.input(news);
         rules::admit(&manifest, &input)
             .map_err(|refusal| evidence::refused(self.state, &manifest, &refusal, input.way_in))?;
-        let verdict = order::verdict(&news.keys, &manifest, freshness, &input);
+        let mut verdict = order::verdict(&news.keys, &manifest, freshness, &input);
+        verdict.notes.extend(news.waiting());
         self.remember(&news.trust, &manifest)?;
         Ok(Candidate { manifest, verdict, rejects: self.rejects })
     }
@@ -265,9 +313,13 @@ impl UpdateCheck<'_> {
         }
     }
 
-    fn input<'b>(&'b self, trust: &'b TrustState) -> PolicyInput<'b> {
+    fn input<'b>(&'b self, news: &'b News) -> PolicyInput<'b> {
+        self.input_with(&news.trust, if news.holds_back() { WayIn::Previous } else { WayIn::SelfUpdate })
+    }
+
+    fn input_with<'b>(&'b self, trust: &'b TrustState, way_in: WayIn) -> PolicyInput<'b> {
         PolicyInput {
-            way_in: WayIn::SelfUpdate,
+            way_in,
             now: self.now,
             running: self.running,
             in_use: self.in_use.clone(),
@@ -279,25 +331,42 @@ impl UpdateCheck<'_> {
 }
 
 impl News {
-    /// Whether the channel names a newer release than `seq` whose manifest was not verified before.
-    fn announces_more_than(&self, seq: u64) -> bool {
-        self.channel.as_ref().is_some_and(|(channel, _)| {
-            let facts = channel.facts();
-            facts.seq > seq && self.trust.seen(facts.seq).is_none()
-        })
+    /// The release that is offered, if it is newer than `seq` and its manifest was not verified before.
+    fn announced_after(&self, seq: u64) -> Option<&Named> {
+        self.offered.as_ref().filter(|named| named.seq > seq && self.trust.seen(named.seq).is_none())
     }
 
-    /// The channel's release, if it is newer than `seq`. `None`: nothing is newer, and that is proved.
-    pub fn newer(&self, seq: u64) -> Result<Option<&Channel>> {
-        let Some((channel, freshness)) = &self.channel else { return Ok(None) };
-        let facts = channel.facts();
-        if facts.seq > seq {
-            return Ok(Some(facts));
+    /// The release that is offered, if it is newer than `seq`. `None`: nothing newer is offered, and that is proved.
+    pub fn newer(&self, seq: u64) -> Result<Option<&Named>> {
+        let Some((_, freshness)) = &self.channel else { return Ok(None) };
+        if let Some(named) = self.offered.as_ref().filter(|named| named.seq > seq) {
+            return Ok(Some(named));
         }
         match freshness {
             Freshness::Unproved(why) => Err(order::unproved(why)),
             Freshness::Proved | Freshness::NotAsked => Ok(None),
         }
+    }
+
+    /// Whether the channel has a newer release than the one that it offers to this machine.
+    pub fn holds_back(&self) -> bool {
+        let offered = self.offered.as_ref().map(|named| named.seq);
+        self.channel.as_ref().is_some_and(|(channel, _)| offered != Some(channel.facts().seq))
+    }
+
+    /// For people: what is being rolled out, and that this machine does not take part yet.
+    pub fn waiting(&self) -> Option<String> {
+        let (rollout, (channel, _)) = (self.rollout.filter(|_| self.holds_back())?, self.channel.as_ref()?);
+        let version = &channel.facts().version;
+        let next = match rollout.next {
+            Some(step) => format!("the next step is {} % at {}", step.percent, step.from),
+            None if rollout.percent == Percent::NONE => "its roll-out is halted".to_owned(),
+            None => "no next step is announced".to_owned(),
+        };
+        let share = rollout.percent;
+        Some(format!(
+            "gwinstall {version} goes to {share} % of all machines now, and this machine does not take part yet; {next}"
+        ))
     }
 }
 

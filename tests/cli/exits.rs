@@ -303,6 +303,28 @@ fn a_sighup_that_is_ignored_from_the_start_stays_ignored() {
     assert!(!ignores(waiting));
 }
 
+/// A fleet waits before it asks, and a signal ends the wait.
+#[test]
+fn a_signal_ends_the_wait_for_jitter() {
+    let home = TestHome::new();
+    // An id whose wait is half an hour, for a machine that has none.
+    let state = home.home().join(".local/state/gwinstall");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("machine-id"), "3d1219c7c4c5404aaa1f6d2a48adfda4\n").unwrap();
+    let mut child = home.command("self-update --yes --jitter 3600");
+    let mut child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    wait_until(|| {
+        let caught = fs::read_to_string(&status).unwrap();
+        let caught = caught.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&caught, 16).unwrap() & 1 << 14 != 0
+    });
+    sleep(Duration::from_secs(1));
+    assert_eq!(child.try_wait().unwrap(), None, "it did not wait");
+    kill(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
 pub fn kill(pid: u32, signal: &str) {
     let status = std::process::Command::new("kill").args(["-s", signal, &pid.to_string()]).status();
     assert!(status.unwrap().success(), "kill {pid}");

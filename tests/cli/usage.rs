@@ -367,6 +367,8 @@ fn what_cannot_be_meant_is_refused() {
     home.refused(&mut home.command("self-update --pin abc"), 2).says(&["is not a pin", "1.4.2"]);
     home.refused(&mut home.command("self-update --pin stable"), 2);
     home.run("self-update --pin 1.4.2 --dry-run").exits(0);
+    home.refused(&mut home.command("self-update --jitter 3601"), 2).says(&["--jitter", "3601", "too large"]);
+    home.refused(&mut home.command("self-update --jitter 1 --unpin"), 2).says(&["--jitter", "--unpin"]);
     home.refused(&mut home.command("history --limit 0"), 2)
         .says(&["--limit must be at least 1", "gwinstall history --limit 1"]);
     let run = Run::of(home.command("doctor net").env("GWINSTALL_BASE_URL", "foo")).exits(2);

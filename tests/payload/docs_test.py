@@ -56,14 +56,14 @@ COMMANDS = {
     "service install": ("--dry-run --force", 0, 0), "service remove": ("--dry-run", 0, 0), "service status": ("", 0, 0),
     "start": ("", 0, 0), "stop": ("--now", 0, 0), "restart": ("", 0, 0), "reload": ("", 0, 0), "logs": ("", 0, 0), "health": ("", 0, 0),
     "self-update": ("--check --version --channel --binary-only --bundle-only --from --allow-downgrade --rollback --list --dry-run "
-                    "--keep-rejected --accept-below-floor --pin --unpin", 0, 0),
+                    "--keep-rejected --accept-below-floor --jitter --pin --unpin", 0, 0),
     "bundle inspect": ("", 1, 1), "bundle verify": ("", 1, 1),
     "config path": ("", 0, 1),
     "completions": ("--install", 0, 1), "man": ("", 0, 0),
 }
 TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --models --source-dir --bundle --gateway-type --gateway-url --port --auth-token "
                   "--auth-token-file --proxy-url --proxy --proxy-auth --keep --max-age --limit --version --channel --from "
-                  "--allow-downgrade --accept-below-floor --pin --venv --runtime-from --python".split())
+                  "--allow-downgrade --accept-below-floor --jitter --pin --venv --runtime-from --python".split())
 GROUPS = {words.split()[0] for words in COMMANDS if " " in words}
 
 # What a guide must never say, and what is right.

@@ -15,6 +15,7 @@ mod fuzzing;
 mod minisig;
 mod network;
 mod order;
+mod rollout;
 mod server;
 mod stolen;
 mod tls;

@@ -76,7 +76,7 @@ impl Scene {
     ) -> Result<Verdict, Error> {
         rules::admit_channel(note, input).map_err(|refusal| refusal.error(input.way_in))?;
         let freshness = order::freshness(&self.keys(), note, input)?;
-        order::same_release(note.facts(), of)?;
+        order::same_release(&note.facts().channel, &note.facts().newest(), of)?;
         judge(&self.keys(), of, freshness, input)
     }
 
@@ -418,8 +418,8 @@ struct Row {
     manifest: fn(&mut Value),
     trust: fn(&mut TrustState),
     constraints: fn(&Chosen) -> Constraints<'_>,
-    /// self-update, `--bundle FILE`, fetched bundle.
-    answers: [&'static str; 3],
+    /// self-update, `--bundle FILE`, fetched bundle, the release before one that is rolled out.
+    answers: [&'static str; 4],
 }
 
 /// Values that constraints refer to.
@@ -436,7 +436,7 @@ const ROW: Row = Row {
     manifest: |_| (),
     trust: |_| (),
     constraints: |_| Constraints { pins: &[], asked: None, allow_downgrade: None, accept_below_floor: None },
-    answers: ["admitted"; 3],
+    answers: ["admitted"; 4],
 };
 
 fn denied_everywhere(trust: &mut TrustState) {
@@ -445,27 +445,27 @@ fn denied_everywhere(trust: &mut TrustState) {
 
 const ROWS: [Row; 20] = [
     ROW,
-    Row { what: "product", manifest: |m| m["product"] = json!("gwother"), answers: ["product"; 3], ..ROW },
-    Row { what: "channel", manifest: |m| m["channel"] = json!("beta"), answers: ["channel"; 3], ..ROW },
+    Row { what: "product", manifest: |m| m["product"] = json!("gwother"), answers: ["product"; 4], ..ROW },
+    Row { what: "channel", manifest: |m| m["channel"] = json!("beta"), answers: ["channel"; 4], ..ROW },
     Row {
         what: "another manifest of this seq was seen",
         trust: |t| t.newest = Some(Seen { seq: 11, manifest_sha256: Sha256::of(b"another") }),
-        answers: ["equivocation"; 3],
+        answers: ["equivocation"; 4],
         ..ROW
     },
     Row {
         what: "pinned to another version",
         constraints: |c| Constraints { pins: &c.other, ..Constraints::default() },
-        answers: ["pinned"; 3],
+        answers: ["pinned"; 4],
         ..ROW
     },
     Row {
         what: "another version is asked for",
         constraints: |c| Constraints { asked: Some(&c.other[0]), ..Constraints::default() },
-        answers: ["not asked"; 3],
+        answers: ["not asked"; 4],
         ..ROW
     },
-    Row { what: "denied before", trust: denied_everywhere, answers: ["denied"; 3], ..ROW },
+    Row { what: "denied before", trust: denied_everywhere, answers: ["denied"; 4], ..ROW },
     Row {
         what: "denied by itself, whatever is pinned and allowed",
         manifest: |m| {
@@ -478,23 +478,23 @@ const ROWS: [Row; 20] = [
             allow_downgrade: Some(&c.version),
             accept_below_floor: Some(11),
         },
-        answers: ["denied"; 3],
+        answers: ["denied"; 4],
         ..ROW
     },
-    Row { what: "client", manifest: |m| m["min_client_seq"] = json!(11), answers: ["client"; 3], ..ROW },
-    Row { what: "jump", seq: 1_011, answers: ["jump"; 3], ..ROW },
+    Row { what: "client", manifest: |m| m["min_client_seq"] = json!(11), answers: ["client"; 4], ..ROW },
+    Row { what: "jump", seq: 1_011, answers: ["jump"; 4], ..ROW },
     Row {
         what: "a jump to the exact manifest",
         seq: 1_011,
         constraints: |c| Constraints { pins: &c.exact, ..Constraints::default() },
         ..ROW
     },
-    Row { what: "older than what is in use", seq: 9, answers: ["older"; 3], ..ROW },
+    Row { what: "older than what is in use", seq: 9, answers: ["older"; 4], ..ROW },
     Row {
         what: "older, and pinned",
         seq: 9,
         constraints: |c| Constraints { pins: &c.this, ..Constraints::default() },
-        answers: ["older"; 3],
+        answers: ["older"; 4],
         ..ROW
     },
     Row {
@@ -506,7 +506,7 @@ const ROWS: [Row; 20] = [
     Row {
         what: "older than what was seen",
         trust: |t| t.max_seq_seen = 12,
-        answers: ["superseded", "superseded", "admitted"],
+        answers: ["superseded", "superseded", "admitted", "admitted"],
         ..ROW
     },
     Row {
@@ -515,7 +515,7 @@ const ROWS: [Row; 20] = [
         constraints: |c| Constraints { pins: &c.this, ..Constraints::default() },
         ..ROW
     },
-    Row { what: "floor", trust: |t| t.floor_seq = 12, answers: ["floor"; 3], ..ROW },
+    Row { what: "floor", trust: |t| t.floor_seq = 12, answers: ["floor"; 4], ..ROW },
     Row {
         what: "below the floor, and accepted by its seq",
         trust: |t| t.floor_seq = 12,
@@ -526,14 +526,14 @@ const ROWS: [Row; 20] = [
         what: "in use, and denied since",
         seq: 10,
         trust: denied_everywhere,
-        answers: ["admitted", "denied", "denied"],
+        answers: ["admitted", "denied", "denied", "admitted"],
         ..ROW
     },
     Row {
         what: "in use, and below the floor since",
         seq: 10,
         trust: |t| t.floor_seq = 12,
-        answers: ["admitted", "floor", "floor"],
+        answers: ["admitted", "floor", "floor", "admitted"],
         ..ROW
     },
 ];
@@ -557,7 +557,7 @@ fn rule(refusal: &Refusal) -> &'static str {
 /// Every rule against every way in. A refusal says why, and its exit code is 8 or 9.
 #[test]
 fn every_rule_holds_for_every_way_in() {
-    let ways = [WayIn::SelfUpdate, WayIn::BundleFile, WayIn::FetchedBundle];
+    let ways = [WayIn::SelfUpdate, WayIn::BundleFile, WayIn::FetchedBundle, WayIn::Previous];
     let mut broken = std::collections::BTreeSet::new();
     for row in ROWS {
         let mut scene = Scene::new();

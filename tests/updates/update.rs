@@ -134,6 +134,7 @@ impl Scene {
             embedded_keys: &embedded,
             running: &self.running,
             in_use: &self.running.release(),
+            machine: None,
             channel: &self.stable,
             constraints: Constraints { pins, asked, ..Constraints::default() },
             rejects: Rejects::Discard,

@@ -43,6 +43,7 @@ fn asked(state: &Path, seq: u64, now: &str) -> Result<Candidate> {
         embedded_keys: &keys(),
         running: &running,
         in_use: &running.release(),
+        machine: None,
         channel: &Name::parse("stable").unwrap(),
         constraints: Constraints::default(),
         rejects: Rejects::Discard,

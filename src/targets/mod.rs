@@ -4,8 +4,13 @@
 //! value. A value of the user reaches a file only through the writer of its format (`escape`), or the schema refuses it.
 //! Never: an engine's work again, a template language, a look at this machine.
 
+mod actions;
+mod ansible;
 mod compose;
+mod desktop;
 pub mod escape;
+mod image;
+mod lambda;
 mod nginx;
 mod readme;
 mod scripts;
@@ -28,11 +33,20 @@ words! {
         Compose = "compose",
         /// A server of its own: units, nginx, timers.
         Systemd = "systemd",
+        /// Machines of developers: Claude Code's managed settings and the policy of gwinstall.
+        Desktop = "desktop",
+        /// A workflow that builds, deploys, verifies and rolls back.
+        Actions = "github-actions",
+        /// A function with a URL.
+        Lambda = "lambda",
+        /// Roles for servers and for machines of developers.
+        Ansible = "ansible",
     }
 }
 
 impl Target {
-    pub const ALL: [Self; 2] = [Self::Compose, Self::Systemd];
+    pub const ALL: [Self; 6] =
+        [Self::Compose, Self::Systemd, Self::Desktop, Self::Actions, Self::Lambda, Self::Ansible];
 
     pub fn parse(typed: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.word() == typed)
@@ -43,6 +57,10 @@ impl Target {
         match self {
             Self::Compose => compose::render(request.spec),
             Self::Systemd => systemd::render(request.spec),
+            Self::Desktop => desktop::render(request.spec),
+            Self::Actions => actions::render(request.spec),
+            Self::Lambda => lambda::render(request.spec),
+            Self::Ansible => ansible::render(request.spec),
         }
     }
 }

@@ -27,6 +27,7 @@ mod own_presets;
 mod presets;
 mod ready;
 mod renewal;
+mod render_edge;
 mod resolve;
 mod runtime;
 mod service;

@@ -190,8 +190,8 @@ the switches to other providers are empty in them, so that no request leads past
 
 ```sh
 python3 -m json.tool /etc/claude-code/managed-settings.json >/dev/null && echo good
-claude -p 'say ok' --debug 2>&1 | grep -i 'polic'    # names a source that it could not read
-gwinstall doctor                                     # judges gwinstall's policy, and names managed settings that win
+claude -p 'say ok'      # names a managed-settings.json that it could not read, and answers nevertheless
+gwinstall doctor        # judges gwinstall's policy, and names managed settings that win over an installation
 ```
 
 `/status` in Claude Code shows `{address}` as the base URL and managed settings as a source."

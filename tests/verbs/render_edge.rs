@@ -121,6 +121,18 @@ fn a_target_says_which_key_of_the_values_it_needs() {
 }
 
 #[test]
+fn all_targets_are_rendered_but_those_that_the_values_do_not_fit() {
+    let world = world("database: {}\n");
+    let all = ["render", "all", "--out", "out", "--source-dir", "source"];
+    let _ = world.run(&all).exits(0).says("Left out: lambda cannot use the database of gateway.yaml");
+    let out = world.home().join("out");
+    assert!(out.join("desktop/README.md").exists() && !out.join("lambda").exists());
+    let _ = world.run(&[&all[..], &["--check"]].concat()).exits(0);
+    fs::write(world.home().join("gateway.yaml"), "database: {}\n").unwrap();
+    let _ = world.run(&["render", "all", "--out", "none", "--source-dir", "source"]).exits(2).says("domain");
+}
+
+#[test]
 fn managed_settings_say_the_same_in_every_form() {
     let world = world("");
     let out = rendered(&world, "desktop", "out");

@@ -1,5 +1,6 @@
 //! Every command and flag, on one page. No meaning is attached here: see `commands`.
 
+mod bundle;
 mod confirm;
 mod env;
 pub mod pages;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use bundle::BundleArgs;
 pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use env::EnvCommand;
 pub use render::RenderArgs;
@@ -153,19 +155,6 @@ pub enum Command {
     Version,
     /// Print the help of a command
     Help(HelpArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct BundleArgs {
-    /// Deploy the files of this directory instead of the built-in bundle
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["bundle", "embedded"])]
-    pub source_dir: Option<PathBuf>,
-    /// Deploy the files of a signed bundle archive, or of the offline archive of a release
-    #[arg(long, visible_alias = "from", value_name = "FILE", conflicts_with = "embedded")]
-    pub bundle: Option<PathBuf>,
-    /// Deploy the built-in bundle, even if self-update fetched a newer one
-    #[arg(long)]
-    pub embedded: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::BundleArgs;
+use super::bundle::BundleArgs;
 
 #[derive(Debug, Clone, Args)]
 pub struct RenderArgs {

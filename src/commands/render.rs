@@ -1,6 +1,6 @@
 //! `render`: the gateway's files for servers, written into a directory of the user's with the rules of a deployment.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -148,12 +148,12 @@ fn tree(
 /// of values fits all of them.
 fn render_each(targets: &[Target], request: &targets::Request<'_>) -> Result<(Tree, Vec<String>)> {
     if let [target] = targets {
-        return Ok((target.render(request)?, Vec::new()));
+        return Ok((targets::render(*target, request)?, Vec::new()));
     }
     let mut files = Tree::default();
     let mut refusals = Vec::new();
     for target in targets {
-        match target.render(request) {
+        match targets::render(*target, request) {
             Ok(rendered) => files.place(target.word(), rendered),
             Err(error) if error.kind() == Kind::Usage => refusals.push(error),
             Err(error) => return Err(error),
@@ -255,17 +255,4 @@ fn write(out: &Place, work: Work, lock_wait: u64) -> Result<Answer> {
     }
     let next = "Join each with its .gwinstall-new, then render again with --keep-mine (or --take-new).";
     Ok(answer.line(next).exit(Kind::Conflict))
-}
-
-/// The directories below `out` that hold an example of secrets.
-pub(super) fn with_example(out: &Path, example: &str) -> Result<Vec<PathBuf>> {
-    let mut found: Vec<PathBuf> =
-        [out.to_owned()].into_iter().filter(|dir| disk::exists(&dir.join(example))).collect();
-    for name in disk::list(out)? {
-        let dir = out.join(name);
-        if disk::is_dir(&dir) && disk::exists(&dir.join(example)) {
-            found.push(dir);
-        }
-    }
-    Ok(found)
 }

@@ -23,7 +23,7 @@ const EXAMPLE: &str = "secrets.env.example";
 const FILE: &str = "secrets.env";
 
 pub(super) fn run(place: &Place, out: &Place, lock_wait: u64) -> Result<Answer> {
-    let directories = super::render::with_example(&out.target, EXAMPLE)?;
+    let directories = with_example(&out.target)?;
     if directories.is_empty() {
         return Err(Error::usage(format!("{} holds no {EXAMPLE}", out.show(&out.target)))
             .hint(Hint::step("render a target into it first")));
@@ -114,4 +114,11 @@ fn found(name: &str, deployed: &DotEnv) -> Result<Option<String>> {
     }
     let random = system::random_hex(32)?;
     Ok(Some(if name == MASTER_KEY { format!("sk-{random}") } else { random }))
+}
+
+/// The directories of `out`, itself included, that hold an example.
+fn with_example(out: &Path) -> Result<Vec<PathBuf>> {
+    let below = disk::list(out)?.into_iter().map(|name| out.join(name)).filter(|dir| disk::is_dir(dir));
+    let all = [out.to_owned()].into_iter().chain(below);
+    Ok(all.filter(|dir| disk::exists(&dir.join(EXAMPLE))).collect())
 }

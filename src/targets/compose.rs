@@ -30,29 +30,19 @@ struct Empty {}
 struct Service {
     image: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    entrypoint: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    working_dir: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     command: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     env_file: Vec<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     environment: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    ports: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    expose: Vec<String>,
+    ports: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     volumes: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tmpfs: Vec<&'static str>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     depends_on: IndexMap<String, Condition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthcheck: Option<HealthCheck>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    profiles: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restart: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,20 +115,21 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
     }
     let site = nginx::Site {
         domain,
-        upstreams: instances(spec).map(|name| format!("{name}:{}", spec.values.port)).collect(),
+        upstreams: instances(spec).map(|(name, _)| format!("{name}:{}", spec.values.port)).collect(),
         certificates: "/etc/nginx/certs",
         challenges: "/var/www/challenges",
     };
     tree.commented("nginx/gateway.conf", &nginx::site(spec, &site));
-    scripts::write(&mut tree, spec, scripts::Layout::Compose)?;
+    scripts::write(&mut tree, spec, scripts::Layout::Compose);
     scripts::secrets(&mut tree, spec);
     tree.guide("README.md", guide(spec, domain).text(spec));
     Ok(tree)
 }
 
-/// The services that run LiteLLM: one restarts while the other answers.
-fn instances(spec: &Spec) -> impl Iterator<Item = String> {
-    (1..=spec.values.replicas).map(|number| format!("litellm-{number}"))
+/// The services that run LiteLLM, with the port of this machine where the scripts ask each: one restarts while the other answers.
+fn instances(spec: &Spec) -> impl Iterator<Item = (String, u16)> {
+    let name = |number| if number == 1 { "litellm".to_owned() } else { format!("litellm-{number}") };
+    scripts::ports(spec, spec.values.replicas).zip(1..).map(move |(port, number)| (name(number), port))
 }
 
 fn file(spec: &Spec) -> File {
@@ -146,11 +137,8 @@ fn file(spec: &Spec) -> File {
     let mut services = IndexMap::new();
     let own_database = values.database.as_ref().filter(|database| database.host.is_none());
     let own_redis = values.redis.as_ref().filter(|redis| redis.host.is_none());
-    for name in instances(spec) {
-        services.insert(name, litellm(spec));
-    }
-    if values.database.is_some() {
-        services.insert("migrate".to_owned(), migration(spec));
+    for (name, port) in instances(spec) {
+        services.insert(name, litellm(spec, port));
     }
     services.insert("nginx".to_owned(), front(spec));
     let mut volumes = IndexMap::new();
@@ -193,7 +181,7 @@ fn environment(spec: &Spec) -> BTreeMap<String, String> {
     environment
 }
 
-fn litellm(spec: &Spec) -> Service {
+fn litellm(spec: &Spec, port: u16) -> Service {
     let address = format!("http://127.0.0.1:{}{}", spec.values.port, LIVENESS.path);
     // The image has Python, and not always curl.
     let ask = format!("import urllib.request as u; u.urlopen('{address}', timeout=4)");
@@ -207,7 +195,7 @@ fn litellm(spec: &Spec) -> Service {
         command: spec.arguments(),
         env_file: vec!["secrets.env"],
         environment: environment(spec),
-        expose: vec![spec.values.port.to_string()],
+        ports: vec![format!("127.0.0.1:{port}:{}", spec.values.port)],
         volumes,
         depends_on: stores(spec),
         healthcheck: Some(HealthCheck {
@@ -239,33 +227,16 @@ fn image(spec: &Spec) -> String {
     format!("${{LITELLM_IMAGE:-{}}}", spec.image)
 }
 
-/// The migration of the database, started by `migrate.sh` and never by `up`.
-fn migration(spec: &Spec) -> Service {
-    let mut environment = environment(spec);
-    environment.insert("DISABLE_SCHEMA_UPDATE".to_owned(), "False".to_owned());
-    Service {
-        image: image(spec),
-        entrypoint: vec!["python", "litellm/proxy/prisma_migration.py"],
-        working_dir: Some("/app"),
-        env_file: vec!["secrets.env"],
-        environment,
-        depends_on: stores(spec),
-        profiles: vec!["migrate"],
-        security_opt: vec!["no-new-privileges:true"],
-        ..Service::default()
-    }
-}
-
 fn front(spec: &Spec) -> Service {
     Service {
         image: NGINX.to_owned(),
-        ports: vec!["443:443", "80:80"],
+        ports: ["443:443", "80:80"].map(str::to_owned).to_vec(),
         volumes: vec![
             "./nginx:/etc/nginx/conf.d:ro".to_owned(),
             "./certs:/etc/nginx/certs:ro".to_owned(),
             "./challenges:/var/www/challenges:ro".to_owned(),
         ],
-        depends_on: healthy(instances(spec)),
+        depends_on: healthy(instances(spec).map(|(name, _)| name)),
         restart: Some("unless-stopped"),
         security_opt: vec!["no-new-privileges:true"],
         ..Service::default()

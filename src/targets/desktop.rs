@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::domain::{Result, Sha256};
 
 use super::readme::Guide;
-use super::{Spec, Target, Tree, escape, needs, unwritable};
+use super::tree::unwritable;
+use super::{Spec, Target, Tree, escape, needs};
 
 /// Where the program that prints the key lies, on Linux and macOS.
 const KEY_PROGRAM: &str = "/usr/local/bin/gateway-key";
@@ -55,13 +56,13 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
     let windows = managed(spec, windows_helper(name));
     let mut tree = Tree::default();
     tree.json("linux/managed-settings.json", &unix)?;
-    tree.program("linux/gateway-key", spec.script("gateway-key.sh")?);
+    tree.program("linux/gateway-key", spec.script("desktop/gateway-key.sh")?);
     tree.json("macos/managed-settings.json", &unix)?;
     tree.text(&format!("macos/{DOMAIN}.mobileconfig"), profile(name, &unix)?);
-    tree.program("macos/gateway-key", spec.script("gateway-key.sh")?);
+    tree.program("macos/gateway-key", spec.script("desktop/gateway-key.sh")?);
     tree.json("windows/managed-settings.json", &windows)?;
     tree.text("windows/claude-code.reg", registry(&windows)?);
-    tree.text("windows/gateway-key.ps1", spec.script("gateway-key.ps1")?.to_vec());
+    tree.text("windows/gateway-key.ps1", spec.script("desktop/gateway-key.ps1")?.to_vec());
     tree.yaml("gwinstall/policy.yaml", &[policy(address.clone())])?;
     tree.guide("README.md", guide(name, &address).text_with(spec, KEYS));
     Ok(tree)

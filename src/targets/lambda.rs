@@ -130,7 +130,7 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
     let mut tree = Tree::default();
     tree.commented("Containerfile", &containerfile(spec));
     tree.yaml("template.yaml", &[template(spec)])?;
-    tree.program("lambda-start.py", spec.script("lambda-start.py")?);
+    tree.program("lambda-start.py", spec.script("lambda/lambda-start.py")?);
     for file in &spec.config {
         tree.configuration(&config_path(file.name), file.bytes.clone());
     }

@@ -17,68 +17,24 @@ mod scripts;
 pub mod server;
 pub mod spec;
 mod systemd;
+mod target;
 pub mod tree;
 pub mod values;
 
-use crate::domain::word::words;
-use crate::domain::{Error, Hint, Kind, Result};
+use crate::domain::Result;
 
-pub use spec::Spec;
+pub use spec::{Request, Spec};
+pub use target::{Target, needs};
 pub use tree::Tree;
 
-words! {
-    /// What the files are for.
-    pub enum Target {
-        /// Docker Compose and podman-compose: nginx, LiteLLM, PostgreSQL, Redis on one machine.
-        Compose = "compose",
-        /// A server of its own: units, nginx, timers.
-        Systemd = "systemd",
-        /// Machines of developers: Claude Code's managed settings and the policy of gwinstall.
-        Desktop = "desktop",
-        /// A workflow that builds, deploys, verifies and rolls back.
-        Actions = "github-actions",
-        /// A function with a URL.
-        Lambda = "lambda",
-        /// Roles for servers and for machines of developers.
-        Ansible = "ansible",
+/// The files of a target. Paths are relative to the target's own directory.
+pub fn render(target: Target, request: &Request<'_>) -> Result<Tree> {
+    match target {
+        Target::Compose => compose::render(request.spec),
+        Target::Systemd => systemd::render(request.spec),
+        Target::Desktop => desktop::render(request.spec),
+        Target::Actions => actions::render(request.spec),
+        Target::Lambda => lambda::render(request.spec),
+        Target::Ansible => ansible::render(request.spec),
     }
-}
-
-impl Target {
-    pub const ALL: [Self; 6] =
-        [Self::Compose, Self::Systemd, Self::Desktop, Self::Actions, Self::Lambda, Self::Ansible];
-
-    pub fn parse(typed: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.word() == typed)
-    }
-
-    /// The files of this target. Paths are relative to the target's own directory.
-    pub fn render(self, request: &Request<'_>) -> Result<Tree> {
-        match self {
-            Self::Compose => compose::render(request.spec),
-            Self::Systemd => systemd::render(request.spec),
-            Self::Desktop => desktop::render(request.spec),
-            Self::Actions => actions::render(request.spec),
-            Self::Lambda => lambda::render(request.spec),
-            Self::Ansible => ansible::render(request.spec),
-        }
-    }
-}
-
-/// What is rendered: the gateway, and the same gateway in each environment of `gateway.yaml`.
-pub struct Request<'a> {
-    pub spec: &'a Spec,
-    /// By name; a target that knows overlays writes one for each.
-    pub environments: &'a [(String, Spec)],
-}
-
-/// An object of ours that a format cannot hold: never the user's fault.
-fn unwritable(error: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Failed, "gwinstall cannot write a rendered file").because(error.to_string())
-}
-
-/// A target that needs a key of `gateway.yaml` which is not there.
-pub fn needs(target: Target, key: &str, example: &str) -> Error {
-    Error::usage(format!("{target} needs {key} in gateway.yaml"))
-        .hint(Hint::step(format!("add the line: {key}: {example}")))
 }

@@ -1,55 +1,60 @@
 //! The scripts of the bundle that a server runs, and the two files of values that they read.
 
-use crate::domain::Result;
+use crate::domain::word::words;
 
 use super::Spec;
 use super::tree::Tree;
 
-/// The scripts that every server gets.
-const SHIPPED: [&str; 10] = [
-    "read-values.sh",
-    "deploy.sh",
-    "rollback.sh",
-    "verify.sh",
-    "backup.sh",
-    "backup-check.sh",
-    "restore.sh",
-    "rotate.sh",
-    "certificate.sh",
-    "migrate.sh",
-];
-
-/// What the scripts manage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
-    Compose,
-    Systemd,
+words! {
+    /// What the scripts manage.
+    pub(super) enum Layout {
+        Compose = "compose",
+        Systemd = "systemd",
+    }
 }
 
 /// The scripts, and `server.env` beside them.
-pub(super) fn write(tree: &mut Tree, spec: &Spec, layout: Layout) -> Result<()> {
-    for name in SHIPPED {
-        tree.program(name, spec.script(name)?);
-    }
-    if spec.values.database.is_some() {
-        tree.program("team.sh", spec.script("team.sh")?);
+pub(super) fn write(tree: &mut Tree, spec: &Spec, layout: Layout) {
+    for (name, bytes) in spec.scripts_of(layout.word()) {
+        tree.program(name, bytes.clone());
     }
     let lines = values(spec, layout);
     let body: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    tree.commented("server.env", &format!("# Read as text by the scripts, never run.\n{body}"));
-    Ok(())
+    tree.commented(
+        "server.env",
+        &format!("# Read as text by the scripts, never run: sh read-values.sh --help\n{body}"),
+    );
+}
+
+/// The port of each of `count` instances on the machine itself.
+pub(super) fn ports(spec: &Spec, count: u32) -> impl Iterator<Item = u16> {
+    (spec.values.port..).zip(0..count).map(|(port, _)| port)
 }
 
 /// Values that are not secret, by the names that `read-values.sh` lists. The schema lets no quote, space or line break through.
 fn values(spec: &Spec, layout: Layout) -> Vec<(&'static str, String)> {
     let values = &spec.values;
+    let count = if layout == Layout::Compose { values.replicas } else { values.server.instances };
+    let ports: Vec<String> = ports(spec, count).map(|port| port.to_string()).collect();
+    let image = if layout == Layout::Compose { spec.image.to_string() } else { spec.litellm.clone() };
     let mut lines = vec![
-        ("LAYOUT", if layout == Layout::Compose { "compose" } else { "systemd" }.to_owned()),
-        ("NAME", values.name.clone()),
-        ("IMAGE", spec.image.to_string()),
-        ("DATABASE", if values.database.is_some() { "yes" } else { "no" }.to_owned()),
+        ("LAYOUT", layout.word().to_owned()),
+        ("ROOT", values.server.root.clone()),
+        ("PORTS", ports.join(" ")),
+        ("IMAGE", image),
+        ("SERVICE_USER", values.server.user.clone()),
         ("KEEP_BACKUPS", values.backup.keep.to_string()),
     ];
+    if let Some(database) = &values.database {
+        let host = database.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
+        lines.extend([
+            ("DATABASE", "yes".to_owned()),
+            ("DATABASE_HOST", host),
+            ("DATABASE_PORT", database.port.to_string()),
+            ("DATABASE_NAME", database.name.clone()),
+            ("DATABASE_USER", database.user.clone()),
+        ]);
+    }
     if let Some(domain) = &values.domain {
         lines.push(("DOMAIN", domain.clone()));
     }
@@ -58,6 +63,9 @@ fn values(spec: &Spec, layout: Layout) -> Vec<(&'static str, String)> {
         lines.push(("S3_BUCKET", s3.bucket.clone()));
         lines.push(("S3_REGION", s3.region.clone()));
         lines.push(("S3_PREFIX", s3.prefix.clone()));
+    }
+    if let Some(recipient) = &values.backup.encrypt_to {
+        lines.push(("ENCRYPT_TO", recipient.clone()));
     }
     if let Some(webhook) = &values.alert_webhook {
         lines.push(("ALERT_WEBHOOK", webhook.clone()));
@@ -82,7 +90,7 @@ pub(super) fn secrets(tree: &mut Tree, spec: &Spec) {
 const IGNORED: &str = "\
 # Written by `gwinstall render`: secrets, what one machine alone knows, and what a run of gwinstall leaves while it works.
 secrets.env
-.env
+operations.env
 google-credentials.json
 certs/
 backups/

@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::tree::Content;
 use crate::domain::{Error, Result};
 
-use super::spec::ConfigFile;
-use super::unwritable;
+use super::tree::unwritable;
 use super::values::Values;
 
 /// What install writes.
@@ -28,6 +28,13 @@ include:
   - litellm.yaml
   - server.yaml
 ";
+
+/// A file of LiteLLM's configuration.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    pub name: &'static str,
+    pub bytes: Content,
+}
 
 /// The files of LiteLLM's configuration; LiteLLM starts with the first.
 pub fn configuration(litellm: String, values: &Values) -> Result<Vec<ConfigFile>> {

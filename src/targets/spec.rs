@@ -10,7 +10,7 @@ use crate::format::settings::KeyPath;
 use crate::render::{self, Around, Choice, Helper, MASTER_KEY, Need};
 use crate::runtime::facts::Facts;
 
-use super::server;
+use super::server::{self, ConfigFile};
 use super::values::{Profile, Values};
 
 /// The directory of the bundle with the scripts of a server. No preset deploys it.
@@ -129,13 +129,14 @@ pub struct Secret {
 /// Secrets that gwinstall can generate: only the gateway and its stores have to know them.
 pub const RANDOM: [&str; 4] = [MASTER_KEY, "DATABASE_PASSWORD", "LITELLM_SALT_KEY", "REDIS_PASSWORD"];
 
-/// A file of LiteLLM's configuration.
-#[derive(Debug, Clone)]
-pub struct ConfigFile {
-    pub name: &'static str,
-    pub bytes: Content,
+/// What is rendered: the gateway, and the same gateway in each environment of `gateway.yaml`.
+pub struct Request<'a> {
+    pub spec: &'a Spec,
+    /// By name; a target that knows overlays writes one for each.
+    pub environments: &'a [(String, Spec)],
 }
 
+/// The gateway, as every target writes it down.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub values: Values,
@@ -228,8 +229,16 @@ impl Spec {
         secrets
     }
 
+    /// The scripts of every server, and those of one layout, with their names.
+    pub(super) fn scripts_of(&self, layout: &str) -> impl Iterator<Item = (&str, &Content)> {
+        self.scripts.iter().filter_map(move |(path, bytes)| match path.split_once('/') {
+            None => Some((path.as_str(), bytes)),
+            Some((directory, name)) => (directory == layout).then_some((name, bytes)),
+        })
+    }
+
     /// A script of the bundle.
-    pub fn script(&self, name: &str) -> Result<Content> {
+    pub(super) fn script(&self, name: &str) -> Result<Content> {
         self.scripts.get(name).cloned().ok_or_else(|| {
             Error::failed(format!("the bundle has no script {SCRIPTS}{name}"))
                 .because("it is older than this gwinstall, or a directory of your own")

@@ -14,14 +14,13 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
     for file in &spec.config {
         tree.configuration(&config_path(file.name), file.bytes.clone());
     }
-    let name = &spec.values.name;
-    tree.commented(&format!("units/{name}@.service"), &gateway(spec));
-    tree.commented(&format!("units/{name}-backup.service"), &backup(spec));
-    tree.commented(&format!("units/{name}-backup.timer"), &timer(name));
-    tree.commented(&format!("units/{name}-check.service"), &check(spec));
-    tree.commented(&format!("units/{name}-check.timer"), &check_timer(name));
+    tree.commented("units/litellm-gateway@.service", &gateway(spec));
+    tree.commented("units/llm-gateway-backup.service", &backup(spec));
+    tree.commented("units/llm-gateway-backup.timer", TIMER);
+    tree.commented("units/llm-gateway-check.service", &check(spec));
+    tree.commented("units/llm-gateway-check.timer", CHECK_TIMER);
     tree.commented("gateway.env", &variables(spec));
-    tree.commented(&format!("logrotate/{name}"), &logrotate(spec));
+    tree.commented("logrotate/llm-gateway", &logrotate(spec));
     let root = &spec.values.server.root;
     let site = nginx::Site {
         domain,
@@ -30,8 +29,7 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
         challenges: &format!("{root}/challenges"),
     };
     tree.commented("nginx/gateway.conf", &nginx::site(spec, &site));
-    scripts::write(&mut tree, spec, scripts::Layout::Systemd)?;
-    tree.program("install-server.sh", spec.script("install-server.sh")?);
+    scripts::write(&mut tree, spec, scripts::Layout::Systemd);
     scripts::secrets(&mut tree, spec);
     tree.guide("README.md", guide(spec, domain).text(spec));
     Ok(tree)
@@ -39,8 +37,7 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
 
 /// The port of each instance.
 fn ports(spec: &Spec) -> impl Iterator<Item = u16> {
-    let first = spec.values.port;
-    (0..spec.values.server.instances).map(move |number| first + number)
+    scripts::ports(spec, spec.values.server.instances)
 }
 
 /// What every unit of the gateway may not do.
@@ -96,12 +93,9 @@ WorkingDirectory={root}/data
 EnvironmentFile={root}/gateway.env
 EnvironmentFile={root}/secrets.env
 Environment=HOME={root}/data
-ExecStart={root}/current/bin/python {root}/current/bin/litellm --config {root}/config/{entry} --host 127.0.0.1 --port %i --num_workers 1
-# Answered, not only started: systemctl start returns when it does.
-ExecStartPost={root}/verify.sh --port %i --wait 90
+ExecStart={root}/venv/bin/python {root}/venv/bin/litellm --config {root}/config/{entry} --host 127.0.0.1 --port %i --num_workers 1
 Restart=on-failure
 RestartSec=5s
-TimeoutStartSec=150s
 TimeoutStopSec={GRACE}s
 KillMode=mixed
 MemoryHigh={high}M
@@ -119,13 +113,13 @@ WantedBy=multi-user.target
 }
 
 fn backup(spec: &Spec) -> String {
-    let (root, user, name) = (&spec.values.server.root, &spec.values.server.user, &spec.values.name);
+    let (root, user) = (&spec.values.server.root, &spec.values.server.user);
     format!(
         "\
 [Unit]
 Description=Backup of the LLM gateway
 Documentation=file:{root}/README.md
-OnFailure={name}-check.service
+OnFailure=llm-gateway-check.service
 
 [Service]
 Type=oneshot
@@ -142,23 +136,19 @@ StandardError=inherit
     )
 }
 
-fn timer(name: &str) -> String {
-    format!(
-        "\
+const TIMER: &str = "\
 [Unit]
 Description=Daily backup of the LLM gateway
 
 [Timer]
-Unit={name}-backup.service
+Unit=llm-gateway-backup.service
 OnCalendar=daily
 RandomizedDelaySec=30m
 Persistent=yes
 
 [Install]
 WantedBy=timers.target
-"
-    )
-}
+";
 
 /// Alerts where there was no good backup for two days, or the certificate ends.
 fn check(spec: &Spec) -> String {
@@ -174,7 +164,7 @@ Type=oneshot
 User={user}
 Group={user}
 ExecStart={root}/backup-check.sh
-ExecStart={root}/certificate.sh --alert
+ExecStart={root}/certificate.sh
 TimeoutStartSec=120s
 ReadWritePaths={root}/data {root}/logs
 StandardOutput=append:{root}/logs/check.log
@@ -183,23 +173,19 @@ StandardError=inherit
     )
 }
 
-fn check_timer(name: &str) -> String {
-    format!(
-        "\
+const CHECK_TIMER: &str = "\
 [Unit]
 Description=Daily check of the LLM gateway
 
 [Timer]
-Unit={name}-check.service
+Unit=llm-gateway-check.service
 OnCalendar=*-*-* 06:00:00
 RandomizedDelaySec=30m
 Persistent=yes
 
 [Install]
 WantedBy=timers.target
-"
-    )
-}
+";
 
 /// Variables of LiteLLM in the form of `EnvironmentFile=`.
 fn variables(spec: &Spec) -> String {
@@ -238,8 +224,8 @@ fn logrotate(spec: &Spec) -> String {
 }
 
 fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
-    let (root, name) = (&spec.values.server.root, &spec.values.name);
-    let units = ports(spec).map(|port| format!("`{name}@{port}`")).collect::<Vec<_>>().join(" and ");
+    let root = &spec.values.server.root;
+    let units = ports(spec).map(|port| format!("`litellm-gateway@{port}`")).collect::<Vec<_>>().join(" and ");
     let google = if spec.google {
         format!(
             "\n- `{root}/google-credentials.json`, readable by the gateway alone: a service account that may call Vertex AI."
@@ -266,7 +252,7 @@ fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
 As root, from this directory:
 
 ```sh
-./install-server.sh          # account, directories, units, site, logrotate; asks before it changes anything
+./install.sh          # account, directories, units, site, logrotate; asks before it changes anything
 gwinstall render secrets --out {root}    # or fill in {root}/secrets.env by hand
 {root}/deploy.sh
 ```
@@ -277,7 +263,7 @@ gwinstall render secrets --out {root}    # or fill in {root}/secrets.env by hand
             "\
 ```sh
 {root}/verify.sh --public https://{domain}
-systemd-analyze security {name}@{}.service    # exposure below 3
+systemd-analyze security litellm-gateway@{}.service    # exposure below 3
 ```
 
 `https://{domain}/api/health` answers 200 without a key.",
@@ -286,14 +272,14 @@ systemd-analyze security {name}@{}.service    # exposure below 3
         roll_back: format!("`{root}/rollback.sh` returns to the deployment before; `{root}/deploy.sh --history` lists them."),
         back_up: format!(
             "\
-`{name}-backup.timer` runs `backup.sh` daily; `{name}-check.timer` raises an alert after two days without a good backup.
+`llm-gateway-backup.timer` runs `backup.sh` daily; `llm-gateway-check.timer` raises an alert after two days without a good backup.
 `{root}/restore.sh --drill FILE` proves that a backup can be restored, `{root}/restore.sh FILE` restores it."
         ),
         rotate_a_key: format!("`{root}/rotate.sh NAME`. Never change `LITELLM_SALT_KEY`."),
         upgrade: format!(
             "\
-Render again with a newer gwinstall, look at `--diff`, then `./install-server.sh` and `{root}/deploy.sh`. A new LiteLLM is built beside the
-one that runs; `current` leads to the one in use."
+Render again with a newer gwinstall, look at `--diff`, then `./install.sh` and `{root}/deploy.sh`. A new LiteLLM is built beside the
+one that runs; `venv` leads to the one in use."
         ),
     }
 }

@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::Result;
 use crate::domain::tree::{Class, Content, Wanted, WantedFile};
-
-use super::unwritable;
+use crate::domain::{Error, Result};
 
 /// The first line of every file that can hold a comment.
 const WRITTEN: &str = "Written by `gwinstall render`; your edits stay when you render again.";
@@ -89,4 +87,9 @@ impl Tree {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
+
+/// An object of gwinstall's own that its format cannot hold: not a fault of the user.
+pub(super) fn unwritable(error: impl std::fmt::Display) -> Error {
+    Error::failed("gwinstall cannot write a rendered file").because(error)
 }

@@ -146,12 +146,14 @@ pub struct Ingress {
 pub struct Backup {
     /// Daily ones that stay.
     pub keep: u32,
+    /// A recipient of age: then backups are encrypted, and hold the secrets too.
+    pub encrypt_to: Option<String>,
     pub s3: Option<S3>,
 }
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { keep: 7, s3: None }
+        Self { keep: 7, encrypt_to: None, s3: None }
     }
 }
 
@@ -179,7 +181,7 @@ pub struct Server {
     pub root: String,
     pub user: String,
     /// Instances behind nginx; two restart without losing a request.
-    pub instances: u16,
+    pub instances: u32,
 }
 
 impl Default for Server {

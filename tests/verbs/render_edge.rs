@@ -8,42 +8,16 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::world::{World, copy, mode, program};
+use crate::world::{World, mode, program};
 
 const TARGETS: [&str; 4] = ["desktop", "github-actions", "lambda", "ansible"];
 /// What shells, GitHub, Ansible, CloudFormation and builders of images would act on.
 const HOSTILE: &str =
     r#"a$b $(id) `id` ${{ secrets.X }} {{ y }} {% z %} "q" 's' \ ; # & | {{resolve:secretsmanager:x}}"#;
 
-/// A world with `gateway.yaml` and the files of the repository as a source; a script of a server that they do not have yet is empty.
+/// A world with `gateway.yaml`.
 fn world(more: &str) -> World {
     let world = World::new();
-    let source = world.home().join("source");
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("embedded"), &source);
-    let mut catalog = fs::read_to_string(source.join("catalog.yaml")).unwrap();
-    for name in [
-        "read-values",
-        "deploy",
-        "rollback",
-        "verify",
-        "backup",
-        "backup-check",
-        "restore",
-        "rotate",
-        "certificate",
-        "migrate",
-        "team",
-        "install-server",
-    ] {
-        let path = format!("servers/{name}.sh");
-        if !catalog.contains(&path) {
-            program(&source.join(&path), "#!/bin/sh\n");
-            let entry =
-                format!("files:\n  - {{path: {path}, class: script, executable: true, presets: []}}\n");
-            catalog = catalog.replacen("\nfiles:\n", &format!("\n{entry}"), 1);
-        }
-    }
-    fs::write(source.join("catalog.yaml"), catalog).unwrap();
     let hostile = HOSTILE.replace('\'', "''");
     let text = format!(
         "domain: gateway.example.com\nrepository: Acme-Corp/LLM.Gateway\nvariables:\n  HOSTILE: '{hostile}'\n{more}"
@@ -54,7 +28,7 @@ fn world(more: &str) -> World {
 
 /// Renders a target; the directory.
 fn rendered(world: &World, target: &str, out: &str) -> PathBuf {
-    let _ = world.run(&["render", target, "--out", out, "--source-dir", "source"]).exits(0);
+    let _ = world.run(&["render", target, "--out", out]).exits(0);
     world.home().join(out)
 }
 
@@ -97,8 +71,7 @@ fn the_same_request_gives_the_same_bytes_and_no_secret() {
             let text = String::from_utf8_lossy(bytes);
             assert!(!text.contains("of-this-machine"), "{target}: {}", path.display());
         }
-        let arguments =
-            ["render", target, "--out", &format!("first-{target}"), "--source-dir", "source", "--check"];
+        let arguments = ["render", target, "--out", &format!("first-{target}"), "--check"];
         let _ = world.run(&arguments).exits(0);
     }
 }
@@ -114,7 +87,7 @@ fn a_target_says_which_key_of_the_values_it_needs() {
     ] {
         let world = world("");
         fs::write(world.home().join("gateway.yaml"), values).unwrap();
-        let arguments = ["render", target, "--out", "out", "--source-dir", "source"];
+        let arguments = ["render", target, "--out", "out"];
         let _ = world.run(&arguments).exits(2).says(key);
         assert!(!world.home().join("out").exists(), "{target}");
     }
@@ -123,13 +96,13 @@ fn a_target_says_which_key_of_the_values_it_needs() {
 #[test]
 fn all_targets_are_rendered_but_those_that_the_values_do_not_fit() {
     let world = world("database: {}\n");
-    let all = ["render", "all", "--out", "out", "--source-dir", "source"];
+    let all = ["render", "all", "--out", "out"];
     let _ = world.run(&all).exits(0).says("Left out: lambda cannot use the database of gateway.yaml");
     let out = world.home().join("out");
     assert!(out.join("desktop/README.md").exists() && !out.join("lambda").exists());
     let _ = world.run(&[&all[..], &["--check"]].concat()).exits(0);
     fs::write(world.home().join("gateway.yaml"), "database: {}\n").unwrap();
-    let _ = world.run(&["render", "all", "--out", "none", "--source-dir", "source"]).exits(2).says("domain");
+    let _ = world.run(&["render", "all", "--out", "none"]).exits(2).says("domain");
 }
 
 #[test]
@@ -552,7 +525,7 @@ fn the_roles_of_ansible_copy_and_never_template() {
     assert_eq!(listed, there, "every file of the role is put somewhere, and none is missing");
     // A file is copied as it is: the value of the user is in it as systemd reads it.
     let systemd = rendered(&world, "systemd", "systemd");
-    for name in ["gateway.env", "units/llm-gateway@.service", "config/litellm.yaml"] {
+    for name in ["gateway.env", "units/litellm-gateway@.service", "config/litellm.yaml"] {
         assert_eq!(
             fs::read(role.join("files").join(name)).unwrap(),
             fs::read(systemd.join(name)).unwrap(),

@@ -13,7 +13,8 @@ use crate::domain::Result;
 
 use super::readme::Guide;
 use super::spec::config_path;
-use super::{Spec, Target, Tree, escape, image, needs, unwritable};
+use super::tree::unwritable;
+use super::{Spec, Target, Tree, escape, image, needs};
 
 /// The actions of the workflow, by commit; the comment says which release that is.
 const CHECKOUT: &str = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8";

@@ -45,7 +45,6 @@ rules:
 /// What a role gets about this gateway; rendered again, never set by hand.
 #[derive(Serialize)]
 struct GatewayFacts {
-    llm_gateway_name: String,
     llm_gateway_root: String,
     llm_gateway_user: String,
     llm_gateway_files: Vec<String>,
@@ -145,7 +144,6 @@ fn gateway(tree: &mut Tree, spec: &Spec) -> Result<()> {
         wanted.map(|(path, _)| escape::braces(path)).collect()
     };
     let facts = GatewayFacts {
-        llm_gateway_name: escape::braces(&spec.values.name),
         llm_gateway_root: escape::braces(&spec.values.server.root),
         llm_gateway_user: escape::braces(&spec.values.server.user),
         llm_gateway_files: of_kind(false),

@@ -1,0 +1,37 @@
+//! The names of the targets.
+
+use crate::domain::word::words;
+use crate::domain::{Error, Hint};
+
+words! {
+    /// What the files are for.
+    pub enum Target {
+        /// Docker Compose and podman-compose: nginx, LiteLLM, PostgreSQL, Redis on one machine.
+        Compose = "compose",
+        /// A server of its own: units, nginx, timers.
+        Systemd = "systemd",
+        /// Machines of developers: Claude Code's managed settings and the policy of gwinstall.
+        Desktop = "desktop",
+        /// A workflow that builds, deploys, verifies and rolls back.
+        Actions = "github-actions",
+        /// A function with a URL.
+        Lambda = "lambda",
+        /// Roles for servers and for machines of developers.
+        Ansible = "ansible",
+    }
+}
+
+impl Target {
+    pub const ALL: [Self; 6] =
+        [Self::Compose, Self::Systemd, Self::Desktop, Self::Actions, Self::Lambda, Self::Ansible];
+
+    pub fn parse(typed: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.word() == typed)
+    }
+}
+
+/// The refusal of a target that needs a key of `gateway.yaml` which is not there.
+pub fn needs(target: Target, key: &str, example: &str) -> Error {
+    Error::usage(format!("{target} needs {key} in gateway.yaml"))
+        .hint(Hint::step(format!("add the line: {key}: {example}")))
+}

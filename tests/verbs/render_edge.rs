@@ -62,7 +62,7 @@ fn the_same_request_gives_the_same_bytes_and_no_secret() {
     let world = world("")
         .with("LITELLM_MASTER_KEY", "sk-of-this-machine")
         .with("ANTHROPIC_API_KEY", "sk-ant-of-this-machine");
-    for target in TARGETS {
+    for target in TARGETS.iter().chain(&["compose", "systemd"]) {
         let first = files(&rendered(&world, target, &format!("first-{target}")));
         let second = files(&rendered(&world, target, &format!("second-{target}")));
         assert_eq!(first, second, "{target}");
@@ -73,6 +73,36 @@ fn the_same_request_gives_the_same_bytes_and_no_secret() {
         }
         let arguments = ["render", target, "--out", &format!("first-{target}"), "--check"];
         let _ = world.run(&arguments).exits(0);
+    }
+}
+
+/// What git would take along: nowhere a file for values.
+#[test]
+fn git_ignores_every_file_that_holds_secrets() {
+    let world = world("");
+    for target in ["compose", "systemd", "lambda", "ansible"] {
+        let ignored = fs::read_to_string(rendered(&world, target, target).join(".gitignore")).unwrap();
+        for file in ["secrets.env", "google-credentials.json"] {
+            assert!(ignored.lines().any(|line| line == file), "{target}: {ignored}");
+        }
+    }
+}
+
+#[test]
+fn an_image_is_named_by_its_tag_and_its_digest() {
+    let digest = "0a".repeat(32);
+    for (tag, image) in [("version", "registry.example.com:5000/litellm:1.2.3"), ("latest", "litellm:latest")]
+    {
+        let named = format!("{image}@sha256:{digest}");
+        let world = world(&format!("image: {named}\n"));
+        let text = fs::read_to_string(rendered(&world, "lambda", "out").join("Containerfile")).unwrap();
+        assert!(text.contains(&format!("\nFROM {named}\n")), "{tag}: {text}");
+    }
+    for broken in
+        ["litellm@sha256:0a", &format!("litellm@sha256:{}", "0A".repeat(32)), "litellm:", "litellm:a b"]
+    {
+        let world = world(&format!("image: \"{broken}\"\n"));
+        let _ = world.run(&["render", "lambda", "--out", "out"]).exits(2).says("image");
     }
 }
 

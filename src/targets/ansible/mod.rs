@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::domain::{Error, Result};
 
 use super::readme::Guide;
-use super::{Spec, Target, Tree, desktop, escape, needs, systemd};
+use super::{Spec, Target, Tree, desktop, escape, needs, scripts, systemd};
 
 const GATEWAY: &str = "roles/llm_gateway";
 const CLIENT: &str = "roles/gwinstall_client";
@@ -123,9 +123,10 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
         "ansible.cfg",
         "[defaults]\ninventory = inventory.yml\nroles_path = roles\nnocows = true\nstdout_callback = default\n",
     );
+    scripts::secrets(&mut tree, spec);
     tree.commented(".gitignore", IGNORED);
     tree.commented(".yamllint", YAMLLINT);
-    tree.guide("README.md", guide(spec, domain).text_with(spec, SECRETS));
+    tree.guide("README.md", guide(spec, domain).text(spec));
     Ok(tree)
 }
 
@@ -274,10 +275,6 @@ fn inventory(domain: &str) -> Inventory {
     }
 }
 
-const SECRETS: &str = "\
-`gwinstall render secrets` does not know this directory: write `secrets.env` with the names of the systemd target's
-`secrets.env.example`, encrypt it (`ansible-vault encrypt secrets.env`) and name it in `llm_gateway_secrets_file`. Git ignores it.";
-
 fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
     let root = &spec.values.server.root;
     Guide {
@@ -297,6 +294,8 @@ machines of developers. A second run changes nothing."
         deploy: "\
 ```sh
 cp inventory.example.yml inventory.yml     # and fill it in
+gwinstall render secrets --out .           # writes secrets.env; fill in what your models need
+ansible-vault encrypt secrets.env          # llm_gateway_secrets_file names it
 ansible-playbook site.yml --check --diff
 ansible-playbook site.yml --ask-vault-pass
 ```

@@ -2,8 +2,8 @@
 # Backs up this gateway: its configuration, the names of its variables and, where LiteLLM uses one, its database.
 #
 # Promises: an archive appears under its name only when it is whole, its checksum before it. Without ENCRYPT_TO it holds no value of
-# .env and no private key; with it .env too, and the archive is encrypted to that recipient. What is sent to the store is read back and
-# compared. The archives of the last KEEP_BACKUPS days stay, permanent ones for ever, of the safety backups of deployments the last
+# a secret and no private key; with it both, and the archive is encrypted to that recipient. What is sent to the store is read
+# back and compared. The archives of the last KEEP_BACKUPS days stay, permanent ones for ever, of the safety backups of deployments the last
 # KEEP_IMAGES; nothing is removed unless the new one is good. Every run is a line of data/backups.jsonl. Never touches what runs.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -93,7 +93,7 @@ collect() {
 		have age || fail 1 'age is not installed, and ENCRYPT_TO asks for it' 'apt-get install age'
 		mkdir -- "$staging/tree/secrets"
 		if [ -f "$env_file" ]; then cp -- "$env_file" "$staging/tree/secrets/env"; fi
-		if [ -f "$secrets_file" ]; then cp -- "$secrets_file" "$staging/tree/secrets/secrets.env"; fi
+		if [ -f "$secrets_file" ]; then cp -- "$secrets_file" "$staging/tree/secrets/operations.env"; fi
 	fi
 	if [ "$DATABASE" = yes ]; then
 		phase=database

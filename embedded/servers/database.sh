@@ -1,63 +1,25 @@
 #!/bin/sh
-# PostgreSQL as the gateway of this server uses it; the other scripts source this file after instances.sh. With compose the programs of
-# PostgreSQL run in the service postgres, with systemd on this machine, against DATABASE_URL.
+# PostgreSQL as the gateway of this server uses it; the other scripts source this file after instances.sh. Without DATABASE_HOST the
+# programs of PostgreSQL run in the service postgres, else on this machine, against that host.
 #
 # Promises: the password is in no argument. A dump is restored into a database of its own first; the exchange with the live one is a
 # single transaction of two renames, so at any moment there is one whole database under the name that LiteLLM uses.
 
-here=${here-.} env_file=${env_file-}
+here=${here-.} env_file=${env_file-} DATABASE_PORT=${DATABASE_PORT-5432}
 
-# Sets what the programs of PostgreSQL read, from DATABASE_URL.
+# Sets what the programs of PostgreSQL read, where they run on this machine.
 set_database() {
-	[ "$LAYOUT" = systemd ] || return 0
-	url=$(secret DATABASE_URL) || fail 1 "$env_file holds no DATABASE_URL"
-	parts=$(printf '%s\n' "$url" | awk '
-		function decoded(text,    out, at) {
-			out = ""
-			while ((at = index(text, "%"))) {
-				out = out substr(text, 1, at - 1) sprintf("%c", hex(substr(text, at + 1, 1)) * 16 + hex(substr(text, at + 2, 1)))
-				text = substr(text, at + 3)
-			}
-			return out text
-		}
-		function hex(digit) { return index("0123456789abcdef", tolower(digit)) - 1 }
-		function option(name) {
-			if (!match("&" query, "&" name "=[^&]*")) return ""
-			return decoded(substr("&" query, RSTART + length(name) + 2, RLENGTH - length(name) - 2))
-		}
-		{
-			if (!sub(/^postgres(ql)?:\/\//, "")) exit 1
-			if ((at = index($0, "?"))) { query = substr($0, at + 1); $0 = substr($0, 1, at - 1) }
-			if (match($0, /.*@/)) { login = substr($0, 1, RLENGTH - 1); $0 = substr($0, RLENGTH + 1) }
-			if ((at = index($0, "/"))) { name = substr($0, at + 1); $0 = substr($0, 1, at - 1) }
-			if (match($0, /:[0-9]+$/)) { port = substr($0, RSTART + 1); $0 = substr($0, 1, RSTART - 1) }
-			at = index(login, ":")
-			print decoded(at ? substr(login, 1, at - 1) : login)
-			print at ? decoded(substr(login, at + 1)) : ""
-			print option("host") != "" ? option("host") : decoded($0)
-			print port != "" ? port : (option("port") != "" ? option("port") : 5432)
-			print decoded(name)
-			print option("sslmode") != "" ? option("sslmode") : "prefer"
-		}') || fail 1 "DATABASE_URL in $env_file is not a URL of PostgreSQL"
-	{
-		IFS= read -r PGUSER
-		IFS= read -r PGPASSWORD
-		IFS= read -r PGHOST
-		IFS= read -r PGPORT
-		IFS= read -r DATABASE_NAME
-		IFS= read -r PGSSLMODE
-	} <<-END
-	$parts
-	END
-	is_a name "$DATABASE_NAME" || fail 1 "the database in DATABASE_URL has a name that the scripts do not take"
-	export PGUSER PGPASSWORD PGHOST PGPORT PGSSLMODE
+	[ -n "$DATABASE_HOST" ] || return 0
+	PGPASSWORD=$(secret DATABASE_PASSWORD) || fail 1 "$env_file holds no DATABASE_PASSWORD"
+	PGHOST=$DATABASE_HOST PGPORT=$DATABASE_PORT PGUSER=$DATABASE_USER
+	export PGUSER PGPASSWORD PGHOST PGPORT
 }
 
 # pg PROGRAM ARGUMENTS…
 pg() {
 	program=$1
 	shift
-	if [ "$LAYOUT" = compose ]; then
+	if [ -z "$DATABASE_HOST" ]; then
 		compose exec -T postgres "$program" -U "$DATABASE_USER" "$@"
 	else
 		"$program" -w "$@" 9>&-

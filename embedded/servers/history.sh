@@ -116,7 +116,7 @@ print_history() {
 
 # What a deployment is made of besides its version. Secrets and private keys are not among it: they are newer than any deployment.
 configuration_files() {
-	(cd "$ROOT" && find compose.yaml config nginx -type f ! -name ".env*" ! -name "*.new.*" \
+	(cd "$ROOT" && find compose.yaml config nginx -type f ! -name "*.env" ! -name "*.new.*" \
 		-exec grep -LE "PRIVATE KEY|\"private_key\"" {} + 2>/dev/null) || :
 }
 

@@ -10,7 +10,7 @@ here=${here-.}
 
 # Containers must not keep the lock of the script that started them.
 compose() {
-	(cd "$ROOT" && exec "${CONTAINER_ENGINE:-docker}" compose --env-file .env --env-file .image "$@") 9>&-
+	(cd "$ROOT" && exec "${CONTAINER_ENGINE:-docker}" compose --env-file secrets.env --env-file .image "$@") 9>&-
 }
 
 engine() { "${CONTAINER_ENGINE:-docker}" "$@" 9>&-; }

@@ -33,7 +33,7 @@ limit=1800
 
 if [ "$LAYOUT" = compose ]; then
 	# The entry point of the image would take "python" for an argument of litellm.
-	(cd "$ROOT" && exec timeout "$limit" "${CONTAINER_ENGINE:-docker}" compose --env-file .env --env-file .image run --rm -T \
+	(cd "$ROOT" && exec timeout "$limit" "${CONTAINER_ENGINE:-docker}" compose --env-file secrets.env --env-file .image run --rm -T \
 		--workdir /app -e DISABLE_SCHEMA_UPDATE=false --entrypoint python litellm litellm/proxy/prisma_migration.py) 9>&- >&2 ||
 		fail 1 'the migration of the database failed; no instance was changed'
 	exit 0
@@ -44,8 +44,9 @@ if [ -n "$target" ]; then
 	release=$ROOT/releases/$target
 fi
 [ -x "$release/bin/python" ] || fail 1 "$release/bin/python is missing" "'$here/deploy.sh' ${target:-VERSION}"
-DATABASE_URL=$(secret DATABASE_URL) || fail 1 "$env_file holds no DATABASE_URL"
-export DATABASE_URL
+DATABASE_PASSWORD=$(secret DATABASE_PASSWORD) || fail 1 "$env_file holds no DATABASE_PASSWORD"
+DATABASE_HOST=$DATABASE_HOST:$DATABASE_PORT DATABASE_USERNAME=$DATABASE_USER
+export DATABASE_HOST DATABASE_USERNAME DATABASE_NAME DATABASE_PASSWORD
 DISABLE_SCHEMA_UPDATE=false PATH=$release/bin:$PATH
 export DISABLE_SCHEMA_UPDATE PATH
 set -- timeout "$limit" "$release/bin/python" -m litellm.proxy.prisma_migration

@@ -20,13 +20,15 @@
 # HEALTH_SECONDS     30                    length of a try: the gateway must answer well within it
 # HEALTH_PAUSES      5 15                  seconds between the tries; the last one repeats
 # DATABASE           no                    yes: LiteLLM uses PostgreSQL
+# DATABASE_HOST      (empty)               its host; empty with compose: the service postgres; empty with systemd: 127.0.0.1
+# DATABASE_PORT      5432                  its port
 # DATABASE_NAME      litellm               the database and
-# DATABASE_USER      litellm               its role; systemd takes both from DATABASE_URL
+# DATABASE_USER      litellm               its role; the password is the secret DATABASE_PASSWORD
 # SERVICE_USER       llm-gateway           systemd: the account that LiteLLM runs as
 # KEEP_BACKUPS       7                     days of which backups are kept
 # KEEP_IMAGES        5                     versions that are kept
 # ALERT_AFTER_DAYS   2                     days without a good backup until backup-check.sh reports it
-# ENCRYPT_TO         (empty)               an age recipient (age1…): backups are encrypted and hold .env
+# ENCRYPT_TO         (empty)               an age recipient (age1…): backups are encrypted and hold the secrets
 # S3_ENDPOINT        (empty)               https://HOST of an S3-compatible store; empty: backups stay on this machine
 # S3_BUCKET          (empty)               its bucket
 # S3_REGION          us-east-1             its region
@@ -34,10 +36,10 @@
 # UPLOAD_SECONDS     600                   limit of an upload
 # CERTIFICATE_DIR    ROOT/certs            fullchain.pem, privkey.pem and cert.pem
 # ALERT_COMMAND      (empty)               absolute path of a program that gets the message as its one argument
-# ALERT_WEBHOOK      (empty)               https address that gets {"text": message}; may be in secrets.env instead
+# ALERT_WEBHOOK      (empty)               https address that gets {"text": message}; may be in operations.env instead
 #
-# Secrets are in the .env of LiteLLM (compose: ROOT/.env, systemd: ROOT/config/.env) and, for what LiteLLM must not see, in
-# ROOT/secrets.env: BACKUP_S3_ACCESS_KEY_ID, BACKUP_S3_SECRET_ACCESS_KEY (also B2_KEY_ID, B2_APP_KEY), ALERT_WEBHOOK.
+# Secrets are in ROOT/secrets.env, which LiteLLM reads, and, for what LiteLLM must not see, in ROOT/operations.env:
+# BACKUP_S3_ACCESS_KEY_ID, BACKUP_S3_SECRET_ACCESS_KEY (also B2_KEY_ID, B2_APP_KEY), ALERT_WEBHOOK.
 # Both files have the mode 0600.
 
 umask 077
@@ -131,6 +133,8 @@ take() {
 	HEALTH_SECONDS) wanted=number HEALTH_SECONDS=$2 ;;
 	HEALTH_PAUSES) wanted=numbers HEALTH_PAUSES=$2 ;;
 	DATABASE) wanted=switch DATABASE=$2 ;;
+	DATABASE_HOST) wanted=host DATABASE_HOST=$2 ;;
+	DATABASE_PORT) wanted=ports DATABASE_PORT=$2 ;;
 	DATABASE_NAME) wanted=name DATABASE_NAME=$2 ;;
 	DATABASE_USER) wanted=name DATABASE_USER=$2 ;;
 	SERVICE_USER) wanted=name SERVICE_USER=$2 ;;
@@ -156,7 +160,7 @@ read_values() {
 	server_env=${GATEWAY_SERVER_ENV:-$here/server.env}
 	[ -r "$server_env" ] || fail 2 "$server_env cannot be read" "gwinstall render compose --out DIR"
 	LAYOUT='' ROOT='' DOMAIN='' PORTS='' IMAGE='' HEALTH_URL='' HEALTH_TRIES='' HEALTH_SECONDS='' HEALTH_PAUSES=''
-	DATABASE='' DATABASE_NAME='' DATABASE_USER='' SERVICE_USER='' KEEP_BACKUPS='' KEEP_IMAGES='' ALERT_AFTER_DAYS=''
+	DATABASE='' DATABASE_HOST='' DATABASE_PORT='' DATABASE_NAME='' DATABASE_USER='' SERVICE_USER='' KEEP_BACKUPS='' KEEP_IMAGES='' ALERT_AFTER_DAYS=''
 	ENCRYPT_TO='' S3_ENDPOINT='' S3_BUCKET='' S3_REGION='' S3_PREFIX='' UPLOAD_SECONDS='' CERTIFICATE_DIR=''
 	ALERT_COMMAND='' ALERT_WEBHOOK=''
 	number=0
@@ -169,21 +173,21 @@ read_values() {
 	done <"$server_env"
 	[ -n "$LAYOUT" ] || fail 2 "$server_env does not say LAYOUT=compose or LAYOUT=systemd"
 	: "${ROOT:=/opt/llm-gateway}" "${PORTS:=4000}" "${HEALTH_URL:=http://127.0.0.1}" "${HEALTH_TRIES:=3}" "${HEALTH_SECONDS:=30}"
-	: "${HEALTH_PAUSES:=5 15}" "${DATABASE:=no}" "${DATABASE_NAME:=litellm}" "${DATABASE_USER:=litellm}" "${SERVICE_USER:=llm-gateway}"
+	: "${HEALTH_PAUSES:=5 15}" "${DATABASE:=no}" "${DATABASE_PORT:=5432}" "${DATABASE_NAME:=litellm}" "${DATABASE_USER:=litellm}" "${SERVICE_USER:=llm-gateway}"
 	: "${KEEP_BACKUPS:=7}" "${KEEP_IMAGES:=5}" "${ALERT_AFTER_DAYS:=2}" "${S3_REGION:=us-east-1}" "${UPLOAD_SECONDS:=600}"
+	if [ "$LAYOUT" = systemd ]; then : "${DATABASE_HOST:=127.0.0.1}"; fi
 	ROOT=${ROOT%/}
 	: "${CERTIFICATE_DIR:=$ROOT/certs}"
 	[ "$KEEP_BACKUPS" -ge 1 ] || fail 2 "$server_env: KEEP_BACKUPS is at least 1"
 	[ "$KEEP_IMAGES" -ge 2 ] || fail 2 "$server_env: KEEP_IMAGES is at least 2: the running version and the one before"
 	[ -d "$ROOT" ] || fail 2 "the directory $ROOT is missing (ROOT in $server_env)"
-	env_file=$ROOT/.env
-	if [ "$LAYOUT" = systemd ]; then env_file=$ROOT/config/.env; fi
-	secrets_file=$ROOT/secrets.env
+	env_file=$ROOT/secrets.env
+	secrets_file=$ROOT/operations.env
 	for file in "$env_file" "$secrets_file"; do
 		if [ -f "$file" ] && others_can_read "$file"; then fail 2 "other accounts can read $file" "chmod 600 '$file'"; fi
 	done
 	# The scripts that source this file use these.
-	: "$DOMAIN$IMAGE$ENCRYPT_TO$S3_ENDPOINT$S3_BUCKET$S3_PREFIX$ALERT_COMMAND$ALERT_WEBHOOK"
+	: "$DOMAIN$IMAGE$DATABASE_HOST$DATABASE_PORT$ENCRYPT_TO$S3_ENDPOINT$S3_BUCKET$S3_PREFIX$ALERT_COMMAND$ALERT_WEBHOOK"
 }
 
 # others_can_read FILE
@@ -205,7 +209,7 @@ secret() (
 	return 1
 )
 
-# Replaces on its way from standard input to standard output every value that .env or secrets.env holds under the name of a secret,
+# Replaces on its way from standard input to standard output every value that secrets.env or operations.env holds under the name of a secret,
 # and whatever else looks like one.
 redact() (
 	for file in "$env_file" "$secrets_file"; do

@@ -3,7 +3,7 @@
 #
 # Promises: the checksum of the archive, and then that of every file in it, is compared before anything is used. A safety backup comes
 # first. The dump goes into a database of its own, and the live one is exchanged in one transaction; where the gateway does not pass its
-# health check afterwards, database and configuration from before come back. The current .env stays; one from an encrypted backup is
+# health check afterwards, database and configuration from before come back. The present secrets.env stays; one from an encrypted backup is
 # taken only where there is none. A drill touches neither the live database nor ROOT, and removes what it made.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -143,7 +143,7 @@ put_files() {
 			value_of "$env_file" "$name" >/dev/null || warn "$env_file has no $name, which the backup had"
 		done <"$1/env.keys"
 	fi
-	if [ ! -f "$secrets_file" ] && [ -f "$1/secrets/secrets.env" ]; then cp -- "$1/secrets/secrets.env" "$secrets_file"; fi
+	if [ ! -f "$secrets_file" ] && [ -f "$1/secrets/operations.env" ]; then cp -- "$1/secrets/operations.env" "$secrets_file"; fi
 	if [ -z "$(running_version)" ]; then name_version "$(json_field version <"$1/backup.json")"; fi
 }
 

@@ -2,7 +2,7 @@
 # Replaces one secret of this gateway by a new one, in the order in which it stays usable.
 #
 # Promises: the new value comes from standard input or is generated, and is in no argument and no output, except a new master key, which
-# is printed once, to standard output. .env is replaced in one step with the mode 0600. The instances restart one after the other and
+# is printed once, to standard output. secrets.env is replaced in one step with the mode 0600. The instances restart one after the other and
 # pass the health check; where one does not, the old secret is in force again. LITELLM_SALT_KEY is never changed.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -13,12 +13,12 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 # shellcheck source-path=SCRIPTDIR source=database.sh disable=SC1091
 . "$here/database.sh"
 
-usage='usage: rotate.sh MASTER_KEY | POSTGRES_PASSWORD | REDIS_PASSWORD | PROVIDER NAME
+usage='usage: rotate.sh MASTER_KEY | DATABASE_PASSWORD | REDIS_PASSWORD | PROVIDER NAME
 
   MASTER_KEY         a new LITELLM_MASTER_KEY is generated; whoever uses the old one directly needs the new one
-  POSTGRES_PASSWORD  a new password of the role of the database is generated
+  DATABASE_PASSWORD  a new password of the role of the database is generated
   REDIS_PASSWORD     a new password of Redis is generated (compose)
-  PROVIDER NAME      the variable NAME of .env, such as ANTHROPIC_API_KEY; its value is asked for, or read from standard input
+  PROVIDER NAME      the variable NAME of secrets.env, such as ANTHROPIC_API_KEY; its value is asked for, or read from standard input
 
 exit status: 0 done, 1 refused or failed and nothing changed, 2 wrong usage, 5 the old secret is in force again, 6 another run is at
 work, 7 neither the new nor the old secret passes the health check'
@@ -26,7 +26,7 @@ wrong_usage() { printf '%s\n' "$usage" >&2; exit 2; }
 what=${1-} name=''
 case $what in
 -h | --help) printf '%s\n' "$usage"; exit 0 ;;
-MASTER_KEY | POSTGRES_PASSWORD | REDIS_PASSWORD) [ $# -eq 1 ] || wrong_usage ;;
+MASTER_KEY | DATABASE_PASSWORD | REDIS_PASSWORD) [ $# -eq 1 ] || wrong_usage ;;
 SALT | SALT_KEY | LITELLM_SALT_KEY)
 	fail 1 'LITELLM_SALT_KEY encrypts the keys that LiteLLM stores in its database: with another one they could not be read any more' ;;
 PROVIDER)
@@ -36,27 +36,25 @@ PROVIDER)
 	case $name in
 	LITELLM_SALT_KEY) fail 1 'LITELLM_SALT_KEY encrypts the keys that LiteLLM stores: with another one they could not be read any more' ;;
 	LITELLM_MASTER_KEY) fail 2 'the master key has a procedure of its own' "'$here/rotate.sh' MASTER_KEY" ;;
-	POSTGRES_PASSWORD | DATABASE_URL) fail 2 'the password of the database has a procedure of its own' "'$here/rotate.sh' POSTGRES_PASSWORD" ;;
+	DATABASE_PASSWORD) fail 2 'the password of the database has a procedure of its own' "'$here/rotate.sh' DATABASE_PASSWORD" ;;
 	esac ;;
 *) wrong_usage ;;
 esac
 read_values
 [ -f "$env_file" ] || fail 1 "$env_file is missing"
 take_lock deploy
-kept=$ROOT/data/.env.before-rotation
+kept=$ROOT/data/secrets.env.before-rotation
 if [ -e "$kept" ]; then
-	fail 1 "an earlier rotation was interrupted; $kept holds the .env from before it" "diff '$kept' '$env_file'"
+	fail 1 "an earlier rotation was interrupted; $kept holds the secrets from before it" "diff '$kept' '$env_file'"
 fi
 
-# Letters and digits alone: such a value needs no quotes in a URL, in SQL or in .env.
+# Letters and digits alone: such a value needs no quotes in a URL, in SQL or in secrets.env.
 generate() { od -An -N 32 -tx1 /dev/urandom | tr -d ' \n'; echo; }
 
 # The password of the role, by the input of psql.
 set_role_password() {
 	case $1 in '' | *[!A-Za-z0-9_-]*) fail 1 'the password of the database holds characters that need quotes; change it by hand once' ;; esac
-	role=$DATABASE_USER
-	if [ "$LAYOUT" = systemd ]; then role=$PGUSER; fi
-	printf "ALTER ROLE :\"role\" PASSWORD '%s';\n" "$1" | sql "$DATABASE_NAME" -v role="$role"
+	printf "ALTER ROLE :\"role\" PASSWORD '%s';\n" "$1" | sql "$DATABASE_NAME" -v role="$DATABASE_USER"
 }
 
 restart() {
@@ -83,7 +81,7 @@ put_back() {
 	say 'bringing the old secret back'
 	if [ -n "$role_changed" ]; then set_role_password "$old" || :; fi
 	mv -f -- "$kept" "$env_file"
-	if [ "$LAYOUT" = systemd ] && [ "$what" = POSTGRES_PASSWORD ]; then set_database; fi
+	if [ "$what" = DATABASE_PASSWORD ]; then set_database; fi
 	if restart; then fail 5 'the new secret did not pass the health check; the old one is in force again'; fi
 	fail 7 'neither the new nor the old secret passes the health check' "'$here/verify.sh'"
 }
@@ -96,9 +94,9 @@ MASTER_KEY)
 		fail 1 'without LITELLM_SALT_KEY the master key encrypts the keys in the database: with another one they could not be read any more'
 	fi
 	new=sk-$(generate) ;;
-POSTGRES_PASSWORD)
+DATABASE_PASSWORD)
 	[ "$DATABASE" = yes ] || fail 1 'LiteLLM uses no database here (DATABASE=no)'
-	name=POSTGRES_PASSWORD
+	name=DATABASE_PASSWORD
 	set_database
 	new=$(generate) ;;
 REDIS_PASSWORD)
@@ -118,35 +116,21 @@ PROVIDER)
 	fi
 	case $new in
 	'') fail 2 'the new value is empty' ;;
-	*[!A-Za-z0-9._~:/?#@%\&=+,\;!*-]*) fail 2 'the new value holds a character that .env, docker compose and systemd read differently' ;;
+	*[!A-Za-z0-9._~:/?#@%\&=+,\;!*-]*) fail 2 'the new value holds a character that secrets.env, docker compose and systemd read differently' ;;
 	esac ;;
 esac
-if [ "$what" = POSTGRES_PASSWORD ] && [ "$LAYOUT" = systemd ]; then
-	old=$PGPASSWORD
-else
-	old=$(secret "$name") || old=''
-fi
+old=$(secret "$name") || old=''
 [ "$what" = PROVIDER ] || [ -n "$old" ] || fail 1 "$env_file holds no $name"
 
 cp -p -- "$env_file" "$kept.new"
 mv -- "$kept.new" "$kept"
 trap put_back INT TERM HUP EXIT
-if [ "$what" = POSTGRES_PASSWORD ]; then
+if [ "$what" = DATABASE_PASSWORD ]; then
 	set_role_password "$new" || { rm -f -- "$kept"; trap - EXIT; fail 1 'the database did not take the new password; nothing was changed'; }
 	role_changed=yes
 fi
-if [ "$what" = POSTGRES_PASSWORD ] && [ "$LAYOUT" = systemd ]; then
-	PGPASSWORD=$new
-	# The login of the URL alone changes; what the old password is made of stays out of the pattern.
-	secret DATABASE_URL | PASSWORD_OF_URL=$new awk '{
-		at = match($0, /@[^@]*$/)
-		login = substr($0, 1, at - 1)
-		sub(/:[^:\/]*$/, "", login)
-		print login ":" ENVIRON["PASSWORD_OF_URL"] substr($0, at)
-	}' | write_value "$env_file" DATABASE_URL
-else
-	printf '%s\n' "$new" | write_value "$env_file" "$name"
-fi
+printf '%s\n' "$new" | write_value "$env_file" "$name"
+if [ "$what" = DATABASE_PASSWORD ]; then set_database; fi
 restart || put_back
 [ "$what" != MASTER_KEY ] || master_key_works || put_back
 trap '' INT TERM HUP

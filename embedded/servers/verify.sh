@@ -17,7 +17,7 @@ usage='usage: verify.sh [--port PORT | --public [https://HOST]] [--ca-file FILE]
   --public [URL]          through nginx and TLS; without a URL https://DOMAIN. Asks /health/liveliness, which a public site may show
   --ca-file FILE          the authority that signed the certificate of the public address, where the system does not know it
   --connect-to HOST:PORT  connect there instead of to the public address; the certificate is still that of the URL
-  --providers             also ask Anthropic and Ollama whether they answer, where .env names them
+  --providers             also ask Anthropic and Ollama whether they answer, where secrets.env names them
 
 exit status: 0 healthy, 1 unhealthy, 2 wrong usage, 3 degraded (a provider does not answer), 10 takes connections but does not answer'
 

@@ -126,6 +126,17 @@ fn tree(
     let preset = args.preset.as_deref().or(last.map(|last| last.preset.as_str()));
     let bundle = sources::bundle_for(place, &request.source, preset)?;
     let choice = render::choose(&bundle.catalog, &request, last.map(|last| &last.request))?;
+    let another = match &args.preset {
+        Some(typed) => Hint::instead(typed, "basic"),
+        None => Hint::again(&["--preset", "basic"]),
+    };
+    if choice.preset.base.is_none() {
+        let name = &choice.preset.name;
+        return Err(Error::usage(format!(
+            "the preset {name} has its gateway elsewhere, and a server runs one"
+        ))
+        .hint(another));
+    }
     let spec = |values| Spec::new(&bundle, &choice, values);
     let base = match &args.environment {
         None => spec(values)?,

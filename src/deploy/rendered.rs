@@ -11,7 +11,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::place::files;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, Step};
 use crate::domain::record::FileRecord;
 use crate::domain::tree::{Class, Content, Found, Wanted};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Sha256};
@@ -20,7 +20,7 @@ use crate::doors::system;
 
 use super::converge;
 use super::draft::Draft;
-use super::plan::{Decided, Stance, Trees, decide};
+use super::plan::{Decided, NEW_SUFFIX, Stance, Trees, decide};
 use super::recover;
 use super::step;
 use super::store::{self, BaseCopy};
@@ -99,7 +99,8 @@ pub fn record(place: &Place) -> Result<Option<Rendered>> {
 /// Works out what changes. Reads only.
 pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
     let last = record(&place)?;
-    let base = base_of(&place, last.as_ref(), &goal)?;
+    let mut base = last.as_ref().map_or_else(BTreeMap::new, |last| last.files.clone());
+    let removed = resolve(&place, &mut base, &goal)?;
     let none = BTreeMap::new();
     let trees = Trees {
         place: &place,
@@ -120,6 +121,7 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
         .because(foreign.join(", "))
         .hint(Hint::again(&["--force"]).to("replace them; each stays beside the new one")));
     }
+    steps.extend(removed);
     let base_copies = base_copies(&place, &goal.files);
     let record = Rendered {
         schema: SCHEMA,
@@ -140,19 +142,25 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
     Ok(Work { place, draft })
 }
 
-/// The files as last rendered. A conflict that ends counts as if the new version (then the user's is an edit) or the user's (then
-/// it is replaced) had been rendered last.
-fn base_of(place: &Place, last: Option<&Rendered>, goal: &Goal) -> Result<BTreeMap<String, FileRecord>> {
-    let mut base = last.map_or_else(BTreeMap::new, |last| last.files.clone());
-    let Some(side) = goal.resolve else { return Ok(base) };
+/// Ends every open conflict of `base`: the new version (then the user's is an edit) or the user's (then it is replaced) counts as
+/// rendered last. Returns the steps that remove the files beside them.
+fn resolve(place: &Place, base: &mut BTreeMap<String, FileRecord>, goal: &Goal) -> Result<Vec<Step>> {
+    let mut removed = Vec::new();
+    let Some(side) = goal.resolve else { return Ok(removed) };
     for (path, file) in base.iter_mut() {
-        let (Some(_), Some(wanted)) = (file.offered, goal.files.get(path)) else { continue };
-        match (side, disk::find(&place.file(path))?) {
-            (Side::New, Found::File(local)) => file.base = local.sha256,
-            _ => file.base = wanted.stamp.sha256,
+        let (Some(offered), Some(wanted)) = (file.offered, goal.files.get(path)) else { continue };
+        file.base = match (side, disk::find(&place.file(path))?) {
+            (Side::New, Found::File(local)) => local.sha256,
+            _ => wanted.stamp.sha256,
+        };
+        file.offered = None;
+        let name = format!("{path}{NEW_SUFFIX}");
+        let beside = place.file(&name);
+        if disk::find(&beside)?.stamp().is_some_and(|stamp| stamp.sha256 == offered) {
+            removed.push(step::remove(&name, beside, Class::Doc)?);
         }
     }
-    Ok(base)
+    Ok(removed)
 }
 
 fn base_copies(place: &Place, files: &Wanted) -> Vec<BaseCopy> {

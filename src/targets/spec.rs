@@ -143,6 +143,8 @@ pub struct Spec {
     pub image: Image,
     /// The version of LiteLLM that the bundle was tested with.
     pub litellm: String,
+    /// The packages of that LiteLLM with their hashes, as pip reads them.
+    pub lock: Content,
     /// The version of the bundle.
     pub version: String,
     pub preset: String,
@@ -167,13 +169,10 @@ impl Spec {
     /// The gateway that `choice` describes, on servers as `values` say.
     pub fn new(bundle: &Bundle, choice: &Choice<'_>, values: Values) -> Result<Self> {
         let Some(base) = &choice.preset.base else {
-            return Err(Error::usage(format!(
-                "the preset {} has its gateway elsewhere, and a server runs one",
-                choice.preset.name
-            ))
-            .hint(Hint::again(&["--preset", "basic"])));
+            return Err(Error::usage(format!("the preset {} runs no LiteLLM", choice.preset.name)));
         };
-        let litellm = Facts::of(bundle)?.data.litellm;
+        let Facts { data, lock, .. } = Facts::of(bundle)?;
+        let litellm = data.litellm;
         let text = render::assemble(bundle, base, choice)?;
         let config = server::configuration(text, &values)?;
         let profile = values.resources.unwrap_or(Profile::Standard);
@@ -186,6 +185,7 @@ impl Spec {
         let mut spec = Self {
             image,
             litellm,
+            lock,
             version: bundle.id.version.clone(),
             preset: choice.preset.name.clone(),
             config_sha256: sum_of(&config),

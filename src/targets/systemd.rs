@@ -30,6 +30,7 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
     };
     tree.commented("nginx/gateway.conf", &nginx::site(spec, &site));
     scripts::write(&mut tree, spec, scripts::Layout::Systemd);
+    tree.text("litellm.lock", spec.lock.to_vec());
     scripts::secrets(&mut tree, spec);
     tree.guide("README.md", guide(spec, domain).text(spec));
     Ok(tree)

@@ -62,7 +62,7 @@ class Files(Backups):
             self.assertIn(b"LITELLM_MASTER_KEY", text)
             self.assertNotIn(KEY.encode(), text)
             self.assertNotIn(b"PRIVATE KEY", text)
-            self.assertNotIn("./config/.env", names)
+            self.assertNotIn("./secrets.env", names)
             self.age_everything()
 
     def test_seven_days_and_the_permanent_ones_stay(self):
@@ -184,7 +184,7 @@ class Files(Backups):
 
 @unittest.skipUnless(PG_BIN and os.geteuid() == 0, "PostgreSQL is not installed, or this is not root")
 class Database(Backups):
-    """The service postgres of the stand-in engine is this server; for systemd DATABASE_URL leads to it."""
+    """The service postgres of the stand-in engine is this server; for systemd DATABASE_HOST leads to it."""
 
     @classmethod
     def setUpClass(cls):
@@ -274,17 +274,17 @@ class Database(Backups):
         self.backup()
 
     def test_a_new_password_of_the_database(self):
-        self.write_env(LITELLM_MASTER_KEY=KEY, POSTGRES_PASSWORD="firstpw1")
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="firstpw1")
         self.query("postgres", "ALTER ROLE litellm PASSWORD 'firstpw1'", user="postgres")
-        self.ok("rotate.sh", "POSTGRES_PASSWORD")
-        new = self.env_value("POSTGRES_PASSWORD")
+        self.ok("rotate.sh", "DATABASE_PASSWORD")
+        new = self.env_value("DATABASE_PASSWORD")
         self.assertRegex(new, "^[0-9a-f]{64}$")
         self.assertTrue(self.can_log_in(new))
         self.assertFalse(self.can_log_in("firstpw1"))
         self.assertNotIn(new, "\n".join(self.calls()))
         self.write_values(HEALTH_TRIES=1)
-        self.versions["v1"] = lambda world: "good" if world.env_value("POSTGRES_PASSWORD") == new else "broken"
-        self.assertEqual(self.run_script("rotate.sh", "POSTGRES_PASSWORD")[0], 5)
+        self.versions["v1"] = lambda world: "good" if world.env_value("DATABASE_PASSWORD") == new else "broken"
+        self.assertEqual(self.run_script("rotate.sh", "DATABASE_PASSWORD")[0], 5)
         self.assertTrue(self.can_log_in(new))
 
     def can_log_in(self, password):
@@ -301,7 +301,8 @@ class DatabaseOfUnits(Database):
         (self.root / "venv").symlink_to("releases/1.0.0")
         (self.stub / f"service-{self.ports[0]}").write_text("1.0.0\n")
         self.query("postgres", "ALTER ROLE litellm PASSWORD 'first@pw:1/x'", user="postgres")
-        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_URL=f"postgresql://litellm:first%40pw%3A1%2Fx@127.0.0.1:{self.port}/litellm?sslmode=disable")
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="first@pw:1/x")
+        self.write_values(DATABASE="yes", DATABASE_PORT=self.port)
 
     def test_a_restored_database_that_does_not_work_is_undone(self):
         self.versions["1.0.0"] = lambda _: "good" if self.query("litellm", 'SELECT count(*) FROM "LiteLLM_Keys"') == "10" else "broken"
@@ -314,11 +315,10 @@ class DatabaseOfUnits(Database):
 
     def test_a_new_password_of_the_database(self):
         self.query("postgres", "ALTER ROLE litellm PASSWORD 'firstpw1'", user="postgres")
-        url = f"postgresql://litellm:{{}}@127.0.0.1:{self.port}/litellm?sslmode=disable"
-        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_URL=url.format("firstpw1"))
-        self.ok("rotate.sh", "POSTGRES_PASSWORD")
-        new = re.search(r"litellm:([0-9a-f]{64})@", self.env_value("DATABASE_URL")).group(1)
-        self.assertEqual(self.env_value("DATABASE_URL"), url.format(new))
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="firstpw1")
+        self.ok("rotate.sh", "DATABASE_PASSWORD")
+        new = self.env_value("DATABASE_PASSWORD")
+        self.assertRegex(new, "^[0-9a-f]{64}$")
         self.assertTrue(self.can_log_in(new))
 
 
@@ -354,8 +354,8 @@ class Corrupting(http.server.BaseHTTPRequestHandler):
 class Store(Backups):
     def setUp(self):
         super().setUp()
-        (self.root / "secrets.env").write_text('BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=secret"of\\test\n')
-        (self.root / "secrets.env").chmod(0o600)
+        (self.root / "operations.env").write_text('BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=secret"of\\test\n')
+        (self.root / "operations.env").chmod(0o600)
 
     def corrupting(self, slow=False):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Corrupting)
@@ -406,7 +406,7 @@ class Store(Backups):
             self.age_everything()
         self.assertNotIn("secret", argv.read_text())
         self.ok("backup-check.sh")
-        (self.root / "secrets.env").write_text("BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=wrong\n")
+        (self.root / "operations.env").write_text("BACKUP_S3_ACCESS_KEY_ID=key-of-test\nBACKUP_S3_SECRET_ACCESS_KEY=wrong\n")
         self.assertEqual(self.run_script("backup.sh")[0], 10)
 
 

@@ -364,7 +364,7 @@ class Systemd(World):
 
     def test_the_migration_runs_from_the_new_release(self):
         self.write_values(DATABASE="yes")
-        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_URL="postgresql://u:topsecret@127.0.0.1:1/db")
+        self.write_env(LITELLM_MASTER_KEY=KEY, DATABASE_PASSWORD="topsecret")
         self.ok("deploy.sh", "1.1.0")
         migrations = [c for c in self.calls() if "prisma_migration" in c]
         self.assertEqual(migrations, [f"{self.root}/releases/1.1.0/bin/python -m litellm.proxy.prisma_migration"])

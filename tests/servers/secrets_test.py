@@ -115,7 +115,7 @@ class Rotation(Secrets):
             self.assertNotIn(out.strip(), err + "\n".join(self.calls()))
             self.assertEqual(self.env_file.stat().st_mode & 0o777, 0o600)
             self.assertEqual(self.env_value("LITELLM_SALT_KEY"), "salt-of-the-test")
-        self.assertEqual(list((self.root / "data").glob(".env*")), [])
+        self.assertEqual(list((self.root / "data").glob("secrets.env*")), [])
 
     def test_a_master_key_that_does_not_pass_is_undone(self):
         self.versions["v1"] = lambda world: "good" if world.key_in_use() == KEY else "broken"

@@ -46,11 +46,11 @@ compose)
 	up)
 		for last; do :; done
 		stop_here up
-		case $last in litellm*) printf '%s\n' "$image" >"$STUB/service-$last"; cp config/litellm.yaml "$STUB/config-$last" ;; redis) grep ^REDIS_PASSWORD= .env >"$STUB/redis" ;; esac
+		case $last in litellm*) printf '%s\n' "$image" >"$STUB/service-$last"; cp config/litellm.yaml "$STUB/config-$last" ;; redis) grep ^REDIS_PASSWORD= secrets.env >"$STUB/redis" ;; esac
 		[ ! -e "$STUB/up-fails" ] || exit 1 ;;
 	stop) shift; for service; do rm -f "$STUB/service-$service"; done ;;
 	ps) if [ "$2" = -q ]; then echo container; else echo nginx; fi ;;
-	logs) i=0; while [ $i -lt 30 ]; do i=$((i + 1)); echo "line $i of the log SECRET_IN_LOG"; done | sed "s/SECRET_IN_LOG/$(sed -n 's/^LITELLM_MASTER_KEY=//p' .env)/" ;;
+	logs) i=0; while [ $i -lt 30 ]; do i=$((i + 1)); echo "line $i of the log SECRET_IN_LOG"; done | sed "s/SECRET_IN_LOG/$(sed -n 's/^LITELLM_MASTER_KEY=//p' secrets.env)/" ;;
 	run) stop_here run; printf '%s\n' "$image" >>"$STUB/migrations"; [ ! -e "$STUB/migration-fails" ] ;;
 	exec)
 		shift 2
@@ -143,7 +143,7 @@ class World(unittest.TestCase):
         (self.stub / "images").touch()
         (self.root / "compose.yaml").write_text("services: {}\n")
         (self.root / "config" / "litellm.yaml").write_text("model_list: [] # first\n")
-        self.env_file = self.root / (".env" if self.layout == "compose" else "config/.env")
+        self.env_file = self.root / "secrets.env"
         self.write_env(LITELLM_MASTER_KEY=KEY, LITELLM_SALT_KEY="salt-of-the-test", REDIS_PASSWORD="redispw1")
         self.versions, self.seen, self.posts, self.answers, self.slow_start = {}, [], [], {}, 0
         self.ports, self.servers = [], []

@@ -26,6 +26,7 @@ mod models;
 mod own_presets;
 mod presets;
 mod ready;
+mod render;
 mod render_edge;
 mod renewal;
 mod resolve;

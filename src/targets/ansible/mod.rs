@@ -15,7 +15,7 @@ use super::{Spec, Target, Tree, desktop, escape, needs, scripts, systemd};
 const GATEWAY: &str = "roles/llm_gateway";
 const CLIENT: &str = "roles/gwinstall_client";
 /// Texts of the systemd target that a role has no use for.
-const LEFT_OUT: [&str; 3] = [".gitignore", "install-server.sh", "secrets.env.example"];
+const LEFT_OUT: [&str; 3] = [".gitignore", "install.sh", "secrets.env.example"];
 
 const IGNORED: &str = "\
 # Secrets, the machines of one company, and what a run of gwinstall leaves while it works.

@@ -1,0 +1,289 @@
+//! `render`: what it writes is the same every time, keeps the user's edits, and holds no secret.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::world::{Said, World};
+
+const VALUES: &str = "\
+domain: gateway.example.com
+replicas: 2
+database: {}
+redis: {}
+metrics: true
+environments:
+  staging: {replicas: 1, domain: staging.example.com}
+";
+
+/// A home with a `gateway.yaml`, and the directory that is rendered.
+struct Rendering {
+    world: World,
+    values: PathBuf,
+    out: PathBuf,
+}
+
+impl Rendering {
+    fn of(text: &str) -> Self {
+        let world = World::new();
+        let (values, out) = (world.home().join("gateway.yaml"), world.home().join("servers"));
+        fs::write(&values, text).unwrap();
+        Self { world, values, out }
+    }
+
+    fn values(&self, text: &str) {
+        fs::write(&self.values, text).unwrap();
+    }
+
+    fn run(&self, target: &str, more: &[&str]) -> Said {
+        let (values, out) = (self.values.to_str().unwrap(), self.out.to_str().unwrap());
+        let line = [&["render", target, "--out", out, "--values", values], more].concat();
+        self.world.run(&line)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.out.join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+/// Every file below a directory with its bytes.
+fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// req: K-015, A-001
+#[test]
+fn the_same_request_gives_the_same_bytes_and_the_second_run_nothing() {
+    let (one, other) = (Rendering::of(VALUES), Rendering::of(VALUES));
+    let _ = one.run("all", &[]).exits(0).says("README.md says how to use them");
+    let _ = other.run("all", &[]).exits(0);
+    let relative = |rendering: &Rendering| -> Vec<(PathBuf, Vec<u8>)> {
+        let below = |path: PathBuf| path.strip_prefix(&rendering.out).unwrap().to_owned();
+        files(&rendering.out).into_iter().map(|(path, bytes)| (below(path), bytes)).collect()
+    };
+    assert_eq!(relative(&one), relative(&other));
+    let before = files(&one.out);
+    let _ = one.run("all", &[]).exits(0).says("is up to date");
+    assert_eq!(files(&one.out), before);
+    let _ = one.run("all", &["--check"]).exits(0);
+}
+
+#[test]
+fn the_record_names_every_file_with_its_hash() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("all", &[]).exits(0);
+    let record: Value = serde_json::from_str(&rendering.read("RENDERED.json")).unwrap();
+    let named = record["files"].as_object().unwrap();
+    for (path, bytes) in files(&rendering.out) {
+        let name = path.strip_prefix(&rendering.out).unwrap().to_str().unwrap().to_owned();
+        if name == "RENDERED.json" || name.starts_with(".gwinstall/") {
+            continue;
+        }
+        let sha256 = gwinstall::domain::Sha256::of(&bytes).to_string();
+        assert_eq!(named[&name]["sha256"], sha256.as_str(), "{name}");
+    }
+}
+
+/// The configuration of a server is the one that install writes.
+#[test]
+fn litellm_reads_the_file_of_an_installation() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.world.run(&["install", "--yes"]).exits(0);
+    let _ = rendering.run("all", &[]).exits(0);
+    let installed = rendering.world.read("config/litellm.yaml");
+    let same = files(&rendering.out).into_iter().filter(|(path, _)| path.ends_with("config/litellm.yaml"));
+    assert!(
+        same.into_iter().map(|(path, bytes)| assert_eq!(bytes, installed.as_bytes(), "{path:?}")).count()
+            >= 2
+    );
+}
+
+#[test]
+fn an_edit_stays_and_is_joined_with_a_change() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let edited = rendering.read("compose.yaml").replace("image: postgres:16-alpine", "image: postgres:16.4");
+    fs::write(rendering.path("compose.yaml"), &edited).unwrap();
+    let _ = rendering.run("compose", &["--check"]).exits(3).says("compose.yaml");
+    let _ = rendering.run("compose", &[]).exits(0).says("your edit");
+    assert_eq!(rendering.read("compose.yaml"), edited);
+    rendering.values(
+        &VALUES.replace("database: {}", "database: {connections: 20}").replace("metrics: true\n", ""),
+    );
+    let _ = rendering.run("compose", &[]).exits(0);
+    rendering.values(&VALUES.replace("gateway.example.com", "llm.example.org").replace("port", "port"));
+    let _ = rendering.run("compose", &["--diff"]).exits(3).says("llm.example.org");
+    let _ = rendering.run("compose", &[]).exits(0);
+    assert!(rendering.read("compose.yaml").contains("postgres:16.4"));
+    assert!(rendering.read("nginx/gateway.conf").contains("llm.example.org"));
+}
+
+#[test]
+fn what_cannot_be_joined_is_written_beside_the_edit() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let line = "server_name gateway.example.com;";
+    let mine = rendering.read("nginx/gateway.conf").replace(line, "server_name mine.example.com;");
+    fs::write(rendering.path("nginx/gateway.conf"), &mine).unwrap();
+    rendering.values(&VALUES.replace("gateway.example.com", "new.example.com"));
+    let _ = rendering.run("compose", &[]).exits(4).says("--keep-mine");
+    assert_eq!(rendering.read("nginx/gateway.conf"), mine);
+    assert!(rendering.read("nginx/gateway.conf.gwinstall-new").contains("new.example.com"));
+    let _ = rendering.run("compose", &["--keep-mine"]).exits(0);
+    assert_eq!(rendering.read("nginx/gateway.conf"), mine);
+    assert!(!rendering.path("nginx/gateway.conf.gwinstall-new").exists());
+    rendering.values(&VALUES.replace("gateway.example.com", "newer.example.com"));
+    let _ = rendering.run("compose", &[]).exits(4);
+    let _ = rendering.run("compose", &["--take-new"]).exits(0);
+    assert!(rendering.read("nginx/gateway.conf").contains("newer.example.com"));
+}
+
+#[test]
+fn files_of_the_user_are_not_overwritten() {
+    let rendering = Rendering::of(VALUES);
+    fs::create_dir_all(&rendering.out).unwrap();
+    fs::write(rendering.path("compose.yaml"), "mine\n").unwrap();
+    let _ = rendering.run("compose", &[]).exits(2).says("compose.yaml").says("--force");
+    assert_eq!(files(&rendering.out).len(), 1);
+    let _ = rendering.run("compose", &["--force"]).exits(0);
+    assert_eq!(rendering.read("compose.yaml.gwinstall-old"), "mine\n");
+}
+
+#[test]
+fn a_mistake_in_the_values_is_named_with_its_key() {
+    for (text, said) in [
+        ("domian: a.example.com\n", "domain"),
+        ("domain: a.example.com\ndatabase: {hots: x}\n", "host"),
+        ("domain: a.example.com\nreplicas: many\n", "replicas"),
+        ("domain: a.example.com\nreplicas: 3\n", "redis"),
+        ("domain: a.example.com\nreplicas: 99\n", "at most 20"),
+        ("domain: a.example.com\nresources: seed\ndatabase: {}\n", "standard"),
+        ("domain: a.example.com\nenvironments: {prod: {replica: 2}}\n", "environments.prod.replica"),
+        ("replicas: 1\n", "domain"),
+        ("domain: [\n", "gateway.yaml"),
+        ("- a\n", "gateway.yaml"),
+    ] {
+        let rendering = Rendering::of(text);
+        let _ = rendering.run("compose", &[]).exits(2).says(said);
+        assert!(!rendering.out.exists(), "{text}");
+    }
+}
+
+/// No key lets through what a second reader would act on.
+#[test]
+fn a_hostile_value_is_refused_or_comes_back_as_it_was() {
+    let hostile = ["a;b", "a\nb", "$(id)", "${{ x }}", "{{ x }}", "a\"b", "a'b", "a b", "a`b", "%h", "a{b"];
+    let keys = ["name", "namespace", "domain", "image", "alert_webhook", "repository"];
+    let nested = [
+        ("database", "host"),
+        ("database", "name"),
+        ("database", "user"),
+        ("redis", "host"),
+        ("ingress", "class"),
+        ("ingress", "issuer"),
+        ("ingress", "tls_secret"),
+        ("server", "root"),
+        ("server", "user"),
+        ("lambda", "region"),
+        ("backup", "encrypt_to"),
+    ];
+    for value in hostile {
+        let quoted = serde_json::to_string(value).unwrap();
+        let lines = keys.iter().map(|key| format!("{key}: {quoted}\n"));
+        let lines =
+            lines.chain(nested.iter().map(|(outer, inner)| format!("{outer}: {{{inner}: {quoted}}}\n")));
+        for line in lines.chain([format!("allow_from: [{quoted}]\n")]) {
+            let rendering = Rendering::of(&line);
+            let _ = rendering.run("compose", &[]).exits(2).says("gateway.yaml");
+        }
+    }
+    let value = "a$b${c}%d{{e}}${{f}}\"'`;g\\";
+    let quoted = serde_json::to_string(value).unwrap();
+    let rendering =
+        Rendering::of(&format!("domain: a.example.com\nvariables: {{VERTEXAI_PROJECT: {quoted}}}\n"));
+    let _ = rendering.run("compose", &[]).exits(0);
+    let compose: Value = serde_yaml::from_str(&rendering.read("compose.yaml")).unwrap();
+    let there =
+        compose["services"]["litellm"]["environment"]["VERTEXAI_PROJECT"].as_str().unwrap().to_owned();
+    assert_eq!(there.replace("$$", "$"), value);
+    let _ = Rendering::of("domain: a.example.com\nvariables: {A: \"x\\ny\"}\n").run("compose", &[]).exits(2);
+}
+
+#[test]
+fn no_secret_of_this_machine_is_rendered_unless_asked() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.world.run(&["install", "--yes"]).exits(0);
+    let env = rendering.world.read(".env");
+    let key = env.lines().find_map(|line| line.strip_prefix("LITELLM_MASTER_KEY=")).unwrap().to_owned();
+    let _ = rendering.run("all", &[]).exits(0);
+    for (path, bytes) in files(&rendering.out) {
+        assert!(!String::from_utf8_lossy(&bytes).contains(&key), "{path:?}");
+    }
+    let _ = rendering.run("secrets", &[]).exits(0).never_says(&key);
+    let written: Vec<PathBuf> = files(&rendering.out)
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| path.ends_with("secrets.env"))
+        .collect();
+    assert!(written.len() >= 2);
+    for path in &written {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(
+            fs::read_to_string(path).unwrap().contains(&format!("LITELLM_MASTER_KEY={key}\n")),
+            "{path:?}"
+        );
+    }
+    let salts: std::collections::BTreeSet<String> = written
+        .iter()
+        .filter_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            text.lines().find_map(|line| line.strip_prefix("LITELLM_SALT_KEY=")).map(str::to_owned)
+        })
+        .collect();
+    assert_eq!(salts.len(), 1, "one value for every directory");
+    let _ = rendering.run("secrets", &[]).exits(0).says("Nothing to do");
+    let _ = rendering.run("all", &["--check"]).exits(0);
+}
+
+#[test]
+fn a_directory_holds_one_target() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("all", &[]).exits(0);
+    let _ = rendering.run("compose", &[]).exits(2).says("holds the files of all");
+    let (values, inner) = (rendering.values.to_str().unwrap(), rendering.path("compose"));
+    let line = ["render", "compose", "--out", inner.to_str().unwrap(), "--values", values];
+    let _ = rendering.world.run(&line).exits(2).says("render all --out");
+}
+
+#[test]
+fn an_environment_lies_over_the_other_values() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &["--environment", "stagin"]).exits(2).says("staging");
+    let _ = rendering.run("compose", &["--environment", "staging"]).exits(0);
+    assert!(rendering.read("nginx/gateway.conf").contains("staging.example.com"));
+    assert!(!rendering.read("compose.yaml").contains("litellm-2"));
+}
+
+#[test]
+fn a_gateway_elsewhere_is_not_rendered_for_a_server() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &["--preset", "enterprise"]).exits(2).says("--preset basic");
+    let _ = rendering.run("composer", &[]).exits(2).says("gwinstall render compose");
+    let _ = rendering.world.run(&["render", "--schema"]).exits(0).says("\"domain\"");
+}

@@ -44,6 +44,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     refuse_inside_another(&out)?;
     let (values, environments) = values(args)?;
     let tree = tree(place, args, &targets, values, environments)?;
+    let left_out = tree.left_out;
     let resolve = match (args.keep_mine, args.take_new) {
         (true, _) => Some(Side::Mine),
         (_, true) => Some(Side::New),
@@ -59,13 +60,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     };
     require_same_target(&out, word)?;
     let work = rendered::work_out(out.clone(), goal)?;
-    if args.check {
-        return Ok(check(&out, work.plan()));
-    }
     if args.diff {
         return diff(work.plan());
     }
-    write(&out, work, common.lock_wait)
+    let answer = if args.check { check(&out, work.plan()) } else { write(&out, work, common.lock_wait)? };
+    Ok(left_out.iter().fold(answer, |answer, why| answer.line(why)))
 }
 
 /// The targets that a word stands for.
@@ -105,6 +104,8 @@ fn values(args: &RenderArgs) -> Result<(Values, Vec<(String, Values)>)> {
 struct Files {
     files: Tree,
     version: String,
+    /// Of all targets, the reasons of those for which `gateway.yaml` holds the wrong values.
+    left_out: Vec<String>,
 }
 
 fn tree(
@@ -150,15 +151,30 @@ fn tree(
     let overlays =
         overlays.into_iter().map(|(name, values)| Ok((name, spec(values)?))).collect::<Result<Vec<_>>>()?;
     let request = targets::Request { spec: &base, environments: &overlays };
+    let (files, left_out) = render_each(targets, &request)?;
+    Ok(Files { files, version: bundle.id.version.clone(), left_out })
+}
+
+/// One target, or each of several in a directory of its name. Of several, one that `gateway.yaml` does not fit is left out: no file
+/// of values fits all of them.
+fn render_each(targets: &[Target], request: &targets::Request<'_>) -> Result<(Tree, Vec<String>)> {
+    if let [target] = targets {
+        return Ok((targets::render(*target, request)?, Vec::new()));
+    }
     let mut files = Tree::default();
+    let mut refusals = Vec::new();
     for target in targets {
-        let rendered = targets::render(*target, &request)?;
-        match targets {
-            [_] => files = rendered,
-            _ => files.place(target.word(), rendered),
+        match targets::render(*target, request) {
+            Ok(rendered) => files.place(target.word(), rendered),
+            Err(error) if error.kind() == Kind::Usage => refusals.push(error),
+            Err(error) => return Err(error),
         }
     }
-    Ok(Files { files, version: bundle.id.version.clone() })
+    let left_out = refusals.iter().map(|error| format!("Left out: {error}")).collect();
+    match refusals.into_iter().next() {
+        Some(error) if files.paths().next().is_none() => Err(error),
+        _ => Ok((files, left_out)),
+    }
 }
 
 fn unknown_environment(typed: &str, known: &[&str]) -> Error {

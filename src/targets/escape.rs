@@ -34,3 +34,42 @@ pub fn workflow(value: &str) -> String {
 pub fn nginx(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
+
+/// A text of an XML document, such as a property list of macOS.
+pub fn xml(value: &str) -> String {
+    value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A string in a registry file of Windows, with its quotes. regedit reads the file in the code page of the machine, so it has to be
+/// plain ASCII: JSON can say every other character as `\u`.
+pub fn registry(json: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in json.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        if c.is_ascii() {
+            quoted.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                quoted.push_str(&format!("\\\\u{unit:04x}"));
+            }
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A value of `ENV` in a Containerfile, with its quotes: a builder expands `$` and reads a backslash as an escape.
+pub fn containerfile(value: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in value.chars() {
+        if matches!(c, '"' | '\\' | '$') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}

@@ -4,8 +4,13 @@
 //! value. A value of the user reaches a file only through the writer of its format (`escape`), or the schema refuses it.
 //! Never: an engine's work again, a template language, a look at this machine.
 
+mod actions;
+mod ansible;
 mod compose;
+mod desktop;
 pub mod escape;
+mod image;
+mod lambda;
 mod nginx;
 mod readme;
 mod scripts;
@@ -27,5 +32,9 @@ pub fn render(target: Target, request: &Request<'_>) -> Result<Tree> {
     match target {
         Target::Compose => compose::render(request.spec),
         Target::Systemd => systemd::render(request.spec),
+        Target::Desktop => desktop::render(request.spec),
+        Target::Actions => actions::render(request.spec),
+        Target::Lambda => lambda::render(request.spec),
+        Target::Ansible => ansible::render(request.spec),
     }
 }

@@ -17,6 +17,11 @@ pub(super) struct Guide<'a> {
 
 impl Guide<'_> {
     pub(super) fn text(&self, spec: &Spec) -> String {
+        self.text_with(spec, SECRETS)
+    }
+
+    /// For files beside which no `secrets.env` lies; `secrets` says where the secrets are.
+    pub(super) fn text_with(&self, spec: &Spec, secrets: &str) -> String {
         let sections = [
             ("Before you begin", &self.prerequisites),
             ("Deploy", &self.deploy),
@@ -26,7 +31,7 @@ impl Guide<'_> {
             ("Rotate a key", &self.rotate_a_key),
             ("Upgrade", &self.upgrade),
         ];
-        let mut text = format!("# {}\n\n{}\n\n{}\n", self.title, self.about.trim(), of_all(spec));
+        let mut text = format!("# {}\n\n{}\n\n{}\n", self.title, self.about.trim(), of_all(spec, secrets));
         for (title, body) in sections {
             text.push_str(&format!("\n## {title}\n\n{}\n", body.trim()));
         }
@@ -34,8 +39,13 @@ impl Guide<'_> {
     }
 }
 
+/// Where the secrets of a gateway are that reads them from a file.
+const SECRETS: &str = "\
+`secrets.env.example` names the values; `secrets.env` is yours, with mode 0600, and git ignores it.
+`gwinstall render secrets --out DIR` writes it from the values of this machine and generates what only the gateway has to know.";
+
 /// What holds for every target.
-fn of_all(spec: &Spec) -> String {
+fn of_all(spec: &Spec, secrets: &str) -> String {
     let Spec { preset, litellm, image, version, models, .. } = spec;
     let models = models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
     let pinned = match &image.digest {
@@ -51,7 +61,6 @@ Models: {models}.
 edits stay, and what cannot be joined is written beside your file with the suffix `.gwinstall-new`. `gwinstall render … --check` says
 whether a file differs (exit 3), `--diff` shows the lines. `RENDERED.json` holds the hashes.
 
-No file here holds a secret. `secrets.env.example` names the values; `secrets.env` is yours, with mode 0600, and git ignores it.
-`gwinstall render secrets --out DIR` writes it from the values of this machine and generates what only the gateway has to know."
+No file here holds a secret. {secrets}"
     )
 }

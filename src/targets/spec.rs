@@ -6,7 +6,8 @@ use crate::bundle::Bundle;
 use crate::domain::place::files;
 use crate::domain::tree::Content;
 use crate::domain::{Error, Hint, Result, Sha256};
-use crate::render::{self, Choice, MASTER_KEY, Need};
+use crate::format::settings::KeyPath;
+use crate::render::{self, Around, Choice, Helper, MASTER_KEY, Need};
 use crate::runtime::facts::Facts;
 
 use super::server::{self, ConfigFile};
@@ -159,6 +160,8 @@ pub struct Spec {
     pub google: bool,
     /// Names of the models that the gateway serves.
     pub models: Vec<String>,
+    /// Variables that lead a Claude Code to this gateway; an empty value switches something off. No key is among them.
+    pub claude_code: BTreeMap<String, String>,
     scripts: BTreeMap<String, Content>,
 }
 
@@ -192,6 +195,7 @@ impl Spec {
             secrets: Vec::new(),
             google,
             models: choice.models.iter().map(|model| model.id.clone()).collect(),
+            claude_code: claude_code_of(choice, &values),
             scripts: scripts_of(bundle),
             values,
         };
@@ -263,7 +267,7 @@ impl Spec {
 
     /// The address that people use.
     pub fn address(&self) -> Option<String> {
-        self.values.domain.as_ref().map(|domain| format!("https://{domain}"))
+        address_of(&self.values)
     }
 }
 
@@ -286,6 +290,25 @@ fn variables_of(values: &Values) -> BTreeMap<String, String> {
         set("REDIS_PORT", &redis.port.to_string());
     }
     variables
+}
+
+/// What install writes into the settings of Claude Code, for the address of a server. What install removes is empty here: a managed
+/// value wins over the user's, an absent one does not.
+fn claude_code_of(choice: &Choice<'_>, values: &Values) -> BTreeMap<String, String> {
+    let address = address_of(values).unwrap_or_default();
+    let keys = render::desired_keys(choice, &address, &Helper::Token(None), &Around::default());
+    let named = |key: render::DesiredKey| match key.path {
+        KeyPath::Env(name) => {
+            let value = key.value.as_ref().and_then(serde_json::Value::as_str);
+            Some((name, value.unwrap_or_default().to_owned()))
+        }
+        KeyPath::Top(_) => None,
+    };
+    keys.into_iter().filter_map(named).collect()
+}
+
+fn address_of(values: &Values) -> Option<String> {
+    values.domain.as_ref().map(|domain| format!("https://{domain}"))
 }
 
 fn scripts_of(bundle: &Bundle) -> BTreeMap<String, Content> {

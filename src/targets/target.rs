@@ -10,11 +10,20 @@ words! {
         Compose = "compose",
         /// A server of its own: units, nginx, timers.
         Systemd = "systemd",
+        /// Machines of developers: Claude Code's managed settings and the policy of gwinstall.
+        Desktop = "desktop",
+        /// A workflow that builds, deploys, verifies and rolls back.
+        Actions = "github-actions",
+        /// A function with a URL.
+        Lambda = "lambda",
+        /// Roles for servers and for machines of developers.
+        Ansible = "ansible",
     }
 }
 
 impl Target {
-    pub const ALL: [Self; 2] = [Self::Compose, Self::Systemd];
+    pub const ALL: [Self; 6] =
+        [Self::Compose, Self::Systemd, Self::Desktop, Self::Actions, Self::Lambda, Self::Ansible];
 
     pub fn parse(typed: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.word() == typed)

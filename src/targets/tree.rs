@@ -67,6 +67,23 @@ impl Tree {
         self.0
     }
 
+    /// Leaves a file out.
+    pub fn remove(&mut self, path: &str) {
+        self.0.remove(path);
+    }
+
+    /// The file of another tree under a path of this one; `None`: it has no such file.
+    pub fn take(&mut self, other: &Self, from: &str, to: &str) -> Option<()> {
+        let file = other.0.get(from)?;
+        self.0.insert(to.to_owned(), file.clone());
+        Some(())
+    }
+
+    /// The mode of each file.
+    pub fn modes(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().map(|(path, file)| (path.as_str(), file.stamp.mode))
+    }
+
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -5,6 +5,7 @@ them with their libraries, which on Debian is what the documented base would bri
 """
 
 import hashlib
+import json
 import shutil
 import subprocess
 
@@ -35,7 +36,7 @@ class Buildah:
 
     def __call__(self, verb, *words):
         store = ["--storage-driver", "vfs", "--root", self.dir / "storage", "--runroot", self.dir / "run"]
-        policy = [] if verb in ("run", "add", "copy", "config") else ["--signature-policy", self.dir / "policy.json"]
+        policy = [] if verb in ("run", "add", "copy", "config", "inspect") else ["--signature-policy", self.dir / "policy.json"]
         command = [str(word) for word in ["buildah", *store, verb, *policy, *words]]
         return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False)
 
@@ -44,12 +45,16 @@ class Buildah:
         words = ["--isolation", "chroot", "--pull-never", "--layers=false", "--file", ROOT / "dist/image" / file]
         return self("build", *words, *given, "--tag", tag, context)
 
-    def container(self, tag, mounted):
+    def config(self, tag):
+        """What an image says about itself."""
+        return json.loads(self("inspect", "--type", "image", tag).stdout)["OCIv1"]["config"]
+
+    def container(self, tag, mounted, *words):
         """Something that runs commands in a fresh container of this image, with a directory at /site."""
         done = self("from", "--pull-never", tag)
         if done.returncode:
             raise RuntimeError(done.stderr)
-        words = ["--isolation", "chroot", "--volume", f"{mounted}:/site:ro", done.stdout.strip(), "--"]
+        words = ["--isolation", "chroot", *words, "--volume", f"{mounted}:/site:ro", done.stdout.strip(), "--"]
         return lambda *command: self("run", *words, *command)
 
     def base(self, tag):
@@ -115,8 +120,12 @@ def from_scratch(world, check, buildah, release):
     done = buildah.built("Dockerfile.scratch", "gwinstall", release, version=VERSION, target=TARGET)
     check.that(answers(done, 0, f"gwinstall {VERSION}"), "FROM scratch builds, and runs its executable", shown(done))
     run = buildah.container("gwinstall", world.both)
-    check.that(answers(run("/gwinstall", "--version"), 0, f"gwinstall {VERSION}"), "it runs with no other file")
-    stays_pinned(check, run, "/gwinstall")
+    check.that(answers(run("/gwinstall", "--version"), 0, f"gwinstall {VERSION}"), "it runs with no other file, and not as root")
+    config = buildah.config("gwinstall")
+    check.that(config["User"] == "65532:65532", "the account is a number and not root", config)
+    check.that(config["Labels"]["org.opencontainers.image.version"] == VERSION, "its label is what --version prints", config)
+    # An account that may not replace the executable is refused before the pin is looked at.
+    stays_pinned(check, buildah.container("gwinstall", world.both, "--user", "0:0"), "/gwinstall")
     done = buildah.built("Dockerfile.scratch", "none", release, version="9.9.9", target=TARGET)
     check.that(done.returncode != 0, "a version that is not there builds nothing", shown(done))
 

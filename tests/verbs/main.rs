@@ -27,6 +27,7 @@ mod own_presets;
 mod presets;
 mod ready;
 mod render;
+mod render_edge;
 mod renewal;
 mod resolve;
 mod runtime;

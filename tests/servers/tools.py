@@ -5,6 +5,7 @@ started, and every step has a time limit. A program that cannot be had is None; 
 its name.
 """
 import ast
+import fcntl
 import glob
 import hashlib
 import io
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -82,15 +83,17 @@ class Tools:
         self.missing = {}
         self.found = {}
         self.failed = {}
+        self.lock = threading.Lock()
 
     def find(self, name):
-        """The path of a program, or None with the reason in `missing`."""
-        if name not in self.found:
-            try:
-                self.found[name] = str(self.locate(name))
-            except (Unavailable, OSError, ValueError, KeyError) as error:
-                self.found[name], self.missing[name] = None, str(error)
-        return self.found[name]
+        """The path of a program, or None with the reason in `missing`. Lanes run side by side: one of them fetches, the others wait."""
+        with self.lock:
+            if name not in self.found:
+                try:
+                    self.found[name] = str(self.locate(name))
+                except (Unavailable, OSError, ValueError, KeyError) as error:
+                    self.found[name], self.missing[name] = None, str(error)
+            return self.found[name]
 
     def locate(self, name):
         if name in OF_THE_MACHINE:
@@ -121,7 +124,11 @@ class Tools:
         directory = self.cache / name
         if name in self.failed:
             raise Unavailable(self.failed[name])
-        if not (directory / ".complete").exists():
+        with open(self.cache / ".lock", "w") as turn:
+            # Two runs share the cache: the second finds what the first has made.
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if (directory / ".complete").exists():
+                return directory
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
             try:
@@ -257,8 +264,3 @@ def metric_names(source):
             base = base[: -len("_total")] if kind == "counter" and base.endswith("_total") else base
             names.update(base + suffix for suffix in suffixes[kind])
     return names
-
-
-def scratch():
-    """A directory for the copies that a check breaks or fills in."""
-    return tempfile.TemporaryDirectory(prefix="gwinstall-servers-")

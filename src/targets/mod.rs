@@ -6,6 +6,9 @@
 
 mod compose;
 pub mod escape;
+mod helm;
+mod kubernetes;
+mod monitoring;
 mod nginx;
 mod readme;
 mod scripts;
@@ -28,11 +31,17 @@ words! {
         Compose = "compose",
         /// A server of its own: units, nginx, timers.
         Systemd = "systemd",
+        /// Manifests with kustomize, and an overlay for each environment.
+        Kubernetes = "kubernetes",
+        /// Values for LiteLLM's own chart.
+        Helm = "helm",
+        /// Prometheus, alerts and a dashboard for a gateway that runs anywhere.
+        Monitoring = "monitoring",
     }
 }
 
 impl Target {
-    pub const ALL: [Self; 2] = [Self::Compose, Self::Systemd];
+    pub const ALL: [Self; 5] = [Self::Compose, Self::Systemd, Self::Kubernetes, Self::Helm, Self::Monitoring];
 
     pub fn parse(typed: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.word() == typed)
@@ -43,6 +52,9 @@ impl Target {
         match self {
             Self::Compose => compose::render(request.spec),
             Self::Systemd => systemd::render(request.spec),
+            Self::Kubernetes => kubernetes::render(request),
+            Self::Helm => helm::render(request),
+            Self::Monitoring => monitoring::render(request.spec),
         }
     }
 }

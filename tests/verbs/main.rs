@@ -26,6 +26,7 @@ mod models;
 mod own_presets;
 mod presets;
 mod ready;
+mod render_kubernetes;
 mod renewal;
 mod resolve;
 mod runtime;

@@ -44,7 +44,7 @@ fn values() -> String {
 /// A world in which `gateway.yaml` (JSON is YAML) was rendered into `~/out`.
 fn rendered(target: &str, values: &str) -> World {
     let world = World::new();
-    world.write("gateway.yaml", values);
+    write(&world, "gateway.yaml", values);
     let _ = render(&world, target, "out").exits(0);
     world
 }
@@ -54,8 +54,16 @@ fn render(world: &World, target: &str, out: &str) -> crate::world::Said {
     world.run(&["render", target, "--out", &path(out), "--values", &path("gateway.yaml")])
 }
 
+fn read(world: &World, path: &str) -> String {
+    fs::read_to_string(world.home().join(path)).unwrap()
+}
+
+fn write(world: &World, path: &str, text: &str) {
+    fs::write(world.home().join(path), text).unwrap();
+}
+
 fn yaml(world: &World, path: &str) -> Value {
-    serde_yaml::from_str(&world.read(&format!("out/{path}"))).unwrap()
+    serde_yaml::from_str(&read(world, &format!("out/{path}"))).unwrap()
 }
 
 /// As Kubernetes hands the variables to a container.
@@ -73,7 +81,7 @@ fn every_hostile_value_comes_back_from_a_manifest_and_from_the_values_of_helm() 
     for (name, value) in HOSTILE {
         assert_eq!(got.get(name).map(String::as_str), Some(value), "{name}");
     }
-    let text = world.read("out/base/deployment.yaml");
+    let text = read(&world, "out/base/deployment.yaml");
     for quoted in ["\"on\"", "\"1_000\"", "\"12:30:45\"", "\"2001-12-14\"", "\"=\""] {
         assert!(
             text.contains(&format!("value: {quoted}")),
@@ -155,8 +163,8 @@ fn secrets_are_files_that_git_ignores_and_each_environment_has_its_own() {
     let world = rendered("kubernetes", &values()).with("VERTEXAI_PROJECT", "it's a project");
     let out = world.home().join("out").to_string_lossy().into_owned();
     let _ = world.run(&["render", "secrets", "--out", &out]).exits(0);
-    let staging = world.read("out/overlays/staging/secrets.env");
-    let production = world.read("out/overlays/production/secrets.env");
+    let staging = read(&world, "out/overlays/staging/secrets.env");
+    let production = read(&world, "out/overlays/production/secrets.env");
     let key = |text: &str| {
         let line = text.lines().find(|line| line.starts_with("LITELLM_MASTER_KEY=")).unwrap();
         line.to_owned()
@@ -165,13 +173,13 @@ fn secrets_are_files_that_git_ignores_and_each_environment_has_its_own() {
     // kustomize takes quotes as a part of the value.
     assert!(staging.contains("VERTEXAI_PROJECT=it's a project\n"), "{staging}");
     assert_eq!(mode(&world.home().join("out/overlays/staging/secrets.env")), 0o600);
-    assert!(world.read("out/.gitignore").lines().any(|line| line == "secrets.env"));
+    assert!(read(&world, "out/.gitignore").lines().any(|line| line == "secrets.env"));
 
     // What is there stays, also a line of the user's own.
     let edited = staging.replace("VERTEXAI_PROJECT=it's a project", "VERTEXAI_PROJECT=a $b 'c'") + "OWN=x\n";
-    world.write("out/overlays/staging/secrets.env", &edited);
+    write(&world, "out/overlays/staging/secrets.env", &edited);
     let _ = world.run(&["render", "secrets", "--out", &out]).exits(0).says("Nothing to do");
-    assert_eq!(world.read("out/overlays/staging/secrets.env"), edited);
+    assert_eq!(read(&world, "out/overlays/staging/secrets.env"), edited);
 
     for (path, bytes) in world.snapshot() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -202,21 +210,22 @@ fn the_configuration_is_the_same_bytes_in_both_targets() {
 #[test]
 fn what_a_cluster_cannot_have_is_refused_with_the_line_to_add() {
     let world = World::new();
-    world.write("gateway.yaml", "database: {}\n");
+    write(&world, "gateway.yaml", "database: {}\n");
     for target in ["kubernetes", "helm"] {
         let _ = render(&world, target, "out")
             .exits(2)
             .says("needs database.host in gateway.yaml")
             .says("host: database.example.com");
     }
-    world.write(
+    write(
+        &world,
         "gateway.yaml",
         "domain: a.example.com\ningress: {class: traefik}\nallow_from: [10.0.0.0/8]\n",
     );
     let _ = render(&world, "kubernetes", "out").exits(2).says("allow_from would have no effect");
-    world.write("gateway.yaml", "environments: {staging: {name: other}}\n");
+    write(&world, "gateway.yaml", "environments: {staging: {name: other}}\n");
     let _ = render(&world, "kubernetes", "out").exits(2).says("the environment staging changes name");
-    world.write("gateway.yaml", "{}\n");
+    write(&world, "gateway.yaml", "{}\n");
     let _ = render(&world, "monitoring", "out").exits(2).says("metrics: true");
     assert!(!world.home().join("out").exists());
 }
@@ -231,11 +240,11 @@ fn prometheus_and_grafana_read_the_rules_and_the_dashboard() {
     let rules = yaml(&world, "rules.yml");
     let groups = rules["groups"].as_array().unwrap();
     let all: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
-    let tested = world.read("out/rules_test.yml");
+    let tested = read(&world, "out/rules_test.yml");
     for alert in all.iter().filter_map(|rule| rule["alert"].as_str()) {
         assert!(tested.contains(&format!("alertname: {alert}")), "{alert} has no test");
     }
-    let dashboard: Value = serde_json::from_str(&world.read("out/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&read(&world, "out/dashboard.json")).unwrap();
     let recorded: Vec<&str> = all.iter().filter_map(|rule| rule["record"].as_str()).collect();
     for panel in dashboard["panels"].as_array().unwrap() {
         let expr = panel["targets"][0]["expr"].as_str().unwrap();

@@ -12,7 +12,7 @@ use super::spec::{CONFIG_DIR, GOOGLE_FILE, GRACE, LIVENESS, config_path};
 use super::{Spec, Target, Tree, escape, needs, nginx, scripts};
 
 /// Images beside LiteLLM's. A newer major version of PostgreSQL cannot read the directory of an older one.
-const POSTGRES: &str = "postgres:16-alpine";
+pub(super) const POSTGRES: &str = "postgres:16-alpine";
 const REDIS: &str = "redis:7-alpine";
 const NGINX: &str = "nginx:1.28-alpine";
 

@@ -6,6 +6,11 @@ pub fn compose(value: &str) -> String {
     value.replace('$', "$$")
 }
 
+/// A variable, an argument or a command of a pod: Kubernetes expands `$(NAME)`, and makes one `$` of two.
+pub fn kubernetes(value: &str) -> String {
+    value.replace('$', "$$")
+}
+
 /// A value in a file for systemd's `EnvironmentFile=`: in double quotes systemd reads a backslash before `"`, `\`, `` ` `` and `$`.
 pub fn environment_file(value: &str) -> String {
     let mut quoted = String::from("\"");

@@ -9,11 +9,14 @@ mod ansible;
 mod compose;
 mod desktop;
 pub mod escape;
+mod helm;
 mod image;
+mod kubernetes;
 mod lambda;
+mod monitoring;
 mod nginx;
 mod readme;
-mod scripts;
+pub mod scripts;
 pub mod server;
 pub mod spec;
 mod systemd;
@@ -32,6 +35,9 @@ pub fn render(target: Target, request: &Request<'_>) -> Result<Tree> {
     match target {
         Target::Compose => compose::render(request.spec),
         Target::Systemd => systemd::render(request.spec),
+        Target::Kubernetes => kubernetes::render(request),
+        Target::Helm => helm::render(request),
+        Target::Monitoring => monitoring::render(request.spec),
         Target::Desktop => desktop::render(request.spec),
         Target::Actions => actions::render(request.spec),
         Target::Lambda => lambda::render(request.spec),

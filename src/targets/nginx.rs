@@ -14,22 +14,19 @@ pub(super) struct Site<'a> {
     pub challenges: &'a str,
 }
 
+/// What a client without TLS 1.3 may use; Mozilla's intermediate list of 2025.
+const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
 /// The site as a file for `conf.d`. No `http2`: its spelling changed in nginx 1.25.1, and Claude Code does not need it.
 pub(super) fn site(spec: &Spec, site: &Site<'_>) -> String {
-    let Site { domain, upstreams, certificates, challenges } = site;
-    let values = &spec.values;
-    let protocols = if values.tls13_only { "TLSv1.3" } else { "TLSv1.2 TLSv1.3" };
-    let rate = values.requests_per_second;
-    let burst = rate * 2;
+    let Site { domain, upstreams, challenges, .. } = site;
+    let rate = spec.values.requests_per_second;
     let servers: String = upstreams
         .iter()
         .map(|upstream| format!("    server {upstream} max_fails=1 fail_timeout=2s;\n"))
         .collect();
-    let access = access(&values.allow_from);
-    let (certificate, key) = (
-        escape::nginx(&format!("{certificates}/fullchain.pem")),
-        escape::nginx(&format!("{certificates}/privkey.pem")),
-    );
+    let server = server(spec, site);
     format!(
         "\
 limit_req_zone $binary_remote_addr zone=gateway:10m rate={rate}r/s;
@@ -58,6 +55,21 @@ server {{
     }}
 }}
 
+{server}"
+    )
+}
+
+/// The server behind TLS.
+fn server(spec: &Spec, site: &Site<'_>) -> String {
+    let Site { domain, certificates, .. } = site;
+    let values = &spec.values;
+    let protocols = if values.tls13_only { "TLSv1.3" } else { "TLSv1.2 TLSv1.3" };
+    let burst = values.requests_per_second * 2;
+    let access = access(&values.allow_from);
+    let file = |name: &str| escape::nginx(&format!("{certificates}/{name}"));
+    let (certificate, key) = (file("fullchain.pem"), file("privkey.pem"));
+    format!(
+        "\
 server {{
     listen 443 ssl;
     server_name {domain};
@@ -65,6 +77,8 @@ server {{
     ssl_certificate {certificate};
     ssl_certificate_key {key};
     ssl_protocols {protocols};
+    ssl_ciphers {CIPHERS};
+    ssl_prefer_server_ciphers off;
     ssl_session_cache shared:gateway:10m;
     ssl_session_tickets off;
 
@@ -74,7 +88,7 @@ server {{
     client_max_body_size 64m;
     limit_req_status 429;
 {access}
-    # The answer of one instance that stops is asked of the other; an answer is streamed as it comes.
+    # What one instance cannot answer because it stops is asked of the other; an answer is streamed as it comes.
     proxy_http_version 1.1;
     proxy_set_header Connection \"\";
     proxy_set_header Host $host;

@@ -7,7 +7,7 @@ use super::tree::Tree;
 
 words! {
     /// What the scripts manage.
-    pub(super) enum Layout {
+    pub enum Layout {
         Compose = "compose",
         Systemd = "systemd",
     }
@@ -75,16 +75,29 @@ fn values(spec: &Spec, layout: Layout) -> Vec<(&'static str, String)> {
 
 /// `secrets.env.example` and a `.gitignore` for the file that it is copied to.
 pub(super) fn secrets(tree: &mut Tree, spec: &Spec) {
-    let mut body = String::from(
+    tree.text("secrets.env.example", example(spec, ""));
+    tree.text(".gitignore", IGNORED);
+}
+
+/// `secrets.env.example` in each directory that is applied to a cluster, and one `.gitignore` above them.
+pub(super) fn secrets_of_cluster<'a>(tree: &mut Tree, directories: impl Iterator<Item = (String, &'a Spec)>) {
+    const LITERAL: &str = "# Everything behind the first = is the value, also quotes and spaces: Kubernetes takes them as they are.\n";
+    for (directory, spec) in directories {
+        tree.text(&format!("{directory}/secrets.env.example"), example(spec, LITERAL));
+    }
+    tree.text(".gitignore", IGNORED);
+}
+
+fn example(spec: &Spec, note: &str) -> String {
+    let mut body = format!(
         "# The secrets of the gateway. Copy this file to secrets.env (mode 0600) and fill it in, or run:\n\
-         # gwinstall render secrets --out DIR\n",
+         # gwinstall render secrets --out DIR\n{note}",
     );
     for secret in &spec.secrets {
         let optional = if secret.optional { " Optional." } else { "" };
         body.push_str(&format!("\n# {}{optional}\n{}=\n", secret.about, secret.name));
     }
-    tree.text("secrets.env.example", body);
-    tree.text(".gitignore", IGNORED);
+    body
 }
 
 const IGNORED: &str = "\

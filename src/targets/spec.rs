@@ -136,6 +136,18 @@ pub struct Request<'a> {
     pub environments: &'a [(String, Spec)],
 }
 
+/// The directory of what all environments share.
+pub(super) const BASE: &str = "base";
+
+impl<'a> Request<'a> {
+    /// The directories that are applied to a cluster: the overlays, or the base where there are none.
+    pub(super) fn applied(&'a self) -> impl Iterator<Item = (String, &'a Spec)> {
+        let alone = self.environments.is_empty().then(|| (BASE.to_owned(), self.spec));
+        let overlays = self.environments.iter().map(|(name, spec)| (format!("overlays/{name}"), spec));
+        alone.into_iter().chain(overlays)
+    }
+}
+
 /// The gateway, as every target writes it down.
 #[derive(Debug, Clone)]
 pub struct Spec {

@@ -10,6 +10,12 @@ words! {
         Compose = "compose",
         /// A server of its own: units, nginx, timers.
         Systemd = "systemd",
+        /// Manifests with kustomize, and an overlay for each environment.
+        Kubernetes = "kubernetes",
+        /// Values for LiteLLM's own chart.
+        Helm = "helm",
+        /// Prometheus, alerts and a dashboard for a gateway that runs anywhere.
+        Monitoring = "monitoring",
         /// Machines of developers: Claude Code's managed settings and the policy of gwinstall.
         Desktop = "desktop",
         /// A workflow that builds, deploys, verifies and rolls back.
@@ -22,8 +28,17 @@ words! {
 }
 
 impl Target {
-    pub const ALL: [Self; 6] =
-        [Self::Compose, Self::Systemd, Self::Desktop, Self::Actions, Self::Lambda, Self::Ansible];
+    pub const ALL: [Self; 9] = [
+        Self::Compose,
+        Self::Systemd,
+        Self::Kubernetes,
+        Self::Helm,
+        Self::Monitoring,
+        Self::Desktop,
+        Self::Actions,
+        Self::Lambda,
+        Self::Ansible,
+    ];
 
     pub fn parse(typed: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.word() == typed)

@@ -28,6 +28,7 @@ mod presets;
 mod ready;
 mod render;
 mod render_edge;
+mod render_kubernetes;
 mod renewal;
 mod resolve;
 mod runtime;

@@ -127,7 +127,7 @@ fn an_edit_stays_and_is_joined_with_a_change() {
         &VALUES.replace("database: {}", "database: {connections: 20}").replace("metrics: true\n", ""),
     );
     let _ = rendering.run("compose", &[]).exits(0);
-    rendering.values(&VALUES.replace("gateway.example.com", "llm.example.org").replace("port", "port"));
+    rendering.values(&VALUES.replace("gateway.example.com", "llm.example.org"));
     let _ = rendering.run("compose", &["--diff"]).exits(3).says("llm.example.org");
     let _ = rendering.run("compose", &[]).exits(0);
     assert!(rendering.read("compose.yaml").contains("postgres:16.4"));

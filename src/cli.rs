@@ -4,6 +4,7 @@ mod confirm;
 mod env;
 pub mod pages;
 mod runtime;
+mod seal;
 mod self_update;
 mod service;
 
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use env::EnvCommand;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
+pub use seal::{SealArgs, UnlockArgs};
 pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
 
@@ -267,6 +269,8 @@ pub struct RollbackArgs {
     #[arg(value_parser = backup)]
     pub backup: Option<String>,
     #[command(flatten)]
+    pub unlock: UnlockArgs,
+    #[command(flatten)]
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
@@ -335,12 +339,16 @@ pub enum BackupCommand {
         /// Keep secret values in it
         #[arg(long)]
         include_secrets: bool,
+        #[command(flatten)]
+        seal: SealArgs,
     },
     /// Check every file in a backup
     Verify {
         /// File name or number [default: all]
         #[arg(value_parser = backup)]
         backup: Option<String>,
+        #[command(flatten)]
+        unlock: UnlockArgs,
     },
     /// Protect a backup from removal
     Pin {
@@ -366,6 +374,8 @@ pub enum BackupCommand {
         /// File name, or 1 for the newest, 2 for the one before …
         #[arg(value_parser = backup)]
         backup: String,
+        #[command(flatten)]
+        unlock: UnlockArgs,
     },
     /// Copy a backup to a file or a directory
     Export {
@@ -374,11 +384,15 @@ pub enum BackupCommand {
         backup: String,
         /// A file that does not exist yet, or a directory
         to: PathBuf,
+        #[command(flatten)]
+        seal: SealArgs,
     },
     /// Check a backup from elsewhere, and add it
     Import {
         /// The archive that was exported
         from: PathBuf,
+        #[command(flatten)]
+        unlock: UnlockArgs,
     },
     /// Restore the state that a backup holds, as rollback does
     Restore(RollbackArgs),

@@ -90,7 +90,7 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
         "backup create",
         [
             ("backup create", "create a backup without secrets"),
-            ("backup create --include-secrets", "create one that holds secret values"),
+            ("backup create --include-secrets --encrypt", "create one with them, under a passphrase"),
         ],
     ),
     ("backup verify", [("backup verify", "check all backups"), ("backup verify 1", "check the newest")]),
@@ -120,7 +120,7 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
         "backup export",
         [
             ("backup export 1 .", "copy the newest into this directory"),
-            ("backup export 2 old.tar.gz", "copy to this file"),
+            ("backup export 2 old.age --encrypt", "encrypt the copy with a passphrase"),
         ],
     ),
     (

@@ -34,6 +34,7 @@ mod resolve;
 mod rollback;
 mod runtime;
 mod runtime_users;
+mod seal;
 mod self_update;
 mod service;
 mod shell_files;

@@ -158,12 +158,17 @@ fn account(id: u32) -> Option<Account> {
     })
 }
 
+/// Fills `bytes` with random ones from the operating system.
+pub fn random(bytes: &mut [u8]) -> Result<()> {
+    File::open("/dev/urandom").and_then(|mut source| source.read_exact(bytes)).map_err(|error| {
+        Error::failed("cannot read random bytes from /dev/urandom").because(errno::reason(&error))
+    })
+}
+
 /// `count` random bytes from the operating system, as hex.
 pub fn random_hex(count: usize) -> Result<String> {
     let mut bytes = vec![0; count];
-    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).map_err(|error| {
-        Error::failed("cannot read random bytes from /dev/urandom").because(errno::reason(&error))
-    })?;
+    random(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

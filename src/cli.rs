@@ -320,6 +320,9 @@ pub enum DoctorTopic {
 pub struct ValidateArgs {
     /// The file to check [default: the deployed config/litellm.yaml]
     pub file: Option<PathBuf>,
+    /// Exit with 1 for a warning too, such as a variable without a value
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -75,7 +75,10 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
     ("doctor", [("doctor", "check the deployment"), ("doctor net", "check the way to the releases")]),
     (
         "validate",
-        [("validate", "check the deployed configuration"), ("validate litellm.yaml", "check another file")],
+        [
+            ("validate", "check the deployed configuration"),
+            ("validate litellm.yaml --strict", "check another file, and fail on a warning"),
+        ],
     ),
     (
         "verify",

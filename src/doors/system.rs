@@ -89,6 +89,18 @@ pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+pub fn group_id() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
+/// Whether process 1 runs as this user, as in a container that was started for one user. Not known without /proc.
+pub fn owns_first_process() -> bool {
+    let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let mut users = users.split_whitespace().map(str::parse::<u32>).peekable();
+    users.peek().is_some() && users.all(|user| user == Ok(user_id()))
+}
+
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

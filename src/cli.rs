@@ -293,7 +293,7 @@ pub struct DiffArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
-    /// How many operations to show
+    /// How many operations to show, at most 5000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub limit: usize,
 }

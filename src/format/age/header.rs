@@ -48,7 +48,7 @@ impl Header {
             let start = at;
             let line = line(file, &mut at)?;
             if let Some(seal) = line.strip_prefix("--- ") {
-                let seal = BASE64.decode(seal.as_bytes()).map_err(|_| Fault::Header)?;
+                let seal = BASE64.decode(seal.as_bytes()).ok().ok_or(Fault::Header)?;
                 let sealed_to = start + "---".len();
                 return if stanzas.is_empty() {
                     Err(Fault::Header)
@@ -130,7 +130,7 @@ fn line<'a>(file: &'a [u8], at: &mut usize) -> std::result::Result<&'a str, Faul
     let rest = &file[*at..file.len().min(LONGEST)];
     let length = rest.iter().position(|byte| *byte == b'\n').ok_or(Fault::Header)?;
     *at += length + 1;
-    std::str::from_utf8(&rest[..length]).map_err(|_| Fault::Header)
+    std::str::from_utf8(&rest[..length]).ok().ok_or(Fault::Header)
 }
 
 /// The body of a stanza: full lines, and a last one that is not full.
@@ -141,7 +141,7 @@ fn body(file: &[u8], at: &mut usize) -> std::result::Result<Vec<u8>, Fault> {
         text.push_str(line);
         match line.len() {
             COLUMNS => {}
-            0..COLUMNS => return BASE64.decode(text.as_bytes()).map_err(|_| Fault::Header),
+            0..COLUMNS => return BASE64.decode(text.as_bytes()).ok().ok_or(Fault::Header),
             _ => return Err(Fault::Header),
         }
     }

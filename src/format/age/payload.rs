@@ -52,7 +52,8 @@ pub(super) fn open(file: Vec<u8>, header: usize, key: &FileKey) -> std::result::
         let number = number(part, part + 1 == parts);
         cipher
             .open_in_place_separate_tag(number, Aad::empty(), Tag::from(tag), &mut bytes[from..to], 0..)
-            .map_err(|_| Fault::Altered)?;
+            .ok()
+            .ok_or(Fault::Altered)?;
         bytes.copy_within(from..to, length);
         length += to - from;
     }

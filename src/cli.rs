@@ -6,6 +6,7 @@ mod env;
 pub mod pages;
 mod render;
 mod runtime;
+mod seal;
 mod self_update;
 mod service;
 
@@ -19,6 +20,7 @@ pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use env::EnvCommand;
 pub use render::RenderArgs;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
+pub use seal::{SealArgs, UnlockArgs};
 pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
 
@@ -260,6 +262,8 @@ pub struct RollbackArgs {
     #[arg(value_parser = backup)]
     pub backup: Option<String>,
     #[command(flatten)]
+    pub unlock: UnlockArgs,
+    #[command(flatten)]
     pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub takeover: TakeoverArgs,
@@ -282,7 +286,7 @@ pub struct DiffArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
-    /// How many operations to show
+    /// How many operations to show, at most 5000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub limit: usize,
 }
@@ -309,6 +313,9 @@ pub enum DoctorTopic {
 pub struct ValidateArgs {
     /// The file to check [default: the deployed config/litellm.yaml]
     pub file: Option<PathBuf>,
+    /// Exit with 1 for a warning too, such as a variable without a value
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -328,12 +335,16 @@ pub enum BackupCommand {
         /// Keep secret values in it
         #[arg(long)]
         include_secrets: bool,
+        #[command(flatten)]
+        seal: SealArgs,
     },
     /// Check every file in a backup
     Verify {
         /// File name or number [default: all]
         #[arg(value_parser = backup)]
         backup: Option<String>,
+        #[command(flatten)]
+        unlock: UnlockArgs,
     },
     /// Protect a backup from removal
     Pin {
@@ -359,6 +370,8 @@ pub enum BackupCommand {
         /// File name, or 1 for the newest, 2 for the one before …
         #[arg(value_parser = backup)]
         backup: String,
+        #[command(flatten)]
+        unlock: UnlockArgs,
     },
     /// Copy a backup to a file or a directory
     Export {
@@ -367,11 +380,15 @@ pub enum BackupCommand {
         backup: String,
         /// A file that does not exist yet, or a directory
         to: PathBuf,
+        #[command(flatten)]
+        seal: SealArgs,
     },
     /// Check a backup from elsewhere, and add it
     Import {
         /// The archive that was exported
         from: PathBuf,
+        #[command(flatten)]
+        unlock: UnlockArgs,
     },
     /// Restore the state that a backup holds, as rollback does
     Restore(RollbackArgs),

@@ -75,7 +75,10 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
     ("doctor", [("doctor", "check the deployment"), ("doctor net", "check the way to the releases")]),
     (
         "validate",
-        [("validate", "check the deployed configuration"), ("validate litellm.yaml", "check another file")],
+        [
+            ("validate", "check the deployed configuration"),
+            ("validate litellm.yaml --strict", "check another file, and fail on a warning"),
+        ],
     ),
     (
         "verify",
@@ -90,7 +93,7 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
         "backup create",
         [
             ("backup create", "create a backup without secrets"),
-            ("backup create --include-secrets", "create one that holds secret values"),
+            ("backup create --include-secrets --encrypt", "create one with them, under a passphrase"),
         ],
     ),
     ("backup verify", [("backup verify", "check all backups"), ("backup verify 1", "check the newest")]),
@@ -120,7 +123,7 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
         "backup export",
         [
             ("backup export 1 .", "copy the newest into this directory"),
-            ("backup export 2 old.tar.gz", "copy to this file"),
+            ("backup export 2 old.age --encrypt", "encrypt the copy with a passphrase"),
         ],
     ),
     (

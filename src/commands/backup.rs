@@ -1,22 +1,23 @@
 //! `backup`: list, make, check, pin, prune, compare, copy out and copy in. What changes the backups does so under the
 //! lock of the deployment. Never removes the newest, a pinned one, or the one that the last rollback restored.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs};
+use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs, SealArgs, UnlockArgs};
 use crate::deploy::backup::{self, Entry, Making};
 use crate::deploy::lost;
 use crate::deploy::{converge, recover, store};
 use crate::domain::Hint;
 use crate::domain::Operation;
 use crate::domain::name::{count, printable};
-use crate::domain::{Error, Kind, Place, Result, Sha256};
+use crate::domain::{Error, Kind, Place, Result};
 use crate::doors::{disk, signals, system, term};
 use crate::release::session;
 
-use super::{backup_diff, change};
+use super::{backup_diff, change, seal};
 use crate::ui::answer::Answer;
 use crate::ui::table::columns;
 
@@ -24,14 +25,14 @@ pub(super) fn run(place: &Place, common: &Common, command: &BackupCommand) -> Re
     let wait = common.lock_wait;
     match command {
         BackupCommand::List => list(place),
-        BackupCommand::Create { include_secrets } => create(place, wait, *include_secrets),
-        BackupCommand::Verify { backup } => verify(place, backup.as_deref()),
+        BackupCommand::Create { include_secrets, seal } => create(place, wait, *include_secrets, seal),
+        BackupCommand::Verify { backup, unlock } => verify(place, backup.as_deref(), unlock),
         BackupCommand::Pin { backup } => pin(place, wait, backup, true),
         BackupCommand::Unpin { backup } => pin(place, wait, backup, false),
         BackupCommand::Prune { keep, confirm } => prune(place, wait, keep, confirm),
-        BackupCommand::Diff { backup } => backup_diff::run(place, backup),
-        BackupCommand::Export { backup, to } => export(place, backup, to),
-        BackupCommand::Import { from } => import(place, wait, from),
+        BackupCommand::Diff { backup, unlock } => backup_diff::run(place, backup, unlock),
+        BackupCommand::Export { backup, to, seal } => export(place, backup, to, seal),
+        BackupCommand::Import { from, unlock } => import(place, wait, from, unlock),
         BackupCommand::Restore(args) => super::rollback::run(place, common, args),
     }
 }
@@ -136,6 +137,7 @@ fn traits(entry: &Entry) -> String {
         (!entry.is_valid, "damaged"),
         (entry.pinned, "pinned"),
         (entry.safety, "safety"),
+        (entry.encrypted, "encrypted"),
         (entry.secrets, "holds secrets"),
     ];
     let words: Vec<&str> =
@@ -143,7 +145,7 @@ fn traits(entry: &Entry) -> String {
     words.join(", ")
 }
 
-fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
+fn create(place: &Place, wait: u64, include_secrets: bool, seal: &SealArgs) -> Result<Answer> {
     let deployed = || {
         lost::record(place)?.ok_or_else(|| {
             Error::usage("nothing is deployed, so there is nothing to back up").hint(Hint::run(&["install"]))
@@ -151,24 +153,38 @@ fn create(place: &Place, wait: u64, include_secrets: bool) -> Result<Answer> {
     };
     // Asked before the lock too, which would have to make its directories first.
     deployed()?;
+    let lock = seal::lock(seal)?;
     let entry = locked(place, Operation::BackupCreate, wait, || {
         let record = deployed()?;
         let now = system::now();
-        let making = Making { before: Operation::BackupCreate, now, safety: false, include_secrets };
+        let making = Making {
+            before: Operation::BackupCreate,
+            now,
+            safety: false,
+            include_secrets,
+            lock: lock.as_ref(),
+        };
         let watch = system::Stopwatch::start();
         let entry = backup::create(place, &record, &making)?;
         log(place, Operation::BackupCreate, &watch, &json!(entry.filename));
         Ok(entry)
     })?;
     let mut text = format!("Made {} ({}).", entry.filename, size(entry.size_bytes));
-    if entry.secrets {
-        text.push_str("\n  It holds secret values: keep it private.");
-    }
+    text.push_str(privacy(entry.secrets, entry.encrypted));
     text.push_str(&format!(
         "\n  To keep it for good: {}",
         term::command(&["backup", "pin", &entry.filename])
     ));
     Ok(Answer::new(format!("made {}", entry.filename)).text(text).data(json!({ "backup": entry })))
+}
+
+/// What the owner of a copy has to know about it.
+fn privacy(secrets: bool, encrypted: bool) -> &'static str {
+    match (secrets, encrypted) {
+        (_, true) => "\n  It is encrypted: without the key or the passphrase not even gwinstall can read it.",
+        (true, false) => "\n  It holds secret values: keep it private.",
+        (false, false) => "",
+    }
 }
 
 /// The backups that `which` names; all of them when it is absent.
@@ -185,25 +201,33 @@ fn chosen(place: &Place, which: Option<&str>) -> Result<Vec<(PathBuf, Option<Ent
     }
 }
 
-fn verify(place: &Place, which: Option<&str>) -> Result<Answer> {
+fn verify(place: &Place, which: Option<&str>, unlock: &UnlockArgs) -> Result<Answer> {
     let mut lines = Vec::new();
     let mut results = Vec::new();
     let mut damaged = 0;
+    let mut key = seal::unlock(unlock);
     for (path, entry) in chosen(place, which)?.iter().rev() {
         signals::check()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let expected = entry.as_ref().map(|entry| entry.sha256_checksum);
-        match backup::open(path, expected) {
-            Ok(backup) => {
-                // Its files, its .env and its record.
-                let files = backup.files.len() + 2;
-                lines.push(format!(
-                    "{} {name}: {} whole",
-                    term::paint("PASS", term::Style::Green),
-                    count(files, "file")
-                ));
+        let checked = if !seal::names_a_key(unlock)
+            && backup::look_at_sealed(path, expected).is_ok_and(|sealed| sealed)
+        {
+            Ok(None)
+        } else {
+            // Its files, its .env and its record.
+            backup::open_with(path, expected, &mut key).map(|backup| Some(backup.files.len() + 2))
+        };
+        match checked {
+            Ok(files) => {
+                let seen = files.map_or_else(
+                    || "encrypted, and whole as far as can be seen without its key".to_owned(),
+                    |files| format!("{} whole", count(files, "file")),
+                );
+                lines.push(format!("{} {name}: {seen}", term::paint("PASS", term::Style::Green)));
                 results.push(json!({ "filename": name, "valid": true, "files": files }));
             }
+            Err(error) if error.kind() == Kind::Usage => return Err(error),
             Err(error) => {
                 damaged += 1;
                 let why = error.causes().join(": ");
@@ -310,50 +334,76 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
         .data(json!({ "pruned": pruned })))
 }
 
-fn export(place: &Place, which: &str, to: &Path) -> Result<Answer> {
+fn export(place: &Place, which: &str, to: &Path, seal: &SealArgs) -> Result<Answer> {
     let (path, entry) = backup::choose(place, Some(which), None)?;
-    backup::open(&path, entry.as_ref().map(|entry| entry.sha256_checksum))?;
-    let to = if disk::is_dir(to) { to.join(path.file_name().unwrap_or_default()) } else { to.to_path_buf() };
+    let sum = entry.as_ref().map(|entry| entry.sha256_checksum);
+    let was_encrypted = backup::look_at_sealed(&path, sum)?;
+    if !was_encrypted {
+        backup::open(&path, sum)?;
+    }
+    let secrets = entry.as_ref().is_some_and(|entry| entry.secrets);
+    require_lock(seal.encrypt, was_encrypted, secrets)?;
+    let encrypted = was_encrypted || seal.encrypt;
+    let to = if disk::is_dir(to) { to.join(export_name(&path, seal.encrypt)) } else { to.to_path_buf() };
     if disk::exists(&to) {
         return Err(Error::usage(format!("{} is there already", to.display()))
             .because("an export never overwrites a file")
             .hint("give another name"));
     }
-    let bytes = disk::read(&path, backup::ARCHIVE_CAP)?;
-    let written = disk::create(&to, &bytes, 0o600).and_then(|file| disk::flush(&[file]));
-    if let Err(error) = written {
-        // If the file could not be created there is nothing to remove; a later error leaves a partial file.
-        if error.kind() != std::io::ErrorKind::AlreadyExists {
-            let _ = disk::remove(&to);
-        }
-        return Err(disk::failure("write", &to, &error));
-    }
-    let sum = Sha256::of(&bytes);
-    let secrets = entry.as_ref().is_some_and(|entry| entry.secrets);
-    let mut text = format!("Copied to {}\n  sha256 {sum}", to.display());
-    if secrets {
-        text.push_str("\n  It holds secret values: keep it private.");
-    }
-    let data = json!({ "to": to, "sha256": sum, "secrets": secrets });
+    let lock = seal::lock(seal)?;
+    let sum = backup::export(&path, &to, lock.as_ref())?;
+    let text = format!("Copied to {}\n  sha256 {sum}{}", to.display(), privacy(secrets, encrypted));
+    let data = json!({ "to": to, "sha256": sum, "secrets": secrets, "encrypted": encrypted });
     Ok(Answer::new(format!("copied to {}", to.display())).text(text).data(data))
 }
 
-fn import(place: &Place, wait: u64, from: &Path) -> Result<Answer> {
+/// A copy with secret values leaves the gateway's directory only encrypted.
+fn require_lock(encrypt: bool, was_encrypted: bool, secrets: bool) -> Result<()> {
+    match (encrypt, was_encrypted, secrets) {
+        (true, true, _) => Err(Error::usage("this backup is encrypted already")
+            .hint("leave --encrypt out: it is copied as it is, and the same key opens the copy")),
+        (false, false, true) => {
+            Err(Error::usage("this backup holds secret values, so it is exported only encrypted").hint(
+                Hint::again(&["--encrypt"]).to("encrypt it with a passphrase").or(Hint::again(&[
+                    "--encrypt",
+                    "--recipient",
+                    "AGE1…",
+                ])
+                .to("encrypt it for a key of age")),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn export_name(path: &Path, encrypt: bool) -> OsString {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    if encrypt {
+        name.push(".age");
+    }
+    name
+}
+
+fn import(place: &Place, wait: u64, from: &Path, unlock: &UnlockArgs) -> Result<Answer> {
     if !disk::exists(from) {
         return Err(Error::usage(format!("there is no file {}", printable(&from.to_string_lossy()))));
     }
     // Any program can make such a file: it is unsigned like a source directory.
     session::permit_unsigned("a backup from elsewhere")?;
+    // Read before the lock: another run need not wait for a passphrase, and a refusal leaves nothing.
+    let received = backup::receive(from, &mut seal::unlock(unlock))?;
     let entry = locked(place, Operation::BackupImport, wait, || {
         let watch = system::Stopwatch::start();
-        let entry = backup::adopt(place, from, system::now())?;
+        let entry = backup::adopt(place, &received, system::now())?;
         log(place, Operation::BackupImport, &watch, &json!(entry.filename));
         Ok(entry)
     })?;
     let mut text = format!("Imported as {}", entry.filename);
-    if entry.secrets {
-        text.push_str("\n  It holds secret values.");
-    }
+    text.push_str(match (entry.encrypted, entry.secrets) {
+        (true, _) => "\n  It stays encrypted: whatever reads it needs the same key again.",
+        (false, true) => "\n  It holds secret values.",
+        (false, false) => "",
+    });
     text.push_str(&format!(
         "\n  To return to it: {}\n  To keep it for good: {}",
         term::command(&["rollback", &entry.filename]),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::cli::UnlockArgs;
 use crate::deploy::backup::{self, Backup};
 use crate::deploy::context::EnvFile;
 use crate::deploy::store;
@@ -16,12 +17,14 @@ use crate::doors::disk;
 use crate::format::dotenv::DotEnv;
 use crate::format::merge::unified_diff;
 
+use super::seal;
 use crate::ui::answer::Answer;
 
-pub(super) fn run(place: &Place, which: &str) -> Result<Answer> {
+pub(super) fn run(place: &Place, which: &str, unlock: &UnlockArgs) -> Result<Answer> {
     let (path, entry) = backup::choose(place, Some(which), None)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let backup = backup::open(&path, entry.as_ref().map(|entry| entry.sha256_checksum))?;
+    let sum = entry.as_ref().map(|entry| entry.sha256_checksum);
+    let backup = backup::open_with(&path, sum, &mut seal::unlock(unlock))?;
     let mut differences = differing_files(place, &backup)?;
     differences.extend(differing_variables(place, &backup)?);
     let data = json!({

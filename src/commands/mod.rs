@@ -35,6 +35,7 @@ mod resolve;
 mod rollback;
 mod runtime;
 mod runtime_users;
+mod seal;
 mod secrets;
 mod self_update;
 mod service;

@@ -19,7 +19,7 @@ use crate::render::{self, Value};
 use crate::ui::report;
 
 use super::change::Change;
-use super::sources;
+use super::{seal, sources};
 use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result<Answer> {
@@ -30,7 +30,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &RollbackArgs) -> Result
     if entry.is_none() {
         session::permit_unsigned("a backup from elsewhere")?;
     }
-    let backup = backup::open(&path, entry.map(|entry| entry.sha256_checksum))?;
+    let sum = entry.map(|entry| entry.sha256_checksum);
+    let backup = backup::open_with(&path, sum, &mut seal::unlock(&args.unlock))?;
     // gwinstall searches again for a secret that `.env` has lost, as `install` does.
     let found = values_for(place, &backup.record).unwrap_or_default();
     let goal = goals::from_backup(&change.context, backup, &filename, &found)?;

@@ -1,5 +1,6 @@
 //! `validate`: a configuration held against what LiteLLM really does with it, more strictly than LiteLLM's own check.
-//! Every finding comes with file, line, column, the line itself with a caret, and what to write instead.
+//! Every finding comes with file, line, column, the line itself with a caret, and what to write instead. It judges the
+//! configuration: a variable that has no value yet is a warning, and a fault of the deployment for `env check` and `doctor`.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,8 @@ pub(super) fn run(place: &Place, args: &ValidateArgs) -> Result<Answer> {
     let env = DotEnv::parse(&EnvFile::read(place)?.text);
     let record = Context::load(place).ok().and_then(|context| context.recorded().ok().flatten().cloned());
     let runtime = record.as_ref().and_then(|record| record.runtime.as_ref());
-    let findings = configuration::findings(place, &text, &env, runtime);
-    Ok(answer(&shown, &text, &findings))
+    let findings = configuration::findings(place, &text, &env, runtime, false);
+    Ok(answer(&shown, &text, &findings, args.strict))
 }
 
 /// The file that was named, else the deployed configuration.
@@ -102,7 +103,7 @@ fn report(shown: &str, text: &str, places: &[&Finding], models: &[(Range<usize>,
     report
 }
 
-fn answer(shown: &str, text: &str, findings: &[Finding]) -> Answer {
+fn answer(shown: &str, text: &str, findings: &[Finding], strict: bool) -> Answer {
     let once = once_each(findings);
     let errors = once.iter().filter(|places| places[0].severity == Severity::Error).count();
     let warnings = once.len() - errors;
@@ -129,5 +130,5 @@ fn answer(shown: &str, text: &str, findings: &[Finding]) -> Answer {
     };
     parts.push(format!("{summary}."));
     let answer = Answer::new(summary).quoting(parts.join("\n")).data(data);
-    if errors == 0 { answer } else { answer.exit(Kind::Failed) }
+    if errors == 0 && !(strict && warnings > 0) { answer } else { answer.exit(Kind::Failed) }
 }

@@ -19,16 +19,22 @@ use crate::domain::stand_in::{self, StandIn};
 use crate::domain::tree::{Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::disk;
+use crate::format::age::{self, Lock};
 use crate::format::dotenv::DotEnv;
 
 use super::store;
+use name::Form;
+use sealed::Packed;
+pub use sealed::{ARCHIVE_CAP, Unlock, export};
+
+mod name;
+mod sealed;
 
 /// Every path in an archive begins with this.
 const ROOT: &str = "gateway/";
 const INDEX: &str = "metadata.json";
 /// Backups that gwinstall keeps by default.
 pub const KEEP: usize = 5;
-pub const ARCHIVE_CAP: u64 = 64 << 20;
 
 /// The metadata of one archive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +55,9 @@ pub struct Entry {
     /// Whether it holds secret values.
     #[serde(default)]
     pub secrets: bool,
+    /// Whether it is encrypted, in the age format.
+    #[serde(default)]
+    pub encrypted: bool,
     /// The operation it was made before; unknown for an archive from elsewhere.
     #[serde(default)]
     pub before: Option<Operation>,
@@ -74,28 +83,30 @@ pub struct Backup {
 }
 
 /// How a backup is made.
-pub struct Making {
+pub struct Making<'a> {
     pub before: Operation,
     pub now: Instant,
     pub safety: bool,
     pub include_secrets: bool,
+    /// Who can open it; everyone who can read the file if absent.
+    pub lock: Option<&'a Lock>,
 }
 
 /// Archives the deployment of `record`. Durable when it returns.
-pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> {
+pub fn create(place: &Place, record: &Record, making: &Making<'_>) -> Result<Entry> {
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
     // Before the new archive is there: one that the index does not know is read whole.
     let mut entries = list(place)?;
-    let bytes = archive(place, record, making.include_secrets)?;
-    let filename = free_name(&dir, making.now)?;
+    let packed = Packed::new(archive(place, record, making.include_secrets)?, making.lock)?;
+    let filename = name::free(&dir, making.now, Form::of(making.lock.is_some()))?;
     let path = dir.join(&filename);
-    disk::write_atomically(&path, &bytes, 0o600).map_err(|error| {
+    disk::write_atomically(&path, &packed.bytes, 0o600).map_err(|error| {
         disk::failure("write", &path, &error).under("cannot make a backup, so nothing was changed")
     })?;
-    let entry = entry_of(place, &filename, &bytes, record, making);
+    let entry = entry_of(place, &filename, &packed, record, making);
     entries.push(entry.clone());
-    read_back(&path, entry.sha256_checksum).and_then(|()| save(place, &entries)).inspect_err(|_| {
+    read_back(&path, &packed).and_then(|()| save(place, &entries)).inspect_err(|_| {
         let _ = disk::remove(&path);
     })?;
     Ok(entry)
@@ -103,19 +114,22 @@ pub fn create(place: &Place, record: &Record, making: &Making) -> Result<Entry> 
 
 /// Reads the archive as it is on disk to its end: only then it counts as a backup. A file of the deployment that was
 /// missing is missing in it too, and must not stop the change that brings it back.
-fn read_back(path: &Path, written: Sha256) -> Result<()> {
-    let bytes = disk::read(path, ARCHIVE_CAP)?;
-    let readable = if Sha256::of(&bytes) == written {
-        ustar::read(&bytes[..], &ustar::Limits::BACKUP, &mut |_, _| Ok(()))
-    } else {
-        Err(Error::failed("the disk returns other bytes than gwinstall wrote"))
-    };
+fn read_back(path: &Path, packed: &Packed<'_>) -> Result<()> {
+    let plain = packed.read_back(path);
+    let readable =
+        plain.and_then(|plain| ustar::read(&plain[..], &ustar::Limits::BACKUP, &mut |_, _| Ok(())));
     readable.map_err(|why| {
         why.under(format!("the backup {} cannot be read back, so nothing was changed", path.display()))
     })
 }
 
-fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making: &Making) -> Entry {
+fn entry_of(
+    place: &Place,
+    filename: &str,
+    packed: &Packed<'_>,
+    record: &Record,
+    making: &Making<'_>,
+) -> Entry {
     let path = place.backups().join(filename);
     let differs = |name: &str, base| {
         disk::find(&store::live_path(place, name))
@@ -126,13 +140,14 @@ fn entry_of(place: &Place, filename: &str, bytes: &[u8], record: &Record, making
         filename: filename.to_owned(),
         filepath: path.display().to_string(),
         created_at: making.now,
-        size_bytes: bytes.len() as u64,
+        size_bytes: packed.bytes.len() as u64,
         deployment_config: config_of(record),
-        sha256_checksum: Sha256::of(bytes),
+        sha256_checksum: packed.sum,
         is_valid: true,
         pinned: false,
         safety: making.safety,
         secrets: making.include_secrets,
+        encrypted: making.lock.is_some(),
         before: Some(making.before),
         base_copies,
     }
@@ -149,17 +164,6 @@ fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec
         record.files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
     let sums = kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered));
     sums.map(|sum| sum.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// `gateway-backup-YYYYMMDD-HHMMSS.tar.gz`, and `-2` and so on within the same second. A number is never used again,
-/// also when a lower one has been pruned: names sort by age.
-fn free_name(dir: &Path, now: Instant) -> Result<String> {
-    let stem = format!("gateway-backup-{}", now.compact());
-    let taken = disk::list(dir)?.iter().filter(|name| name.starts_with(&stem)).map(|name| number(name)).max();
-    Ok(match taken {
-        None => format!("{stem}.tar.gz"),
-        Some(last) => format!("{stem}-{}.tar.gz", last + 1),
-    })
 }
 
 /// Packs one file after the other, so that memory holds only the packed bytes.
@@ -212,7 +216,7 @@ fn without_secrets(text: &str, record: &Record) -> String {
 /// All backups, oldest first; the index is rebuilt in memory for archives that it does not know.
 pub fn list(place: &Place) -> Result<Vec<Entry>> {
     let dir = place.backups();
-    let names: Vec<String> = disk::list(&dir)?.into_iter().filter(|name| is_backup_name(name)).collect();
+    let names: Vec<String> = disk::list(&dir)?.into_iter().filter(|name| name::is_of_backup(name)).collect();
     let known: Vec<Entry> = disk::read_maybe(&dir.join(INDEX), ARCHIVE_CAP)
         .ok()
         .flatten()
@@ -228,7 +232,9 @@ pub fn list(place: &Place) -> Result<Vec<Entry>> {
         }
     }
     entries.sort_by(|a, b| {
-        a.created_at.cmp(&b.created_at).then_with(|| number(&a.filename).cmp(&number(&b.filename)))
+        a.created_at
+            .cmp(&b.created_at)
+            .then_with(|| name::number(&a.filename).cmp(&name::number(&b.filename)))
     });
     Ok(entries)
 }
@@ -243,64 +249,39 @@ pub fn list_verified(place: &Place) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The `-2` of a second backup within the same second.
-fn number(filename: &str) -> u32 {
-    let stem = filename.trim_end_matches(".tar.gz");
-    stem.rsplit('-').next().filter(|last| last.len() < 6).and_then(|last| last.parse().ok()).unwrap_or(1)
-}
-
-fn is_backup_name(name: &str) -> bool {
-    name.strip_prefix("gateway-backup-")
-        .and_then(|rest| rest.strip_suffix(".tar.gz"))
-        .is_some_and(|stem| moment(stem).is_some())
-}
-
-/// The moment in `YYYYMMDD-HHMMSS` or `YYYYMMDD-HHMMSS-N`.
-fn moment(stem: &str) -> Option<Instant> {
-    let (day, rest) = stem.split_once('-')?;
-    let clock = rest.split('-').next()?;
-    if day.len() != 8 || clock.len() != 6 || !stem.is_ascii() {
-        return None;
-    }
-    Instant::parse(&format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        &day[..4],
-        &day[4..6],
-        &day[6..],
-        &clock[..2],
-        &clock[2..4],
-        &clock[4..]
-    ))
-}
-
+/// The entry of an archive that the index does not know. Of an encrypted one only the structure can be seen.
 fn rebuilt(dir: &Path, name: &str) -> Result<Entry> {
-    let path = dir.join(name);
-    let bytes = disk::read(&path, ARCHIVE_CAP)?;
-    let stem = name.trim_start_matches("gateway-backup-").trim_end_matches(".tar.gz");
-    let backup = parse(&bytes);
-    Ok(Entry {
+    let bytes = disk::read(&dir.join(name), ARCHIVE_CAP)?;
+    if age::is_sealed(&bytes) {
+        let is_valid = age::look(&bytes).is_ok();
+        return Ok(Entry { is_valid, ..entry_from(dir, name, &bytes, None) });
+    }
+    Ok(entry_from(dir, name, &bytes, parse(&bytes).ok().as_ref()))
+}
+
+/// The entry of an archive with what was read of its inside.
+fn entry_from(dir: &Path, name: &str, bytes: &[u8], backup: Option<&Backup>) -> Entry {
+    let encrypted = age::is_sealed(bytes);
+    Entry {
         filename: name.to_owned(),
-        filepath: path.display().to_string(),
-        created_at: moment(stem).unwrap_or(Instant::from_unix(0)),
+        filepath: dir.join(name).display().to_string(),
+        created_at: name::made_at(name).unwrap_or(Instant::from_unix(0)),
         size_bytes: bytes.len() as u64,
-        deployment_config: backup
-            .as_ref()
-            .map_or(serde_json::Value::Null, |backup| config_of(&backup.record)),
-        sha256_checksum: Sha256::of(&bytes),
-        is_valid: backup.is_ok(),
+        deployment_config: backup.map_or(serde_json::Value::Null, |backup| config_of(&backup.record)),
+        sha256_checksum: Sha256::of(bytes),
+        is_valid: backup.is_some(),
         pinned: false,
         safety: false,
-        secrets: backup.as_ref().is_ok_and(holds_secrets),
+        // What is encrypted may hold them.
+        secrets: backup.map_or(encrypted, holds_secrets),
+        encrypted,
         before: None,
-        base_copies: backup.map_or_else(
-            |_| Vec::new(),
-            |backup| {
-                let edited =
-                    |path: &str, base| backup.files.get(path).is_some_and(|file| file.stamp.sha256 != base);
-                base_copies_of(&backup.record, &edited)
-            },
-        ),
-    })
+        base_copies: backup.map_or_else(Vec::new, |backup| {
+            let edited =
+                |path: &str, base| backup.files.get(path).is_some_and(|file| file.stamp.sha256 != base);
+            base_copies_of(&backup.record, &edited)
+        }),
+    }
 }
 
 /// Whether an archive's `.env` holds values that its record does not call public.
@@ -311,30 +292,49 @@ fn holds_secrets(backup: &Backup) -> bool {
     DotEnv::parse(&backup.env).entries().any(|entry| hides(entry.key, entry.value) && !public(entry.key))
 }
 
-/// Copies an archive into the backups, under its own name if that is the name of a backup. gwinstall checks the whole
-/// archive before it writes a byte.
-pub fn adopt(place: &Place, from: &Path, now: Instant) -> Result<Entry> {
-    let refused = |error: Error| error.under(format!("cannot import {}", from.display()));
+/// An archive from elsewhere, read and checked.
+pub struct Received<'a> {
+    from: &'a Path,
+    bytes: Vec<u8>,
+    backup: Backup,
+}
+
+/// Reads an archive from elsewhere and checks all of it.
+pub fn receive<'a>(from: &'a Path, unlock: Unlock<'_>) -> Result<Received<'a>> {
     let bytes = disk::read_given(from, ARCHIVE_CAP)?;
-    parse(&bytes)
-        .map_err(|why| refused(Error::unverified("it is not a backup of a gateway").because(why)))?;
+    let backup = sealed::plain(bytes.clone(), unlock).and_then(|plain| {
+        parse(&plain).map_err(|why| Error::unverified("it is not a backup of a gateway").because(why))
+    });
+    let backup = backup.map_err(|why| why.under(format!("cannot import {}", from.display())))?;
+    Ok(Received { from, bytes, backup })
+}
+
+/// Puts an archive into the backups, under its own name if that is the name of a backup; an encrypted one stays encrypted.
+pub fn adopt(place: &Place, received: &Received<'_>, now: Instant) -> Result<Entry> {
+    let Received { from, bytes, backup } = received;
     let dir = place.backups();
     disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
     let entries = list(place)?;
-    let sum = Sha256::of(&bytes);
+    let sum = Sha256::of(bytes);
     if let Some(known) = entries.iter().find(|entry| entry.sha256_checksum == sum) {
-        return Err(refused(Error::usage(format!("it is here already, as {}", known.filename))));
+        return Err(Error::usage(format!("it is here already, as {}", known.filename))
+            .under(format!("cannot import {}", from.display())));
     }
-    let own = from.file_name().and_then(|name| name.to_str()).filter(|name| is_backup_name(name));
+    let form = Form::of(age::is_sealed(bytes));
+    let own = from.file_name().and_then(|name| name.to_str()).filter(|name| name::is_of_backup(name));
+    let own = own.filter(|name| form.fits(name));
     let own = own.filter(|name| !disk::exists(&dir.join(name))).map(str::to_owned);
     let filename = match own {
         Some(own) => own,
-        None => free_name(&dir, now)?,
+        None => name::free(&dir, now, form)?,
     };
     let path = dir.join(&filename);
-    disk::write_atomically(&path, &bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))?;
-    let entry = rebuilt(&dir, &filename)?;
-    save(place, &list(place)?)?;
+    disk::write_atomically(&path, bytes, 0o600).map_err(|error| disk::failure("write", &path, &error))?;
+    let entry = entry_from(&dir, &filename, bytes, Some(backup));
+    let mut entries = list(place)?;
+    entries.retain(|known| known.filename != filename);
+    entries.push(entry.clone());
+    save(place, &entries)?;
     Ok(entry)
 }
 
@@ -408,22 +408,46 @@ pub fn prunable(
         .collect()
 }
 
-/// Reads a backup file and checks all of it before it returns.
+/// Reads a backup file and checks all of it before it returns. An encrypted one is refused.
 pub fn open(path: &Path, expected: Option<Sha256>) -> Result<Backup> {
-    let damaged = |why: String| {
-        Error::new(Kind::Unverified, format!("the backup {} cannot be used", path.display()))
-            .because(why)
-            .hint(Hint::run(&["backup", "list"]).to("choose another"))
+    open_with(path, expected, &mut |_| Err(Error::usage("it is encrypted")))
+}
+
+/// Reads a backup file and checks all of it before it returns. `unlock` is asked where it is encrypted.
+pub fn open_with(path: &Path, expected: Option<Sha256>, unlock: Unlock<'_>) -> Result<Backup> {
+    let unusable = || format!("the backup {} cannot be used", path.display());
+    let damaged = |why: String| Error::new(Kind::Unverified, unusable()).because(why);
+    let another = || Hint::run(&["backup", "list"]).to("choose another");
+    let bytes = unaltered(path, expected).map_err(|why| damaged(why).hint(another()))?;
+    let plain = sealed::plain(bytes, unlock).map_err(|why| match why.kind() {
+        Kind::Unverified => why.under(unusable()).hint(another()),
+        _ => why.under(unusable()),
+    })?;
+    parse(&plain).map_err(|why| damaged(why).hint(another()))
+}
+
+/// Checks as much of an encrypted backup as can be seen without its key. `false` if it is not encrypted.
+pub fn look_at_sealed(path: &Path, expected: Option<Sha256>) -> Result<bool> {
+    let failed = |why: String| {
+        Error::new(Kind::Unverified, format!("the backup {} cannot be used", path.display())).because(why)
     };
-    let bytes = disk::read(path, ARCHIVE_CAP).map_err(|error| damaged(error.to_string()))?;
-    if let Some(expected) = expected.filter(|expected| *expected != Sha256::of(&bytes)) {
-        return Err(damaged(format!(
-            "it is damaged: its sha256 is {}, recorded was {}",
-            Sha256::of(&bytes).short(),
-            expected.short()
-        )));
+    let bytes = unaltered(path, expected).map_err(failed)?;
+    let sealed = age::is_sealed(&bytes);
+    if sealed {
+        age::look(&bytes).map_err(|fault| failed(fault.to_string()))?;
     }
-    parse(&bytes).map_err(damaged)
+    Ok(sealed)
+}
+
+fn unaltered(path: &Path, expected: Option<Sha256>) -> std::result::Result<Vec<u8>, String> {
+    let bytes = disk::read(path, ARCHIVE_CAP).map_err(|error| error.to_string())?;
+    let sum = Sha256::of(&bytes);
+    match expected.filter(|expected| *expected != sum) {
+        None => Ok(bytes),
+        Some(expected) => {
+            Err(format!("it is damaged: its sha256 is {}, recorded was {}", sum.short(), expected.short()))
+        }
+    }
 }
 
 fn parse(bytes: &[u8]) -> std::result::Result<Backup, String> {
@@ -545,7 +569,8 @@ mod tests {
         let read_back = |written: &[u8], on_disk: &[u8]| {
             let _ = disk::remove(&path);
             disk::create(&path, on_disk, 0o600).unwrap();
-            read_back(&path, Sha256::of(written)).unwrap_err().to_string()
+            let packed = Packed::new(written.to_vec(), None).unwrap();
+            read_back(&path, &packed).unwrap_err().to_string()
         };
         let altered = read_back(b"archive", b"archiwe");
         assert!(altered.contains("other bytes than gwinstall wrote"), "{altered}");

@@ -295,7 +295,7 @@ impl Run<'_> {
         let Some(record) = known else { return Ok(()) };
         let record = self.before.insert(record);
         self.outcome.states.push(State::BackingUp);
-        let making = Making { before: operation, now: self.now, safety, include_secrets };
+        let making = Making { before: operation, now: self.now, safety, include_secrets, lock: None };
         self.outcome.backup = Some(self.times.of("backup", || backup::create(place, record, &making))?);
         Ok(())
     }

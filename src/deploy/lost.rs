@@ -56,7 +56,13 @@ fn ways_back(place: &Place) -> Hint {
 fn newest_backup(place: &Place) -> Option<String> {
     let (path, entry) = backup::choose(place, None, None).ok()?;
     let entry = entry?;
-    backup::open(&path, Some(entry.sha256_checksum)).is_ok().then_some(entry.filename)
+    let sum = Some(entry.sha256_checksum);
+    let usable = if entry.encrypted {
+        backup::look_at_sealed(&path, sum).is_ok()
+    } else {
+        backup::open(&path, sum).is_ok()
+    };
+    usable.then_some(entry.filename)
 }
 
 /// The `install` command for the last deployment, as far as the log and the settings show it.

@@ -89,6 +89,18 @@ pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+pub fn group_id() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
+/// Whether process 1 runs as this user, as in a container that was started for one user. Not known without /proc.
+pub fn owns_first_process() -> bool {
+    let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let mut users = users.split_whitespace().map(str::parse::<u32>).peekable();
+    users.peek().is_some() && users.all(|user| user == Ok(user_id()))
+}
+
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -158,12 +170,17 @@ fn account(id: u32) -> Option<Account> {
     })
 }
 
+/// Fills `bytes` with random ones from the operating system.
+pub fn random(bytes: &mut [u8]) -> Result<()> {
+    File::open("/dev/urandom").and_then(|mut source| source.read_exact(bytes)).map_err(|error| {
+        Error::failed("cannot read random bytes from /dev/urandom").because(errno::reason(&error))
+    })
+}
+
 /// `count` random bytes from the operating system, as hex.
 pub fn random_hex(count: usize) -> Result<String> {
     let mut bytes = vec![0; count];
-    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).map_err(|error| {
-        Error::failed("cannot read random bytes from /dev/urandom").because(errno::reason(&error))
-    })?;
+    random(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

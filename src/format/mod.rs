@@ -1,6 +1,7 @@
 //! Text formats of other programs (`.env`, shell rc files, settings.json, YAML with positions): parsed from `&str`, edited
 //! by splices, never re-serialised. No I/O.
 
+pub mod age;
 pub mod dotenv;
 pub mod litellm;
 pub mod merge;

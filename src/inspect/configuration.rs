@@ -18,18 +18,20 @@ use crate::runtime::names::known_names;
 use super::facts::Facts;
 use super::variables;
 
-/// All problems of a configuration that LiteLLM reads with this `.env`.
+/// All problems of a configuration that LiteLLM reads with this `.env`. A variable without a value is a problem of the
+/// deployment, and for the configuration alone a warning.
 pub fn findings(
     place: &Place,
     text: &str,
     env: &DotEnv,
     runtime: Option<&RuntimeId>,
+    unset_is_error: bool,
 ) -> Vec<litellm::Finding> {
     let mut wanted = references(text);
     wanted.extend(litellm::SWITCHES.map(str::to_owned));
     let known = known_variables(place, &wanted, env);
     let names = known_names(place, runtime);
-    litellm::check(text, &Context { known_env: Some(&known), unset_is_error: true, names: names.as_ref() })
+    litellm::check(text, &Context { known_env: Some(&known), unset_is_error, names: names.as_ref() })
 }
 
 /// Of the variables that a configuration refers to, those that LiteLLM finds: in `.env`, which it is started with, or in
@@ -56,7 +58,7 @@ pub fn valid(facts: &Facts<'_>) -> Finding {
         Ok(env) => env,
         Err(_) => return variables::unread(),
     };
-    let findings = findings(facts.place(), text, env, record.runtime.as_ref());
+    let findings = findings(facts.place(), text, env, record.runtime.as_ref(), true);
     checks::yaml_finding(files::CONFIG, &findings, record.models.len())
 }
 

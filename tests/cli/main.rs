@@ -19,6 +19,7 @@ mod bundle;
 mod canary;
 mod completions;
 mod conflicts;
+mod encrypted;
 mod exits;
 mod file_systems;
 mod foreign;

@@ -242,3 +242,28 @@ fn a_directory_of_another_owner_or_group_is_refused() {
     std::os::unix::fs::chown(home.path(".claude"), None, Some(0)).unwrap();
     home.run("install --yes").exits(0);
 }
+
+/// OpenShift runs a container as a user with any number and the group of root, in a home of the image's user that is open to
+/// this group. On a machine with other users the same directory is refused.
+#[test]
+fn a_home_that_a_container_lends_is_used() {
+    let unshare = "unshare --pid --fork --mount-proc";
+    let can = Command::new("sh").args(["-c", &format!("{unshare} setpriv --version")]).output();
+    if !crate::home::is_root() || !can.is_ok_and(|output| output.status.success()) {
+        eprintln!("not checked: this needs root, unshare and setpriv");
+        return;
+    }
+    let home = TestHome::new();
+    fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::chown(home.home(), Some(70_001), Some(0)).unwrap();
+    home.chmod("", 0o770);
+    let install = |around: &str, group: u32| {
+        let user = format!("setpriv --reuid 70123 --regid {group} --groups 0");
+        Run::of(&mut home.shell(&format!("exec {around} {user} \"$GW\" install --yes")))
+    };
+    install("", 0).exits(2).says(&["it belongs to 70001"]);
+    install(unshare, 70_123).exits(2).says(&["it belongs to 70001"]);
+    assert!(!home.path(".claude").exists());
+    install(unshare, 0).exits(0);
+    assert_eq!(home.mode(".claude/gateway/.env"), 0o600);
+}

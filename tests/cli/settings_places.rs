@@ -1,7 +1,7 @@
 //! Where settings.json may be: behind links, on a mount of its own, read-only, enormous.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _, symlink};
 
 use crate::home::{Run, TestHome};
 
@@ -89,6 +89,32 @@ fn a_bind_mounted_file_is_written_in_place() {
     assert_eq!(fs::read_to_string(&outside).unwrap(), BEFORE);
     assert_eq!(fs::metadata(&outside).unwrap().ino(), inode, "the mounted file itself");
     assert_eq!(home.read(".claude/settings.json"), BEFORE);
+}
+
+/// A mounted file whose mode cannot change, as a shared folder of a virtual machine has it, although chmod says otherwise: the
+/// change needs another mode for the token, and goes without it.
+#[test]
+fn a_bind_mounted_file_that_keeps_its_mode_is_written_all_the_same() {
+    let home = TestHome::new();
+    let mine = "{\n  \"apiKeyHelper\": \"/usr/local/bin/mine\"\n}\n";
+    home.write(".claude/settings.json", mine);
+    let outside = home.root().join("outside.json");
+    fs::write(&outside, mine).unwrap();
+    fs::set_permissions(&outside, fs::Permissions::from_mode(0o640)).unwrap();
+    let script = format!(
+        "mount --bind '{}' \"$HOME/.claude/settings.json\"; command -v strace >/dev/null || exit 77
+         gw() {{ strace -f -qq -o /dev/null -e inject=chmod,fchmodat:retval=0 \"$GW\" \"$@\"; }}
+         gw install --on --yes; grep -q ANTHROPIC_AUTH_TOKEN '{0}'; gw uninstall --yes",
+        outside.display()
+    );
+    let Some(mut command) = home.unshared(&script) else { return };
+    let run = Run::of(&mut command);
+    if run.code == 77 {
+        eprintln!("not checked: strace is not installed");
+        return;
+    }
+    run.exits(0);
+    assert_eq!(fs::read_to_string(&outside).unwrap(), mine);
 }
 
 /// 200 MB: refused at once, with little memory.

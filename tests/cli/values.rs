@@ -33,12 +33,14 @@ type Taken = (&'static [(&'static str, &'static str)], &'static [(&'static str, 
 
 #[test]
 fn each_env_file_gives_its_values_and_nothing_else() {
-    let answers: [(&str, Taken); 5] = [
+    let answers: [(&str, Taken); 7] = [
         ("01", (&[("ANTHROPIC_API_KEY", "it refers to a secret manager")], &[])),
         ("02", (&[("ANTHROPIC_API_KEY", "a placeholder"), (PROJECT, "a placeholder")], &[])),
         ("03", (&[("ANTHROPIC_API_KEY", "it is an expression"), (PROJECT, "a placeholder")], &[])),
         ("04", (&[("ANTHROPIC_API_KEY", "it refers to a secret manager")], &[])),
         ("05", (&[("ANTHROPIC_API_KEY", "a placeholder")], &[(PROJECT, "real-project-1")])),
+        ("06", (&[("ANTHROPIC_API_KEY", "it refers to a secret manager")], &[(PROJECT, "p1")])),
+        ("07", (&[("ANTHROPIC_API_KEY", "a placeholder"), (PROJECT, "a placeholder")], &[])),
     ];
     for (file, (absent, taken)) in answered("env", &answers) {
         let home = TestHome::new();
@@ -118,7 +120,7 @@ fn a_guessed_master_key_counts_as_none() {
 /// Shell files: the value is found, or a note says where the reader stopped. It is never a wrong one.
 #[test]
 fn each_shell_file_gives_its_value_or_says_why_not() {
-    let answers: [(&str, Result<&str, &str>); 12] = [
+    let answers: [(&str, Result<&str, &str>); 19] = [
         ("01", Ok("p1")),
         ("02", Ok("p1")),
         ("03", Ok("p1")),
@@ -132,6 +134,13 @@ fn each_shell_file_gives_its_value_or_says_why_not() {
         ("10", Err("may not run")),
         ("11", Ok("p1")),
         ("12", Err("a function")),
+        ("13", Ok("p1")),
+        ("14", Ok("p1")),
+        ("15", Err("reads only whole lines")),
+        ("16", Err("a function")),
+        ("17", Err("not text")),
+        ("18", Ok("p1")),
+        ("19", Err("not text")),
     ];
     for (file, answer) in answered("rc", &answers) {
         let home = TestHome::new();
@@ -199,7 +208,7 @@ enum Met {
 
 #[test]
 fn each_settings_file_is_met_and_given_back() {
-    let answers: [(&str, Met); 8] = [
+    let answers: [(&str, Met); 11] = [
         ("01", Met::Asked("CLAUDE_CODE_USE_MANTLE")),
         ("02", Met::Asked("CLAUDE_CODE_USE_ANTHROPIC_AWS")),
         ("03", Met::Bypasses("NO_PROXY", "localhost,127.0.0.1,::1")),
@@ -208,6 +217,9 @@ fn each_settings_file_is_met_and_given_back() {
         ("06", Met::Bypasses("no_proxy", "corp.example,.internal,localhost,127.0.0.1,::1")),
         ("07", Met::Bypasses("NO_PROXY", "127.0.0.1,corp.example")),
         ("08", Met::Asked("CLAUDE_CODE_USE_NEXT_CLOUD")),
+        ("09", Met::Asked("CLAUDE_CODE_USE_FOUNDRY")),
+        ("10", Met::Asked("CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD")),
+        ("11", Met::Bypasses("NO_PROXY", "localhost,127.0.0.1,::1")),
     ];
     for (file, met) in answered("settings", &answers) {
         let bytes = fs::read(&file).unwrap();

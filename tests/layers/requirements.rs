@@ -62,8 +62,8 @@ fn faults(text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
         if form.is_none() || !seen.insert(row.id) {
             fault("not an id, or there twice".into());
         }
-        if !["P1", "P2"].contains(&row.priority) || row.requirement.is_empty() {
-            fault("no priority P1 or P2, or no text".into());
+        if !["P1", "P2", "P3", "P4"].contains(&row.priority) || row.requirement.is_empty() {
+            fault("no priority from P1 to P4, or no text".into());
         }
         match row.state {
             "yes" if row.tests.is_empty() && row.why_not.is_empty() => {
@@ -143,7 +143,7 @@ fn each_fault_of_the_table_is_found() {
         "D-001\tP1\tpart\tA thing\tcli::a::b\t",
         "D-001\tP1\tno\tA thing\tcli::a::b\tnot built",
         "D-001\tP1\tmaybe\tA thing\tcli::a::b\t",
-        "D-001\tP3\tyes\tA thing\tcli::a::b\t",
+        "D-001\tP5\tyes\tA thing\tcli::a::b\t",
         "X-001\tP1\tyes\tA thing\tcli::a::b\t",
         "D-001\tP1\tyes\tA thing",
         "D-001\tP1\tyes\tA\tcli::a::b\t\nD-001\tP1\tyes\tA\tcli::a::b\t",

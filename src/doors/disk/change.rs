@@ -97,8 +97,13 @@ pub fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// The file has this mode when it returns: FAT, CIFS and shared folders accept a mode and keep another.
 pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    if fs::metadata(path)?.permissions().mode() & 0o777 == mode & 0o777 {
+        return Ok(());
+    }
+    Err(io::Error::other("the file system does not keep the mode of a file"))
 }
 
 /// Gives a file to another user; only tests of refusals need that.

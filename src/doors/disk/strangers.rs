@@ -29,7 +29,7 @@ pub enum Stranger {
 /// Who beside this user and root can replace the files in `dir`, links followed; `None`: nobody, or `dir` is not there.
 pub fn stranger(dir: &Path) -> Option<Stranger> {
     let meta = fs::metadata(dir).ok()?;
-    if meta.uid() != system::user_id() && meta.uid() != 0 {
+    if meta.uid() != system::user_id() && meta.uid() != 0 && !is_lent(&meta) {
         return Some(Stranger::Owner(meta.uid()));
     }
     // In a sticky directory, as /tmp is, only the owner of a file replaces it.
@@ -43,6 +43,16 @@ pub fn stranger(dir: &Path) -> Option<Stranger> {
         return granted(&acl, meta.gid());
     }
     (meta.mode() & GROUP_WRITES != 0).then(|| group(meta.gid())).flatten()
+}
+
+/// Whether a container lends the directory to a user with any number, as OpenShift does: it is open to the group of root, the
+/// user has that group, and the first process of the system is theirs. Where that is so, no process of the owner runs.
+fn is_lent(meta: &fs::Metadata) -> bool {
+    meta.gid() == 0
+        && meta.mode() & GROUP_WRITES != 0
+        && system::group_id() == 0
+        && !system::is_root()
+        && system::owns_first_process()
 }
 
 /// Whether every user of the machine can write to the file at `path`, links followed.

@@ -33,8 +33,10 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     if args.schema {
         return Ok(Answer::new("the schema of gateway.yaml").quoting(SCHEMA));
     }
-    let (Some(word), Some(out)) = (&args.target, &args.out) else {
-        return Err(Error::usage("render needs a target and --out"));
+    let word = args.target.as_deref().unwrap_or(ALL);
+    let Some(out) = &args.out else {
+        return Err(Error::usage(format!("where should the files of {} go?", printable(word)))
+            .hint(Hint::again(&["--out", word])));
     };
     let out = rendered::place(&place.home, &places::directory("--out", out)?);
     if word == SECRETS {
@@ -51,7 +53,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
         _ => None,
     };
     let goal = Goal {
-        target: word.clone(),
+        target: word.to_owned(),
         environment: args.environment.clone(),
         version: tree.version,
         files: tree.files.into_wanted(),

@@ -14,6 +14,24 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ENV = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
 
+# What LiteLLM sends of a request with tools, for each fragment of a model.
+TOOLS = """
+import json, pathlib, yaml
+from litellm.utils import get_llm_provider, get_optional_params
+tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+kept = {}
+for path in sorted(pathlib.Path("embedded/templates/models").glob("*.yaml")):
+    entry = yaml.safe_load(path.read_text())["model_list"][0]
+    params = entry["litellm_params"]
+    model, provider, _, _ = get_llm_provider(params["model"])
+    sent = get_optional_params(model=model, custom_llm_provider=provider, tools=tools, tool_choice="auto", drop_params=True,
+                               allowed_openai_params=params.get("allowed_openai_params"))
+    names = {"tools" if name == "toolConfig" else name for name in sent if "tool" in name.lower()}
+    kept[entry["model_name"]] = sorted(names)
+print(json.dumps(kept))
+"""
+
+
 @unittest.skipUnless(VENV and PYTHON.exists(), "LITELLM_VENV names no environment with litellm")
 class RealLiteLLM(unittest.TestCase):
     maxDiff = 4000
@@ -30,3 +48,11 @@ class RealLiteLLM(unittest.TestCase):
     def test_the_table_of_names_is_what_litellm_gives(self):
         made = self.run_with_litellm("dist/litellm_names.py", "--check")
         self.assertEqual(made.returncode, 0, made.stdout + made.stderr[-2000:])
+
+    def test_no_model_of_the_catalog_loses_its_tools(self):
+        """Claude Code without tools can read nothing and edit nothing, and LiteLLM drops what it does not know without a word."""
+        asked = self.run_with_litellm("-c", TOOLS)
+        self.assertEqual(asked.returncode, 0, asked.stderr[-2000:])
+        kept = json.loads(asked.stdout[asked.stdout.index("{"):])
+        self.assertGreater(len(kept), 20)
+        self.assertEqual({}, {model: names for model, names in kept.items() if names != ["tool_choice", "tools"]})

@@ -10,7 +10,7 @@
 #
 # name               default               meaning
 # LAYOUT             (none: required)      compose or systemd
-# ROOT               /opt/llm-gateway      the directory of the gateway
+# ROOT               (see meaning)         the directory of the gateway; compose: that of the scripts, systemd: /opt/llm-gateway
 # DOMAIN             (empty)               the public name, for the certificate and for verify.sh --public
 # PORTS              4000                  one loopback port for each instance: 4000, or "4000 4001"
 # IMAGE              (empty)               what deploy.sh deploys without an argument: compose REPOSITORY:TAG[@sha256:…], systemd
@@ -172,6 +172,7 @@ read_values() {
 		take "${line%%=*}" "$unquoted" "$number"
 	done <"$server_env"
 	[ -n "$LAYOUT" ] || fail 2 "$server_env does not say LAYOUT=compose or LAYOUT=systemd"
+	if [ "$LAYOUT" = compose ]; then : "${ROOT:=$here}"; fi
 	: "${ROOT:=/opt/llm-gateway}" "${PORTS:=4000}" "${HEALTH_URL:=http://127.0.0.1}" "${HEALTH_TRIES:=3}" "${HEALTH_SECONDS:=30}"
 	: "${HEALTH_PAUSES:=5 15}" "${DATABASE:=no}" "${DATABASE_PORT:=5432}" "${DATABASE_NAME:=litellm}" "${DATABASE_USER:=litellm}" "${SERVICE_USER:=llm-gateway}"
 	: "${KEEP_BACKUPS:=7}" "${KEEP_IMAGES:=5}" "${ALERT_AFTER_DAYS:=2}" "${S3_REGION:=us-east-1}" "${UPLOAD_SECONDS:=600}"

@@ -1,15 +1,15 @@
 //! `render`: the gateway's files for servers, written into a directory of the user's with the rules of a deployment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Common, RenderArgs};
 use crate::deploy::context::Context;
 use crate::deploy::rendered::{self, Goal, Rendered, Side, Work};
 use crate::domain::name::{closest, count, list, printable};
 use crate::domain::place::files;
-use crate::domain::plan::{Action, Plan};
+use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::request::{self, Request};
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Kind, Place, Result};
@@ -21,7 +21,7 @@ use crate::targets::{self, Spec, Target, Tree};
 use crate::ui::answer::Answer;
 use crate::ui::report;
 
-use super::{place as places, secrets, sources};
+use super::{change, place as places, secrets, sources};
 
 /// Renders every target, each into a directory of its name.
 const ALL: &str = "all";
@@ -31,7 +31,8 @@ const VALUES: &str = "gateway.yaml";
 
 pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<Answer> {
     if args.schema {
-        return Ok(Answer::new("the schema of gateway.yaml").quoting(SCHEMA));
+        let schema = serde_json::from_str(SCHEMA).unwrap_or(Value::Null);
+        return Ok(Answer::new("the schema of gateway.yaml").quoting(SCHEMA).data(schema));
     }
     let word = args.target.as_deref().unwrap_or(ALL);
     let Some(out) = &args.out else {
@@ -40,9 +41,16 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     };
     let out = rendered::place(&place.home, &places::directory("--out", out)?);
     if word == SECRETS {
+        require_no_flag_of_files(args)?;
+        rendered::recover(&out, common.lock_wait)?;
         return secrets::run(place, &out, common.lock_wait);
     }
     let targets = targets_of(word)?;
+    if args.check || args.diff {
+        change::not_interrupted(&out)?;
+    } else {
+        rendered::recover(&out, common.lock_wait)?;
+    }
     refuse_inside_another(&out)?;
     let (values, environments) = values(args)?;
     let tree = tree(place, args, &targets, values, environments)?;
@@ -67,6 +75,30 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     }
     let answer = if args.check { check(&out, work.plan()) } else { write(&out, work, common.lock_wait)? };
     Ok(left_out.iter().fold(answer, |answer, why| answer.line(why)))
+}
+
+/// `secrets` fills in what the files of a target name, so the flags of a target do not go with it.
+fn require_no_flag_of_files(args: &RenderArgs) -> Result<()> {
+    let given = [
+        ("--check", args.check),
+        ("--diff", args.diff),
+        ("--force", args.force),
+        ("--keep-mine", args.keep_mine),
+        ("--take-new", args.take_new),
+        ("--environment", args.environment.is_some()),
+        ("--values", args.values.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Error::usage(format!("{flag} does not go with render secrets"))
+            .because("it fills in the secrets.env that the rendered files name")
+            .hint(Hint::run(&[
+                "render",
+                SECRETS,
+                "--out",
+                &args.out.as_deref().unwrap_or(Path::new(".")).to_string_lossy(),
+            ]))),
+    }
 }
 
 /// The targets that a word stands for.
@@ -214,9 +246,8 @@ fn require_same_target(out: &Place, word: &str) -> Result<()> {
 
 /// What differs from what would be rendered.
 fn check(out: &Place, plan: &Plan) -> Answer {
-    let differs = |step: &&crate::domain::plan::Step| {
-        step.class != Class::Record && (step.changes() || step.action != Action::Same)
-    };
+    let differs =
+        |step: &&Step| step.class != Class::Record && (step.changes() || step.action != Action::Same);
     let lines: Vec<String> = plan.steps.iter().filter(differs).map(report::line).collect();
     let data =
         json!({ "files": plan.steps.iter().filter(differs).map(report::step_json).collect::<Vec<_>>() });
@@ -243,27 +274,35 @@ fn diff(plan: &Plan) -> Result<Answer> {
     if text.is_empty() {
         return Ok(Answer::new("no difference").text("No difference: render would write nothing."));
     }
-    Ok(Answer::new("there are differences").quoting(text).exit(Kind::Pending))
+    let data = json!({ "diff": text });
+    Ok(Answer::new("there are differences").quoting(text).data(data).exit(Kind::Pending))
 }
 
 fn write(out: &Place, work: Work, lock_wait: u64) -> Result<Answer> {
     let shown = out.show(&out.target);
-    if work.changes_nothing() {
-        return Ok(Answer::new("nothing to do").text(format!("{shown} is up to date.")));
-    }
-    let plan = work.carry_out(lock_wait)?;
-    let changed = plan.changes().filter(|step| step.class != Class::Record).count();
-    let kept = |step: &&crate::domain::plan::Step| {
-        matches!(step.action, Action::Keep | Action::Conflict | Action::Merge | Action::StayDeleted)
+    let open = work.open.clone();
+    let (changed, plan) = if work.changes_nothing() {
+        (0, work.plan().clone())
+    } else {
+        let plan = work.carry_out(lock_wait)?;
+        (plan.changes().filter(|step| step.class != Class::Record).count(), plan)
     };
-    let mut lines =
-        vec![format!("Wrote {} in {shown}; README.md says how to use them.", count(changed, "file"))];
+    let mut lines = vec![match changed {
+        0 => format!("{shown} is up to date."),
+        changed => format!("Wrote {} in {shown}; README.md says how to use them.", count(changed, "file")),
+    }];
+    let kept = |step: &&Step| {
+        matches!(
+            step.action,
+            Action::Keep | Action::Conflict | Action::Merge | Action::StayDeleted | Action::Release
+        )
+    };
     lines.extend(plan.steps.iter().filter(kept).map(report::line));
-    let conflicts: Vec<&str> = plan.conflicts().map(|step| step.name.as_str()).collect();
-    let data = json!({ "out": out.target, "changed": changed, "conflicts": conflicts,
+    let data = json!({ "out": out.target, "changed": changed, "conflicts": open,
         "files": plan.steps.iter().map(report::step_json).collect::<Vec<_>>() });
-    let answer = Answer::new("rendered").text(lines.join("\n")).data(data);
-    if conflicts.is_empty() {
+    let message = if changed == 0 { "nothing to do" } else { "rendered" };
+    let answer = Answer::new(message).text(lines.join("\n")).data(data);
+    if open.is_empty() {
         return Ok(answer);
     }
     let next = "Join each with its .gwinstall-new, then render again with --keep-mine (or --take-new).";

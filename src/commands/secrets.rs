@@ -23,16 +23,17 @@ const EXAMPLE: &str = "secrets.env.example";
 const FILE: &str = "secrets.env";
 
 pub(super) fn run(place: &Place, out: &Place, lock_wait: u64) -> Result<Answer> {
-    let directories = with_example(&out.target)?;
+    let directories = with_example(out)?;
     if directories.is_empty() {
         return Err(Error::usage(format!("{} holds no {EXAMPLE}", out.show(&out.target)))
             .hint(Hint::step("render a target into it first")));
     }
-    let deployed = read(&place.file(files::ENV))?;
+    let deployed = [read(&place.file(files::ENV))?, read(&place.env_source())?];
     let mut environments: BTreeMap<Option<String>, Values> = BTreeMap::new();
     let mut written = Vec::new();
     for dir in &directories {
         let values = environments.entry(environment(&out.target, dir)).or_default();
+        require_readable(&dir.join(FILE), Form::of(dir))?;
         values.take(&Form::of(dir).read(&dir.join(FILE))?);
     }
     for dir in &directories {
@@ -40,13 +41,18 @@ pub(super) fn run(place: &Place, out: &Place, lock_wait: u64) -> Result<Answer> 
         let example = disk::read(&dir.join(EXAMPLE), disk::TEXT_CAP)?;
         let form = Form::of(dir);
         let own = form.read(&dir.join(FILE))?;
+        let there = disk::read_maybe(&dir.join(FILE), disk::TEXT_CAP)?;
+        let there = there.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let mut file = File { form, own, values, deployed: &deployed };
-        written.push((dir.join(FILE), file.fill_in(&String::from_utf8_lossy(&example))?));
+        written.push((dir.join(FILE), file.fill_in(&String::from_utf8_lossy(&example), there.as_deref())?));
     }
     let changed = rendered::write_private(out, written, lock_wait)?;
     let mut text = match changed {
         0 => "Nothing to do: every value is there.".to_owned(),
-        changed => format!("Wrote {changed} × {FILE} with mode 0600."),
+        _ => {
+            let paths: Vec<String> = directories.iter().map(|dir| out.show(&dir.join(FILE))).collect();
+            format!("Wrote with mode 0600: {}", paths.join(", "))
+        }
     };
     let missing: BTreeSet<&String> = environments.values().flat_map(|values| &values.missing).collect();
     let missing: Vec<&String> = missing.into_iter().collect();
@@ -54,6 +60,25 @@ pub(super) fn run(place: &Place, out: &Place, lock_wait: u64) -> Result<Answer> 
         text = format!("{text}\nWithout a value: {}. Fill in what your models need.", list(&missing));
     }
     Ok(Answer::new("secrets").text(text).data(json!({ "changed": changed, "missing": missing })))
+}
+
+/// Refuses a file with a line that cannot be read: writing it again would lose the value.
+fn require_readable(path: &Path, form: Form) -> Result<()> {
+    let bytes = disk::read_maybe(path, disk::TEXT_CAP)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let problem = match form {
+        Form::Quoted => {
+            DotEnv::parse(&text).problems().into_iter().next().map(|problem| (problem.line, problem.why))
+        }
+        Form::Literal => text
+            .lines()
+            .position(|line| !line.trim().is_empty() && !line.starts_with('#') && !line.contains('='))
+            .map(|at| (at + 1, "it is not NAME=VALUE".to_owned())),
+    };
+    let Some((line, why)) = problem else { return Ok(()) };
+    Err(Error::failed(format!("{} line {line} cannot be read, and nothing was changed", path.display()))
+        .because(why)
+        .hint(Hint::step("correct the line; a value with spaces or $ stands in single quotes")))
 }
 
 fn read(path: &Path) -> Result<DotEnv> {
@@ -122,7 +147,7 @@ impl Values {
         }
     }
 
-    fn of(&mut self, name: &str, deployed: &DotEnv) -> Result<Option<String>> {
+    fn of(&mut self, name: &str, deployed: &[DotEnv]) -> Result<Option<String>> {
         if !self.known.contains_key(name) {
             match found(name, deployed)? {
                 Some(value) => self.known.insert(name.to_owned(), value),
@@ -142,28 +167,40 @@ struct File<'a> {
     /// What it holds now.
     own: Vec<(String, String)>,
     values: &'a mut Values,
-    deployed: &'a DotEnv,
+    deployed: &'a [DotEnv],
 }
 
 impl File<'_> {
-    /// The example with values behind its names, and below it what the user added.
-    fn fill_in(&mut self, example: &str) -> Result<String> {
+    /// What is there with a value behind each name that has none, else the example; below it the names that are missing.
+    fn fill_in(&mut self, example: &str, there: Option<&str>) -> Result<String> {
         let mut text = String::new();
         let mut written = BTreeSet::new();
-        for line in example.lines() {
-            text.push_str(line);
-            if let Some(name) = line.strip_suffix('=').filter(|name| !name.starts_with('#')) {
-                written.insert(name);
-                if let Some(value) = self.value(name)? {
-                    text.push_str(&self.form.write(name, &value)?);
+        for line in there.unwrap_or(example).lines() {
+            let name = name_of(line);
+            written.extend(name.map(str::to_owned));
+            match name.filter(|name| without_a_value(line, name)) {
+                Some(name) => text.push_str(&self.line(name)?),
+                // The first lines of the example say how this file is made.
+                None if there.is_none() && line.starts_with("# gwinstall render secrets") => {}
+                None if there.is_none() && line.contains("Copy this file") => {
+                    text.push_str("# The secrets of the gateway: mode 0600, and not for git.");
                 }
+                None => text.push_str(line),
             }
             text.push('\n');
         }
-        for (name, value) in self.own.iter().filter(|(name, _)| !written.contains(name.as_str())) {
-            text.push_str(&format!("{name}={}\n", self.form.write(name, value)?));
+        for name in example.lines().filter_map(name_of).filter(|name| !written.contains(*name)) {
+            text.push_str(&format!("{}\n", self.line(name)?));
         }
         Ok(text)
+    }
+
+    /// An empty value would be one to some readers, so a name without a value is a comment.
+    fn line(&mut self, name: &str) -> Result<String> {
+        Ok(match self.value(name)? {
+            Some(value) => format!("{name}={}", self.form.write(name, &value)?),
+            None => format!("#{name}="),
+        })
     }
 
     fn value(&mut self, name: &str) -> Result<Option<String>> {
@@ -175,10 +212,23 @@ impl File<'_> {
     }
 }
 
-/// The value of a name on this machine: deployed, in the environment, or new.
-fn found(name: &str, deployed: &DotEnv) -> Result<Option<String>> {
+/// The name that a line gives a value, also where it is a comment without one.
+fn name_of(line: &str) -> Option<&str> {
+    let (name, value) = line.split_once('=')?;
+    let bare = name.strip_prefix('#').filter(|_| value.is_empty()).unwrap_or(name);
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    (!bare.is_empty() && bare.chars().all(plain)).then_some(bare)
+}
+
+fn without_a_value(line: &str, name: &str) -> bool {
+    line.strip_prefix('#').unwrap_or(line).strip_prefix(name) == Some("=")
+}
+
+/// The value of a name on this machine: deployed, in `~/.claude/.env`, in the environment, or new.
+fn found(name: &str, deployed: &[DotEnv]) -> Result<Option<String>> {
     let usable = |value: &str| stand_in::is_value(name, value);
-    if let Some(value) = deployed.get(name).filter(|value| usable(value)) {
+    let known = deployed.iter().find_map(|file| file.get(name).filter(|value| usable(value)));
+    if let Some(value) = known {
         return Ok(Some(value.to_owned()));
     }
     if let Some(value) = system::variable(name).filter(|value| usable(value)) {
@@ -191,21 +241,11 @@ fn found(name: &str, deployed: &DotEnv) -> Result<Option<String>> {
     Ok(Some(if name == MASTER_KEY { format!("sk-{random}") } else { random }))
 }
 
-/// The directories at and below `out` that hold an example, in the order of their paths.
-fn with_example(out: &Path) -> Result<Vec<PathBuf>> {
-    /// `all` → helm → objects → overlays → an environment.
-    const DEEPEST: usize = 4;
-    let mut found = Vec::new();
-    let mut open = vec![(out.to_owned(), 0)];
-    while let Some((dir, depth)) = open.pop() {
-        if depth < DEEPEST {
-            let below = disk::list(&dir)?.into_iter().map(|name| dir.join(name));
-            open.extend(below.filter(|path| disk::is_dir(path)).map(|path| (path, depth + 1)));
-        }
-        if disk::exists(&dir.join(EXAMPLE)) {
-            found.push(dir);
-        }
-    }
-    found.sort();
-    Ok(found)
+/// The directories that hold an example which render wrote: those that the record names.
+fn with_example(out: &Place) -> Result<Vec<PathBuf>> {
+    let record = rendered::record(out)?;
+    let names = record.iter().flat_map(|record| record.files.keys());
+    let examples = names.filter(|name| name.rsplit('/').next() == Some(EXAMPLE));
+    let directory = |name: &String| out.target.join(name).parent().map(Path::to_path_buf);
+    Ok(examples.filter_map(directory).filter(|dir| disk::exists(&dir.join(EXAMPLE))).collect())
 }

@@ -5,11 +5,12 @@
 //! file outside of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::record::FileRecord;
@@ -24,11 +25,15 @@ use super::plan::{Decided, NEW_SUFFIX, Stance, Trees, decide};
 use super::recover;
 use super::step;
 use super::store::{self, BaseCopy};
+use super::strangers;
 use super::times::Times;
 use super::transaction::{Conditions, Failure, Transaction, Undo};
 
 const SCHEMA: u32 = 1;
 const TEXT_CAP: u64 = 8 << 20;
+/// Files with secrets: of LiteLLM, and of the scripts alone.
+pub const SECRETS: &str = "secrets.env";
+const OPERATIONS: &str = "operations.env";
 
 /// `RENDERED.json`. It holds no moment: the same request gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +72,8 @@ pub enum Side {
 pub struct Work {
     place: Place,
     draft: Draft,
+    /// Files with a conflict that stays open.
+    pub open: Vec<String>,
 }
 
 /// The place of a rendered directory. `home` is only for the paths in messages.
@@ -89,6 +96,11 @@ pub fn record(place: &Place) -> Result<Option<Rendered>> {
             Hint::shell(format!("git checkout -- {}", files::RENDERED)).to("take the last committed one"),
         )
     })?;
+    if let Some(name) = record.files.keys().find(|name| !is_rendered_name(name)) {
+        return Err(Error::failed(format!("{} names a file that render never writes", place.show(&path)))
+            .because(printable(name))
+            .hint(Hint::step("take the last version of it that you trust")));
+    }
     if record.schema > SCHEMA {
         return Err(Error::failed(format!("{} was written by a newer gwinstall", place.show(&path)))
             .hint(Hint::run(&["self-update"])));
@@ -96,8 +108,47 @@ pub fn record(place: &Place) -> Result<Option<Rendered>> {
     Ok(Some(record))
 }
 
+/// Whether a name of the record is a path below the directory that render writes. The record is under version control, so other
+/// people write it too.
+fn is_rendered_name(name: &str) -> bool {
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    let last = name.rsplit('/').next().unwrap_or_default();
+    !name.is_empty()
+        && Path::new(name).components().all(plain)
+        && !name.starts_with(".gwinstall/")
+        && ![files::RENDERED, SECRETS, OPERATIONS].contains(&last)
+}
+
+/// Refuses a directory that is not one of its own, in which other users can write, or in which a link leads elsewhere.
+fn require_usable(place: &Place, wanted: &Wanted) -> Result<()> {
+    let target = &place.target;
+    if target.components().count() < 3 || *target == place.home {
+        return Err(Error::usage(format!("{} cannot hold rendered files", place.show(target)))
+            .hint(Hint::step("give a directory of its own, for example: --out gateway")));
+    }
+    strangers::require_none_at(place)?;
+    let own = [place.own(), place.base_copies()];
+    let above = wanted
+        .keys()
+        .flat_map(|name| Path::new(name).ancestors().skip(1))
+        .filter(|dir| *dir != Path::new(""));
+    let dirs: BTreeSet<PathBuf> = above.map(|dir| target.join(dir)).chain(own).collect();
+    match dirs.iter().find(|dir| disk::link_target(dir).is_some()) {
+        None => Ok(()),
+        Some(link) => Err(Error::usage(format!("{} is a link, and nothing was changed", place.show(link)))
+            .because("render writes into its own directory only")
+            .hint(Hint::shell(format!("ls -ld {}", place.paste(link))).to("look at it"))),
+    }
+}
+
+/// Finishes or undoes what an interrupted run left in the directory.
+pub fn recover(place: &Place, lock_wait: u64) -> Result<()> {
+    converge::recover_first(place, Operation::Render, lock_wait).map(|_| ())
+}
+
 /// Works out what changes. Reads only.
 pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
+    require_usable(&place, &goal.files)?;
     let last = record(&place)?;
     let mut base = last.as_ref().map_or_else(BTreeMap::new, |last| last.files.clone());
     let removed = resolve(&place, &mut base, &goal)?;
@@ -137,9 +188,15 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
         store::pretty(&record)?,
         0o644,
     )?);
+    let open = record
+        .files
+        .iter()
+        .filter(|(_, file)| file.offered.is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
     let mut draft = Draft::of_steps(steps);
     draft.base_copies = base_copies;
-    Ok(Work { place, draft })
+    Ok(Work { place, draft, open })
 }
 
 /// Ends every open conflict of `base`: the new version (then the user's is an edit) or the user's (then it is replaced) counts as
@@ -189,14 +246,39 @@ impl Work {
 
     /// Writes the files, all or none.
     pub fn carry_out(self, lock_wait: u64) -> Result<Plan> {
+        let new = self.new_directories();
         carry_out(&self.place, &self.draft, lock_wait)?;
+        // A container, nginx or the account of a service reads them, and no secret is in them.
+        for dir in new {
+            disk::set_mode(&dir, 0o755).map_err(|error| disk::failure("change the mode of", &dir, &error))?;
+        }
         Ok(self.draft.plan)
+    }
+}
+
+impl Work {
+    /// The directories below the rendered one that the work makes.
+    fn new_directories(&self) -> BTreeSet<PathBuf> {
+        let place = &self.place;
+        let below = |dir: &Path| dir != place.target && dir.starts_with(&place.target);
+        let made = self.draft.plan.changes().filter(|step| step.post.is_some());
+        let above = made.flat_map(|step| step.path.ancestors().skip(1).take_while(|dir| below(dir)));
+        above.filter(|dir| !disk::exists(dir)).map(Path::to_path_buf).collect()
     }
 }
 
 /// Writes private files below the directory, all or none; returns how many changed.
 pub fn write_private(place: &Place, files: Vec<(PathBuf, String)>, lock_wait: u64) -> Result<usize> {
+    strangers::require_none_at(place)?;
     let step = |(path, text): (PathBuf, String)| {
+        if let Some((owner, _)) = disk::owner(&path).filter(|(owner, _)| *owner != system::user_id()) {
+            return Err(Error::usage(format!(
+                "{} belongs to {}",
+                place.show(&path),
+                system::name_of_user(owner)
+            ))
+            .hint(Hint::step("run it as that user, or in the directory that you rendered")));
+        }
         let name = path.strip_prefix(&place.target).unwrap_or(&path).to_string_lossy().into_owned();
         step::write(&name, path, Class::Env, text.into_bytes(), 0o600)
     };
@@ -209,7 +291,6 @@ pub fn write_private(place: &Place, files: Vec<(PathBuf, String)>, lock_wait: u6
 }
 
 fn carry_out(place: &Place, draft: &Draft, lock_wait: u64) -> Result<()> {
-    converge::recover_first(place, Operation::Render, lock_wait)?;
     let held = converge::lock(place, Operation::Render, lock_wait)?;
     let done = write(place, draft, &held);
     drop(held);

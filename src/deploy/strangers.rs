@@ -64,6 +64,23 @@ pub fn require_none(place: &Place) -> Result<()> {
     .hint(remedy(place, &dir, stranger)))
 }
 
+/// Refuses to render into a directory where another user can replace the files: root and scripts run them later.
+pub fn require_none_at(place: &Place) -> Result<()> {
+    let mut dirs = BTreeSet::new();
+    walk(&place.target, &mut dirs, &mut MOST_LINKS.clone());
+    let found = dirs.into_iter().find_map(|dir| disk::stranger(&dir).map(|stranger| (dir, stranger)));
+    let Some((dir, stranger)) = found else { return Ok(()) };
+    Err(Error::usage(format!(
+        "other users can change what is in {}, and nothing was changed",
+        place.show(&dir)
+    ))
+    .because(who(stranger))
+    .hint(match stranger {
+        Stranger::Owner(_) => Hint::step("run it as that user, or give another directory"),
+        _ => remedy(place, &dir, stranger),
+    }))
+}
+
 /// What `doctor` says about it: whether another user can change the files of the gateway.
 pub fn finding(place: &Place) -> Finding {
     match exposed(place) {

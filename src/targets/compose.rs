@@ -50,6 +50,8 @@ struct Service {
     security_opt: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cap_drop: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cap_add: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deploy: Option<Deploy>,
     logging: Logging,
@@ -209,6 +211,8 @@ fn litellm(spec: &Spec, port: u16) -> Service {
         stop_grace_period: Some(format!("{GRACE}s")),
         security_opt: vec!["no-new-privileges:true"],
         cap_drop: vec!["ALL"],
+        // The mounted files belong to the user who rendered them.
+        cap_add: vec!["DAC_OVERRIDE"],
         deploy: Some(Deploy {
             resources: Resources {
                 limits: Limits {
@@ -314,7 +318,7 @@ fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
 - Docker Engine with Compose 2.20 or later (or podman with a compose provider: `CONTAINER_ENGINE=podman`).
 - 4 cores, 4 GB of memory and 20 GB of disk for one instance with a database.
 - {domain} leads to this machine; ports 80 and 443 are free.
-- `certs/fullchain.pem`, `certs/privkey.pem` and `certs/chain.pem`. `./certificate.sh` checks them.{google}"
+- `certs/fullchain.pem`, `certs/privkey.pem` and `certs/cert.pem`. `./certificate.sh` checks them.{google}"
         ),
         deploy: format!(
             "\

@@ -8,7 +8,7 @@ pub(super) struct Site<'a> {
     pub domain: &'a str,
     /// `host:port` of each instance.
     pub upstreams: Vec<String>,
-    /// Holds fullchain.pem, privkey.pem and chain.pem.
+    /// Holds fullchain.pem and privkey.pem.
     pub certificates: &'a str,
     /// Where a client of ACME puts its answers.
     pub challenges: &'a str,

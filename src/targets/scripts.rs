@@ -28,7 +28,7 @@ pub(super) fn write(tree: &mut Tree, spec: &Spec, layout: Layout) {
 
 /// The port of each of `count` instances on the machine itself.
 pub(super) fn ports(spec: &Spec, count: u32) -> impl Iterator<Item = u16> {
-    (spec.values.port..).zip(0..count).map(|(port, _)| port)
+    (spec.values.port..=u16::MAX).zip(0..count).map(|(port, _)| port)
 }
 
 /// Values that are not secret, by the names that `read-values.sh` lists. The schema lets no quote, space or line break through.
@@ -39,17 +39,19 @@ fn values(spec: &Spec, layout: Layout) -> Vec<(&'static str, String)> {
     let image = if layout == Layout::Compose { spec.image.to_string() } else { spec.litellm.clone() };
     let mut lines = vec![
         ("LAYOUT", layout.word().to_owned()),
-        ("ROOT", values.server.root.clone()),
         ("PORTS", ports.join(" ")),
         ("IMAGE", image),
         ("SERVICE_USER", values.server.user.clone()),
         ("KEEP_BACKUPS", values.backup.keep.to_string()),
     ];
+    // With Compose the scripts lie in the directory that they manage.
+    if layout == Layout::Systemd {
+        lines.insert(1, ("ROOT", values.server.root.clone()));
+    }
     if let Some(database) = &values.database {
-        let host = database.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
         lines.extend([
             ("DATABASE", "yes".to_owned()),
-            ("DATABASE_HOST", host),
+            ("DATABASE_HOST", database.host.clone().unwrap_or_default()),
             ("DATABASE_PORT", database.port.to_string()),
             ("DATABASE_NAME", database.name.clone()),
             ("DATABASE_USER", database.user.clone()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::bundle::Bundle;
 use crate::domain::place::files;
 use crate::domain::tree::Content;
-use crate::domain::{Error, Hint, Result, Sha256};
+use crate::domain::{Error, Hint, Kind, Result, Sha256};
 use crate::format::settings::KeyPath;
 use crate::render::{self, Around, Choice, Helper, MASTER_KEY, Need};
 use crate::runtime::facts::Facts;
@@ -185,6 +185,12 @@ impl Spec {
         };
         let Facts { data, lock, .. } = Facts::of(bundle)?;
         let litellm = data.litellm;
+        if let Some(tag) = values.image.as_deref().map(|image| Image::parse(image).tag)
+            && data.malicious.iter().any(|version| tag.trim_start_matches('v') == version)
+        {
+            return Err(Error::new(Kind::Refused, format!("LiteLLM {tag} was published with malware"))
+                .hint(Hint::step(format!("write image: {REPOSITORY}:v{litellm}"))));
+        }
         let text = render::assemble(bundle, base, choice)?;
         let config = server::configuration(text, &values)?;
         let profile = values.resources.unwrap_or(Profile::Standard);
@@ -286,12 +292,13 @@ impl Spec {
 /// Variables of LiteLLM on a server, whatever starts it. Hosts are for a target to add.
 fn variables_of(values: &Values) -> BTreeMap<String, String> {
     let mut variables = values.variables.clone();
+    for (name, usual) in [("LITELLM_LOG", "INFO"), ("JSON_LOGS", "True")] {
+        variables.entry(name.to_owned()).or_insert_with(|| usual.to_owned());
+    }
     let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
     // It would ask the network for prices at every start, and read a .env that lies beside it.
     set("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     set("LITELLM_MODE", "PRODUCTION");
-    set("LITELLM_LOG", "INFO");
-    set("JSON_LOGS", "True");
     if let Some(database) = &values.database {
         set("DATABASE_NAME", &database.name);
         set("DATABASE_USERNAME", &database.user);

@@ -4,6 +4,7 @@
 //! known one, and no value that a second reader would act on (`;`, `{{`, quotes, line breaks) gets past it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use crate::domain::name::{closest, printable};
 use crate::domain::word::words;
 use crate::domain::{Error, Hint, Result};
 use crate::format::schema;
+use crate::format::yaml::Doc;
 
 /// The schema of `gateway.yaml`, as published.
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -209,6 +211,9 @@ impl Default for Lambda {
 impl Values {
     /// Reads a text and, laid over it, the keys of each of its environments.
     pub fn parse(text: &str) -> Result<(Self, Vec<(String, Self)>)> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // A reader of values takes the last of two equal keys without a word.
+        Doc::parse(text).map_err(|error| invalid(&error.to_string()))?;
         let read: Value = serde_yaml::from_str(text).map_err(|error| invalid(&error.to_string()))?;
         let whole = if read.is_null() { Value::Object(serde_json::Map::new()) } else { read };
         let values = Self::of(&whole, "")?;
@@ -245,6 +250,12 @@ impl Values {
             return Err(invalid("several replicas count limits and failures together, and need redis")
                 .hint(Hint::step("add the line: redis: {}")));
         }
+        self.require_room_for_ports()?;
+        self.require_addresses()?;
+        self.require_plain_variables()?;
+        if self.server.root.split('/').any(|part| part == ".." || part == ".") {
+            return Err(invalid("server.root contains . or .."));
+        }
         if self.resources == Some(Profile::Seed) && self.database.is_some() {
             return Err(invalid("resources: seed is killed for its memory with a database")
                 .hint(Hint::step("write resources: standard")));
@@ -252,6 +263,72 @@ impl Values {
         Ok(())
     }
 }
+
+impl Values {
+    fn require_room_for_ports(&self) -> Result<()> {
+        let most = self.replicas.max(self.server.instances);
+        if u32::from(self.port) + most <= u32::from(u16::MAX) + 1 {
+            return Ok(());
+        }
+        Err(invalid(&format!(
+            "port: {} leaves no room for {most} instances, which listen on the ports from it on",
+            self.port
+        )))
+    }
+
+    fn require_addresses(&self) -> Result<()> {
+        let is_network = |text: &String| {
+            let (address, length) = text.split_once('/').map_or((text.as_str(), None), |(a, l)| (a, Some(l)));
+            let most = match address.parse::<IpAddr>() {
+                Ok(IpAddr::V4(_)) => 32,
+                Ok(IpAddr::V6(_)) => 128,
+                Err(_) => return false,
+            };
+            length.is_none_or(|length| length.parse::<u8>().is_ok_and(|length| length <= most))
+        };
+        match self.allow_from.iter().find(|text| !is_network(text)) {
+            None => Ok(()),
+            Some(wrong) => Err(invalid(&format!("allow_from: {wrong} is not an address or a network"))),
+        }
+    }
+
+    /// `variables` end up in files that everybody reads, and must not change what a target sets.
+    fn require_plain_variables(&self) -> Result<()> {
+        let secret = |name: &str| {
+            ["_KEY", "_SECRET", "_PASSWORD", "_TOKEN", "_CREDENTIALS"].iter().any(|end| name.ends_with(end))
+        };
+        for name in self.variables.keys() {
+            if secret(name) {
+                return Err(invalid(&format!(
+                    "variables: {name} is a secret, and these values are written as they stand"
+                ))
+                .hint(Hint::step(format!("remove it here and write {name}=… into secrets.env"))));
+            }
+            if RESERVED.contains(&name.as_str()) {
+                return Err(invalid(&format!("variables: render sets {name} itself")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Variables that a target sets, or that would change what the container itself runs.
+const RESERVED: [&str; 14] = [
+    "DATABASE_HOST",
+    "DATABASE_NAME",
+    "DATABASE_USERNAME",
+    "DATABASE_URL",
+    "DISABLE_SCHEMA_UPDATE",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "LITELLM_MODE",
+    "LITELLM_LOCAL_MODEL_COST_MAP",
+    "HOME",
+    "PATH",
+    "PORT",
+    "PYTHONPATH",
+    "LD_PRELOAD",
+];
 
 fn invalid(why: &str) -> Error {
     Error::usage("gateway.yaml cannot be used").because(printable(why))

@@ -177,6 +177,13 @@ fn a_mistake_in_the_values_is_named_with_its_key() {
         ("domain: a.example.com\nenvironments: {prod: {replica: 2}}\n", "environments.prod.replica"),
         ("replicas: 1\n", "domain"),
         ("domain: [\n", "gateway.yaml"),
+        ("domain: a.example.com\ndomain: b.example.com\n", "duplicate"),
+        ("domain: a.example.com\nport: 65534\nreplicas: 3\nredis: {}\n", "no room"),
+        ("domain: a.example.com\nallow_from: [\"::::\"]\n", "not an address"),
+        ("domain: a.example.com\nallow_from: [10.0.0.0/33]\n", "not an address"),
+        ("domain: a.example.com\nserver: {root: /opt/..}\n", "server.root"),
+        ("domain: a.example.com\nvariables: {OPENAI_API_KEY: sk-abc}\n", "is a secret"),
+        ("domain: a.example.com\nvariables: {DATABASE_HOST: x}\n", "sets DATABASE_HOST itself"),
         ("- a\n", "gateway.yaml"),
     ] {
         let rendering = Rendering::of(text);
@@ -286,5 +293,128 @@ fn a_gateway_elsewhere_is_not_rendered_for_a_server() {
     let _ = rendering.run("compose", &["--preset", "enterprise"]).exits(2).says("--preset basic");
     let _ = rendering.run("composer", &[]).exits(2).says("gwinstall render compose");
     let _ = rendering.world.run(&["render", "--schema"]).exits(0).says("\"domain\"");
-    let _ = rendering.world.run(&["render", "compose"]).exits(2).says("gwinstall render compose --out compose");
+    let _ =
+        rendering.world.run(&["render", "compose"]).exits(2).says("gwinstall render compose --out compose");
+}
+
+/// The record is under version control: a proposed change must not reach a file elsewhere.
+#[test]
+fn a_record_names_files_of_its_directory_only() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let victim = rendering.world.home().join("victim");
+    fs::write(&victim, "mine\n").unwrap();
+    let sum = gwinstall::domain::Sha256::of(b"mine\n").to_string();
+    let before = rendering.read("RENDERED.json");
+    for name in
+        ["../victim", "config/../../victim", victim.to_str().unwrap(), ".gwinstall/lock", "secrets.env"]
+    {
+        let mut record: Value = serde_json::from_str(&before).unwrap();
+        record["files"][name] =
+            serde_json::json!({ "sha256": sum, "mode": "0644", "class": "script", "base": sum });
+        fs::write(rendering.path("RENDERED.json"), record.to_string()).unwrap();
+        let _ = rendering.run("compose", &[]).exits(1).says("names a file that render never writes");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine\n");
+    }
+}
+
+#[test]
+fn a_link_a_foreign_user_or_a_wide_directory_is_refused() {
+    let rendering = Rendering::of(VALUES);
+    let elsewhere = rendering.world.home().join("elsewhere");
+    fs::create_dir_all(&elsewhere).unwrap();
+    fs::create_dir_all(&rendering.out).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, rendering.path("nginx")).unwrap();
+    let _ = rendering.run("compose", &[]).exits(2).says("is a link");
+    assert!(fs::read_dir(&elsewhere).unwrap().next().is_none());
+    fs::remove_file(rendering.path("nginx")).unwrap();
+    fs::set_permissions(&rendering.out, fs::Permissions::from_mode(0o777)).unwrap();
+    let _ = rendering.run("compose", &[]).exits(2).says("other users can change");
+    for wide in ["/", "/srv"] {
+        let values = rendering.values.to_str().unwrap();
+        let line = ["render", "compose", "--out", wide, "--values", values];
+        let _ = rendering.world.run(&line).exits(2).says("cannot hold rendered files");
+    }
+}
+
+/// What is in secrets.env stays, whatever it looks like.
+#[test]
+fn secrets_that_are_there_stay() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    for line in
+        ["LITELLM_SALT_KEY=correct horse battery", "LITELLM_SALT_KEY: v", "LITELLM_SALT_KEY=\"MY$SALT\""]
+    {
+        fs::write(rendering.path("secrets.env"), format!("# mine\n{line}\n")).unwrap();
+        let _ = rendering.run("secrets", &[]).exits(1).says("line 2 cannot be read").never_says("horse");
+        assert_eq!(rendering.read("secrets.env"), format!("# mine\n{line}\n"));
+    }
+    fs::write(rendering.path("secrets.env"), "# mine\nLITELLM_SALT_KEY='a b'\nMORE=1\nREDIS_PASSWORD=\n")
+        .unwrap();
+    let _ = rendering.run("secrets", &[]).exits(0).says("secrets.env");
+    let text = rendering.read("secrets.env");
+    assert!(text.starts_with("# mine\nLITELLM_SALT_KEY='a b'\nMORE=1\nREDIS_PASSWORD="), "{text}");
+    assert!(!text.contains("REDIS_PASSWORD=\n") && text.contains("\nDATABASE_PASSWORD="), "{text}");
+    let _ = rendering.run("secrets", &["--check"]).exits(2).says("does not go with");
+}
+
+/// An example that gwinstall did not render is another program's.
+#[test]
+fn only_rendered_examples_are_filled_in() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let foreign = rendering.path("foreign");
+    fs::create_dir_all(&foreign).unwrap();
+    fs::write(foreign.join("secrets.env.example"), "HOME=\n").unwrap();
+    let _ = rendering.run("secrets", &[]).exits(0);
+    assert!(!foreign.join("secrets.env").exists());
+    assert!(rendering.path("secrets.env").exists());
+}
+
+#[test]
+fn an_open_conflict_and_a_kept_edit_are_named_every_time() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let mine =
+        rendering.read("nginx/gateway.conf").replace("server_name gateway.example.com;", "server_name mine;");
+    fs::write(rendering.path("nginx/gateway.conf"), mine).unwrap();
+    let _ = rendering.run("compose", &[]).exits(0).says("your edit");
+    let _ = rendering.run("compose", &[]).exits(0).says("your edit");
+    rendering.values(&VALUES.replace("gateway.example.com", "new.example.com"));
+    let _ = rendering.run("compose", &[]).exits(4);
+    let _ = rendering.run("compose", &[]).exits(4).says("--keep-mine");
+}
+
+/// A container and nginx read what was rendered by a user with a strict mask.
+#[test]
+fn rendered_directories_can_be_read() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    for name in ["config", "nginx"] {
+        assert_eq!(fs::metadata(rendering.path(name)).unwrap().permissions().mode() & 0o777, 0o755, "{name}");
+    }
+}
+
+/// A killed run is undone or finished by the next one, before it compares anything.
+#[test]
+fn a_killed_run_is_recovered_before_the_next_compares() {
+    for delay in [0, 5, 10, 15, 20, 30, 40, 60] {
+        let rendering = Rendering::of(VALUES);
+        let (values, out) = (rendering.values.to_str().unwrap(), rendering.out.to_str().unwrap());
+        let line = ["render", "compose", "--out", out, "--values", values];
+        let mut child = rendering.world.command(&line).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        let _ = child.kill();
+        let _ = child.wait();
+        let _ = rendering.run("compose", &[]).exits(0);
+        assert!(!rendering.path(".gwinstall/journal").exists(), "{delay}");
+        assert!(rendering.path(".gwinstall/pristine").is_dir(), "{delay}");
+        let _ = rendering.run("compose", &["--check"]).exits(0);
+        rendering.values(&VALUES.replace("replicas: 2", "replicas: 3"));
+        let edited =
+            rendering.read("compose.yaml").replace("image: postgres:16-alpine", "image: postgres:16.4");
+        fs::write(rendering.path("compose.yaml"), edited).unwrap();
+        let _ = rendering.run("compose", &[]).exits(0);
+        assert!(rendering.read("compose.yaml").contains("postgres:16.4"));
+    }
 }

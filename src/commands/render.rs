@@ -37,7 +37,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     let word = args.target.as_deref().unwrap_or(ALL);
     let Some(out) = &args.out else {
         return Err(Error::usage(format!("where should the files of {} go?", printable(word)))
-            .hint(Hint::again(&["--out", word])));
+            .hint(Hint::run(&["render", word, "--out", word])));
     };
     let out = rendered::place(&place.home, &places::directory("--out", out)?);
     if word == SECRETS {
@@ -86,7 +86,6 @@ fn require_no_flag_of_files(args: &RenderArgs) -> Result<()> {
         ("--keep-mine", args.keep_mine),
         ("--take-new", args.take_new),
         ("--environment", args.environment.is_some()),
-        ("--values", args.values.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
         None => Ok(()),

@@ -133,7 +133,9 @@ fn walk(mut tape: Tape<impl Read>, on_entry: OnEntry<'_>) -> Result<()> {
         if entry.size > tape.limits.unpacked {
             return Err(refuse(format!("{} is larger than an archive may be", entry.path)));
         }
-        names.add(&entry)?;
+        if tape.origin == Origin::Unknown {
+            names.add(&entry)?;
+        }
         let mut body = Body { left: entry.size, tape: &mut tape, fault: None };
         let outcome = on_entry(&entry, &mut body);
         body.finish(outcome)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::FileRecord;
-use crate::domain::tree::{self, Class, Content, Found, Stamp, Wanted, WantedFile};
+use crate::domain::tree::{Class, Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Kind, Place, Result, Sha256};
 use crate::format::merge::{Merged, three_way, three_way_yaml};
 
@@ -71,7 +71,6 @@ pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
             Stance::Restore => file.restore(&mut decided)?,
         }
     }
-    decided.files = tree::packed(decided.files);
     Ok(decided)
 }
 

@@ -64,19 +64,29 @@ impl Provenance<'_> {
         let from = self.path.as_deref().unwrap_or(self.origin.word());
         Error::new(Kind::Failed, format!("the bundle from {from} cannot be used"))
     }
+
+    /// Parses `catalog.yaml`; `None` is a bundle without it.
+    fn catalog(&self, bytes: Option<&Content>) -> Result<Catalog> {
+        let broken = |why: String| self.cannot_be_used().because(why);
+        let bytes = bytes.ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
+        Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))
+    }
 }
 
 impl Bundle {
     /// Checks the files and their catalog against each other. `files` include `catalog.yaml`.
     pub fn new(files: BTreeMap<String, Content>, from: &Provenance<'_>) -> Result<Self> {
+        let catalog = from.catalog(files.get(CATALOG))?;
+        Self::checked(files, catalog, from)
+    }
+
+    fn checked(files: BTreeMap<String, Content>, catalog: Catalog, from: &Provenance<'_>) -> Result<Self> {
         let hashes = Hashes { whole: digest(&files), files: BTreeMap::new() };
-        let broken = |why: String| from.cannot_be_used().because(why);
-        let text = files.get(CATALOG).ok_or_else(|| broken(format!("it has no {CATALOG}")))?;
-        let text =
-            std::str::from_utf8(text).map_err(|why| broken(format!("{CATALOG} is not UTF-8: {why}")))?;
-        let catalog = Catalog::parse(text).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
         let bundle = Self::unchecked(files, catalog, hashes, from);
-        bundle.catalog.check(&bundle.files).map_err(|why| broken(format!("{CATALOG}: {why}")))?;
+        let broken = |why| from.cannot_be_used().because(format!("{CATALOG}: {why}"));
+        bundle.catalog.check(&bundle.files).map_err(broken)?;
         Ok(bundle)
     }
 
@@ -105,9 +115,18 @@ impl Bundle {
             return Err(Error::usage(format!("--source-dir: there is no directory {}", dir.display()))
                 .hint("give the directory that holds catalog.yaml, or leave the flag out to use the bundle inside gwinstall"));
         }
-        let mut files = BTreeMap::new();
+        let from = Provenance {
+            version: build::VERSION,
+            seq: 0,
+            origin: BundleOrigin::Directory,
+            path: Some(dir.display().to_string()),
+        };
+        let mut paths = disk::walk(dir)?;
+        // The catalog comes first: while it is parsed, a large one takes as much memory as all the files.
+        paths.sort_by_key(|path| path != CATALOG);
+        let (mut files, mut catalog) = (BTreeMap::new(), None);
         let mut total = 0;
-        for path in disk::walk(dir)? {
+        for path in paths {
             if let Err(why) = pack::check_path(path.as_bytes()) {
                 return Err(Error::failed(format!("cannot use {}", dir.join(&path).display())).because(why));
             }
@@ -117,15 +136,14 @@ impl Bundle {
                 return Err(Error::failed(format!("--source-dir: {} is too large", dir.display()))
                     .because("a bundle holds at most 10,000 files and 64 MiB"));
             }
-            files.insert(path, bytes.into());
+            let bytes: Content = bytes.into();
+            if path == CATALOG {
+                catalog = Some(from.catalog(Some(&bytes))?);
+            }
+            files.insert(path, bytes);
         }
-        let from = Provenance {
-            version: build::VERSION,
-            seq: 0,
-            origin: BundleOrigin::Directory,
-            path: Some(dir.display().to_string()),
-        };
-        Self::new(files, &from)
+        let catalog = catalog.map_or_else(|| from.catalog(None), Ok)?;
+        Self::checked(files, catalog, &from)
     }
 
     /// A file of the bundle.

@@ -120,8 +120,8 @@ pub fn header(path: &str, kind: EntryKind, mode: u32, size: u64) -> io::Result<[
 
 /// The checksum of a header: its bytes summed, with the checksum field taken as spaces.
 pub fn checksum(header: &[u8; BLOCK]) -> u32 {
-    let byte = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) };
-    header.iter().enumerate().map(byte).sum()
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+    sum(&header[..148]) + 8 * u32::from(b' ') + sum(&header[156..])
 }
 
 /// Splits a name over 100 bytes as GNU tar does: at the last slash that leaves a prefix of at most 155 bytes.

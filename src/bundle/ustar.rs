@@ -74,7 +74,10 @@ pub fn read(gz: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()>
     let gunzip = GzDecoder::new(BufReader::with_capacity(32 << 10, raw));
     // A header is 512 bytes, and a call of the decoder costs as much as thousands.
     let mut tar = BufReader::with_capacity(32 << 10, gunzip);
-    walk(Tape { inner: &mut tar, count: 0, packed: Some(packed), limits: *limits }, on_entry)?;
+    walk(
+        Tape { inner: &mut tar, count: 0, packed: Some(packed), limits: *limits, origin: Origin::Unknown },
+        on_entry,
+    )?;
     // The decoder stops at the end of its member and says nothing about what follows.
     let rest = tar.get_mut().get_mut().fill_buf().map_err(|cause| broken(&cause))?;
     if rest.is_empty() { Ok(()) } else { Err(refuse("bytes follow the gzip member")) }
@@ -82,7 +85,7 @@ pub fn read(gz: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()>
 
 /// Reads a `.tar` that is not gzipped, as the offline archive is.
 pub fn read_tar(tar: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()> {
-    walk(Tape { inner: tar, count: 0, packed: None, limits: *limits }, on_entry)
+    walk(Tape { inner: tar, count: 0, packed: None, limits: *limits, origin: Origin::Unknown }, on_entry)
 }
 
 /// The files of a whole `.tar.gz` in memory, by path: for tests and for the builder of releases.
@@ -93,12 +96,12 @@ pub fn unpack(gz: impl Read, limits: &Limits) -> Result<BTreeMap<String, Content
     Ok(files)
 }
 
-/// The files of the `.tar.gz` in this executable. Its checksum is not worked out: the executable is trusted as a whole.
+/// The files of the `.tar.gz` in this executable. Its checksums are not worked out.
 pub(super) fn unpack_own(gz: &[u8]) -> Result<BTreeMap<String, Content>> {
     let mut files = BTreeMap::new();
     let deflated = gz.get(GZIP_HEADER..gz.len().saturating_sub(GZIP_TRAILER)).unwrap_or_default();
     let tar = BufReader::with_capacity(32 << 10, DeflateDecoder::new(deflated));
-    let tape = Tape { inner: tar, count: 0, packed: None, limits: Limits::BUNDLE };
+    let tape = Tape { inner: tar, count: 0, packed: None, limits: Limits::BUNDLE, origin: Origin::Build };
     walk(tape, &mut |entry, body| keep(&mut files, entry, body))?;
     Ok(files)
 }
@@ -126,11 +129,13 @@ fn walk(mut tape: Tape<impl Read>, on_entry: OnEntry<'_>) -> Result<()> {
         if block == [0; BLOCK] {
             return tape.end();
         }
-        let entry = entry_of(&block)?;
+        let entry = entry_of(&block, tape.origin)?;
         if entry.size > tape.limits.unpacked {
             return Err(refuse(format!("{} is larger than an archive may be", entry.path)));
         }
-        names.add(&entry)?;
+        if tape.origin == Origin::Unknown {
+            names.add(&entry)?;
+        }
         let mut body = Body { left: entry.size, tape: &mut tape, fault: None };
         let outcome = on_entry(&entry, &mut body);
         body.finish(outcome)?;
@@ -143,6 +148,15 @@ struct Tape<R> {
     count: u64,
     packed: Option<Rc<Cell<u64>>>,
     limits: Limits,
+    origin: Origin,
+}
+
+/// Who wrote an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The build script, into this executable, which is trusted as a whole.
+    Build,
+    Unknown,
 }
 
 impl<R: Read> Tape<R> {
@@ -283,15 +297,18 @@ impl Names {
 
 /// Reads one header. Each check has its own words; the last one, equality with the header that the writer makes
 /// for the same facts, leaves no byte unexplained.
-fn entry_of(block: &[u8; BLOCK]) -> Result<Entry> {
+fn entry_of(block: &[u8; BLOCK], origin: Origin) -> Result<Entry> {
+    let is_damaged = || {
+        let sum = block[148..156].iter().take_while(|byte| byte.is_ascii_digit());
+        sum.fold(0, |sum, digit| sum << 3 | u32::from(digit - b'0')) != pack::checksum(block)
+    };
     let shown = || field(&block[..100]).unwrap_or(&block[..100]).escape_ascii().to_string();
     let bad = |why: &str| refuse(format!("entry {}: {why}", shown()));
     if &block[257..265] != b"ustar\x0000" {
         return Err(bad("its header is not plain ustar"));
     }
     // The value here, so that a damaged header is called damaged; its exact form with the rest below.
-    let sum = block[148..156].iter().take_while(|byte| byte.is_ascii_digit());
-    if sum.fold(0, |sum, digit| sum << 3 | u32::from(digit - b'0')) != pack::checksum(block) {
+    if origin == Origin::Unknown && is_damaged() {
         return Err(bad("its header checksum is wrong"));
     }
     let kind = match block[156] {
@@ -323,7 +340,8 @@ fn entry_of(block: &[u8; BLOCK]) -> Result<Entry> {
     if kind == EntryKind::Directory && size != 0 {
         return Err(bad("a directory has no size"));
     }
-    if !pack::header(&path, kind, mode, size).is_ok_and(|canonical| canonical == *block) {
+    let is_canonical = || pack::header(&path, kind, mode, size).is_ok_and(|canonical| canonical == *block);
+    if origin == Origin::Unknown && !is_canonical() {
         return Err(bad("its header carries more than path, mode and size (owner, time, spare bytes)"));
     }
     Ok(Entry { path, kind, mode, size })

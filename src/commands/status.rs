@@ -95,7 +95,7 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         let resolve = term::command(&["resolve", path]);
         format!("  ! {path}  has a new version beside it: {resolve}")
     }));
-    lines.extend(unserved(facts, record));
+    lines.extend(unserved(facts));
     lines.extend(problems(&checks));
     lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
     lines.extend(bundle.iter().flat_map(|bundle| retired(bundle, record)));
@@ -109,7 +109,8 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
     let summary = if pending { "something differs from the deployment" } else { "deployed, and as deployed" };
     let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
         "deployed": true,
-        "record": record,
+        // As a value it takes many times its text, so only where a program reads it.
+        "record": term::manner().json.then_some(record),
         "drift": drifted.iter().map(Drift::json).collect::<Vec<_>>(),
         "yours": yours,
         "conflicts": offers,
@@ -118,7 +119,7 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         "points_here": pointed.is_here(),
         "service": service.as_ref().map(|(state, service)| as_json(service, state)),
         "state": record.request.pointed,
-        "lacks": { "litellm": next::lacks_litellm(place, record), "values": missing(&checks) },
+        "lacks": { "litellm": facts.lacks_litellm(), "values": missing(&checks) },
         "pending": takeover,
         "next": next.as_ref().map(|next| next.commands(term::invocation())),
         "overrides": overrides,
@@ -130,9 +131,9 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
 }
 
 /// What the gateway does not use, or cannot start without.
-fn unserved(facts: &Facts<'_>, record: &Record) -> Vec<String> {
+fn unserved(facts: &Facts<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    if next::lacks_litellm(facts.place(), record) {
+    if facts.lacks_litellm() {
         lines.push("  note: LiteLLM is not installed".to_owned());
         lines.push(format!("    try: {}", term::command(&["runtime", "install"])));
     }

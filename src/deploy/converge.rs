@@ -193,6 +193,7 @@ impl Change<'_> {
     /// the backup. `held` is the lock, where the same operation has taken it to lead open sessions away.
     pub fn apply(&self, draft: &mut Draft, held: Option<Held>) -> std::result::Result<Outcome, Box<Failed>> {
         let watch = system::Stopwatch::start();
+        draft.settle();
         let led_away = held.is_some();
         let mut outcome = Outcome { states: vec![State::Created, State::Validating], ..Outcome::default() };
         let held = match held.map_or_else(|| lock(self.place, self.operation, self.lock_wait), Ok) {
@@ -454,8 +455,9 @@ fn free_id(place: &Place, now: Instant, before: Option<&Record>) -> String {
 fn rewrite_record(steps: &mut [Step], record: &Record) -> Result<()> {
     let written = steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same);
     if let Some(step) = written {
-        step.post = Some(store::record_stamp(record)?);
-        step.bytes = Some(store::record_bytes(record)?.into());
+        let (content, stamp) = store::record_content(record)?;
+        step.post = Some(stamp);
+        step.bytes = Some(content);
     }
     Ok(())
 }

@@ -83,6 +83,12 @@ impl Draft {
         Ok(Self { id, kept_keys, changed_keys, ..draft(context, goal, rules)? })
     }
 
+    /// Frees what only another draft of the same goal needs: the content of files that stay as they are, for example.
+    pub(super) fn settle(&mut self) {
+        self.goal.files = None;
+        self.goal.next_base.clear();
+    }
+
     /// The steps of settings.json and its ledger over the file as it is now, because another program wrote it since the
     /// plan. If that changed one more of gwinstall's keys, the user has to decide again.
     pub(super) fn settings_again(&self, place: &Place) -> Result<Vec<Step>> {

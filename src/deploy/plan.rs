@@ -13,6 +13,9 @@ use crate::format::merge::{Merged, three_way, three_way_yaml};
 pub const NEW_SUFFIX: &str = ".gwinstall-new";
 /// Suffix of a foreign file that `--force` moved aside.
 pub const OLD_SUFFIX: &str = ".gwinstall-old";
+/// At least as many as the steps of files that the three trees do not have: the record, `.env`, settings and what belongs
+/// to them.
+const OTHER_STEPS: usize = 16;
 /// Why a file of `OLD_SUFFIX` is renamed back.
 pub const RENAMED_BACK: &str = "the file that was here before is back";
 
@@ -53,7 +56,8 @@ pub struct Decided {
 /// Decides every path of the three trees.
 pub fn decide(trees: &Trees<'_>, stance: Stance) -> Result<Decided> {
     let paths: BTreeSet<&String> = trees.wanted.keys().chain(trees.base.keys()).collect();
-    let mut decided = Decided { steps: Vec::with_capacity(paths.len()), ..Decided::default() };
+    // With room for the steps of other files, so that they do not move all these.
+    let mut decided = Decided { steps: Vec::with_capacity(paths.len() + OTHER_STEPS), ..Decided::default() };
     for path in paths {
         let file = File {
             trees,

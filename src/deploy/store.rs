@@ -1,8 +1,9 @@
 //! Reads and writes what gwinstall knows about a deployment: the record, base copies, the log.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::bundle::build;
 use crate::domain::hash::Hasher;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SCHEMA};
-use crate::domain::tree::{Content, Stamp};
+use crate::domain::tree::{self, Content, Stamp};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
@@ -51,12 +52,18 @@ pub fn parse_record(bytes: &[u8]) -> std::result::Result<Record, String> {
     struct Format {
         schema: Option<u64>,
     }
+    let packed = |record: Record| Record { files: tree::packed(record.files), ..record };
+    let read = serde_json::from_slice(bytes).map(packed).map_err(|error| error.to_string());
+    if read.as_ref().is_ok_and(|record: &Record| record.schema <= SCHEMA) {
+        return read;
+    }
+    // A newer schema may be why it cannot be read.
     let format: Format = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     match format.schema {
         Some(schema) if schema > u64::from(SCHEMA) => {
             Err(format!("it was written by a newer gwinstall (schema {schema}, this one knows {SCHEMA})"))
         }
-        Some(_) => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
+        Some(_) => read,
         None => Err("it has no schema number".to_owned()),
     }
 }
@@ -66,12 +73,31 @@ pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
     pretty(record)
 }
 
+/// The text of a record's file with its stamp, in one allocation of exactly its length: the text of a record of ten
+/// thousand files is megabytes.
+pub fn record_content(record: &Record) -> Result<(Content, Stamp)> {
+    let (stamp, length) = record_measured(record)?;
+    let mut content: Content = std::iter::repeat_n(0, length).collect();
+    write_record(record, Rc::make_mut(&mut content))?;
+    Ok((content, stamp))
+}
+
 /// Content and mode of a record's file, without holding its text.
 pub fn record_stamp(record: &Record) -> Result<Stamp> {
+    record_measured(record).map(|(stamp, _)| stamp)
+}
+
+fn record_measured(record: &Record) -> Result<(Stamp, usize)> {
     let mut hasher = Hasher::default();
-    serde_json::to_writer_pretty(&mut hasher, record).map_err(unwritable)?;
-    hasher.write_all(b"\n").map_err(unwritable)?;
-    Ok(Stamp { sha256: hasher.finish().0, mode: 0o600 })
+    write_record(record, &mut hasher)?;
+    let (sha256, length) = hasher.finish();
+    let length = usize::try_from(length).map_err(unwritable)?;
+    Ok((Stamp { sha256, mode: 0o600 }, length))
+}
+
+fn write_record(record: &Record, mut to: impl Write) -> Result<()> {
+    serde_json::to_writer_pretty(&mut to, record).map_err(unwritable)?;
+    to.write_all(b"\n").map_err(unwritable)
 }
 
 /// A document of gwinstall as indented JSON with a line end.

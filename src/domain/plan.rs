@@ -1,6 +1,7 @@
 //! The plan: per path an action and the numbered rule that chose it. Nothing here decides or acts; `deploy::plan`
 //! chooses, `deploy::transaction` carries out.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use sha2::Digest as _;
@@ -84,12 +85,20 @@ impl Plan {
     /// `.env` (names and origins).
     pub fn id(&self, keys: &str) -> String {
         let mut hash = sha2::Sha256::new();
+        // One buffer for every step: its text is hashed and thrown away.
+        let mut text = String::new();
         for step in self.steps.iter().filter(|step| step.class != Class::Record) {
-            hash.update(step.path.as_os_str().as_encoded_bytes());
-            hash.update(format!("\0{}\0{}\0", step.rule, step.action));
+            text.clear();
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\0{}\0{}\0", step.rule, step.action);
             if step.class != Class::Env {
-                hash.update(format!("{}\0{}\n", version(step.pre), version(step.post)));
+                write_version(&mut text, step.pre);
+                text.push('\0');
+                write_version(&mut text, step.post);
+                text.push('\n');
             }
+            hash.update(step.path.as_os_str().as_encoded_bytes());
+            hash.update(&text);
         }
         hash.update(keys);
         let digest: [u8; 32] = hash.finalize().into();
@@ -98,6 +107,9 @@ impl Plan {
 }
 
 /// Content and mode of one side of a step in a plan's id.
-fn version(stamp: Option<Stamp>) -> String {
-    stamp.map_or_else(|| "absent".to_owned(), |stamp| format!("{}:{:o}", stamp.sha256, stamp.mode))
+fn write_version(text: &mut String, stamp: Option<Stamp>) {
+    let _ = match stamp {
+        None => text.write_str("absent"),
+        Some(stamp) => write!(text, "{}:{:o}", stamp.sha256, stamp.mode),
+    };
 }

@@ -8,10 +8,11 @@ use crate::deploy::store;
 use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::{Error, Place, Result};
-use crate::doors::disk;
+use crate::doors::{disk, system};
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::Settings;
 use crate::gateway::process::{self, Running};
+use crate::runtime::choose;
 
 use super::overrides;
 
@@ -23,6 +24,7 @@ pub struct Facts<'a> {
     env: OnceCell<Result<DotEnv>>,
     configuration: OnceCell<Result<Option<String>>>,
     running: OnceCell<Option<Running>>,
+    lacks_litellm: OnceCell<bool>,
     overrides: OnceCell<Vec<String>>,
 }
 
@@ -34,6 +36,7 @@ impl<'a> Facts<'a> {
             env: OnceCell::new(),
             configuration: OnceCell::new(),
             running: OnceCell::new(),
+            lacks_litellm: OnceCell::new(),
             overrides: OnceCell::new(),
         })
     }
@@ -74,6 +77,17 @@ impl<'a> Facts<'a> {
     pub fn overrides(&self) -> &[String] {
         let look = || self.record().map(|record| overrides::of(self.place(), record)).unwrap_or_default();
         self.overrides.get_or_init(look)
+    }
+
+    /// Whether the deployment runs LiteLLM on this machine, and there is none that a start could use.
+    pub fn lacks_litellm(&self) -> bool {
+        let look = || {
+            let runs = |record: &&Record| record.runs_litellm() && !self.place().staged;
+            let named = || system::variable(choose::PROGRAM).is_some();
+            let available = |record: &Record| choose::is_available(self.place(), record.runtime.as_ref());
+            self.record().filter(runs).is_some_and(|record| !named() && !available(record))
+        };
+        *self.lacks_litellm.get_or_init(look)
     }
 
     /// What runs on the port of the deployed LiteLLM; `None` where this deployment runs none on this machine.

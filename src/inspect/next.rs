@@ -1,23 +1,14 @@
 //! What stands between a deployment and an answer, and the one command that comes next. Looks only, and asks no program.
 
 use crate::deploy::store;
+use crate::domain::Hint;
 use crate::domain::place::files;
 use crate::domain::record::{Pointed, Record};
-use crate::domain::{Hint, Place};
-use crate::doors::{disk, system};
+use crate::doors::disk;
 use crate::gateway::Verb;
 use crate::gateway::process::Running;
-use crate::runtime::choose;
 
 use super::facts::Facts;
-
-/// Whether there is no LiteLLM that a start could use.
-pub fn lacks_litellm(place: &Place, record: &Record) -> bool {
-    if place.staged || !record.runs_litellm() || system::variable(choose::PROGRAM).is_some() {
-        return false;
-    }
-    !choose::is_available(place, record.runtime.as_ref())
-}
 
 /// What makes the running gateway use its files as they are now, by the times of the files; `None`: it uses them, or does
 /// not run. A change within the second of the start is not seen.
@@ -54,7 +45,7 @@ pub fn command(facts: &Facts<'_>, record: &Record, missing: &[String]) -> Option
         Pointed::Armed if record.runs_litellm() => Some(Hint::run(&["start"])),
         Pointed::Armed => Some(Hint::run(&["on"])),
         Pointed::On if facts.running().is_some_and(Running::is_ours) => None,
-        Pointed::On if lacks_litellm(facts.place(), record) => Some(Hint::run(&["runtime", "install"])),
+        Pointed::On if facts.lacks_litellm() => Some(Hint::run(&["runtime", "install"])),
         Pointed::On => missing.first().map(|name| Hint::run(&["env", "set", name])),
         Pointed::Off | Pointed::Leaving => None,
     }

@@ -12,7 +12,7 @@ use crate::bundle::catalog::FileEntry;
 use crate::domain::Result;
 use crate::domain::place::files;
 use crate::domain::runtime::RuntimeId;
-use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
+use crate::domain::tree::{self, Class, Content, Stamp, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
 pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
@@ -46,7 +46,7 @@ pub fn files_of(bundle: &Bundle, choice: &Choice<'_>) -> Result<Wanted> {
     }
     let ignored = WantedFile::new(GITIGNORE_TEXT.as_bytes().into(), 0o644, Class::Template);
     wanted.insert(files::GITIGNORE.to_owned(), ignored);
-    Ok(wanted)
+    Ok(tree::packed(wanted))
 }
 
 /// People keep ~/.claude in git: the keys in `.env` and the values in the ledger must not get there with `git add -A`.

@@ -31,8 +31,9 @@ pub fn choose(
     asked: &RuntimeRequest,
     recorded: Option<&RuntimeId>,
 ) -> Result<Chosen> {
+    let facts = || Facts::of(bundle).or_else(|_| Facts::embedded());
     if let Some(dir) = &asked.venv {
-        return named(place, bundle, dir, asked.allow_unsafe)
+        return named(place, &facts, dir, asked.allow_unsafe)
             .map(|runtime| Chosen { runtime: Some(runtime), notes: Vec::new() });
     }
     if let Some(brought) = &asked.managed {
@@ -51,15 +52,11 @@ pub fn choose(
     }
     if let Some(kept) = recorded.filter(|recorded| recorded.kind == RuntimeKind::Managed) {
         let environment = environment::read(&kept.path(&place.home));
-        if environment.runs() && objection(bundle, &environment, asked.allow_unsafe)?.is_none() {
+        if environment.runs() && objection(&facts, &environment, asked.allow_unsafe)?.is_none() {
             return Ok(Chosen { runtime: Some(kept.clone()), notes });
         }
     }
-    let managed = if has_any(place) {
-        place::preferred(place, &Facts::of(bundle).or_else(|_| Facts::embedded())?)?
-    } else {
-        None
-    };
+    let managed = if has_any(place) { place::preferred(place, &facts()?)? } else { None };
     if let Some(found) = managed {
         let version = found.environment.version().map(str::to_owned);
         let runtime = RuntimeId::new(RuntimeKind::Managed, version, &found.path, &place.home);
@@ -71,7 +68,7 @@ pub fn choose(
         };
         asked.allow_unsafe || recorded.filter(same).is_some()
     };
-    let runtime = found(place, bundle, &insisted, &mut notes)?;
+    let runtime = found(place, &facts, &insisted, &mut notes)?;
     Ok(Chosen { runtime, notes })
 }
 
@@ -81,7 +78,7 @@ fn has_any(place: &Place) -> bool {
 }
 
 /// The environment that `--venv` names.
-fn named(place: &Place, bundle: &Bundle, dir: &Path, allow_unsafe: bool) -> Result<RuntimeId> {
+fn named(place: &Place, facts: Known<'_>, dir: &Path, allow_unsafe: bool) -> Result<RuntimeId> {
     let refused = || Error::usage(format!("--venv: {} cannot be used", place.show(dir)));
     let environment = environment::read(dir);
     match &environment.state {
@@ -97,7 +94,7 @@ fn named(place: &Place, bundle: &Bundle, dir: &Path, allow_unsafe: bool) -> Resu
         }
         State::Sound(_) | State::Unnamed => {}
     }
-    if let Some(why) = objection(bundle, &environment, allow_unsafe)? {
+    if let Some(why) = objection(facts, &environment, allow_unsafe)? {
         let error = Error::new(Kind::Refused, refused().message()).because(why.reason);
         let again = Hint::run(&["runtime", "install"]).to("install a safe one");
         return Err(error.hint(match why.may_insist {
@@ -114,15 +111,17 @@ struct Objection {
     may_insist: bool,
 }
 
+/// What is known about the versions of LiteLLM, read only where there is one to judge.
+type Known<'a> = &'a dyn Fn() -> Result<Facts>;
+
 /// Why an environment that gwinstall did not build must not run.
-fn objection(bundle: &Bundle, environment: &Environment, allow_unsafe: bool) -> Result<Option<Objection>> {
+fn objection(facts: Known<'_>, environment: &Environment, allow_unsafe: bool) -> Result<Option<Objection>> {
     if let Some(mark) = &environment.mark {
         let reason = format!("{} was left by a malicious version of LiteLLM", mark.display());
         return Ok(Some(Objection { reason, may_insist: false }));
     }
     let Some(version) = environment.version() else { return Ok(None) };
-    let facts = Facts::of(bundle).or_else(|_| Facts::embedded())?;
-    Ok(match facts.verdict(version) {
+    Ok(match facts()?.verdict(version) {
         Verdict::Malicious => Some(Objection {
             reason: format!("LiteLLM {version} was published with malicious code"),
             may_insist: false,
@@ -139,14 +138,14 @@ fn objection(bundle: &Bundle, environment: &Environment, allow_unsafe: bool) -> 
 /// when it was recorded. Nothing of this machine counts for an image.
 fn found(
     place: &Place,
-    bundle: &Bundle,
+    facts: Known<'_>,
     insisted: &dyn Fn(&Path, Option<&str>) -> bool,
     notes: &mut Vec<String>,
 ) -> Result<Option<RuntimeId>> {
     let beside = environment::read(&place.file("venv"));
     match &beside.state {
         State::Sound(_) | State::Unnamed => {
-            if let Some(why) = objection(bundle, &beside, insisted(&beside.dir, beside.version()))? {
+            if let Some(why) = objection(facts, &beside, insisted(&beside.dir, beside.version()))? {
                 notes.push(format!("{} is not used: {}", place.show(&beside.dir), why.reason));
             } else {
                 let version = beside.version().map(str::to_owned);
@@ -164,7 +163,7 @@ fn found(
             notes.push(format!("{} cannot run: {why}", shell_word(&program.to_string_lossy())));
             return Ok(None);
         }
-        if let Some(why) = objection(bundle, environment, insisted(&program, version.as_deref()))? {
+        if let Some(why) = objection(facts, environment, insisted(&program, version.as_deref()))? {
             notes.push(format!("{} is not used: {}", place.show(&program), why.reason));
             return Ok(None);
         }
@@ -182,10 +181,7 @@ pub fn named_in_env(place: &Place) -> Option<PathBuf> {
 /// Whether the start script finds a LiteLLM that it may start: the one that `.env` names, the recorded one, else what the user
 /// installed.
 pub fn is_available(place: &Place, recorded: Option<&RuntimeId>) -> bool {
-    let found = || {
-        let bundle = Bundle::embedded()?;
-        found(place, &bundle, &|_, _| false, &mut Vec::new())
-    };
+    let found = || found(place, &Facts::embedded, &|_, _| false, &mut Vec::new());
     named_in_env(place).is_some_and(|program| disk::is_program(&program))
         || recorded.is_some_and(|runtime| is_there(place, runtime))
         || found().is_ok_and(|found| found.is_some())

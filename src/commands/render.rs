@@ -33,9 +33,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
     if args.schema {
         return Ok(Answer::new("the schema of gateway.yaml").quoting(SCHEMA));
     }
-    let (Some(word), Some(out)) = (&args.target, &args.out) else {
+    let (Some(typed), Some(out)) = (&args.target, &args.out) else {
         return Err(Error::usage("render needs a target and --out"));
     };
+    // The record of the directory holds the name, whichever word was typed.
+    let word = Target::parse(typed).map_or(typed.as_str(), |target| target.word());
     let out = rendered::place(&place.home, &places::directory("--out", out)?);
     if word == SECRETS {
         return secrets::run(place, &out, common.lock_wait);
@@ -51,7 +53,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
         _ => None,
     };
     let goal = Goal {
-        target: word.clone(),
+        target: word.to_owned(),
         environment: args.environment.clone(),
         version: tree.version,
         files: tree.files.into_wanted(),

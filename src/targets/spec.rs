@@ -286,12 +286,13 @@ impl Spec {
 /// Variables of LiteLLM on a server, whatever starts it. Hosts are for a target to add.
 fn variables_of(values: &Values) -> BTreeMap<String, String> {
     let mut variables = values.variables.clone();
+    for (name, value) in [("LITELLM_LOG", "INFO"), ("JSON_LOGS", "True")] {
+        variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
     let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
     // It would ask the network for prices at every start, and read a .env that lies beside it.
     set("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     set("LITELLM_MODE", "PRODUCTION");
-    set("LITELLM_LOG", "INFO");
-    set("JSON_LOGS", "True");
     if let Some(database) = &values.database {
         set("DATABASE_NAME", &database.name);
         set("DATABASE_USERNAME", &database.user);

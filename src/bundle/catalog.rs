@@ -249,9 +249,19 @@ pub struct Model {
     /// Location the route needs, where `VERTEXAI_LOCATION` would be wrong.
     #[serde(default)]
     pub location: Option<String>,
+    /// Locations that serve it, where its route takes that of `VERTEXAI_LOCATION`; empty: not known.
+    #[serde(default)]
+    pub regions: Vec<String>,
     /// Variables its fragment refers to.
     #[serde(default)]
     pub env: Vec<String>,
+}
+
+impl Model {
+    /// Whether a location of Vertex AI serves it, as far as the catalog knows.
+    pub fn is_served_in(&self, location: &str) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|region| region == location)
+    }
 }
 
 /// An environment variable: what it is, where it goes and how a person gets it.

@@ -1,7 +1,7 @@
 //! What the help pages and the manual hold beside the flags: headings over the commands, and examples.
 
 /// The commands by what they are for. Each stands in one group.
-pub const GROUPS: [(&str, &[&str]); 5] = [
+pub const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Deploy",
         &[
@@ -21,6 +21,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Gateway", &["runtime", "start", "stop", "restart", "reload", "service", "logs", "health"]),
     ("Models and values", &["models", "presets", "env", "config", "validate"]),
     ("Backups", &["rollback", "backup"]),
+    ("Servers", &["render"]),
     ("Program", &["self-update", "bundle", "completions", "man", "help", "version"]),
 ];
 
@@ -28,7 +29,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 64] = [
     (
         "",
         [
@@ -208,6 +209,13 @@ pub const EXAMPLES: [(&str, [Example; 2]); 63] = [
     (
         "config",
         [("config path", "where the LiteLLM configuration is"), ("config path env", "where the values are")],
+    ),
+    (
+        "render",
+        [
+            ("render compose --out gateway", "write the files for Docker Compose"),
+            ("render secrets --out gateway", "fill in the secrets of these files"),
+        ],
     ),
     (
         "config path",

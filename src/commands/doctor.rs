@@ -91,6 +91,7 @@ fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
     examine::state(checks, &facts);
     examine::service(checks, place);
     examine::room(checks, place);
+    examine::machine(checks, place);
     prerequisites::examine(checks, &facts);
     if facts.record().is_some() {
         examine::environment_of(checks, &facts, &bundle);

@@ -10,11 +10,11 @@ use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
 use crate::deploy::draft::Draft;
 use crate::deploy::goals;
 use crate::deploy::values;
-use crate::domain::name::{closest, printable};
+use crate::domain::name::{closest, list, printable};
 use crate::domain::record::ValueSource;
 use crate::domain::regions;
 use crate::domain::request::Request;
-use crate::domain::secret::{looks_like_key, mask_userinfo, masked};
+use crate::domain::secret::{beginning_of, looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
 use crate::format::dotenv::DotEnv;
@@ -91,9 +91,24 @@ fn note_value(choice: &Choice<'_>, name: &str, text: &str) {
     {
         term::talk(&format!("note: the preset {} does not use {name}", choice.preset.name));
     }
+    if let Some(beginning) = beginning_of(name).filter(|beginning| !text.starts_with(beginning)) {
+        term::talk(&format!(
+            "note: this value of {name} does not begin with {beginning}, as the provider's keys do"
+        ));
+    }
     if let Some(region) = regions::unknown(name, text) {
         let near = region.closest.map_or_else(String::new, |near| format!("; did you mean {near}?"));
         term::talk(&format!("note: gwinstall does not know this region of {}{near}", region.provider));
+    } else if name == regions::VERTEX {
+        let unserved: Vec<&str> = choice
+            .models
+            .iter()
+            .filter(|model| !model.is_served_in(text.trim()))
+            .map(|m| m.id.as_str())
+            .collect();
+        if !unserved.is_empty() {
+            term::talk(&format!("note: Google does not serve {} there; global does", list(&unserved)));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::doors::term;
 
 /// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
 /// is one of another program.
-const HABITS: [(&str, &[&str]); 74] = [
+const HABITS: [(&str, &[&str]); 91] = [
     ("runtime update|upgrade", &["runtime install"]),
     ("runtime delete|uninstall X", &["runtime remove X"]),
     ("models|model help", &["help models"]),
@@ -38,6 +38,23 @@ const HABITS: [(&str, &[&str]); 74] = [
     ("ps|info|show", &["status"]),
     ("check|test|ping", &["health", "models check --call"]),
     ("ask|chat X", &["!claude -p X", "models check --call"]),
+    ("render list|ls|targets|help", &["help render"]),
+    ("render --out|-o X", &["render all --out X"]),
+    ("render X", &["render X --out gateway"]),
+    ("render", &["render all --out gateway"]),
+    ("deploy compose|docker|docker-compose|podman", &["render compose --out compose"]),
+    ("deploy kubernetes|k8s|kustomize", &["render kubernetes --out kubernetes"]),
+    ("deploy helm|chart", &["render helm --out helm"]),
+    ("compose|docker|docker-compose|podman", &["render compose --out compose"]),
+    ("compose|docker|docker-compose|podman X", &["render compose --out compose"]),
+    ("kubernetes|k8s|kubectl|kustomize", &["render kubernetes --out kubernetes"]),
+    ("kubernetes|k8s|kubectl|kustomize X", &["render kubernetes --out kubernetes"]),
+    ("helm", &["render helm --out helm"]),
+    ("helm X", &["render helm --out helm"]),
+    ("ansible|ansible-playbook", &["render ansible --out ansible"]),
+    ("lambda", &["render lambda --out lambda"]),
+    ("prometheus|grafana|monitoring", &["render monitoring --out monitoring"]),
+    ("github|gha|github-actions", &["render github-actions --out pipeline"]),
     ("init|setup|configure|deploy", &["install"]),
     ("self update|upgrade", &["self-update"]),
     ("undo|revert|restore|back", &["rollback"]),

@@ -284,7 +284,8 @@ fn pre_checks(
         variables::required(place, context.record.is_some(), &goal.notes.missing, env.as_ref(), due)
     });
     if choice.runs_litellm() {
-        examine::providers(&mut checks, place, env.as_ref(), Some(&Provider::of_models(&choice.models)));
+        let used = Provider::of_models(&choice.models);
+        examine::providers(&mut checks, place, env.as_ref(), Some(&used), &choice.models);
     }
     checks
 }

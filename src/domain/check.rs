@@ -27,6 +27,7 @@ words! {
         GunicornInstalled = "gunicorn_installed",
         LitellmInstalled = "litellm_installed",
         LitellmVersionSafe = "litellm_version_safe",
+        MachineLargeEnough = "machine_large_enough",
         MasterKeySet = "master_key_set",
         ModelsEndpointAccessible = "models_endpoint_accessible",
         NoApiKeyInShell = "no_api_key_in_shell",

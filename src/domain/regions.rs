@@ -16,8 +16,11 @@ const AMAZON: &str = "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast
     eu-west-1 eu-west-2 eu-west-3 eusc-de-east-1 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 \
     us-east-2 us-gov-east-1 us-gov-west-1 us-west-1 us-west-2";
 
+/// The region of models of Vertex AI whose route names none.
+pub const VERTEX: &str = "VERTEXAI_LOCATION";
+
 /// Variables that name a region.
-pub const VARIABLES: [&str; 2] = ["VERTEXAI_LOCATION", "AWS_REGION_NAME"];
+pub const VARIABLES: [&str; 2] = [VERTEX, "AWS_REGION_NAME"];
 
 /// A region that gwinstall does not know.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub struct Unknown {
 /// Whether the value of a variable is an unknown region; `None` also for a variable that names no region.
 pub fn unknown(name: &str, value: &str) -> Option<Unknown> {
     let (provider, regions) = match name {
-        "VERTEXAI_LOCATION" => ("Google Cloud", GOOGLE),
+        VERTEX => ("Google Cloud", GOOGLE),
         "AWS_REGION_NAME" => ("AWS", AMAZON),
         _ => return None,
     };

@@ -23,6 +23,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How the keys of a provider begin, by the variable that holds one.
+pub fn beginning_of(name: &str) -> Option<&'static str> {
+    match name {
+        "ANTHROPIC_API_KEY" => Some("sk-ant-"),
+        "OPENAI_API_KEY" => Some("sk-"),
+        _ => None,
+    }
+}
+
 /// A secret as gwinstall shows it: its kind by a known public prefix, never a part of the random rest.
 pub fn mask(value: &str) -> String {
     let prefix = ["sk-ant-", "sk-"].into_iter().find(|prefix| value.starts_with(prefix)).unwrap_or("");

@@ -197,6 +197,18 @@ pub fn program(name: &str) -> Option<PathBuf> {
     which::which(name).ok()
 }
 
+/// Cores that this process may use.
+pub fn cores() -> Option<usize> {
+    std::thread::available_parallelism().ok().map(std::num::NonZero::get)
+}
+
+/// Bytes of memory that the machine has, where it says so in `/proc/meminfo`.
+pub fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Whether a process with this pid runs, and this user may signal it.
 pub fn is_running(pid: i32) -> bool {
     rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())

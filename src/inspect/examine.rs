@@ -2,6 +2,7 @@
 //! subject print the same verdicts.
 
 use crate::bundle::Bundle;
+use crate::bundle::catalog::Model;
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::logins::Provider;
 use crate::deploy::strangers;
@@ -13,7 +14,7 @@ use crate::gateway;
 
 use super::facts::Facts;
 use super::variables::Due;
-use super::{configuration, conflicts, permitted, state, variables};
+use super::{configuration, conflicts, machine, permitted, state, variables};
 
 /// Whether a run was interrupted, what is deployed, and whether a managed machine allows that.
 pub fn state(checks: &mut Checks, facts: &Facts<'_>) {
@@ -56,6 +57,14 @@ pub fn environment(checks: &mut Checks, facts: &Facts<'_>, missing: std::result:
     }
 }
 
+/// What `doctor` looks at beside disk space.
+pub fn machine(checks: &mut Checks, place: &Place) {
+    // A staged home is for another machine.
+    if !place.staged {
+        checks.run(CheckName::MachineLargeEnough, || machine::large_enough(place));
+    }
+}
+
 /// The variables of the gateway, by the bundle that knows what is deployed.
 pub fn environment_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bundle>) {
     let missing = match (facts.env(), bundle) {
@@ -68,7 +77,13 @@ pub fn environment_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bu
 
 /// The logins and the regions of the providers that models go to; `None`: the configuration cannot be read. `env` is the
 /// `.env` that the gateway starts with, where it can be read.
-pub fn providers(checks: &mut Checks, place: &Place, env: Option<&DotEnv>, used: Option<&[Provider]>) {
+pub fn providers(
+    checks: &mut Checks,
+    place: &Place,
+    env: Option<&DotEnv>,
+    used: Option<&[Provider]>,
+    models: &[&Model],
+) {
     for provider in Provider::ALL {
         checks.run(provider.check(), || match (used, env) {
             (None, _) => Finding::skip("the configuration cannot be read"),
@@ -78,24 +93,27 @@ pub fn providers(checks: &mut Checks, place: &Place, env: Option<&DotEnv>, used:
             (Some(_), None) => variables::unread(),
         });
     }
-    checks.run(CheckName::RegionsKnown, || env.map_or_else(variables::unread, variables::regions));
+    checks.run(CheckName::RegionsKnown, || {
+        env.map_or_else(variables::unread, |env| variables::regions(env, models))
+    });
 }
 
 /// The logins and the regions of what is deployed, or of what an installation would deploy.
 pub fn providers_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bundle>) {
     let place = facts.place();
     let Some(record) = facts.record() else {
-        let Ok((env, used)) =
+        let Ok((env, models)) =
             bundle.as_ref().map_err(Clone::clone).and_then(|bundle| variables::outlook_of(facts, bundle))
         else {
-            return providers(checks, place, None, None);
+            return providers(checks, place, None, None, &[]);
         };
-        return providers(checks, place, Some(&env), Some(&used));
+        return providers(checks, place, Some(&env), Some(&Provider::of_models(&models)), &models);
     };
     if record.runs_litellm() {
-        let used = configuration::providers(facts)
-            .or_else(|| variables::providers_of(record, bundle.as_ref().ok()?));
-        providers(checks, place, facts.env().ok(), used.as_deref());
+        let models = bundle.as_ref().ok().and_then(|bundle| variables::models_of(record, bundle));
+        let used = configuration::providers(facts).or_else(|| models.as_deref().map(Provider::of_models));
+        let models = models.unwrap_or_default();
+        providers(checks, place, facts.env().ok(), used.as_deref(), &models);
     }
 }
 

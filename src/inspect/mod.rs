@@ -8,6 +8,7 @@ pub mod conflicts;
 pub mod drift;
 pub mod examine;
 pub mod facts;
+pub mod machine;
 pub mod next;
 pub mod overrides;
 pub mod permitted;

@@ -5,8 +5,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::bundle::Bundle;
+use crate::bundle::catalog::Model;
 use crate::deploy::context::Context;
-use crate::deploy::logins::Provider;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::Finding;
 use crate::domain::name::{list, printable};
@@ -14,6 +14,7 @@ use crate::domain::place::files;
 use crate::domain::record::Record;
 use crate::domain::regions;
 use crate::domain::request::Request;
+use crate::domain::secret::beginning_of;
 use crate::domain::stand_in::{self, is_value};
 use crate::domain::{Hint, Place, Result};
 use crate::doors::term;
@@ -59,18 +60,17 @@ pub fn missing_of(facts: &Facts<'_>, bundle: &Bundle) -> Result<Vec<String>> {
     missing(facts, &choice, &values)
 }
 
-/// The `.env` of an installation as it would begin now, and the providers with a login that its models go to.
-pub fn outlook_of(facts: &Facts<'_>, bundle: &Bundle) -> Result<(DotEnv, Vec<Provider>)> {
+/// The `.env` of an installation as it would begin now, and its models.
+pub fn outlook_of<'a>(facts: &Facts<'_>, bundle: &'a Bundle) -> Result<(DotEnv, Vec<&'a Model>)> {
     let request = Request::default();
     let choice = render::choose(&bundle.catalog, &request, None)?;
     let values = values::gather(facts.place(), &choice, &request)?;
-    Ok((outlook(facts.env()?, &values), Provider::of_models(&choice.models)))
+    Ok((outlook(facts.env()?, &values), choice.models))
 }
 
-/// The providers with a login that the recorded models go to.
-pub fn providers_of(record: &Record, bundle: &Bundle) -> Option<Vec<Provider>> {
-    let choice = render::choose(&bundle.catalog, &Request::default(), Some(&record.request)).ok()?;
-    Some(Provider::of_models(&choice.models))
+/// The recorded models, by the bundle that knows what is deployed.
+pub fn models_of<'a>(record: &Record, bundle: &'a Bundle) -> Option<Vec<&'a Model>> {
+    Some(render::choose(&bundle.catalog, &Request::default(), Some(&record.request)).ok()?.models)
 }
 
 /// A `.env` with the values that were found elsewhere.
@@ -85,13 +85,13 @@ fn outlook(env: &DotEnv, values: &Values) -> DotEnv {
     env
 }
 
-/// Values that name a region which gwinstall does not know.
-pub fn regions(env: &DotEnv) -> Finding {
+/// Values that name a region which gwinstall does not know, or one that does not serve a model.
+pub fn regions(env: &DotEnv, models: &[&Model]) -> Finding {
     let typed = regions::VARIABLES.iter().filter_map(|name| Some((*name, env.get(name)?)));
     let unknown = typed.filter(|(name, value)| is_value(name, value));
     let mut unknown = unknown.filter_map(|(name, value)| Some((name, value, regions::unknown(name, value)?)));
     let Some((name, value, region)) = unknown.next() else {
-        return Finding::pass("every region is known");
+        return unserved(env, models).unwrap_or_else(|| Finding::pass("every region is known"));
     };
     let message = format!(
         "{name} is {}, a region of {} that gwinstall does not know",
@@ -103,6 +103,24 @@ pub fn regions(env: &DotEnv) -> Finding {
         Some(closest) => finding.hint(Hint::run(&["env", "set", &format!("{name}={closest}")])),
         None => finding.hint(Hint::run(&["env", "set", name])),
     }
+}
+
+/// The models that the location of Vertex AI does not serve.
+fn unserved(env: &DotEnv, models: &[&Model]) -> Option<Finding> {
+    let location = env.get(regions::VERTEX).filter(|value| is_value(regions::VERTEX, value))?.trim();
+    let missing: Vec<String> =
+        models.iter().filter(|m| !m.is_served_in(location)).map(|m| m.id.clone()).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "{} is {}, where Google does not serve {}",
+        regions::VERTEX,
+        printable(location),
+        list(&missing)
+    );
+    let set = Hint::run(&["env", "set", &format!("{}=global", regions::VERTEX)]);
+    Some(Finding::warn(message).details(json!({ "variable": regions::VERTEX, "models": missing })).hint(set))
 }
 
 /// When a command needs the values.
@@ -123,7 +141,8 @@ pub fn required(
     due: Due,
 ) -> Finding {
     let Some(first) = missing.first() else {
-        return Finding::pass("every required variable has a value");
+        let odd = env.and_then(another_form);
+        return odd.unwrap_or_else(|| Finding::pass("every required variable has a value"));
     };
     let mut message = format!("no value yet for {}", list(missing));
     for name in missing {
@@ -142,6 +161,22 @@ pub fn required(
     };
     let finding = if due == Due::Now { Finding::fail(message) } else { Finding::warn(message) };
     finding.details(json!({ "missing": missing })).hint(hint)
+}
+
+/// Keys whose addresses may belong to a server of the user's own, which has keys of another form.
+const KEYS: [(&str, &str); 2] =
+    [("ANTHROPIC_API_KEY", "ANTHROPIC_API_BASE"), ("OPENAI_API_KEY", "OPENAI_API_BASE")];
+
+/// A key that does not begin as the provider's keys do. A provider may change their form, so it is never a failure.
+fn another_form(env: &DotEnv) -> Option<Finding> {
+    let (name, beginning) =
+        KEYS.iter().filter(|(_, address)| !is_set(env, address)).find_map(|(name, _)| {
+            let beginning = beginning_of(name)?;
+            let value = env.get(name).filter(|value| is_value(name, value))?;
+            (!value.starts_with(beginning)).then_some((*name, beginning))
+        })?;
+    let message = format!("{name} does not begin with {beginning}, as the provider's keys do");
+    Some(Finding::warn(message).hint(Hint::run(&["env", "set", name])))
 }
 
 /// A well-known placeholder does not count as a key.

@@ -40,8 +40,18 @@ impl Target {
         Self::Ansible,
     ];
 
+    /// By its name, or by a word under which people know it.
     pub fn parse(typed: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.word() == typed)
+        let named = || Self::ALL.into_iter().find(|target| target.word() == typed);
+        Some(match typed {
+            "docker" | "docker-compose" | "podman" => Self::Compose,
+            "server" | "vps" => Self::Systemd,
+            "k8s" | "kustomize" => Self::Kubernetes,
+            "prometheus" | "grafana" => Self::Monitoring,
+            "gha" | "github" => Self::Actions,
+            "aws-lambda" => Self::Lambda,
+            _ => return named(),
+        })
     }
 }
 

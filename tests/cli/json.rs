@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::home::TestHome;
+use crate::home::{Run, TestHome};
 
 #[track_caller]
 fn has(value: &Value, keys: &[&str]) {
@@ -200,6 +200,29 @@ fn the_log_has_a_line_for_each_operation() {
     let shown: Vec<_> =
         history["data"]["operations"].as_array().unwrap().iter().map(|line| &line["operation"]).collect();
     assert_eq!(shown, ["uninstall", "install"], "newest first");
+}
+
+/// A log of gigabytes, a line without an end and an unreasonable limit: the last operations are shown, within 200 MB.
+#[test]
+fn the_end_of_a_log_of_any_size_is_shown() {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    let home = TestHome::deployed();
+    let path = home.gateway("deployment.log");
+    let line = std::fs::read_to_string(&path).unwrap();
+    for (gap, filling) in
+        [(3 << 30, "\n".to_owned()), (0, "x".repeat(40 << 20)), (1 << 30, "[".repeat(1 << 20))]
+    {
+        let mut file = std::fs::File::options().write(true).truncate(true).open(&path).unwrap();
+        let _ = file.seek(SeekFrom::Start(gap)).unwrap();
+        write!(file, "{filling}\n{}", line.repeat(6)).unwrap();
+        drop(file);
+        for limit in ["5", "1000000"] {
+            let script = format!("ulimit -v 200000; \"$GW\" history --limit {limit} --json");
+            let shown = Run::of(&mut home.shell(&script)).exits(0).json();
+            let operations = shown["data"]["operations"].as_array().unwrap().len();
+            assert_eq!(operations, if limit == "5" { 5 } else { 6 }, "{gap} {limit}");
+        }
+    }
 }
 
 /// D-001. One id, one operation: also within a second, after an uninstall and after a rollback to an earlier record.

@@ -95,7 +95,7 @@ fn the_overview_is_grouped() {
     let help = TestHome::new().run("--help").exits(0).stdout;
     let headings: Vec<&str> =
         help.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
-    let groups = ["Deploy:", "Gateway:", "Models and values:", "Backups:", "Program:"];
+    let groups = ["Deploy:", "Gateway:", "Models and values:", "Backups:", "Servers:", "Program:"];
     assert_eq!(headings, [&groups[..], &["Options:", "Options of every command:", "Examples:"]].concat());
     let backups = help.split("Backups:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     assert_eq!(backups.lines().count(), 2);

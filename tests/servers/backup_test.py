@@ -368,6 +368,8 @@ class Store(Backups):
 
     def test_what_the_store_changes_is_deleted_there_and_kept_here(self):
         server = self.corrupting()
+        # The names that Backblaze gives its keys.
+        (self.root / "operations.env").write_text("B2_KEY_ID=key-of-test\nB2_APP_KEY=secret-of-test\n")
         code, _, err = self.run_script("backup.sh")
         self.assertEqual(code, 10, err)
         self.assertIn("does not hold what was sent", err)

@@ -121,6 +121,14 @@ class Verify(World):
         code, out, _ = self.run_script("verify.sh", "--port", self.ports[0], "--providers")
         self.assertEqual((code, json.loads(out)["status"], json.loads(out)["checks"]["ollama"]["status"]), (3, "degraded", "down"))
 
+    def test_a_provider_is_asked_with_its_key(self):
+        api = f"http://127.0.0.1:{self.ports[1]}"
+        for key, code, state in (("sk-ant-good", 0, "up"), ("sk-ant-revoked", 3, "down")):
+            self.write_env(LITELLM_MASTER_KEY=KEY, ANTHROPIC_API_KEY=key)
+            result, out, err = self.run_script("verify.sh", "--port", self.ports[0], "--providers", env={"ANTHROPIC_API": api})
+            self.assertEqual((result, json.loads(out)["checks"]["anthropic"]["status"]), (code, state), err)
+            self.assertNotIn(key, out + err)
+
 
 class Compose(World):
     instances = 2

@@ -94,7 +94,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             return
         if self.path == "/v1/models":
-            allowed = self.headers.get("Authorization") == "Bearer " + world.key_in_use()
+            allowed = self.headers.get("Authorization") == "Bearer " + world.key_in_use() or self.headers.get("x-api-key") == "sk-ant-good"
             return self.say(200 if allowed else 401, {})
         status, body = {
             "good": (200, {"status": "healthy", "db": "connected", "litellm_version": "1.106.2"}),

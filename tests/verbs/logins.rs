@@ -143,6 +143,48 @@ fn a_missing_login_stops_no_start() {
     let _ = again.exits(0).says("WARN no Google login was found");
 }
 
+/// A key of another form is taken, because a provider may change it; its value is not shown.
+#[test]
+fn a_key_that_does_not_begin_as_its_provider_s_is_a_warning() {
+    let install = ["install", "--yes", "--preset", "multi-provider", "--models", "claude-sonnet-5-5"];
+    let said = "ANTHROPIC_API_KEY does not begin with sk-ant-";
+    let world = World::new().with("ANTHROPIC_API_KEY", "sk-proj-0a1b2c3d");
+    let _ = world.run(&install).exits(0).says(said).never_says("0a1b2c3d");
+    for command in [&["env", "check"][..], &["doctor"]] {
+        let _ =
+            world.run(command).says(said).says("gwinstall env set ANTHROPIC_API_KEY").never_says("0a1b2c3d");
+    }
+    let world = World::new().with("ANTHROPIC_API_KEY", "sk-ant-0a1b2c3d");
+    let _ = world.run(&install).exits(0).never_says("does not begin");
+}
+
+/// Google serves a model in some locations only; a route that names its own does not care.
+#[test]
+fn a_model_that_the_location_does_not_have_is_a_warning() {
+    let install = ["install", "--yes", "--models", "gemini-2.5-pro,glm-5.2"];
+    let said = "VERTEXAI_LOCATION is africa-south1, where Google does not serve gemini-2.5-pro";
+    let world = World::new().with("VERTEXAI_LOCATION", "africa-south1");
+    let _ = world.run(&install).exits(0).says(said).never_says("serve glm");
+    for command in [&["env", "check"][..], &["doctor"], &["status"]] {
+        let _ = world.run(command).says(said).says("gwinstall env set VERTEXAI_LOCATION=global");
+    }
+    let _ = world
+        .run(&["env", "set", "VERTEXAI_LOCATION=europe-west4", "--yes"])
+        .exits(0)
+        .never_says("does not serve");
+    for command in [&["env", "check"][..], &["doctor"]] {
+        let _ = world.run(command).never_says("does not serve");
+    }
+    let set = world.run(&["env", "set", "VERTEXAI_LOCATION=me-west1", "--yes"]);
+    let _ = set.exits(0).says("note: Google does not serve gemini-2.5-pro there; global does");
+    for location in ["global", "us-east5"] {
+        let world = World::new().with("VERTEXAI_LOCATION", location);
+        let _ = world.run(&install).exits(0).never_says("does not serve");
+    }
+    let world = World::new().with("VERTEXAI_LOCATION", "africa-south1");
+    let _ = world.run(&["install", "--yes", "--models", "glm-5.2"]).exits(0).never_says("does not serve");
+}
+
 #[test]
 fn an_unknown_region_is_named_with_the_closest() {
     for (model, variable, typed, near) in [

@@ -29,6 +29,7 @@ mod ready;
 mod render;
 mod render_edge;
 mod render_kubernetes;
+mod render_servers;
 mod renewal;
 mod resolve;
 mod runtime;

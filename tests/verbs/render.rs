@@ -173,6 +173,7 @@ fn a_mistake_in_the_values_is_named_with_its_key() {
         ("domain: a.example.com\nreplicas: many\n", "replicas"),
         ("domain: a.example.com\nreplicas: 3\n", "redis"),
         ("domain: a.example.com\nreplicas: 99\n", "at most 20"),
+        ("domain: a.example.com\nreplicas: 0\n", "replicas"),
         ("domain: a.example.com\nresources: seed\ndatabase: {}\n", "standard"),
         ("domain: a.example.com\nenvironments: {prod: {replica: 2}}\n", "environments.prod.replica"),
         ("replicas: 1\n", "domain"),

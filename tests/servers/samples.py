@@ -4,9 +4,9 @@ COMPOSE = """\
 services:
   litellm:
     image: ghcr.io/berriai/litellm:v1.106.2
-    env_file: [.env]
+    env_file: [secrets.env]
     environment:
-      DATABASE_URL: postgresql://litellm:${POSTGRES_PASSWORD:?set it in .env}@postgres:5432/litellm
+      DATABASE_URL: postgresql://litellm:${POSTGRES_PASSWORD:?set it in secrets.env}@postgres:5432/litellm
       NOTE: "costs $$5"
     expose: ["4000"]
     depends_on: {postgres: {condition: service_healthy}}

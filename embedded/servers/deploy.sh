@@ -120,12 +120,22 @@ prepare_release() {
 	: >"$release/.complete"
 }
 
+# prepare_client RELEASE: LiteLLM reads its database with a client that Prisma generates into the release, and with programs that
+# Prisma fetches. All of it stays in the release: the account of the gateway reads it there and writes nothing.
+prepare_client() {
+	if [ "$DATABASE" != yes ] || [ -e "$1/.client" ]; then return 0; fi
+	schema=$(find "$1/lib" -path '*/litellm/proxy/schema.prisma' | head -n 1)
+	[ -n "$schema" ] || { say "$1 holds no schema of the database"; return 1; }
+	(umask 022 && HOME=$1 PATH=$1/bin:$PATH exec timeout 900 "$1/bin/prisma" generate --schema "$schema") 9>&- >&2 || return 1
+	: >"$1/.client"
+}
+
 is_here() { engine image inspect "$1" >/dev/null 2>&1; }
 
 # Fetches before anything that runs is touched. A rollback needs no registry where the image is still on this machine.
 fetch() {
 	if [ "$LAYOUT" = systemd ]; then
-		prepare_release "$target"
+		prepare_release "$target" && prepare_client "$ROOT/releases/$target"
 	elif [ -z "$pull" ] || { [ "$kind" = rollback ] && is_here "$target"; }; then
 		is_here "$target" || { say "the image $target is not on this machine"; return 1; }
 	else

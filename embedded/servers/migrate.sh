@@ -48,7 +48,12 @@ DATABASE_PASSWORD=$(secret DATABASE_PASSWORD) || fail 1 "$env_file holds no DATA
 DATABASE_HOST=$DATABASE_HOST:$DATABASE_PORT DATABASE_USERNAME=$DATABASE_USER
 export DATABASE_HOST DATABASE_USERNAME DATABASE_NAME DATABASE_PASSWORD
 DISABLE_SCHEMA_UPDATE=false PATH=$release/bin:$PATH
-export DISABLE_SCHEMA_UPDATE PATH
+# The account of the gateway writes below data; what deploy.sh had Prisma fetch is in the release.
+HOME=$ROOT/data LITELLM_MIGRATION_DIR=$ROOT/data/migrations
+PRISMA_HOME_DIR=$release PRISMA_NODEENV_CACHE_DIR=$release/.cache/prisma-python/nodeenv
+# A migration asks for no prices of models.
+LITELLM_LOCAL_MODEL_COST_MAP=True
+export DISABLE_SCHEMA_UPDATE PATH HOME LITELLM_MIGRATION_DIR PRISMA_HOME_DIR PRISMA_NODEENV_CACHE_DIR LITELLM_LOCAL_MODEL_COST_MAP
 set -- timeout "$limit" "$release/bin/python" -m litellm.proxy.prisma_migration
 if [ "$(id -u)" -eq 0 ] && id "$SERVICE_USER" >/dev/null 2>&1; then set -- runuser -u "$SERVICE_USER" -- "$@"; fi
 (cd "$ROOT/data" && exec "$@") 9>&- >&2 || fail 1 'the migration of the database failed; no instance was changed'

@@ -26,6 +26,7 @@ pub(super) fn site(spec: &Spec, site: &Site<'_>) -> String {
         .iter()
         .map(|upstream| format!("    server {upstream} max_fails=1 fail_timeout=2s;\n"))
         .collect();
+    let protocols = protocols(spec);
     let server = server(spec, site);
     format!(
         "\
@@ -35,10 +36,14 @@ upstream gateway {{
 {servers}    keepalive 32;
 }}
 
-# A name that is not the gateway's gets no answer: LiteLLM must never see a foreign Host.
+# A name that is not the gateway's gets no answer: LiteLLM must never see a foreign Host. The protocols of this server hold for
+# the other one too: a client's name is known only after the version of TLS is chosen.
 server {{
     listen 80 default_server;
     listen 443 ssl default_server;
+    server_tokens off;
+    ssl_protocols {protocols};
+    ssl_ciphers {CIPHERS};
     ssl_reject_handshake on;
     return 444;
 }}
@@ -46,6 +51,7 @@ server {{
 server {{
     listen 80;
     server_name {domain};
+    server_tokens off;
     location ^~ /.well-known/acme-challenge/ {{
         root {challenges};
         default_type text/plain;
@@ -59,11 +65,15 @@ server {{
     )
 }
 
+fn protocols(spec: &Spec) -> &'static str {
+    if spec.values.tls13_only { "TLSv1.3" } else { "TLSv1.2 TLSv1.3" }
+}
+
 /// The server behind TLS.
 fn server(spec: &Spec, site: &Site<'_>) -> String {
     let Site { domain, certificates, .. } = site;
     let values = &spec.values;
-    let protocols = if values.tls13_only { "TLSv1.3" } else { "TLSv1.2 TLSv1.3" };
+    let protocols = protocols(spec);
     let burst = values.requests_per_second * 2;
     let access = access(&values.allow_from);
     let file = |name: &str| escape::nginx(&format!("{certificates}/{name}"));
@@ -79,7 +89,7 @@ server {{
     ssl_protocols {protocols};
     ssl_ciphers {CIPHERS};
     ssl_prefer_server_ciphers off;
-    ssl_session_cache shared:gateway:10m;
+    ssl_session_cache shared:gateway_tls:10m;
     ssl_session_tickets off;
 
     add_header Strict-Transport-Security \"max-age=31536000\" always;

@@ -35,7 +35,46 @@ impl Guide<'_> {
         for (title, body) in sections {
             text.push_str(&format!("\n## {title}\n\n{}\n", body.trim()));
         }
-        text
+        wrapped(&text)
+    }
+}
+
+/// The longest line that stays, and where a longer one breaks.
+const LONGEST: usize = 150;
+const WIDTH: usize = 130;
+
+/// Breaks what names and lists of models made too long. Code, tables and headings stay.
+fn wrapped(text: &str) -> String {
+    let mut whole = String::new();
+    let mut code = false;
+    for line in text.lines() {
+        code ^= line.starts_with("```");
+        if code || line.starts_with(['|', '#']) || line.chars().count() <= LONGEST {
+            whole.push_str(line);
+        } else {
+            wrap(line, &mut whole);
+        }
+        whole.push('\n');
+    }
+    whole
+}
+
+/// Breaks at spaces, also between words in backquotes that do not fit on a line; an item of a list keeps its indentation.
+fn wrap(line: &str, whole: &mut String) {
+    let indentation = if line.starts_with("- ") { "  " } else { "" };
+    let mut columns = 0;
+    for (index, word) in line.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && columns + 1 + length > WIDTH {
+            whole.push('\n');
+            whole.push_str(indentation);
+            columns = indentation.len();
+        } else if index > 0 {
+            whole.push(' ');
+            columns += 1;
+        }
+        whole.push_str(word);
+        columns += length;
     }
 }
 
@@ -63,4 +102,20 @@ whether a file differs (exit 3), `--diff` shows the lines. `RENDERED.json` holds
 
 No file here holds a secret. {secrets}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_breaks_at_spaces_and_code_stays() {
+        let long = "word ".repeat(60);
+        let text = format!("- {long}\n```sh\n{long}\n```\n| {long} |\nshort\n");
+        let wrapped = wrapped(&text);
+        let lines: Vec<&str> = wrapped.lines().collect();
+        assert!(lines[0].len() <= WIDTH && lines[1].starts_with("  word"), "{wrapped}");
+        assert!(wrapped.contains(&format!("```sh\n{long}\n```\n| {long} |\nshort\n")), "{wrapped}");
+        assert_eq!(wrapped.split_whitespace().count(), text.split_whitespace().count());
+    }
 }

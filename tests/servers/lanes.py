@@ -54,7 +54,7 @@ def check_compose(directory, tools):
 
 
 def compose_findings(path, program, tools):
-    command = [program, "--project-directory", path.parent, "-f", path, "config", "-q"]
+    command = compose_command(program, path)
     # Compose only warns of a variable without a value, and goes on with nothing in its place.
     findings = judged(path.name, command, silent=True, home=str(path.parent))
     parsed = documents([path], tools)[0].get(path)
@@ -68,13 +68,20 @@ def compose_findings(path, program, tools):
             continue
         target = path.with_name("broken.yaml")
         replaced(target, [broken])
-        findings += refused(path.name, why, [*command[:3], "-f", target, "config", "-q"], home=str(path.parent))
+        findings += refused(path.name, why, compose_command(program, target), home=str(path.parent))
         target.unlink()
     return findings + compose_without_a_value(path, command)
 
 
+def compose_command(program, path, *words):
+    """As the shipped scripts call it: the secrets are the values of its variables."""
+    values = path.with_name("secrets.env")
+    more = ["--env-file", values] if values.exists() else []
+    return [program, "--project-directory", path.parent, *more, "-f", path, "config", *(words or ["-q"])]
+
+
 def compose_without_a_value(path, command):
-    environment = path.with_name(".env")
+    environment = path.with_name("secrets.env")
     required = sorted(set(re.findall(r"(?<!\$)\$\{([A-Za-z_]\w*):?\?", path.read_text())))
     if not required or not environment.exists():
         return []
@@ -224,30 +231,29 @@ def check_lambda(directory, tools):
 
 
 def check_desktop(directory, tools):
-    settings = [path for path in files(directory, "*.json") if "settings" in path.name]
+    settings = files(directory, "managed-settings.json")
     if not settings:
         return nothing_found("desktop", directory)
     findings = check_every_file(directory, tools)
-    wanted = {}
+    readers = {".plist": settings_of_plist, ".mobileconfig": settings_of_plist, ".reg": settings_of_registry}
     for path in settings:
+        # The other forms of one system stand beside its file: Claude Code reads one of them, so they have to say the same.
+        others = [other for other in files(path.parent, "*") if other.suffix in readers]
         try:
-            wanted[path.name] = strict_json(path.read_text())
+            wanted = strict_json(path.read_text())
         except ValueError:
             continue  # check_every_file has said so
-    for path in files(directory, "*.plist", "*.mobileconfig"):
-        findings += same_settings(path, wanted, settings_of_plist)
-    for path in files(directory, "*.reg"):
-        findings += same_settings(path, wanted, settings_of_registry)
+        for other in others:
+            findings += same_settings(other, wanted, readers[other.suffix])
     return findings
 
 
 def same_settings(path, wanted, read):
-    """Claude Code reads one of these forms, by system: they have to say the same."""
     try:
         found = read(path.read_bytes())
     except Exception as error:  # each reader has errors of its own, and all of them mean this file
         return [f"{path.name}: {error}"]
-    return [] if any(found == each for each in wanted.values()) else [f"{path.name}: does not say what {', '.join(wanted)} says"]
+    return [] if found == wanted else [f"{path.name}: does not say what {path.parent.name}/managed-settings.json says"]
 
 
 def settings_of_plist(content):

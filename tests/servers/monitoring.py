@@ -21,13 +21,14 @@ def check_monitoring(directory, tools):
         return [f"monitoring: no file of this target in {directory}"]
     findings = check_every_file(directory, tools)
     metrics, promtool = tools.metrics(), tools.find("promtool")
-    queries = {}
+    queries, recorded = {}, set()
     with filled_copy(directory) as copy:
         for path, kind in kinds.items():
             place = copy / path.relative_to(directory)
             if promtool and kind:
                 findings += prometheus_findings(place, kind, parsed[path][0], promtool)
             if kind == "rules":
+                recorded |= {value for keys, value in walk(parsed[path][0]) if keys and keys[-1] == "record"}
                 queries[path.name] = [value for keys, value in walk(parsed[path][0]) if keys and keys[-1] == "expr"]
         for path in dashboards:
             found, wrong = dashboard(path)
@@ -36,7 +37,7 @@ def check_monitoring(directory, tools):
             if promtool and found:
                 findings += language(copy.parent / "queries.yaml", path.name, found, promtool)
     for name, found in queries.items():
-        findings += unknown_metrics(name, found, metrics)
+        findings += unknown_metrics(name, found, metrics and metrics | recorded)
     return findings
 
 

@@ -4,9 +4,9 @@ COMPOSE = """\
 services:
   litellm:
     image: ghcr.io/berriai/litellm:v1.106.2
-    env_file: [.env]
+    env_file: [secrets.env]
     environment:
-      DATABASE_URL: postgresql://litellm:${POSTGRES_PASSWORD:?set it in .env}@postgres:5432/litellm
+      DATABASE_URL: postgresql://litellm:${POSTGRES_PASSWORD:?set it in secrets.env}@postgres:5432/litellm
       NOTE: "costs $$5"
     expose: ["4000"]
     depends_on: {postgres: {condition: service_healthy}}
@@ -269,7 +269,7 @@ DASHBOARD = """\
 SCRIPT = '#!/bin/sh\nset -eu\necho "$1"\n'
 
 GOOD = {
-    "compose": {"compose.yaml": COMPOSE, ".env.example": "POSTGRES_PASSWORD=\n", "nginx/site.conf": SITE, "deploy.sh": SCRIPT},
+    "compose": {"compose.yaml": COMPOSE, "secrets.env.example": "POSTGRES_PASSWORD=\n", "nginx/site.conf": SITE, "deploy.sh": SCRIPT},
     "kubernetes": {
         "base/kustomization.yaml": KUSTOMIZATION,
         "base/deployment.yaml": DEPLOYMENT,
@@ -297,7 +297,7 @@ BROKEN = [
     ("compose", "compose.yaml", "pgdata:/var", "pgdatta:/var", "docker-compose"),
     ("compose", "compose.yaml", "on: {postgres", "on: {postgress", "docker-compose"),
     ("compose", "compose.yaml", "costs $$5", "costs $FIVE", "docker-compose"),
-    ("compose", ".env.example", "POSTGRES_PASSWORD", "POSTGRES_PASSWORT", "docker-compose"),
+    ("compose", "secrets.env.example", "POSTGRES_PASSWORD", "POSTGRES_PASSWORT", "docker-compose"),
     ("compose", "compose.yaml", "    expose:", "    expose: []\n    expose:", "python"),
     ("compose", "nginx/site.conf", "proxy_buffering", "proxy_bufering", "nginx"),
     ("compose", "nginx/site.conf", "http://litellm:", "http://litelm:", "nginx"),

@@ -242,11 +242,12 @@ class Tools:
 
     def metrics(self):
         """The names under which the installed LiteLLM publishes its metrics, read from its source; None without LiteLLM."""
-        sources = glob.glob(f"{os.environ.get('LITELLM_VENV', '')}/lib/python3*/site-packages/litellm/integrations/prometheus.py")
+        package = f"{os.environ.get('LITELLM_VENV', '')}/lib/python3*/site-packages/litellm"
+        sources = glob.glob(f"{package}/integrations/prometheus.py") + glob.glob(f"{package}/proxy/middleware/*.py")
         if not os.environ.get("LITELLM_VENV") or not sources:
             self.missing["LiteLLM's metrics"] = "LITELLM_VENV does not hold LiteLLM"
             return None
-        return metric_names(Path(sources[0]).read_text())
+        return set().union(*(metric_names(Path(source).read_text()) for source in sources))
 
 
 def metric_names(source):
@@ -254,8 +255,8 @@ def metric_names(source):
     suffixes = {"counter": ["_total", "_created"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count", "_created"]}
     names = set()
     for call in ast.walk(ast.parse(source)):
-        kind = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr
-        kind = kind and kind.strip("_").split("_factory")[0]
+        kind = isinstance(call, ast.Call) and (getattr(call.func, "attr", None) or getattr(call.func, "id", None))
+        kind = kind and kind.lower().strip("_").split("_factory")[0]
         if kind not in suffixes:
             continue
         given = call.args[:1] + [keyword.value for keyword in call.keywords if keyword.arg == "name"]

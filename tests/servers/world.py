@@ -235,6 +235,9 @@ class World(unittest.TestCase):
         bin_dir = self.root / "releases" / version / "bin"
         bin_dir.mkdir(parents=True)
         (bin_dir.parent / ".complete").touch()
-        for name in ("litellm", "python"):
+        schema = bin_dir.parent / "lib/python3/site-packages/litellm/proxy/schema.prisma"
+        schema.parent.mkdir(parents=True)
+        schema.touch()
+        for name in ("litellm", "python", "prisma"):
             (bin_dir / name).write_text('#!/bin/sh\nprintf "%s\\n" "$0 $*" >>"$STUB/calls"\n')
             (bin_dir / name).chmod(0o755)

@@ -27,6 +27,7 @@ mod own_presets;
 mod presets;
 mod ready;
 mod render;
+mod render_agree;
 mod render_edge;
 mod render_kubernetes;
 mod render_servers;

@@ -166,7 +166,7 @@ impl<'a> Wrong<'a> {
             }
             ErrorKind::MissingRequiredArgument => {
                 let missing = self.texts(ContextKind::InvalidArg);
-                let missing: Vec<&str> = missing.iter().map(|text| bare(text)).collect();
+                let missing: Vec<String> = missing.iter().map(|text| bare(text).replace('<', "")).collect();
                 Error::usage(format!("{name} needs {}", list(&missing)))
             }
             ErrorKind::InvalidValue if value.is_empty() => {

@@ -108,6 +108,12 @@ fn a_wrong_line_is_answered_in_json_too() {
             &["gwinstall", "--json", "install", "--preset", "basic"],
         ),
         (
+            "render",
+            "gwinstall render needs --out DIR and TARGET",
+            "gwinstall render all --out gateway",
+            &["gwinstall", "render", "all", "--out", "gateway"],
+        ),
+        (
             "models add",
             "gwinstall models add needs MODEL",
             "gwinstall models list",

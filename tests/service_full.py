@@ -79,8 +79,12 @@ class Container:
             (tools / "litellm").chmod(0o755)
             subprocess.run(["chown", "-R", f"{uid}:{uid}", f"{root}{home}"], check=True)
 
+    def binds(self):
+        """More of this machine that the container sees."""
+        return []
+
     def boot(self):
-        command = ["systemd-nspawn", "-q", "-D", self.root, "--bind-ro=/usr", "--register=no", "--keep-unit", "--console=pipe", "-b"]
+        command = ["systemd-nspawn", "-q", "-D", self.root, "--bind-ro=/usr", *self.binds(), "--register=no", "--keep-unit", "--console=pipe", "-b"]
         with open(f"{self.root}.log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return within(60, lambda: self.process.poll() is None and self.leader() and all(self.has_instance(user) for user in USERS))
@@ -248,4 +252,5 @@ def main():
     print(f"{PASSES} checks passed")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -41,7 +41,8 @@ fn ports(spec: &Spec) -> impl Iterator<Item = u16> {
     scripts::ports(spec, spec.values.server.instances)
 }
 
-/// What every unit of the gateway may not do.
+/// What every unit of the gateway may not do. A call that is not allowed fails: a memory allocator in LiteLLM's packages asks for
+/// `mbind` and goes on without it, and a kill would be the end of every start.
 const SANDBOX: &str = "\
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -67,6 +68,7 @@ LockPersonality=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
 RemoveIPC=yes
 UMask=0077
 ";

@@ -332,7 +332,7 @@ def pasted(path):
 
 def shell_scripts():
     # Those of a server have tests of their own: tests/servers.
-    return sorted(str(p.relative_to(EMBEDDED)) for p in EMBEDDED.rglob("*.sh") if p.parent.name != "servers")
+    return sorted(str(p.relative_to(EMBEDDED)) for p in EMBEDDED.rglob("*.sh") if "servers" not in p.parts)
 
 
 def running(pid):

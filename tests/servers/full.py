@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Whole chains of what `gwinstall render systemd` wrote, with real programs: tests/servers/run full [WORD…]
+
+    validate   LiteLLM's own check of the rendered configuration
+    team       Claude Code → TLS → nginx → LiteLLM → a fake provider, with a virtual key of the shipped team.sh; spend; a budget
+    rolling    the shipped deploy.sh restarts two instances behind nginx under load: no request may fail
+    units      the rendered units under a real systemd in a container: sandbox, restart, timers, backup
+
+Prints what was seen and how long it took. Exit status 1: something was not as it must be.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import units
+from stage import DOMAIN, KEY, START, VENV, Load, Stage, Wrong, ran, within
+from tools import Tools
+
+CLAUDE = os.environ.get("CLAUDE_BIN", "")
+VERSION, NEXT = "1.106.2", "1.106.2.post1"
+
+
+def seen(what, began=None):
+    print(f"ok   {what}" + (f" ({time.monotonic() - began:.1f} s)" if began else ""), flush=True)
+
+
+def require(holds, what):
+    if not holds:
+        raise Wrong(what)
+
+
+def built(stage):
+    """Stores, schema, the first deployment, nginx."""
+    began = time.monotonic()
+    stage.postgresql()
+    stage.redis_server()
+    seen("PostgreSQL and Redis run", began)
+    began = time.monotonic()
+    stage.render()
+    stage.stand_ins()
+    seen("rendered and laid out by install.sh", began)
+    began = time.monotonic()
+    for version in (VERSION, NEXT):
+        stage.release(version)
+    seen("two releases, each with a generated client", began)
+    began = time.monotonic()
+    stage.script("deploy.sh", VERSION, seconds=1500)
+    tables = stage.query("select count(*) from information_schema.tables where table_schema = 'public'")
+    seen(f"deploy.sh: migration ({tables} tables), two instances, health checks", began)
+    stage.nginx()
+    status, text = stage.ask("GET", "/api/health", "")
+    require(status == 200 and '"connected"' in text, f"/api/health: {status} {text[:300]}")
+    require(stage.ask("GET", "/metrics", KEY)[0] == 403, "the site shows /metrics")
+    seen("through TLS: /api/health 200 with the database connected, /metrics 403")
+
+
+def validate(stage):
+    began = time.monotonic()
+    line = [stage.root / "releases" / VERSION / "bin/litellm", "--config", stage.root / "config/gateway.yaml", "--validate_config"]
+    environment = {**stage.environment(), "LITELLM_MASTER_KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    answer = ran(line, START, env=environment, cwd=stage.root / "config")
+    require("config OK" in answer, answer[-600:])
+    seen(f"litellm --validate_config on gateway.yaml with what it includes: {answer.strip().splitlines()[-1]}", began)
+
+
+def made_key(stage, team, budget):
+    stage.script("team.sh", "create", team, "--budget", budget)
+    return stage.script("team.sh", "key", team, "--alias", f"{team}-ann", "--days", "30").strip()
+
+
+def spend(stage, team):
+    status, text = stage.ask("GET", f"/team/info?team_id={team}", KEY)
+    require(status == 200, f"/team/info: {status} {text[:300]}")
+    return float(json.loads(text)["team_info"]["spend"] or 0)
+
+
+def team(stage):
+    key = made_key(stage, "web", "10")
+    began = time.monotonic()
+    status, text = stage.claude(CLAUDE, key)
+    require(status == 0 and "fake ok" in text, f"Claude Code exits {status}: {text[-600:]}")
+    seen(f"Claude Code answers through https://{DOMAIN} with the key of a team: {text!r}", began)
+    require(stage.message("sk-unknown")[0] == 401, "a key that was never made is not refused with 401")
+    require(any("generateContent" in hit["path"].lower() or "generateContent" in hit["path"] for hit in stage.internet.asked()), "the provider was not asked")
+    began = time.monotonic()
+    amount = within(240, lambda: spend(stage, "web"), "the spend of the team is counted")
+    seen(f"spend of the team: {amount} US dollars", began)
+    key = made_key(stage, "tight", "0.0000001")
+    began = time.monotonic()
+    status, text = stage.message(key)
+    require(status == 200, f"the first request of a team within its budget: {status} {text[:300]}")
+
+    def refused():
+        status, text = stage.message(key)
+        return status != 200 and (status, text)
+
+    status, text = within(240, refused, "a team over its budget is refused")
+    require("udget" in text, f"refused for another reason: {status} {text[:300]}")
+    seen(f"a team over its budget is refused: {status} {text[:160]}", began)
+    status, text = stage.claude(CLAUDE, key)
+    require(status != 0 and "udget" in text, f"Claude Code over the budget exits {status}: {text[-300:]}")
+    seen(f"and Claude Code says so: {text[:160]!r}")
+
+
+def rolling(stage):
+    key = made_key(stage, "load", "1000")
+    load = Load(stage, key)
+    try:
+        within(60, lambda: len(load.outcomes) > 20, "the load gets answers")
+        for words in ((NEXT,), (VERSION,)):
+            began, before = time.monotonic(), len(load.outcomes)
+            stage.script("deploy.sh", *words, seconds=1500)
+            seen(f"deploy.sh {words[0]} under load: {len(load.outcomes) - before} requests meanwhile, {len(load.failed())} failed", began)
+        began = time.monotonic()
+        stage.script("rollback.sh", seconds=1500)
+        seen(f"rollback.sh under load: {len(load.failed())} failed", began)
+    finally:
+        load.close()
+    wrong = load.failed()
+    require(not wrong, f"{len(wrong)} of {len(load.outcomes)} requests failed: {sorted(set(wrong))[:4]}")
+    seen(f"{len(load.outcomes)} requests, 0 failed")
+
+
+def on_a_stage(names, binary):
+    """Chains of one server, which is built once."""
+    if not names:
+        return
+    with tempfile.TemporaryDirectory(prefix="gwinstall-chain-", ignore_cleanup_errors=True) as scratch:
+        stage = Stage(scratch, binary, Tools())
+        try:
+            built(stage)
+            for name in names:
+                CHAINS[name](stage)
+        finally:
+            stage.close()
+
+
+def in_a_container(names, binary):
+    if names:
+        units.chain(binary, VERSION, seen)
+
+
+UNITS = "units"
+CHAINS = {"validate": validate, "team": team, "rolling": rolling, UNITS: units.chain}
+
+
+def main(words, binary):
+    unknown = [word for word in words if word not in CHAINS]
+    if unknown:
+        sys.exit(f"tests/servers/run full: no chain {unknown[0]}; there are {', '.join(CHAINS)}")
+    if os.geteuid() or not os.access(f"{VENV}/bin/litellm", os.X_OK):
+        print("SKIP servers-full: needs root and LITELLM_VENV")
+        return 0
+    began, wrong, chosen = time.monotonic(), 0, words or list(CHAINS)
+    for group in (on_a_stage, in_a_container):
+        try:
+            group([name for name in chosen if (name == UNITS) == (group is in_a_container)], binary)
+        except (Wrong, subprocess.TimeoutExpired) as error:
+            wrong += 1
+            print(f"FAIL {error}", flush=True)
+    print(f"{'good' if not wrong else 'wrong'}, {time.monotonic() - began:.0f} s")
+    return 1 if wrong else 0

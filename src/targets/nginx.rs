@@ -24,7 +24,7 @@ pub(super) fn site(spec: &Spec, site: &Site<'_>) -> String {
     let rate = spec.values.requests_per_second;
     let servers: String = upstreams
         .iter()
-        .map(|upstream| format!("    server {upstream} max_fails=1 fail_timeout=2s;\n"))
+        .map(|upstream| format!("    server {upstream} max_fails=0;\n"))
         .collect();
     let protocols = protocols(spec);
     let server = server(spec, site);
@@ -32,6 +32,8 @@ pub(super) fn site(spec: &Spec, site: &Site<'_>) -> String {
         "\
 limit_req_zone $binary_remote_addr zone=gateway:10m rate={rate}r/s;
 
+# max_fails=0: an instance that refuses is passed over in the same request. Counting would leave no instance at all where the
+# second one restarts while the first, just back, still works on its first request.
 upstream gateway {{
 {servers}    keepalive 32;
 }}

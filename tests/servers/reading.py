@@ -35,7 +35,7 @@ FILLED = "sk-0123456789abcdef"
 GOOGLE = "google-credentials.json"
 
 
-def run(command, seconds=120, **more):
+def run(command, seconds=300, **more):
     """(status, what it said) of a program in an environment that says nothing about this machine."""
     environment = {"PATH": PATH, "HOME": more.pop("home", "/nonexistent"), "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **more.pop("env", {})}
     try:

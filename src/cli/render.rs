@@ -12,7 +12,7 @@ pub struct RenderArgs {
     #[arg(required_unless_present = "schema")]
     pub target: Option<String>,
     /// Directory for the files; your edits there stay
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", required_unless_present = "schema")]
     pub out: Option<PathBuf>,
     /// What servers have beside a machine [default: gateway.yaml, if it is in the current directory]
     #[arg(long, value_name = "FILE")]

@@ -34,13 +34,11 @@ pub(super) fn run(place: &Place, common: &Common, args: &RenderArgs) -> Result<A
         let schema = serde_json::from_str(SCHEMA).unwrap_or(Value::Null);
         return Ok(Answer::new("the schema of gateway.yaml").quoting(SCHEMA).data(schema));
     }
-    let typed = args.target.as_deref().unwrap_or(ALL);
-    // The record of the directory holds the name, whichever word was typed.
-    let word = Target::parse(typed).map_or(typed, |target| target.word());
-    let Some(out) = &args.out else {
-        return Err(Error::usage(format!("where should the files of {} go?", printable(word)))
-            .hint(Hint::run(&["render", word, "--out", word])));
+    let (Some(typed), Some(out)) = (&args.target, &args.out) else {
+        return Err(Error::usage("render needs a target and --out"));
     };
+    // The record of the directory holds the name, whichever word was typed.
+    let word = Target::parse(typed).map_or(typed.as_str(), |target| target.word());
     let out = rendered::place(&place.home, &places::directory("--out", out)?);
     if word == SECRETS {
         require_no_flag_of_files(args)?;

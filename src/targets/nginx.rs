@@ -22,10 +22,8 @@ ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POL
 pub(super) fn site(spec: &Spec, site: &Site<'_>) -> String {
     let Site { domain, upstreams, challenges, .. } = site;
     let rate = spec.values.requests_per_second;
-    let servers: String = upstreams
-        .iter()
-        .map(|upstream| format!("    server {upstream} max_fails=0;\n"))
-        .collect();
+    let servers: String =
+        upstreams.iter().map(|upstream| format!("    server {upstream} max_fails=0;\n")).collect();
     let protocols = protocols(spec);
     let server = server(spec, site);
     format!(

@@ -295,7 +295,7 @@ fn a_gateway_elsewhere_is_not_rendered_for_a_server() {
     let _ = rendering.run("composer", &[]).exits(2).says("gwinstall render compose");
     let _ = rendering.world.run(&["render", "--schema"]).exits(0).says("\"domain\"");
     let _ =
-        rendering.world.run(&["render", "compose"]).exits(2).says("gwinstall render compose --out compose");
+        rendering.world.run(&["render", "compose"]).exits(2).says("gwinstall render compose --out gateway");
 }
 
 /// The record is under version control: a proposed change must not reach a file elsewhere.

@@ -140,15 +140,15 @@ fn the_site_is_set_up_for_language_models() {
         (
             "compose",
             [
-                "server litellm:4000 max_fails=1 fail_timeout=2s;",
-                "server litellm-2:4000 max_fails=1 fail_timeout=2s;",
+                "server litellm:4000 max_fails=0;",
+                "server litellm-2:4000 max_fails=0;",
             ],
         ),
         (
             "systemd",
             [
-                "server 127.0.0.1:4000 max_fails=1 fail_timeout=2s;",
-                "server 127.0.0.1:4001 max_fails=1 fail_timeout=2s;",
+                "server 127.0.0.1:4000 max_fails=0;",
+                "server 127.0.0.1:4001 max_fails=0;",
             ],
         ),
     ] {

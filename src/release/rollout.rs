@@ -146,11 +146,6 @@ impl MachineId {
         real.then(|| Self(text.to_owned()))
     }
 
-    /// As it is kept in a file.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Its place among all machines in the roll-out of a release, from 0 to 9,999.
     pub fn place(&self, release: Sha256) -> u16 {
         u16::try_from(self.draw(&release.to_string()) % u32::from(WHOLE)).unwrap_or(WHOLE)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::bundle::Bundle;
 use crate::domain::place::files;
 use crate::domain::tree::Content;
-use crate::domain::{Error, Hint, Kind, Result, Sha256};
+use crate::domain::{Error, Hint, Kind, Result};
 use crate::format::settings::KeyPath;
 use crate::render::{self, Around, Choice, Helper, MASTER_KEY, Need};
 use crate::runtime::facts::Facts;
@@ -162,8 +162,6 @@ pub struct Spec {
     pub preset: String,
     /// What LiteLLM reads; the first is the file it starts with.
     pub config: Vec<ConfigFile>,
-    /// Of all configuration files, for a restart when one of them changes.
-    pub config_sha256: Sha256,
     pub resources: Resources,
     /// Variables of LiteLLM that are not secret, in the order of their names.
     pub variables: BTreeMap<String, String>,
@@ -206,7 +204,6 @@ impl Spec {
             lock,
             version: bundle.id.version.clone(),
             preset: choice.preset.name.clone(),
-            config_sha256: sum_of(&config),
             config,
             resources: Resources::of(profile),
             variables: variables_of(&values),
@@ -335,16 +332,6 @@ fn scripts_of(bundle: &Bundle) -> BTreeMap<String, Content> {
         path.strip_prefix(SCRIPTS).map(|name| (name.to_owned(), Content::clone(bytes)))
     };
     bundle.files().iter().filter_map(named).collect()
-}
-
-fn sum_of(config: &[ConfigFile]) -> Sha256 {
-    let mut all = Vec::new();
-    for file in config {
-        all.extend_from_slice(file.name.as_bytes());
-        all.push(0);
-        all.extend_from_slice(&file.bytes);
-    }
-    Sha256::of(&all)
 }
 
 /// The path of the configuration below a target's directory.

@@ -25,7 +25,12 @@ const LATER: &str = "2026-11-25T00:00:00Z";
 
 /// One of many machines, always the same.
 fn machine(number: usize) -> MachineId {
-    MachineId::parse(&Sha256::of(format!("machine {number}").as_bytes()).to_string()[..32]).unwrap()
+    MachineId::parse(&id_of(number)).unwrap()
+}
+
+/// The text of a machine-id file.
+fn id_of(number: usize) -> String {
+    Sha256::of(format!("machine {number}").as_bytes()).to_string()[..32].to_owned()
 }
 
 /// The first machine whose place in the roll-out of a release is in this range.
@@ -421,7 +426,7 @@ fn a_machine_has_one_id() {
         fs::write(&system, none).unwrap();
         assert_eq!(id(true).as_ref(), Some(&made), "{none}");
     }
-    fs::write(&system, format!("{}\n", machine(1).as_str())).unwrap();
+    fs::write(&system, format!("{}\n", id_of(1))).unwrap();
     assert_eq!(id(true), Some(machine(1)));
     fs::remove_file(&system).unwrap();
     fs::write(&own, "damaged").unwrap();

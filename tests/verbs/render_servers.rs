@@ -137,20 +137,8 @@ fn the_level_and_the_form_of_the_log_have_a_default_and_can_be_set() {
 #[test]
 fn the_site_is_set_up_for_language_models() {
     for (target, upstreams) in [
-        (
-            "compose",
-            [
-                "server litellm:4000 max_fails=0;",
-                "server litellm-2:4000 max_fails=0;",
-            ],
-        ),
-        (
-            "systemd",
-            [
-                "server 127.0.0.1:4000 max_fails=0;",
-                "server 127.0.0.1:4001 max_fails=0;",
-            ],
-        ),
+        ("compose", ["server litellm:4000 max_fails=0;", "server litellm-2:4000 max_fails=0;"]),
+        ("systemd", ["server 127.0.0.1:4000 max_fails=0;", "server 127.0.0.1:4001 max_fails=0;"]),
     ] {
         let site = read(&rendered(target, VALUES), "nginx/gateway.conf");
         has_lines(&site, &upstreams);

@@ -378,7 +378,7 @@ fn remove(place: &Place, common: &Common, args: &RuntimeRemoveArgs) -> Result<An
     let chosen: Vec<&Managed> = match &args.name {
         None => found.iter().collect(),
         Some(name) => vec![found.iter().find(|one| one.name == *name).ok_or_else(|| {
-            Error::usage(format!("there is no runtime named {}", printable(name)))
+            Error::usage(format!("no runtime has the name {}", printable(name)))
                 .hint(Hint::run(&["runtime", "list"]))
         })?],
     };

@@ -106,9 +106,10 @@ fn passphrase(file: Option<&Path>) -> Result<Secret> {
 /// Asks on a terminal; elsewhere the error names the way that needs none.
 fn asked(question: &str, otherwise: impl FnOnce() -> Hint) -> Result<Secret> {
     if !term::is_interactive() {
-        return Err(
-            Error::usage("a passphrase is needed, and there is no terminal to ask on").hint(otherwise())
-        );
+        return Err(Error::usage(
+            "the backup needs a passphrase, and gwinstall has no terminal to ask for it",
+        )
+        .hint(otherwise()));
     }
     prompt::ask_secret(question)?.ok_or_else(prompt::stopped)
 }

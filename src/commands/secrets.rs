@@ -16,74 +16,57 @@ use crate::domain::{Error, Hint, Place, Result};
 use crate::doors::{disk, system};
 use crate::format::dotenv::{DotEnv, quote};
 use crate::render::MASTER_KEY;
+use crate::targets::scripts::{EXAMPLE, HOW_TO, SECRETS};
 use crate::targets::spec::RANDOM;
 use crate::ui::answer::Answer;
 
-const EXAMPLE: &str = "secrets.env.example";
-const FILE: &str = "secrets.env";
+/// How a new file begins.
+const PRIVATE: &str = "# The secrets of the gateway: mode 0600, and not for git.\n";
 
+/// `render secrets`.
 pub(super) fn run(place: &Place, out: &Place, lock_wait: u64) -> Result<Answer> {
-    let directories = with_example(out)?;
-    if directories.is_empty() {
+    let mut files = files_of(out)?;
+    if files.is_empty() {
         return Err(Error::usage(format!("{} holds no {EXAMPLE}", out.show(&out.target)))
             .hint(Hint::step("render a target into it first")));
     }
-    let deployed = [read(&place.file(files::ENV))?, read(&place.env_source())?];
-    let mut environments: BTreeMap<Option<String>, Values> = BTreeMap::new();
-    let mut written = Vec::new();
-    for dir in &directories {
-        let values = environments.entry(environment(&out.target, dir)).or_default();
-        require_readable(&dir.join(FILE), Form::of(dir))?;
-        values.take(&Form::of(dir).read(&dir.join(FILE))?);
-    }
-    for dir in &directories {
-        let values = environments.entry(environment(&out.target, dir)).or_default();
-        let example = disk::read(&dir.join(EXAMPLE), disk::TEXT_CAP)?;
-        let form = Form::of(dir);
-        let own = form.read(&dir.join(FILE))?;
-        let there = disk::read_maybe(&dir.join(FILE), disk::TEXT_CAP)?;
-        let there = there.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let mut file = File { form, own, values, deployed: &deployed };
-        written.push((dir.join(FILE), file.fill_in(&String::from_utf8_lossy(&example), there.as_deref())?));
-    }
+    let mut values = Values { deployed: deployed(place)?, ..Values::default() };
+    files.iter().for_each(|file| values.take(file));
+    let fill_in = |file: &mut File| Ok((file.path.clone(), file.fill_in(&mut values)?));
+    let written = files.iter_mut().map(fill_in).collect::<Result<Vec<_>>>()?;
     let changed = rendered::write_private(out, written, lock_wait)?;
     let mut text = match changed {
         0 => "Nothing to do: every value is there.".to_owned(),
         _ => {
-            let paths: Vec<String> = directories.iter().map(|dir| out.show(&dir.join(FILE))).collect();
+            let paths: Vec<String> = files.iter().map(|file| out.show(&file.path)).collect();
             format!("Wrote with mode 0600: {}", paths.join(", "))
         }
     };
-    let missing: BTreeSet<&String> = environments.values().flat_map(|values| &values.missing).collect();
-    let missing: Vec<&String> = missing.into_iter().collect();
+    let missing: Vec<&String> = values.missing.iter().collect();
     if !missing.is_empty() {
         text = format!("{text}\nWithout a value: {}. Fill in what your models need.", list(&missing));
     }
     Ok(Answer::new("secrets").text(text).data(json!({ "changed": changed, "missing": missing })))
 }
 
-/// Refuses a file with a line that cannot be read: writing it again would lose the value.
-fn require_readable(path: &Path, form: Form) -> Result<()> {
-    let bytes = disk::read_maybe(path, disk::TEXT_CAP)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let problem = match form {
-        Form::Quoted => {
-            DotEnv::parse(&text).problems().into_iter().next().map(|problem| (problem.line, problem.why))
-        }
-        Form::Literal => text
-            .lines()
-            .position(|line| !line.trim().is_empty() && !line.starts_with('#') && !line.contains('='))
-            .map(|at| (at + 1, "it is not NAME=VALUE".to_owned())),
-    };
-    let Some((line, why)) = problem else { return Ok(()) };
-    Err(Error::failed(format!("{} line {line} cannot be read, and nothing was changed", path.display()))
-        .because(why)
-        .hint(Hint::step("correct the line; a value with spaces or $ stands in single quotes")))
+/// The `secrets.env` beside each example that render wrote: those that the record names.
+fn files_of(out: &Place) -> Result<Vec<File>> {
+    let record = rendered::record(out)?;
+    let names = record.iter().flat_map(|record| record.files.keys());
+    let examples = names.filter(|name| name.rsplit('/').next() == Some(EXAMPLE));
+    let present = examples.map(|name| out.target.join(name)).filter(|example| disk::exists(example));
+    present.map(|example| File::beside(&out.target, &example)).collect()
 }
 
-fn read(path: &Path) -> Result<DotEnv> {
-    let bytes = disk::read_maybe(path, disk::TEXT_CAP)?.unwrap_or_default();
-    Ok(DotEnv::parse(&String::from_utf8_lossy(&bytes)))
+/// The values of the deployment on this machine, and those of `~/.claude/.env`.
+fn deployed(place: &Place) -> Result<Vec<DotEnv>> {
+    let read = |path: PathBuf| Ok(DotEnv::parse(&text_of(&path)?.unwrap_or_default()));
+    [place.file(files::ENV), place.env_source()].into_iter().map(read).collect()
+}
+
+fn text_of(path: &Path) -> Result<Option<String>> {
+    let bytes = disk::read_maybe(path, disk::TEXT_CAP)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The environment of a directory: the one whose overlay it is.
@@ -107,22 +90,31 @@ impl Form {
         if disk::exists(&dir.join("kustomization.yaml")) { Self::Literal } else { Self::Quoted }
     }
 
-    fn read(self, path: &Path) -> Result<Vec<(String, String)>> {
+    /// The values of a text. A line that cannot be read is an error: to write the file again would lose its value.
+    fn read(self, path: &Path, text: &str) -> Result<Vec<(String, String)>> {
+        let broken = |line: usize, why: String| {
+            Error::failed(format!("{} line {line} cannot be read, and nothing was changed", path.display()))
+                .because(why)
+                .hint(Hint::step("correct the line; a value with spaces or $ stands in single quotes"))
+        };
         if self == Self::Quoted {
-            let file = read(path)?;
-            return Ok(file.entries().map(|entry| (entry.key.to_owned(), entry.value.to_owned())).collect());
+            let file = DotEnv::parse(text);
+            let problem = file.problems().into_iter().next();
+            let values = file.entries().map(|entry| (entry.key.to_owned(), entry.value.to_owned())).collect();
+            return problem.map_or(Ok(values), |problem| Err(broken(problem.line, problem.why)));
         }
-        let bytes = disk::read_maybe(path, disk::TEXT_CAP)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let values = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
-        Ok(values
-            .filter_map(|line| line.split_once('='))
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect())
+        let lines =
+            text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
+        let split = |(line, number): (&str, usize)| {
+            let (name, value) =
+                line.split_once('=').ok_or_else(|| broken(number, "it is not NAME=VALUE".to_owned()))?;
+            Ok((name.to_owned(), value.to_owned()))
+        };
+        lines.map(split).collect()
     }
 
     fn write(self, name: &str, value: &str) -> Result<String> {
-        let unwritable = || Error::failed(format!("the value of {name} cannot be written into {FILE}"));
+        let unwritable = || Error::failed(format!("the value of {name} cannot be written into {SECRETS}"));
         match self {
             Self::Quoted => Ok(quote(value).map_err(|problem| unwritable().because(problem))?.into_owned()),
             Self::Literal if value.contains(['\n', '\r', '\0']) => {
@@ -133,82 +125,90 @@ impl Form {
     }
 }
 
-/// The values of one environment: the first one that is found or generated is for all of its directories.
+/// The values by environment and name: the first one that is found or generated is for all directories of the environment.
 #[derive(Default)]
 struct Values {
-    known: BTreeMap<String, String>,
+    deployed: Vec<DotEnv>,
+    known: BTreeMap<(Option<String>, String), String>,
     missing: BTreeSet<String>,
 }
 
 impl Values {
-    fn take(&mut self, found: &[(String, String)]) {
-        for (name, value) in found.iter().filter(|(_, value)| !value.is_empty()) {
-            self.known.entry(name.clone()).or_insert_with(|| value.clone());
+    fn take(&mut self, file: &File) {
+        for (name, value) in file.values.iter().filter(|(_, value)| !value.is_empty()) {
+            let key = (file.environment.clone(), name.clone());
+            self.known.entry(key).or_insert_with(|| value.clone());
         }
     }
 
-    fn of(&mut self, name: &str, deployed: &[DotEnv]) -> Result<Option<String>> {
-        if !self.known.contains_key(name) {
-            match found(name, deployed)? {
-                Some(value) => self.known.insert(name.to_owned(), value),
-                None => {
-                    self.missing.insert(name.to_owned());
-                    return Ok(None);
-                }
-            };
+    fn of(&mut self, environment: &Option<String>, name: &str) -> Result<Option<String>> {
+        let key = (environment.clone(), name.to_owned());
+        if let Some(value) = self.known.get(&key) {
+            return Ok(Some(value.clone()));
         }
-        Ok(self.known.get(name).cloned())
+        let value = found(name, &self.deployed)?;
+        match &value {
+            Some(value) => drop(self.known.insert(key, value.clone())),
+            None => drop(self.missing.insert(name.to_owned())),
+        }
+        Ok(value)
     }
 }
 
-/// One `secrets.env`.
-struct File<'a> {
+/// One `secrets.env`, with the example beside it.
+struct File {
+    path: PathBuf,
+    example: String,
+    /// What it holds now; `None`: it is not there.
+    text: Option<String>,
+    values: Vec<(String, String)>,
     form: Form,
-    /// What it holds now.
-    own: Vec<(String, String)>,
-    values: &'a mut Values,
-    deployed: &'a [DotEnv],
+    environment: Option<String>,
 }
 
-impl File<'_> {
+impl File {
+    fn beside(out: &Path, example: &Path) -> Result<Self> {
+        let dir = example.parent().unwrap_or(out);
+        let (path, form) = (dir.join(SECRETS), Form::of(dir));
+        let text = text_of(&path)?;
+        let values = form.read(&path, text.as_deref().unwrap_or_default())?;
+        let environment = environment(out, dir);
+        Ok(Self { path, example: text_of(example)?.unwrap_or_default(), text, values, form, environment })
+    }
+
     /// What is there with a value behind each name that has none, else the example; below it the names that are missing.
-    fn fill_in(&mut self, example: &str, there: Option<&str>) -> Result<String> {
-        let mut text = String::new();
+    fn fill_in(&mut self, known: &mut Values) -> Result<String> {
+        let names: Vec<String> = self.example.lines().filter_map(name_of).map(str::to_owned).collect();
+        let mut filled = String::new();
         let mut written = BTreeSet::new();
-        for line in there.unwrap_or(example).lines() {
+        let begun = self.example.strip_prefix(HOW_TO).map(|names| format!("{PRIVATE}{names}"));
+        let begun = begun.unwrap_or_else(|| self.example.clone());
+        for line in self.text.as_ref().unwrap_or(&begun).lines() {
             let name = name_of(line);
             written.extend(name.map(str::to_owned));
             match name.filter(|name| without_a_value(line, name)) {
-                Some(name) => text.push_str(&self.line(name)?),
-                // The first lines of the example say how this file is made.
-                None if there.is_none() && line.starts_with("# gwinstall render secrets") => {}
-                None if there.is_none() && line.contains("Copy this file") => {
-                    text.push_str("# The secrets of the gateway: mode 0600, and not for git.");
-                }
-                None => text.push_str(line),
+                Some(name) => filled.push_str(&self.line(known, name)?),
+                None => filled.push_str(line),
             }
-            text.push('\n');
+            filled.push('\n');
         }
-        for name in example.lines().filter_map(name_of).filter(|name| !written.contains(*name)) {
-            text.push_str(&format!("{}\n", self.line(name)?));
+        for name in names.iter().filter(|name| !written.contains(*name)) {
+            filled.push_str(&format!("{}\n", self.line(known, name)?));
         }
-        Ok(text)
+        Ok(filled)
     }
 
     /// An empty value would be one to some readers, so a name without a value is a comment.
-    fn line(&mut self, name: &str) -> Result<String> {
-        Ok(match self.value(name)? {
+    fn line(&self, known: &mut Values, name: &str) -> Result<String> {
+        let own = self.values.iter().rfind(|(key, value)| key == name && !value.is_empty());
+        let value = match own {
+            Some((_, value)) => Some(value.clone()),
+            None => known.of(&self.environment, name)?,
+        };
+        Ok(match value {
             Some(value) => format!("{name}={}", self.form.write(name, &value)?),
             None => format!("#{name}="),
         })
-    }
-
-    fn value(&mut self, name: &str) -> Result<Option<String>> {
-        let own = self.own.iter().rfind(|(key, value)| key == name && !value.is_empty());
-        match own {
-            Some((_, value)) => Ok(Some(value.clone())),
-            None => self.values.of(name, self.deployed),
-        }
     }
 }
 
@@ -239,13 +239,4 @@ fn found(name: &str, deployed: &[DotEnv]) -> Result<Option<String>> {
     }
     let random = system::random_hex(32)?;
     Ok(Some(if name == MASTER_KEY { format!("sk-{random}") } else { random }))
-}
-
-/// The directories that hold an example which render wrote: those that the record names.
-fn with_example(out: &Place) -> Result<Vec<PathBuf>> {
-    let record = rendered::record(out)?;
-    let names = record.iter().flat_map(|record| record.files.keys());
-    let examples = names.filter(|name| name.rsplit('/').next() == Some(EXAMPLE));
-    let directory = |name: &String| out.target.join(name).parent().map(Path::to_path_buf);
-    Ok(examples.filter_map(directory).filter(|dir| disk::exists(&dir.join(EXAMPLE))).collect())
 }

@@ -19,7 +19,7 @@ use super::store;
 /// Suffix of an old version that gwinstall could not put back.
 const LEFTOVER: &str = ".gwinstall-rollback";
 /// Larger than the journal of the largest bundle.
-const JOURNAL_CAP: u64 = 16 << 20;
+pub(super) const JOURNAL_CAP: u64 = 16 << 20;
 
 /// What an earlier run left behind.
 #[derive(Debug)]

@@ -16,13 +16,14 @@ use crate::domain::plan::{Plan, Step};
 use crate::domain::record::FileRecord;
 use crate::domain::tree::{Class, Content, Found, Wanted};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Sha256};
-use crate::doors::disk;
-use crate::doors::system;
+use crate::doors::{disk, system};
+use crate::targets::scripts::{OPERATIONS, SECRETS};
 
 use super::converge;
 use super::draft::Draft;
+use super::journal::{COMMITTED, Journal};
 use super::plan::{Decided, NEW_SUFFIX, Stance, Trees, decide};
-use super::recover;
+use super::recover::{self, JOURNAL_CAP};
 use super::step;
 use super::store::{self, BaseCopy};
 use super::strangers;
@@ -31,9 +32,6 @@ use super::transaction::{Conditions, Failure, Transaction, Undo};
 
 const SCHEMA: u32 = 1;
 const TEXT_CAP: u64 = 8 << 20;
-/// Files with secrets: of LiteLLM, and of the scripts alone.
-pub const SECRETS: &str = "secrets.env";
-const OPERATIONS: &str = "operations.env";
 
 /// `RENDERED.json`. It holds no moment: the same request gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +90,10 @@ pub fn record(place: &Place) -> Result<Option<Rendered>> {
     let path = place.file(files::RENDERED);
     let Some(bytes) = disk::read_maybe(&path, TEXT_CAP)? else { return Ok(None) };
     let record: Rendered = serde_json::from_slice(&bytes).map_err(|error| {
-        Error::failed(format!("cannot read {}", place.show(&path))).because(error.to_string()).hint(
-            Hint::shell(format!("git checkout -- {}", files::RENDERED)).to("take the last committed one"),
-        )
+        let again = format!("git -C {} checkout -- {}", place.paste(&place.target), files::RENDERED);
+        Error::failed(format!("cannot read {}", place.show(&path)))
+            .because(error.to_string())
+            .hint(Hint::shell(again).to("take the last committed one"))
     })?;
     if let Some(name) = record.files.keys().find(|name| !is_rendered_name(name)) {
         return Err(Error::failed(format!("{} names a file that render never writes", place.show(&path)))
@@ -111,44 +110,79 @@ pub fn record(place: &Place) -> Result<Option<Rendered>> {
 /// Whether a name of the record is a path below the directory that render writes. The record is under version control, so other
 /// people write it too.
 fn is_rendered_name(name: &str) -> bool {
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     let last = name.rsplit('/').next().unwrap_or_default();
-    !name.is_empty()
-        && Path::new(name).components().all(plain)
+    is_inside(Path::new(name))
         && !name.starts_with(".gwinstall/")
         && ![files::RENDERED, SECRETS, OPERATIONS].contains(&last)
 }
 
-/// Refuses a directory that is not one of its own, in which other users can write, or in which a link leads elsewhere.
-fn require_usable(place: &Place, wanted: &Wanted) -> Result<()> {
+/// Whether a path relative to the directory stays in it.
+fn is_inside(path: &Path) -> bool {
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    path != Path::new("") && path.components().all(plain)
+}
+
+/// Refuses a directory that is not one of its own, or in which other users can write.
+fn require_usable(place: &Place) -> Result<()> {
     let target = &place.target;
     if target.components().count() < 3 || *target == place.home {
         return Err(Error::usage(format!("{} cannot hold rendered files", place.show(target)))
             .hint(Hint::step("give a directory of its own, for example: --out gateway")));
     }
     strangers::require_none_at(place)?;
-    let own = [place.own(), place.base_copies()];
-    let above = wanted
-        .keys()
-        .flat_map(|name| Path::new(name).ancestors().skip(1))
-        .filter(|dir| *dir != Path::new(""));
-    let dirs: BTreeSet<PathBuf> = above.map(|dir| target.join(dir)).chain(own).collect();
-    match dirs.iter().find(|dir| disk::link_target(dir).is_some()) {
-        None => Ok(()),
-        Some(link) => Err(Error::usage(format!("{} is a link, and nothing was changed", place.show(link)))
-            .because("render writes into its own directory only")
-            .hint(Hint::shell(format!("ls -ld {}", place.paste(link))).to("look at it"))),
-    }
+    refuse_links(place, [place.own(), place.base_copies(), place.transactions()])
 }
 
-/// Finishes or undoes what an interrupted run left in the directory.
+/// Refuses to write through a link: it may lead out of the directory.
+fn refuse_links(place: &Place, directories: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    let Some(link) = directories.into_iter().find(|dir| disk::link_target(dir).is_some()) else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("{} is a link, and nothing was changed", place.show(&link)))
+        .because("render writes into its own directory only")
+        .hint(Hint::shell(format!("ls -ld {}", place.paste(&link))).to("look at it")))
+}
+
+/// The directories between a file and the rendered one, innermost first.
+fn directories_of<'a>(place: &'a Place, path: &'a Path) -> impl Iterator<Item = &'a Path> {
+    path.ancestors().skip(1).take_while(|dir| *dir != place.target && dir.starts_with(&place.target))
+}
+
+/// Finishes or undoes what an interrupted run left in a directory that render may write to.
 pub fn recover(place: &Place, lock_wait: u64) -> Result<()> {
+    require_usable(place)?;
+    require_own_journals(place)?;
     converge::recover_first(place, Operation::Render, lock_wait).map(|_| ())
+}
+
+/// Refuses a journal that leads out of the directory. A deployment is private; this directory is under version control, so the
+/// journal may be from anybody.
+fn require_own_journals(place: &Place) -> Result<()> {
+    let ids = disk::list(&place.transactions())?;
+    let transactions: Vec<PathBuf> = ids.iter().map(|id| place.transactions().join(id)).collect();
+    refuse_links(place, transactions.clone())?;
+    let committed = transactions.iter().map(|dir| dir.join(COMMITTED));
+    for path in [place.journal()].into_iter().chain(committed) {
+        let journal = disk::read_maybe(&path, JOURNAL_CAP)?.and_then(|bytes| Journal::parse(&bytes));
+        let stays = |journal: &Journal| {
+            let below = |dir: &PathBuf| dir.strip_prefix(&place.target).is_ok_and(is_inside);
+            let made = |dir: &PathBuf| *dir == place.target || place.target.starts_with(dir) || below(dir);
+            is_inside(Path::new(&journal.id))
+                && journal.steps.iter().all(|step| is_inside(&step.path))
+                && journal.directories.iter().all(made)
+        };
+        if !journal.as_ref().is_none_or(stays) {
+            let own = place.paste(&place.own());
+            return Err(Error::failed(format!("{} leads out of this directory", place.show(&path)))
+                .because("render did not write it, and nothing was changed")
+                .hint(Hint::shell(format!("rm -r {own}/journal {own}/txn")).to("remove it")));
+        }
+    }
+    Ok(())
 }
 
 /// Works out what changes. Reads only.
 pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
-    require_usable(&place, &goal.files)?;
     let last = record(&place)?;
     let mut base = last.as_ref().map_or_else(BTreeMap::new, |last| last.files.clone());
     let removed = resolve(&place, &mut base, &goal)?;
@@ -246,30 +280,24 @@ impl Work {
 
     /// Writes the files, all or none.
     pub fn carry_out(self, lock_wait: u64) -> Result<Plan> {
-        let new = self.new_directories();
+        let changes = self.draft.plan.changes().flat_map(|step| directories_of(&self.place, &step.path));
+        let directories: BTreeSet<PathBuf> = changes.map(Path::to_path_buf).collect();
+        refuse_links(&self.place, directories.clone())?;
+        let new: Vec<PathBuf> = directories.into_iter().filter(|dir| !disk::exists(dir)).collect();
         carry_out(&self.place, &self.draft, lock_wait)?;
         // A container, nginx or the account of a service reads them, and no secret is in them.
-        for dir in new {
-            disk::set_mode(&dir, 0o755).map_err(|error| disk::failure("change the mode of", &dir, &error))?;
+        for dir in new.iter().filter(|dir| disk::is_dir(dir)) {
+            disk::set_mode(dir, 0o755).map_err(|error| disk::failure("change the mode of", dir, &error))?;
         }
         Ok(self.draft.plan)
     }
 }
 
-impl Work {
-    /// The directories below the rendered one that the work makes.
-    fn new_directories(&self) -> BTreeSet<PathBuf> {
-        let place = &self.place;
-        let below = |dir: &Path| dir != place.target && dir.starts_with(&place.target);
-        let made = self.draft.plan.changes().filter(|step| step.post.is_some());
-        let above = made.flat_map(|step| step.path.ancestors().skip(1).take_while(|dir| below(dir)));
-        above.filter(|dir| !disk::exists(dir)).map(Path::to_path_buf).collect()
-    }
-}
-
 /// Writes private files below the directory, all or none; returns how many changed.
 pub fn write_private(place: &Place, files: Vec<(PathBuf, String)>, lock_wait: u64) -> Result<usize> {
-    strangers::require_none_at(place)?;
+    for (path, _) in &files {
+        refuse_links(place, directories_of(place, path).map(Path::to_path_buf))?;
+    }
     let step = |(path, text): (PathBuf, String)| {
         if let Some((owner, _)) = disk::owner(&path).filter(|(owner, _)| *owner != system::user_id()) {
             return Err(Error::usage(format!(

@@ -66,8 +66,8 @@ pub fn require_none(place: &Place) -> Result<()> {
 
 /// Refuses to render into a directory where another user can replace the files: root and scripts run them later.
 pub fn require_none_at(place: &Place) -> Result<()> {
-    let mut dirs = BTreeSet::new();
-    walk(&place.target, &mut dirs, &mut MOST_LINKS.clone());
+    let (mut dirs, mut links) = (BTreeSet::new(), MOST_LINKS);
+    walk(&place.target, &mut dirs, &mut links);
     let found = dirs.into_iter().find_map(|dir| disk::stranger(&dir).map(|stranger| (dir, stranger)));
     let Some((dir, stranger)) = found else { return Ok(()) };
     Err(Error::usage(format!(

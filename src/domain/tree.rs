@@ -75,8 +75,8 @@ impl WantedFile {
 /// The wanted tree, by path inside the deployment.
 pub type Wanted = BTreeMap<String, WantedFile>;
 
-/// The same map in about half the memory: one that grew in the order of its keys has nodes that are half empty. It counts
-/// for a map with an entry for each of ten thousand files.
+/// Builds a map again so that it takes about half the memory. A map that grew in the order of its keys leaves each node half
+/// empty, which matters with ten thousand files.
 pub fn packed<V>(map: BTreeMap<String, V>) -> BTreeMap<String, V> {
     map.into_iter().collect()
 }

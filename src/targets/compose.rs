@@ -195,7 +195,7 @@ fn litellm(spec: &Spec, port: u16) -> Service {
     Service {
         image: image(spec),
         command: spec.arguments(),
-        env_file: vec!["secrets.env"],
+        env_file: vec![scripts::SECRETS],
         environment: environment(spec),
         ports: vec![format!("127.0.0.1:{port}:{}", spec.values.port)],
         volumes,

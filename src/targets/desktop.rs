@@ -120,7 +120,7 @@ fn profile(name: &str, managed: &Managed<'_>) -> Result<String> {
     Ok(text)
 }
 
-/// The same name has the same identifier, so that a newer profile replaces the older one.
+/// The identifier of a profile comes from its name, so a newer version of the profile replaces the older one.
 fn uuid(name: &str) -> String {
     let digits = Sha256::of(name.as_bytes()).to_string().to_uppercase();
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();

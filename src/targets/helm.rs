@@ -1,6 +1,6 @@
 //! Helm: values for LiteLLM's own chart, and the objects that the chart takes as given.
 //!
-//! The configuration and the secrets are objects beside the release (`objects/`): the chart would write the configuration anew from
+//! The configuration and the secrets are objects beside the release (`objects/`): the chart would generate the configuration from
 //! YAML values and lose its comments and its included files. Never: the chart's own PostgreSQL and Redis.
 
 mod guide;

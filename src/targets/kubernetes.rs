@@ -25,7 +25,7 @@ use super::{Request, Spec, Target, Tree, scripts};
 use kustomization::{Kustomization, LabelSet, Patch};
 use object::{Bare, Manifest, Metadata, Object};
 
-pub(super) use workload::environment;
+pub(super) use workload::{Strategy, environment};
 
 pub(super) fn render(request: &Request<'_>) -> Result<Tree> {
     require_stores(Target::Kubernetes, request)?;

@@ -239,7 +239,7 @@ What to know before you choose it:
   stream: that is why there is a function URL.
 - Each request at the same time has an instance of its own, and the first request of an instance waits for the start of LiteLLM
   (5 to 10 seconds, more with a large image).
-- There is no database: no virtual keys, no budgets, no spend. One key, `LITELLM_MASTER_KEY`, is the only guard of a public URL.
+- The function runs without a database, so it has no virtual keys, budgets or spend. `LITELLM_MASTER_KEY` alone guards its public URL.
 - A request is 6 MB at most; an answer is 20 MB at most (a quota of the account)."
         ),
         prerequisites: format!(

@@ -5,6 +5,17 @@ use crate::domain::word::words;
 use super::Spec;
 use super::tree::Tree;
 
+/// The secrets of LiteLLM, and those of the scripts alone. Never rendered.
+pub const SECRETS: &str = "secrets.env";
+pub const OPERATIONS: &str = "operations.env";
+/// The names of the secrets.
+pub const EXAMPLE: &str = "secrets.env.example";
+/// How the example becomes `secrets.env`: the lines with which it begins.
+pub const HOW_TO: &str = "\
+# The secrets of the gateway. Copy this file to secrets.env (mode 0600) and fill it in, or run:
+# gwinstall render secrets --out DIR
+";
+
 words! {
     /// What the scripts manage.
     pub enum Layout {
@@ -77,7 +88,7 @@ fn values(spec: &Spec, layout: Layout) -> Vec<(&'static str, String)> {
 
 /// `secrets.env.example` and a `.gitignore` for the file that it is copied to.
 pub(super) fn secrets(tree: &mut Tree, spec: &Spec) {
-    tree.text("secrets.env.example", example(spec, ""));
+    tree.text(EXAMPLE, example(spec, ""));
     tree.text(".gitignore", IGNORED);
 }
 
@@ -85,16 +96,13 @@ pub(super) fn secrets(tree: &mut Tree, spec: &Spec) {
 pub(super) fn secrets_of_cluster<'a>(tree: &mut Tree, directories: impl Iterator<Item = (String, &'a Spec)>) {
     const LITERAL: &str = "# Everything behind the first = is the value, also quotes and spaces: Kubernetes takes them as they are.\n";
     for (directory, spec) in directories {
-        tree.text(&format!("{directory}/secrets.env.example"), example(spec, LITERAL));
+        tree.text(&format!("{directory}/{EXAMPLE}"), example(spec, LITERAL));
     }
     tree.text(".gitignore", IGNORED);
 }
 
 fn example(spec: &Spec, note: &str) -> String {
-    let mut body = format!(
-        "# The secrets of the gateway. Copy this file to secrets.env (mode 0600) and fill it in, or run:\n\
-         # gwinstall render secrets --out DIR\n{note}",
-    );
+    let mut body = format!("{HOW_TO}{note}");
     for secret in &spec.secrets {
         let optional = if secret.optional { " Optional." } else { "" };
         body.push_str(&format!("\n# {}{optional}\n{}=\n", secret.about, secret.name));

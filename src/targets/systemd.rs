@@ -16,9 +16,9 @@ pub(super) fn render(spec: &Spec) -> Result<Tree> {
     }
     tree.commented("units/litellm-gateway@.service", &gateway(spec));
     tree.commented("units/llm-gateway-backup.service", &backup(spec));
-    tree.commented("units/llm-gateway-backup.timer", TIMER);
+    tree.commented("units/llm-gateway-backup.timer", &timer("backup", "daily"));
     tree.commented("units/llm-gateway-check.service", &check(spec));
-    tree.commented("units/llm-gateway-check.timer", CHECK_TIMER);
+    tree.commented("units/llm-gateway-check.timer", &timer("check", "*-*-* 06:00:00"));
     tree.commented("gateway.env", &variables(spec));
     tree.commented("logrotate/llm-gateway", &logrotate(spec));
     let root = &spec.values.server.root;
@@ -139,19 +139,24 @@ StandardError=inherit
     )
 }
 
-const TIMER: &str = "\
+/// Starts one of the services above each day, also where the machine was off at that time.
+fn timer(job: &str, when: &str) -> String {
+    format!(
+        "\
 [Unit]
-Description=Daily backup of the LLM gateway
+Description=Daily {job} of the LLM gateway
 
 [Timer]
-Unit=llm-gateway-backup.service
-OnCalendar=daily
+Unit=llm-gateway-{job}.service
+OnCalendar={when}
 RandomizedDelaySec=30m
 Persistent=yes
 
 [Install]
 WantedBy=timers.target
-";
+"
+    )
+}
 
 /// Alerts where there was no good backup for two days, or the certificate ends.
 fn check(spec: &Spec) -> String {
@@ -175,20 +180,6 @@ StandardError=inherit
 {SANDBOX}"
     )
 }
-
-const CHECK_TIMER: &str = "\
-[Unit]
-Description=Daily check of the LLM gateway
-
-[Timer]
-Unit=llm-gateway-check.service
-OnCalendar=*-*-* 06:00:00
-RandomizedDelaySec=30m
-Persistent=yes
-
-[Install]
-WantedBy=timers.target
-";
 
 /// Variables of LiteLLM in the form of `EnvironmentFile=`.
 fn variables(spec: &Spec) -> String {

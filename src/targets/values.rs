@@ -63,7 +63,7 @@ pub struct Values {
     /// `OWNER/NAME` at GitHub, for the pipeline and the image that it builds.
     pub repository: Option<String>,
     pub lambda: Lambda,
-    /// The same keys again, laid over the others for one environment.
+    /// Values of one environment: any of these keys, each replacing the one above.
     pub environments: BTreeMap<String, Value>,
 }
 

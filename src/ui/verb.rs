@@ -32,6 +32,9 @@ pub fn name(cli: &Cli) -> &'static str {
         },
         Some(Command::Presets(PresetsCommand::List)) => "presets-list",
         Some(Command::Presets(PresetsCommand::Show { .. })) => "presets-show",
+        Some(Command::Render(args)) if args.schema => "render-schema",
+        Some(Command::Render(args)) if args.check => "render-check",
+        Some(Command::Render(args)) if args.diff => "render-diff",
         Some(Command::Render(_)) => "render",
         Some(Command::Env(command)) => match command {
             EnvCommand::List => "env-list",

@@ -105,7 +105,7 @@ fn a_deployment_moves_with_its_secrets_under_a_passphrase() {
     let file = other.write("out.age", &sealed);
     let import = format!("backup import {}", file.display());
     let refused = other.touches_nothing(&import).exits(2);
-    refused.says(&["a passphrase is needed", "--passphrase-file PATH"]);
+    refused.says(&["the backup needs a passphrase", "--passphrase-file PATH"]);
     fed(&other, &format!("{import} --passphrase-file -"), "another passphrase")
         .exits(2)
         .says(&["another one"]);
@@ -117,7 +117,7 @@ fn a_deployment_moves_with_its_secrets_under_a_passphrase() {
     other.run("backup list").exits(0).says(&["encrypted, holds secrets", "basic"]);
     other.run("backup verify").exits(0).says(&["as far as can be seen without its key"]);
     other.run(&format!("backup verify {key}")).exits(0).says(&["files whole"]);
-    other.refused(&mut other.command("rollback 1 --yes"), 2).says(&["passphrase is needed"]);
+    other.refused(&mut other.command("rollback 1 --yes"), 2).says(&["the backup needs a passphrase"]);
     other.run(&format!("rollback 1 --yes {key}")).exits(0).never_says(SECRET);
     assert_eq!(other.env_value("LITELLM_MASTER_KEY").as_deref(), Some(SECRET));
     assert_eq!(other.record()["models"], home.record()["models"]);

@@ -419,3 +419,80 @@ fn a_killed_run_is_recovered_before_the_next_compares() {
         assert!(rendering.read("compose.yaml").contains("postgres:16.4"));
     }
 }
+
+/// A journal in a directory under version control may be from anybody: it must not name a file elsewhere.
+#[test]
+fn a_journal_that_leads_elsewhere_is_not_followed() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let victim = rendering.world.home().join("victim");
+    fs::write(&victim, "mine\n").unwrap();
+    let sum = gwinstall::domain::Sha256::of(b"mine\n").to_string();
+    let stamp = serde_json::json!({ "sha256": sum, "mode": "0644" });
+    let journal = |id: &str, path: &str, made: &str| {
+        let text = serde_json::json!({
+            "schema": 1, "id": id, "version": "1.0.0", "pid": 1, "started": "2026-11-27T00:00:00Z", "operation": "render",
+            "steps": [{ "path": path, "pre": null, "post": stamp }], "directories": [made],
+        })
+        .to_string();
+        let sum = gwinstall::domain::Sha256::of(text.as_bytes());
+        format!("{text}\n{sum}\n")
+    };
+    let own = rendering.path(".gwinstall");
+    let inside = rendering.path("config").to_str().unwrap().to_owned();
+    let outside = rendering.world.home().join("empty");
+    fs::create_dir_all(&outside).unwrap();
+    for text in [
+        journal("1", "../victim", &inside),
+        journal("1", victim.to_str().unwrap(), &inside),
+        journal("1", "config/../../victim", &inside),
+        journal("../../..", "config/x", &inside),
+        journal("1", "config/x", outside.to_str().unwrap()),
+    ] {
+        fs::write(own.join("journal"), &text).unwrap();
+        for target in ["compose", "secrets"] {
+            let _ = rendering.run(target, &[]).exits(1).says("leads out of this directory").says("rm -r");
+        }
+        fs::remove_file(own.join("journal")).unwrap();
+        fs::create_dir_all(own.join("txn/1")).unwrap();
+        fs::write(own.join("txn/1/committed.json"), &text).unwrap();
+        let _ = rendering.run("compose", &[]).exits(1).says("leads out of this directory");
+        fs::remove_dir_all(own.join("txn")).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine\n");
+        assert!(outside.is_dir());
+    }
+    // A directory of a transaction that is a link is another one's.
+    fs::create_dir_all(own.join("txn")).unwrap();
+    fs::write(outside.join("theirs"), "").unwrap();
+    std::os::unix::fs::symlink(&outside, own.join("txn/1")).unwrap();
+    let _ = rendering.run("compose", &[]).exits(2).says("is a link");
+    assert!(outside.join("theirs").exists());
+}
+
+/// Secrets are not written through a link, whatever the record says.
+#[test]
+fn secrets_stay_in_the_rendered_directory() {
+    let values = VALUES.replace("database: {}", "database: {host: db.example.com}");
+    let rendering = Rendering::of(&values.replace("redis: {}", "redis: {host: redis.example.com}"));
+    let _ = rendering.run("kubernetes", &[]).exits(0);
+    let (overlay, elsewhere) = (rendering.path("overlays/staging"), rendering.world.home().join("elsewhere"));
+    fs::rename(&overlay, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &overlay).unwrap();
+    let _ = rendering.run("secrets", &[]).exits(2).says("is a link");
+    assert!(!elsewhere.join("secrets.env").exists());
+}
+
+/// What only tells has done nothing if nobody can read it.
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let (values, out) = (rendering.values.to_str().unwrap(), rendering.out.to_str().unwrap());
+    for line in
+        [vec!["render", "--schema"], vec!["render", "compose", "--out", out, "--values", values, "--check"]]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = rendering.world.command(&line).stdout(full).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{line:?}");
+    }
+}

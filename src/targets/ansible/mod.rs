@@ -15,7 +15,7 @@ use super::{Spec, Target, Tree, desktop, escape, needs, scripts, systemd};
 const GATEWAY: &str = "roles/llm_gateway";
 const CLIENT: &str = "roles/gwinstall_client";
 /// Texts of the systemd target that a role has no use for.
-const LEFT_OUT: [&str; 3] = [".gitignore", "install.sh", "secrets.env.example"];
+const LEFT_OUT: [&str; 3] = [".gitignore", "install.sh", scripts::EXAMPLE];
 
 const IGNORED: &str = "\
 # Secrets, the machines of one company, and what a run of gwinstall leaves while it works.
@@ -266,7 +266,7 @@ fn inventory(domain: &str) -> Inventory {
     Inventory {
         gateways: Group {
             hosts: hosts(domain),
-            vars: IndexMap::from([("llm_gateway_secrets_file", "secrets.env")]),
+            vars: IndexMap::from([("llm_gateway_secrets_file", scripts::SECRETS)]),
         },
         developers: Group {
             hosts: hosts("workstation.example.com"),

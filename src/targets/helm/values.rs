@@ -10,7 +10,7 @@ use crate::targets::kubernetes::object::{Labels, Named, Selector, config_name, g
 use crate::targets::kubernetes::pod::{
     Lifecycle, Mount, Needs, PodSecurity, SecretVolume, Security, Spread, Volume,
 };
-use crate::targets::kubernetes::{environment, network, scale};
+use crate::targets::kubernetes::{Strategy, environment, network, scale};
 use crate::targets::spec::{CONFIG_DIR, GOOGLE_FILE, GRACE, LIVENESS, Probe, READINESS, STARTUP};
 use crate::targets::{Spec, escape};
 
@@ -70,20 +70,6 @@ struct Image {
 struct Account {
     create: bool,
     name: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Strategy {
-    r#type: &'static str,
-    rolling_update: RollingUpdate,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RollingUpdate {
-    max_unavailable: u32,
-    max_surge: u32,
 }
 
 #[derive(Serialize)]
@@ -222,10 +208,7 @@ pub(super) fn of(spec: &Spec) -> Result<Values> {
         num_workers: 1,
         image: image(spec),
         service_account: Account { create: false, name: values.name.clone() },
-        strategy: Strategy {
-            r#type: "RollingUpdate",
-            rolling_update: RollingUpdate { max_unavailable: 0, max_surge: 1 },
-        },
+        strategy: Strategy::rolling(),
         termination_grace_period_seconds: GRACE,
         topology_spread_constraints: spread(spec),
         pod_security_context: PodSecurity::default(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::Result;
+use crate::targets::scripts::SECRETS;
 use crate::targets::{Spec, Tree};
 
 use super::object::{Manifest, config_name, google_name, secrets_name};
@@ -111,7 +112,7 @@ pub(in crate::targets) fn image(name: &str, spec: &Spec) -> ImageOf {
 /// The Secrets, from files that are not committed.
 pub(in crate::targets) fn secrets(spec: &Spec) -> Vec<Generator> {
     let mut generators =
-        vec![Generator { name: secrets_name(spec), envs: vec!["secrets.env"], ..Generator::default() }];
+        vec![Generator { name: secrets_name(spec), envs: vec![SECRETS], ..Generator::default() }];
     if spec.google {
         let files = vec!["google-credentials.json".to_owned()];
         generators.push(Generator { name: google_name(spec), files, ..Generator::default() });

@@ -24,9 +24,10 @@ struct DeploymentSpec {
     template: Template,
 }
 
+/// One instance more for a moment, never one fewer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Strategy {
+pub(in crate::targets) struct Strategy {
     r#type: &'static str,
     rolling_update: RollingUpdate,
 }
@@ -36,6 +37,12 @@ struct Strategy {
 struct RollingUpdate {
     max_unavailable: u32,
     max_surge: u32,
+}
+
+impl Strategy {
+    pub(in crate::targets) fn rolling() -> Self {
+        Self { r#type: "RollingUpdate", rolling_update: RollingUpdate { max_unavailable: 0, max_surge: 1 } }
+    }
 }
 
 #[derive(Serialize)]
@@ -99,10 +106,7 @@ pub(super) fn deployment(spec: &Spec, image: &str) -> Result<Manifest> {
     let body = DeploymentSpec {
         replicas: (!super::scale::is_automatic(spec)).then_some(spec.values.replicas),
         revision_history_limit: 5,
-        strategy: Strategy {
-            r#type: "RollingUpdate",
-            rolling_update: RollingUpdate { max_unavailable: 0, max_surge: 1 },
-        },
+        strategy: Strategy::rolling(),
         selector: Selector { match_labels: labels.clone() },
         template: Template { metadata: TemplateMetadata { labels: labels.clone() }, spec: pod },
     };

@@ -50,6 +50,8 @@ if [ -n "$list" ]; then
 	done | sort -r
 	exit 0
 fi
+# The dump runs inside the service postgres.
+if [ "$DATABASE" = yes ] && [ -z "$DATABASE_HOST" ]; then require_engine; fi
 take_lock backup
 mkdir -p -- "$backups"
 if [ -d "$staging" ] && [ -n "$(ls -A -- "$staging")" ]; then say 'removing what an interrupted backup left in backups/staging'; fi

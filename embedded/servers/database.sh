@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # PostgreSQL as the gateway of this server uses it; the other scripts source this file after instances.sh. Without DATABASE_HOST the
 # programs of PostgreSQL run in the service postgres, else on this machine, against that host.
 #

@@ -94,10 +94,8 @@ check_before() {
 	unset key
 	if [ "$LAYOUT" = compose ]; then
 		[ -f "$ROOT/compose.yaml" ] || fail 1 "$ROOT/compose.yaml is missing"
-		have "${CONTAINER_ENGINE:-docker}" || fail 1 "${CONTAINER_ENGINE:-docker} is not installed"
-	else
-		have systemctl || fail 1 "systemctl is not installed"
 	fi
+	require_engine
 }
 
 # The release directory of a version; a mark says that it is complete.

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # The deployments of this server, one JSON line for each step in ROOT/data/deployments.jsonl; deploy.sh and rollback.sh source this
 # file after read-values.sh.
 #

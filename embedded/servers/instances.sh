@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # The instances of LiteLLM on this server, alike for containers and for systemd units; the other scripts source this file after
 # read-values.sh. With compose the instances are the services litellm, litellm-2, … in the order of PORTS, each published on its
 # loopback port; with systemd they are litellm-gateway@PORT.service.
@@ -27,6 +27,13 @@ service_of() {
 		if [ "$each" = "$1" ]; then break; fi
 	done
 	if [ "$place" -le 1 ]; then echo litellm; else echo "litellm-$place"; fi
+}
+
+# What starts the instances; without it nothing is begun.
+require_engine() {
+	engine=systemctl
+	if [ "$LAYOUT" = compose ]; then engine=${CONTAINER_ENGINE:-docker}; fi
+	have "$engine" || fail 1 "$engine is not installed, and nothing was changed"
 }
 
 # start_instance PORT: a fresh process also where nothing but a file of the configuration changed, which LiteLLM reads at its start

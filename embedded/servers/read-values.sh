@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # Reads server.env and the secrets of a server for the scripts beside it; they source this file. `sh read-values.sh --help` prints
 # the table of names.
 #

@@ -41,6 +41,7 @@ PROVIDER)
 *) wrong_usage ;;
 esac
 read_values
+require_engine
 [ -f "$env_file" ] || fail 1 "$env_file is missing"
 take_lock deploy
 kept=$ROOT/data/secrets.env.before-rotation

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # The S3-compatible store for backups; backup.sh and restore.sh source this file after read-values.sh.
 #
 # Promises: curl gets the keys by its standard input, never as an argument, and signs the checksum of what it sends. What was sent is

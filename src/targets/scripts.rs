@@ -27,7 +27,11 @@ words! {
 /// The scripts, and `server.env` beside them.
 pub(super) fn write(tree: &mut Tree, spec: &Spec, layout: Layout) {
     for (name, bytes) in spec.scripts_of(layout.word()) {
-        tree.program(name, bytes.clone());
+        if bytes.starts_with(b"#!") {
+            tree.program(name, bytes.clone());
+        } else {
+            tree.text(name, bytes.to_vec());
+        }
     }
     let lines = values(spec, layout);
     let body: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();

@@ -23,6 +23,25 @@ class Every(World):
             for script in PROGRAMS:
                 self.assertIn(f"usage: {script}", self.run_script(script, "--help", shell=shell)[1])
 
+    def test_with_compose_the_directory_of_the_scripts_is_that_of_the_gateway(self):
+        del self.values["ROOT"]
+        self.write_values()
+        self.ok("deploy.sh", "--history")
+        code, _, err = self.run_script("deploy.sh")
+        self.assertEqual(code, 1)
+        self.assertIn(f"{self.root}/scripts/secrets.env is missing", err)
+
+    def test_without_its_engine_nothing_is_begun(self):
+        self.write_values(DATABASE="yes")
+        (self.bin / "docker").unlink()
+        before = self.env_file.read_text()
+        for script, *more in (["deploy.sh", "v2"], ["rotate.sh", "MASTER_KEY"], ["backup.sh"]):
+            for shell in SHELLS:
+                code, _, err = self.run_script(script, *more, shell=shell, env={"CONTAINER_ENGINE": "no-such-engine"})
+                self.assertEqual(code, 1, f"{script}: {err}")
+                self.assertIn("no-such-engine is not installed, and nothing was changed", err)
+                self.assertEqual(self.env_file.read_text(), before)
+
     def test_a_hostile_value_is_refused_and_does_nothing(self):
         mark = self.dir / "mark"
         hostile = [f"$(touch {mark})", f"`touch {mark}`", f"x; touch {mark}", f"x' ; touch {mark} #", f'x"; touch {mark}; "', f"x|touch {mark}",

@@ -396,6 +396,30 @@ fn rendered_directories_can_be_read() {
     }
 }
 
+/// What a run that was killed between the exchange of a file and the commit leaves.
+#[test]
+fn an_interrupted_run_is_undone_before_the_next_compares() {
+    let rendering = Rendering::of(VALUES);
+    let _ = rendering.run("compose", &[]).exits(0);
+    let (old, new) = ("old\n", rendering.read("compose.yaml"));
+    let stamp = |text: &str| serde_json::json!({ "sha256": gwinstall::domain::Sha256::of(text.as_bytes()).to_string(), "mode": "0644" });
+    let text = serde_json::json!({
+        "schema": 1, "id": "1", "version": "1.0.0", "pid": 1, "started": "2026-11-27T00:00:00Z", "operation": "render",
+        "steps": [{ "path": "compose.yaml", "pre": stamp(old), "post": stamp(&new) }], "directories": [],
+    })
+    .to_string();
+    let transaction = rendering.path(".gwinstall/txn/1");
+    fs::create_dir_all(&transaction).unwrap();
+    fs::write(transaction.join("0"), old).unwrap();
+    let journal = rendering.path(".gwinstall/journal");
+    fs::write(&journal, format!("{text}\n{}\n", gwinstall::domain::Sha256::of(text.as_bytes()))).unwrap();
+    let _ = rendering.run("compose", &["--check"]).exits(3).says("interrupted");
+    assert!(journal.exists(), "a look changes nothing");
+    let _ = rendering.run("compose", &[]);
+    assert!(!journal.exists() && !transaction.exists());
+    assert_eq!(rendering.read("compose.yaml"), old, "the file from before, which is now an edit");
+}
+
 /// A killed run is undone or finished by the next one, before it compares anything.
 #[test]
 fn a_killed_run_is_recovered_before_the_next_compares() {

@@ -44,7 +44,7 @@ impl Percent {
             return None;
         }
         let hundredths: u16 = format!("{decimals:0<2}").parse().ok()?;
-        Self::of(whole.parse::<u16>().ok()? * 100 + hundredths)
+        Self::of(whole.parse::<u16>().ok()?.checked_mul(100)?.checked_add(hundredths)?)
     }
 
     fn of(hundredths: u16) -> Option<Self> {
@@ -184,9 +184,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<Percent>(&written).unwrap(), percent, "{written}");
         }
         assert_eq!(Percent::parse("100.00"), Some(Percent::ALL));
-        for wrong in
-            ["", "-1", "+1", "05", "5.", ".5", "5.001", "100.01", "101", "1e1", "5 ", "٥", "65536", "5%"]
-        {
+        for wrong in [
+            "", "-1", "+1", "05", "5.", ".5", "5.001", "100.01", "101", "655.99", "700", "999", "1e1", "5 ",
+            "٥", "65536", "5%",
+        ] {
             assert_eq!(Percent::parse(wrong), None, "{wrong}");
             let text = serde_json::to_string(wrong).unwrap();
             assert!(serde_json::from_str::<Percent>(&text).is_err(), "{wrong}");

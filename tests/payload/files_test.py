@@ -31,6 +31,7 @@ OF_THE_IMAGE = {"lambda-start.py": ("boto3",)}
 # What other scripts read in, and nobody runs.
 LIBRARIES = ("gateway_files.py", "troubleshooting-utils.sh", "read-values.sh", "instances.sh", "history.sh", "database.sh", "storage.sh")
 
+
 class Catalog(unittest.TestCase):
     def test_every_file_is_listed_and_every_listed_file_exists(self):
         listed = [entry["path"] for entry in CATALOG["files"]]

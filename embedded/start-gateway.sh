@@ -529,12 +529,12 @@ is_orphan() {
 	[ -z "$(workers_of "$1")" ] && look_at "$1" && [ "$group" != "$1" ]
 }
 
-# Every process of the gateway as PID:BORN, and the process groups that hold nothing else.
+# Every process of the gateway as PID:BORN, their process groups, and those of them that hold nothing else.
 snapshot() {
-	victims='' groups=''
+	victims='' families='' groups=''
 	for one in $(our_processes); do
 		look_at "$one" || continue
-		victims="$victims $one:$born"
+		victims="$victims $one:$born" families="$families $group"
 		# In its own session: a group that this script, or a service manager, made for it.
 		[ "$group" = "$session" ] || continue
 		if [ "$group" = "$one" ] || ! kill -0 "$group" 2>/dev/null || runs_our_config "$group"; then
@@ -583,7 +583,17 @@ end_now() {
 	for _ in 1 2 3 4 5 6 7 8; do still_there $victims || break; sleep 0.25; done
 }
 
-# Waits until no process of $victims takes connections. A worker that is born while its master is killed gets the signal too.
+# Adds to $victims the workers that were born while their master was killed. They have its process group; a gateway that another
+# command has started since then does not.
+add_late_workers() {
+	for one in $(our_processes); do
+		look_at "$one" || continue
+		case " $victims " in *" $one:$born "*) continue ;; esac
+		case " $families " in *" $group "*) victims="$victims $one:$born" ;; esac
+	done
+}
+
+# Waits until no process of $victims takes connections.
 wait_until_closed() {
 	since=$(now)
 	while :; do
@@ -595,7 +605,7 @@ wait_until_closed() {
 		[ -n "$taken" ] || return 0
 		if [ $(($(now) - since)) -ge 30 ]; then kill_all; return 0; fi
 		sleep 0.2
-		snapshot
+		add_late_workers
 		ask_to_end
 	done
 }

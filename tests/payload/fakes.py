@@ -29,7 +29,8 @@ KEY = assemble.SAMPLE_ENV["basic"]["LITELLM_MASTER_KEY"]
 # Acts like `litellm --run_gunicorn`: a master that listens, and a worker forked from it that serves. HUP: a new worker with the new
 # configuration, then TERM to the old one, which finishes its requests. TERM: the worker may finish for 2 seconds, then it is
 # killed (gunicorn: 30). Words in the configuration change it: "broken" is refused by --validate_config, "dies" ends at the start,
-# "hangs once" and "hangs always" listen and serve nothing, "spins" computes for ever and does not listen.
+# "hangs once" and "hangs always" listen and serve nothing, "spins" computes for ever and does not listen, "closes late" listens for
+# another second after TERM.
 LITELLM = r"""#!{python}
 import http.server, json, os, signal, socket, sys, threading, time
 argument = lambda name: sys.argv[sys.argv.index(name) + 1]
@@ -75,6 +76,7 @@ def work():
     server.socket, server.daemon_threads = listener, False
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     while not leave.wait(0.1): pass
+    if "closes late" in config: time.sleep(1)
     server.shutdown()
     server.server_close()
     os._exit(0)

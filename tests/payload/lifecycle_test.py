@@ -66,6 +66,10 @@ class Life(Place):
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return answer.read().decode()
 
+    def port_is_open(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def stream(self, seconds):
         """A request that takes this long, or until finish(): the thread, and the list that its answer or fault gets into."""
         answers = []
@@ -256,6 +260,27 @@ class Requests(Life):
         self.finish(thread, answers)
         self.assertIn("another one was started meanwhile", stop.communicate(timeout=60)[0])
         self.expect(0, f"(pid {self.pid()})", "start-gateway.sh", "status")
+
+    def test_a_stop_ends_no_gateway_that_was_started_while_it_waited(self):
+        # The stop is held where it waits for the old listener to close, until the new gateway answers.
+        go = self.home / "go"
+        self.program("sleep", f"""#!/bin/sh
+if tr '\\0' ' ' <"/proc/$PPID/cmdline" | grep -q ' stop $'; then
+	until [ -e {pasted(go)} ]; do /bin/sleep 0.1; done
+fi
+exec /bin/sleep "$@"
+""")
+        self.config("closes late")
+        self.expect(0, "runs", "start-gateway.sh")
+        thread, answers = self.stream(100)
+        stop = self.begin("stop")
+        wait_for(lambda: not self.port_is_open())
+        self.expect(0, "the gateway runs", "start-gateway.sh")
+        new = self.pid()
+        go.touch()
+        self.finish(thread, answers)
+        self.assertIn("another one was started meanwhile", stop.communicate(timeout=60)[0])
+        self.expect(0, f"(pid {new})", "start-gateway.sh", "status")
 
     def test_stop_now_does_not_wait(self):
         self.expect(0, "runs", "start-gateway.sh")

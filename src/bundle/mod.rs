@@ -9,6 +9,7 @@ pub mod catalog;
 mod embedded;
 mod overlay;
 pub mod pack;
+pub mod tariff;
 pub mod ustar;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,7 @@ pub mod runtime;
 pub mod secret;
 pub mod session;
 pub mod stand_in;
+pub mod tokens;
 pub mod tree;
 pub mod url;
 pub(crate) mod word;

@@ -9,4 +9,5 @@ pub mod rc;
 pub mod schema;
 pub mod sessions;
 pub mod settings;
+pub mod transcript;
 pub mod yaml;

@@ -3,6 +3,7 @@
 //! Promise: each fact is read once and checked in one place, so that `doctor`, `status`, `env check`, `validate` and
 //! the checks before an installation never disagree about a file or a variable. Never: writes, or runs LiteLLM.
 
+pub mod bill;
 pub mod configuration;
 pub mod conflicts;
 pub mod drift;
@@ -17,4 +18,5 @@ pub mod port;
 pub mod prerequisites;
 pub mod state;
 pub mod templates;
+pub mod transcripts;
 pub mod variables;

@@ -250,6 +250,26 @@ pub fn is_dir(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// What an entry of a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Directory,
+    Link,
+    Special,
+}
+
+/// What is at `path`, links not followed and nothing opened; `None` where it does not exist or cannot be looked at.
+pub fn kind(path: &Path) -> Option<EntryKind> {
+    let kind = fs::symlink_metadata(path).ok()?.file_type();
+    Some(match kind {
+        _ if kind.is_file() => EntryKind::File,
+        _ if kind.is_dir() => EntryKind::Directory,
+        _ if kind.is_symlink() => EntryKind::Link,
+        _ => EntryKind::Special,
+    })
+}
+
 /// Size in bytes and modification time in seconds since 1970.
 pub fn facts(path: &Path) -> Option<(u64, i64)> {
     let meta = fs::symlink_metadata(path).ok()?;

@@ -9,6 +9,7 @@ mod runtime;
 mod seal;
 mod self_update;
 mod service;
+mod usage;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, Runtime
 pub use seal::{SealArgs, UnlockArgs};
 pub use self_update::SelfUpdateArgs;
 pub use service::{ServiceCommand, ServiceInstallArgs};
+pub use usage::{UsageArgs, UsageBy};
 
 /// Help is never wider, however wide the window is.
 pub const WIDEST: usize = 100;
@@ -94,6 +96,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Show the last operations, newest first
     History(HistoryArgs),
+    /// Show the tokens that Claude Code used, what they cost, and what they would cost on other models
+    Usage(UsageArgs),
     /// Look for problems; --repair recovers an interrupted run
     Doctor(DoctorArgs),
     /// Check a LiteLLM configuration more strictly than LiteLLM does

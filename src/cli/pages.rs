@@ -19,7 +19,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("Gateway", &["runtime", "start", "stop", "restart", "reload", "service", "logs", "health"]),
-    ("Models and values", &["models", "presets", "env", "config", "validate"]),
+    ("Models and values", &["models", "usage", "presets", "env", "config", "validate"]),
     ("Backups", &["rollback", "backup"]),
     ("Servers", &["render"]),
     ("Program", &["self-update", "bundle", "completions", "man", "help", "version"]),
@@ -29,7 +29,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 64] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 65] = [
     (
         "",
         [
@@ -72,6 +72,13 @@ pub const EXAMPLES: [(&str, [Example; 2]); 64] = [
     (
         "history",
         [("history", "show the last ten operations"), ("history -n 1 --json", "the last one for a program")],
+    ),
+    (
+        "usage",
+        [
+            ("usage --days 7", "tokens and cost of the last seven days by model"),
+            ("usage --by day --compare glm-5.2", "by day, and the cost of the same tokens on glm-5.2"),
+        ],
     ),
     ("doctor", [("doctor", "check the deployment"), ("doctor net", "check the way to the releases")]),
     (

@@ -167,7 +167,7 @@ enum Noun {
 fn noun(path: &[&str], argument: &str) -> Option<Noun> {
     Some(match (path, argument) {
         (["install"], "preset" | "preset_word") | (["presets", "show"], "preset") => Noun::Preset,
-        (["install"], "models") => Noun::Models,
+        (["install"], "models") | (["usage"], "compare") => Noun::Models,
         (["install"], "gateway_type") => Noun::GatewayType,
         (["models", "add"], "models") => Noun::NewModel,
         (["models", "remove"], "models") => Noun::DeployedModel,

@@ -9,7 +9,7 @@ use crate::doors::term;
 
 /// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
 /// is one of another program.
-const HABITS: [(&str, &[&str]); 91] = [
+const HABITS: [(&str, &[&str]); 94] = [
     ("runtime update|upgrade", &["runtime install"]),
     ("runtime delete|uninstall X", &["runtime remove X"]),
     ("models|model help", &["help models"]),
@@ -92,6 +92,9 @@ const HABITS: [(&str, &[&str]); 91] = [
     ("stop -f|--force", &["stop --now"]),
     ("rollback --to X", &["rollback X"]),
     ("rollback --list", &["backup list"]),
+    ("cost|costs|spend|spending|tokens|stats|ccusage", &["usage"]),
+    ("price|prices|pricing", &["models list"]),
+    ("usage day|daily", &["usage --by day"]),
     ("history --all|-a", &["history --limit 1000"]),
     ("diff X", &["backup diff X"]),
     ("verify --fix|--repair", &["diff", "update"]),

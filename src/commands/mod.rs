@@ -42,6 +42,7 @@ mod service;
 mod shell_files;
 mod signed;
 mod sources;
+mod spending;
 mod status;
 mod supply;
 mod switch;
@@ -74,6 +75,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::On(args)) => switch::on(&place()?, common, args),
         Some(Command::Diff(args)) => diff::run(&place()?, args),
         Some(Command::History(args)) => history::run(&place()?, args),
+        Some(Command::Usage(args)) => spending::run(&place()?, args),
         Some(Command::Doctor(args)) => doctor::run(&place()?, common, args),
         Some(Command::Validate(args)) if args.file.is_some() => validate::run(&reading()?, args),
         Some(Command::Validate(args)) => validate::run(&place()?, args),

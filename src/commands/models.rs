@@ -227,7 +227,7 @@ fn removed(bundle: &Bundle, last: &Record, typed: &[String]) -> Result<Option<Ve
     Ok(Some(left))
 }
 
-fn unknown(name: &str, known: Vec<&str>, what: &str) -> Error {
+pub(super) fn unknown(name: &str, known: Vec<&str>, what: &str) -> Error {
     let error = Error::usage(format!("there is no model {:?}", printable(name)))
         .because(format!("{what}: {}", known.join(", ")));
     match closest(name, known).as_slice() {

@@ -100,7 +100,15 @@ fn is_asked_for(verb: &str) -> bool {
     verb.ends_with("-list")
         || matches!(
             verb,
-            "completions" | "config-path" | "man" | "help" | "version" | "logs" | "history" | "presets-show"
+            "completions"
+                | "config-path"
+                | "man"
+                | "help"
+                | "version"
+                | "logs"
+                | "history"
+                | "usage"
+                | "presets-show"
         )
 }
 

@@ -4,6 +4,7 @@
 //! because the transaction and the releases talk to the user, too.
 
 pub mod answer;
+pub mod bill;
 pub mod install_report;
 pub mod manner;
 pub mod report;

@@ -16,6 +16,7 @@ pub fn name(cli: &Cli) -> &'static str {
         Some(Command::On(_)) => "on",
         Some(Command::Diff(_)) => "diff",
         Some(Command::History(_)) => "history",
+        Some(Command::Usage(_)) => "usage",
         Some(Command::Doctor(_)) => "doctor",
         Some(Command::SelfUpdate(_)) => "self-update",
         Some(Command::Bundle(_)) => "bundle",

@@ -84,6 +84,7 @@ fn a_closed_stdout_changes_nothing_about_the_work() {
         "status --json",
         "diff",
         "history",
+        "usage",
         "--help",
         "doctor",
         "rollback --yes --verbose",

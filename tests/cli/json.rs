@@ -29,10 +29,11 @@ const CHANGE: [&str; 11] = [
 #[test]
 fn every_command_has_an_envelope() {
     let home = TestHome::new();
-    let cases: [(&str, &str, i32, &[&str]); 30] = [
+    let cases: [(&str, &str, i32, &[&str]); 31] = [
         ("status", "status", 0, &["deployed"]),
         ("", "status", 0, &["deployed"]),
         ("history", "history", 0, &["operations"]),
+        ("usage", "usage", 0, &["rows", "total", "compared"]),
         ("doctor", "doctor", 0, &["checks"]),
         ("rollback --yes", "rollback", 1, &["causes"]),
         ("diff", "diff", 2, &["causes"]),

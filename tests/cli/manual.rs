@@ -3,7 +3,7 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 55] = [
     "",
     "install",
     "update",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 54] = [
     "status",
     "diff",
     "history",
+    "usage",
     "doctor",
     "validate",
     "verify",

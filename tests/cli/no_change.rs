@@ -7,7 +7,7 @@ use crate::home::{Run, TestHome};
 const INSTALL: &str = "install --yes --models gemini-3.5-flash,glm-5.2";
 
 /// Commands that only look, with the exit code on a deployment that is as deployed.
-const LOOKING: [(&str, i32); 18] = [
+const LOOKING: [(&str, i32); 19] = [
     ("runtime list", 0),
     ("runtime remove", 0),
     ("service status", 0),
@@ -18,6 +18,7 @@ const LOOKING: [(&str, i32); 18] = [
     ("diff", 0),
     ("diff --json", 0),
     ("history", 0),
+    ("usage", 0),
     ("install --dry-run", 0),
     ("install --preset proxy --dry-run", 0),
     ("install --models glm-5.2 --dry-run --json", 0),
@@ -50,6 +51,7 @@ fn looking_makes_no_directory_in_an_empty_home() {
         ("install --dry-run", 0),
         ("diff", 2),
         ("history", 0),
+        ("usage", 0),
         ("doctor", 0),
         ("uninstall --yes", 0),
     ] {

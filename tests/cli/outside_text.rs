@@ -20,6 +20,14 @@ fn acted_on(bytes: &[u8]) -> Vec<String> {
     found.chain(sequences.map(|sequence| sequence.escape_unicode().to_string())).collect()
 }
 
+/// A line of a transcript of Claude Code.
+fn answer_of(model: &str) -> String {
+    let usage = serde_json::json!({ "input_tokens": 1 });
+    let message = serde_json::json!({ "id": "msg_1", "model": model, "usage": usage });
+    let at = "2026-11-27T11:18:25.085Z";
+    serde_json::json!({ "type": "assistant", "timestamp": at, "cwd": model, "message": message }).to_string()
+}
+
 fn shown(home: &TestHome, mut command: Command, what: &str) {
     command.current_dir(home.home());
     let ended = Terminal::start(command, (60, 120)).ends();
@@ -62,6 +70,9 @@ fn no_text_from_outside_drives_a_terminal() {
     fs::create_dir_all(home.path(&format!(".claude/presets/{HOSTILE}"))).unwrap();
     fs::write(home.gateway("litellm.log"), format!("INFO {HOSTILE}\n")).unwrap();
     fs::write(home.gateway(&format!("docs/{HOSTILE}")), "mine").unwrap();
+    let transcripts = home.path(&format!(".claude/projects/{HOSTILE}"));
+    fs::create_dir_all(&transcripts).unwrap();
+    fs::write(transcripts.join("one.jsonl"), answer_of(HOSTILE)).unwrap();
     let yaml = home.read(".claude/gateway/config/litellm.yaml");
     fs::write(home.gateway("config/litellm.yaml"), format!("{yaml}\n# {HOSTILE}\nodd_{}: 1\n", "\u{202e}"))
         .unwrap();
@@ -81,6 +92,9 @@ fn no_text_from_outside_drives_a_terminal() {
         "validate",
         "config show",
         "history",
+        "usage --all",
+        "usage --all --by project",
+        "usage --all --json",
         "backup list",
         "uninstall --dry-run",
         "status --json",

@@ -28,6 +28,7 @@ READING = (
     ["validate"],
     ["doctor"],
     ["history"],
+    ["usage"],
     ["backup", "list"],
     ["env", "list"],
     ["presets", "list"],
@@ -141,6 +142,7 @@ def reader_goes_away(stage):
         ["presets", "list"],
         ["models", "list"],
         ["history"],
+        ["usage"],
         ["completions", "bash"],
         ["man"],
     ]

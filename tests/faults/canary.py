@@ -57,6 +57,7 @@ ALWAYS = (
     ["env", "list", "--json"],
     ["env", "check", "--json"],
     ["history", "--json"],
+    ["usage", "--json"],
     ["backup", "create", "--yes"],
     ["backup", "list", "--json"],
     ["backup", "diff"],

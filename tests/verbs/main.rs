@@ -35,5 +35,6 @@ mod renewal;
 mod resolve;
 mod runtime;
 mod service;
+mod spending;
 mod takeover;
 mod world;

@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod release;
 pub mod text;
+pub mod transcript;
 
 /// A reader, by the name of its fuzz target.
 pub struct Target {
@@ -21,7 +22,7 @@ pub struct Target {
 
 const MIB: usize = 1 << 20;
 
-pub static TARGETS: [Target; 10] = [
+pub static TARGETS: [Target; 11] = [
     Target { name: "manifest", seeds: release::manifests, holds: release::manifest, memory: 8 * MIB },
     Target { name: "keys", seeds: release::key_lists, holds: release::keys, memory: 8 * MIB },
     Target { name: "channel", seeds: release::channels, holds: release::channel, memory: 8 * MIB },
@@ -32,6 +33,7 @@ pub static TARGETS: [Target; 10] = [
     Target { name: "settings", seeds: text::settings_files, holds: text::settings, memory: 8 * MIB },
     Target { name: "validate", seeds: text::configurations, holds: text::validate, memory: 24 * MIB },
     Target { name: "merge", seeds: text::merges, holds: text::merge, memory: 24 * MIB },
+    Target { name: "transcript", seeds: transcript::lines, holds: transcript::transcript, memory: 8 * MIB },
 ];
 
 pub fn target(name: &str) -> &'static Target {

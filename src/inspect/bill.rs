@@ -158,3 +158,34 @@ pub fn suggested<'c>(catalog: &'c Catalog, bill: &Bill, today: &str) -> Vec<&'c 
     }
     chosen
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+
+    #[test]
+    fn suggested_models_serve_the_prompts_are_not_past_their_date_and_differ() {
+        let catalog = Bundle::embedded().unwrap().catalog;
+        let suggest = |used: &[&str], longest, today| {
+            let used = used.iter().map(|id| (*id).to_owned()).collect();
+            let bill =
+                Bill { rows: Vec::new(), total: Spent::default(), unpriced: Vec::new(), used, longest };
+            suggested(&catalog, &bill, today).iter().map(|model| model.id.as_str()).collect::<Vec<_>>()
+        };
+        let (haiku, sonnet) = (["claude-haiku-5-5", "gemini-3.5-flash-lite"], "claude-sonnet-5-5");
+        let opus = ["claude-opus-5-5", "gemini-3.1-pro-preview"];
+        let today = "2026-11-27";
+        assert_eq!(
+            suggest(&["glm-5.2"], 1000, today),
+            [&opus[..], &[sonnet, "gemini-3.5-flash"], &haiku[..]].concat()
+        );
+        let after = suggest(&["glm-5.2"], 1000, "2027-05-19");
+        assert!(after.contains(&"gemini-3.8-flash") && !after.contains(&"gemini-3.5-flash"), "{after:?}");
+        let long = suggest(&["glm-5.2"], 1_000_001, today);
+        assert!(!long.contains(&sonnet) && long.contains(&"gemini-3.5-flash"), "{long:?}");
+        assert!(!suggest(&[sonnet], 1000, today).contains(&sonnet));
+        assert!(suggest(&["glm-5.2", sonnet], 1000, today).contains(&sonnet));
+        assert!(suggest(&[], u64::MAX, today).is_empty());
+    }
+}

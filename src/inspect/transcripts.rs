@@ -1,6 +1,6 @@
 //! The transcripts of Claude Code below `projects/`: every request in them once, with its tokens.
 //!
-//! Promise: reads only, follows no link out of the directory, opens nothing but regular files, and keeps some fifty bytes
+//! Promise: reads only, follows no link out of the directory, opens nothing but regular files, and keeps some hundred bytes
 //! for each request and nothing of a conversation, however long the files and their lines are. What cannot be read is named
 //! or counted and stops nothing.
 

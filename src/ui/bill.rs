@@ -155,7 +155,7 @@ fn sentences(shown: &Shown<'_>) -> Vec<String> {
         let names: Vec<String> = bill.unpriced.iter().map(|name| printable(name)).collect();
         let star = if bill.total.known_cost().is_some() { "* " } else { "" };
         said.push(format!(
-            "{star}The catalog has no price for {}: the cost is without {}.",
+            "{star}The catalog has no price for {}: the cost leaves out {}.",
             list(&names),
             requests(bill.total.unpriced)
         ));

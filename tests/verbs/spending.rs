@@ -144,7 +144,7 @@ fn what_is_damaged_is_counted_and_stops_nothing() {
     ];
     write(&world, "-p/one.jsonl", [&lines.concat().into_bytes()[..], b"\xff\xfe\n"].concat());
     write(&world, "-p/empty.jsonl", "");
-    write(&world, "-p/notes.txt", &million("t", "claude-sonnet-5-5"));
+    write(&world, "-p/notes.txt", million("t", "claude-sonnet-5-5"));
     let data = all(&world);
     // The unfinished line and the bytes behind it are one damaged line.
     let left_out = json!({
@@ -174,7 +174,7 @@ fn models_without_a_price_are_named_and_not_in_the_cost() {
     let (known, unknown) = (million("a", "claude-opus-5-5"), million("b", "claude-opus-9"));
     write(&world, "-p/one.jsonl", [known, unknown].concat());
     let run = world.run(&["usage", "--all"]).exits(0);
-    let run = run.says("* The catalog has no price for claude-opus-9: the cost is without 1 request.");
+    let run = run.says("* The catalog has no price for claude-opus-9: the cost leaves out 1 request.");
     let rows: Vec<Vec<&str>> = run.out.lines().map(|line| line.split_whitespace().collect()).collect();
     assert!(rows.contains(&vec!["claude-opus-9", "1", "1,000,000", "0", "0", "0", "-"]), "{rows:?}");
     assert!(rows.contains(&vec!["total", "2", "2,000,000", "0", "0", "0", "4.00", "*"]), "{rows:?}");

@@ -8,10 +8,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::errno;
-use super::net::{Address, Client};
+use super::net::{Address, Client, in_words};
 use crate::domain::Secret;
 
-/// An answer: status and at most 1 MiB of body.
+/// MiB of a body that are read. A longer one is an error: a part of it would say something else.
+const CAP: u64 = 4;
+
+/// An answer: status and the whole body.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
@@ -57,10 +60,23 @@ pub fn ask(question: &Question<'_>) -> std::result::Result<Reply, String> {
 }
 
 fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Result<Reply, String> {
+    let failed = |error| reason(&error, question.timeout);
+    let mut response = send(agent, question).map_err(failed)?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(CAP << 20).lossy_utf8(true).read_to_string();
+    Ok(Reply { status, body: body.map_err(failed)? })
+}
+
+fn send(
+    agent: &ureq::Agent,
+    question: &Question<'_>,
+) -> std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    // A model may be silent for longer than a server of releases, for which the agent has limits of its own.
+    let patience = Some(question.timeout);
     let bearer = question.key.map(|key| format!("Bearer {}", key.expose()));
-    let answer = match question.body {
+    match question.body {
         None => {
-            let mut request = agent.get(question.url).config().timeout_global(Some(question.timeout)).build();
+            let mut request = agent.get(question.url).config().timeout_global(patience).build();
             if let Some(bearer) = &bearer {
                 request = request.header("authorization", bearer);
             }
@@ -70,7 +86,9 @@ fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Res
             let mut request = agent
                 .post(question.url)
                 .config()
-                .timeout_global(Some(question.timeout))
+                .timeout_global(patience)
+                .timeout_recv_response(patience)
+                .timeout_per_read(patience)
                 .build()
                 .header("content-type", "application/json")
                 .header("anthropic-version", "2023-06-01");
@@ -79,16 +97,14 @@ fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Res
             }
             request.send(body)
         }
-    };
-    let mut response = answer.map_err(in_words)?;
-    let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string();
-    Ok(Reply { status, body: body.map_err(in_words)? })
+    }
 }
 
-fn in_words(error: ureq::Error) -> String {
+fn reason(error: &ureq::Error, patience: Duration) -> String {
     match error {
-        ureq::Error::Io(error) => errno::reason(&error),
-        error => error.to_string(),
+        ureq::Error::Io(error) => errno::reason(error),
+        ureq::Error::BodyExceedsLimit(_) => format!("the answer is longer than {CAP} MiB"),
+        ureq::Error::Timeout(_) => format!("no whole answer came within {} s", patience.as_secs()),
+        error => in_words(error).unwrap_or_else(|| error.to_string()),
     }
 }

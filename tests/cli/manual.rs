@@ -3,7 +3,7 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 55] = [
     "",
     "install",
     "update",
@@ -34,6 +34,7 @@ const COMMANDS: [&str; 54] = [
     "models add",
     "models remove",
     "models check",
+    "models test",
     "presets",
     "presets list",
     "presets show",

@@ -34,13 +34,15 @@ pub fn free_port() -> io::Result<u16> {
 
 /// GET of a URL, with a bearer key when one is given. Redirects are answers, not followed.
 pub fn get(url: &str, key: Option<&Secret>, timeout: Duration) -> std::result::Result<Reply, String> {
-    ask(&Question { url, key, body: None, elsewhere: false, timeout })
+    ask(&Question { url, key, headers: &[], body: None, elsewhere: false, timeout })
 }
 
 /// One request to a gateway.
 pub struct Question<'a> {
     pub url: &'a str,
     pub key: Option<&'a Secret>,
+    /// Further headers, by name.
+    pub headers: &'a [(String, Secret)],
     /// JSON to POST; absent is a GET.
     pub body: Option<&'a str>,
     /// The gateway is not on this machine: proxy and authorities are those of the environment. Only at the user's request.
@@ -73,17 +75,17 @@ fn send(
 ) -> std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error> {
     // A model may be silent for longer than a server of releases, for which the agent has limits of its own.
     let patience = Some(question.timeout);
-    let bearer = question.key.map(|key| format!("Bearer {}", key.expose()));
+    let bearer = question.key.map(|key| ("authorization".to_owned(), Secret::new(format!("Bearer {}", key.expose()))));
+    // As in Claude Code, a header of the user takes the place of the key.
+    let bearer = bearer.filter(|(name, _)| !question.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+    let headers = || question.headers.iter().chain(&bearer).map(|(name, value)| (name, value.expose()));
     match question.body {
         None => {
-            let mut request = agent.get(question.url).config().timeout_global(patience).build();
-            if let Some(bearer) = &bearer {
-                request = request.header("authorization", bearer);
-            }
-            request.call()
+            let request = agent.get(question.url).config().timeout_global(patience).build();
+            headers().fold(request, |request, (name, value)| request.header(name, value)).call()
         }
         Some(body) => {
-            let mut request = agent
+            let request = agent
                 .post(question.url)
                 .config()
                 .timeout_global(patience)
@@ -92,10 +94,7 @@ fn send(
                 .build()
                 .header("content-type", "application/json")
                 .header("anthropic-version", "2023-06-01");
-            if let Some(bearer) = &bearer {
-                request = request.header("authorization", bearer);
-            }
-            request.send(body)
+            headers().fold(request, |request, (name, value)| request.header(name, value)).send(body)
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Place, Result, Secret};
 use crate::doors::loopback::{self, Question, Reply};
 use crate::format::dotenv::DotEnv;
-use crate::render::{AUTH_TOKEN, MASTER_KEY};
+use crate::render::{AUTH_TOKEN, HEADERS, MASTER_KEY, as_setting};
 
 use super::process;
 
@@ -33,6 +33,8 @@ pub struct Gateway {
     pub key_name: &'static str,
     /// Whether LiteLLM runs on this machine; else another party runs the gateway.
     pub local: bool,
+    /// The further headers that Claude Code sends to a gateway elsewhere.
+    headers: Vec<(String, Secret)>,
     /// Whose process must listen on which port before the key is sent there.
     listener: Option<(Place, u16)>,
 }
@@ -43,17 +45,27 @@ impl Gateway {
         let local = record.files.contains_key(files::CONFIG);
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
         let text = EnvFile::read(place)?.text;
-        let key =
-            DotEnv::parse(&text).get(key_name).filter(|value| is_value(key_name, value)).map(Secret::new);
+        let values = DotEnv::parse(&text);
+        let key = values.get(key_name).filter(|value| is_value(key_name, value)).map(Secret::new);
+        let headers =
+            values.get(HEADERS).filter(|_| !local).map(|lines| headers_of(&as_setting(HEADERS, lines)));
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
         let listener = local.then(|| (place.clone(), url.port()));
-        Ok(Self { url: url.as_str().to_owned(), key, key_name, local, listener })
+        let headers = headers.unwrap_or_default();
+        Ok(Self { url: url.as_str().to_owned(), key, key_name, local, headers, listener })
     }
 
     /// A gateway at this address, without a deployment: for tests of what is said to it.
     #[cfg(any(test, feature = "internals"))]
     pub fn at(url: &str, key: Secret) -> Self {
-        Self { url: url.to_owned(), key: Some(key), key_name: MASTER_KEY, local: true, listener: None }
+        Self {
+            url: url.to_owned(),
+            key: Some(key),
+            key_name: MASTER_KEY,
+            local: true,
+            headers: Vec::new(),
+            listener: None,
+        }
     }
 
     pub fn get(&self, path: &str, with_key: bool) -> std::result::Result<Reply, String> {
@@ -75,7 +87,8 @@ impl Gateway {
         {
             return Err(format!("{who} listens on port {port}, and the key is only for the gateway"));
         }
-        let question = Question { url: &url, key, body, elsewhere: !self.local, timeout };
+        let headers = if with_key { self.headers.as_slice() } else { &[] };
+        let question = Question { url: &url, key, headers, body, elsewhere: !self.local, timeout };
         loopback::ask(&question).map_err(|why| self.without_key(&why))
     }
 
@@ -145,11 +158,19 @@ impl Gateway {
 
     /// A gateway may repeat the key that it received; the key is never printed.
     fn without_key(&self, text: &str) -> String {
-        match &self.key {
-            Some(key) => text.replace(key.expose(), "****"),
-            None => text.to_owned(),
-        }
+        // A value of a few letters, such as the name of a team, is a part of other words.
+        let headers = self.headers.iter().map(|(_, value)| value).filter(|value| value.expose().len() >= 8);
+        self.key
+            .iter()
+            .chain(headers)
+            .fold(text.to_owned(), |text, value| text.replace(value.expose(), "****"))
     }
+}
+
+/// The headers of `Name: value` lines.
+fn headers_of(lines: &str) -> Vec<(String, Secret)> {
+    let pairs = lines.lines().filter_map(|line| line.split_once(':'));
+    pairs.map(|(name, value)| (name.trim().to_owned(), Secret::new(value.trim()))).collect()
 }
 
 /// The models of an answer of `/model/info` that read images.

@@ -87,6 +87,7 @@ fn answer(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
     let has = |header: &str| headers.iter().any(|line| line == header);
     let (status, text) = match path.as_str() {
         _ if !has(&format!("authorization: bearer {KEY}")) => (401, "{}".to_owned()),
+        _ if model(&body) == "far-away" && !has("x-team: canary-of-the-team") => (403, "{}".to_owned()),
         "/v1/models" => (200, listed().to_string()),
         "/model/info" => (200, facts().to_string()),
         _ if !has("anthropic-version: 2023-06-01") => (400, "{}".to_owned()),
@@ -128,6 +129,7 @@ fn refused(status: u16, why: &str) -> (u16, String) {
 fn counted(body: &Value) -> (u16, String) {
     match model(body) {
         "no-count" => refused(404, "no such path"),
+        "far-away" => refused(404, "no such path for canary-of-the-team"),
         "absurd-count" => (200, json!({ "input_tokens": 0 }).to_string()),
         _ => (200, json!({ "input_tokens": body["messages"].to_string().len() / 4 }).to_string()),
     }
@@ -140,6 +142,10 @@ fn replied(body: &Value) -> (u16, String) {
         "status-401" => return refused(401, &format!("no such key {KEY}")),
         "status-429" => return refused(429, &format!("slow down, {KEY}\nsecond line")),
         "status-500" => return refused(500, &format!("\x1b[2Jstack of {KEY}")),
+        // Longer than a server of releases may be silent.
+        "far-away" if last.contains("Say ok.") && body.get("system").is_none() && body["stream"] != true => {
+            std::thread::sleep(std::time::Duration::from_secs(21));
+        }
         "other-protocol" => return (200, json!({ "choices": [] }).to_string()),
         "refuses-result" if last.contains("tool_result") && body.get("thinking").is_none() => {
             return refused(400, "unexpected tool_result");
@@ -323,4 +329,35 @@ fn nothing_is_sent_without_consent_or_for_a_name_that_is_not_served() {
     let asked: Vec<String> = seen.lock().unwrap().iter().map(|(path, _)| path.clone()).collect();
     assert!(!asked.iter().any(|path| path.starts_with("/v1") || path.starts_with("/model")), "{asked:?}");
     let _ = World::new().run(&["models", "test", "--yes"]).exits(2).says("nothing is deployed yet");
+}
+
+/// Claude Code sends the token and the further headers of the settings, and waits while a model is silent.
+#[test]
+fn a_gateway_elsewhere_is_asked_as_claude_code_asks_it() {
+    let (socket, seen) = serve();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let world = World::new()
+        .with("ANTHROPIC_AUTH_TOKEN", KEY)
+        .with("ANTHROPIC_CUSTOM_HEADERS", "X-Team: canary-of-the-team");
+    let install = [
+        "install",
+        "enterprise",
+        "--gateway-type",
+        "custom",
+        "--gateway-url",
+        &url,
+        "--models",
+        "far-away",
+        "--yes",
+    ];
+    let _ = world.run(&install).exits(0);
+    let said = world.run(&["models", "test", "--yes"]).exits(0).never_says(KEY).never_says("canary");
+    let _ = said
+        .says("warning count-tokens: far-away does not answer: the gateway sent 404 (no such path for ****)");
+    let listed = seen.lock().unwrap().iter().any(|(path, _)| path == "/v1/models");
+    assert!(!listed, "a gateway elsewhere may have no such list");
+    let _ = world
+        .run(&["models", "test", "status-401", "--yes"])
+        .exits(1)
+        .says("gwinstall env set ANTHROPIC_AUTH_TOKEN");
 }

@@ -55,6 +55,7 @@ pub(super) fn run(place: &Place, args: &ModelsTestArgs) -> Result<Answer> {
     }
     let catalog = sources::deployed(place, Some(record))?.catalog;
     agree(&models, &catalog, args)?;
+    signals::end_at_once();
     let settings = context.settings()?.parsed();
     let limit = settings.and_then(|settings| settings.env_text(OUTPUT_LIMIT)?.parse().ok());
     let exam = Exam {
@@ -71,20 +72,20 @@ pub(super) fn run(place: &Place, args: &ModelsTestArgs) -> Result<Answer> {
             context_tokens: catalog.model(model).map(|model| model.context_tokens),
             reads_images: images.contains(model),
         };
-        cards.push(examined(&exam, &candidate, &format!("{} of {}", place + 1, models.len()))?);
+        cards.push(examined(&exam, &candidate, &format!("{} of {}", place + 1, models.len())));
     }
     Ok(answer(&gateway, &cards))
 }
 
-fn examined(exam: &Exam<'_>, candidate: &Candidate, number: &str) -> Result<Card> {
+fn examined(exam: &Exam<'_>, candidate: &Candidate, number: &str) -> Card {
     let model = candidate.name.clone();
     let waiting = Waiting::begin(format!("Testing {model} ({number})"));
     let outcomes = exam.sit(candidate, &mut |question| {
         progress::now(&format!("Testing {model} ({number}): {question}"));
-        signals::check()
     });
-    waiting.end(outcomes.is_ok());
-    Ok(Card { model, outcomes: outcomes? })
+    let card = Card { model, outcomes };
+    waiting.end(card.is_usable());
+    card
 }
 
 /// The models to test, each once.

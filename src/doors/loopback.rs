@@ -75,9 +75,11 @@ fn send(
 ) -> std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error> {
     // A model may be silent for longer than a server of releases, for which the agent has limits of its own.
     let patience = Some(question.timeout);
-    let bearer = question.key.map(|key| ("authorization".to_owned(), Secret::new(format!("Bearer {}", key.expose()))));
+    let bearer =
+        question.key.map(|key| ("authorization".to_owned(), Secret::new(format!("Bearer {}", key.expose()))));
     // As in Claude Code, a header of the user takes the place of the key.
-    let bearer = bearer.filter(|(name, _)| !question.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+    let bearer = bearer
+        .filter(|(name, _)| !question.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
     let headers = || question.headers.iter().chain(&bearer).map(|(name, value)| (name, value.expose()));
     match question.body {
         None => {

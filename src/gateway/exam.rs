@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::Result;
 use crate::domain::word::words;
 use crate::doors::loopback::Reply;
 use crate::format::messages::{Fault, Message, token_count};
@@ -97,7 +96,7 @@ impl Question {
 }
 
 /// `Ok`: the model passed.
-pub type Outcome = std::result::Result<(), Missed>;
+pub type Outcome = Result<(), Missed>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missed {
@@ -172,23 +171,19 @@ pub struct Exam<'g> {
 }
 
 impl Exam<'_> {
-    /// Asks one model every question; `before` hears each one, and its error ends the exam.
-    pub fn sit(
-        &self,
-        candidate: &Candidate,
-        before: &mut dyn FnMut(Question) -> Result<()>,
-    ) -> Result<Vec<(Question, Outcome)>> {
+    /// Asks one model every question; `before` hears each one.
+    pub fn sit(&self, candidate: &Candidate, before: &mut dyn FnMut(Question)) -> Vec<(Question, Outcome)> {
         let mut sitting = Sitting { exam: self, candidate, called: None };
         let mut outcomes = Vec::new();
         let mut answers = true;
         for question in Question::ALL {
-            before(question)?;
+            before(question);
             let outcome =
                 if answers { sitting.ask(question) } else { Err(Missed::NotAsked(Reason::Unanswered)) };
             answers &= question != Question::Answers || outcome.is_ok();
             outcomes.push((question, outcome));
         }
-        Ok(outcomes)
+        outcomes
     }
 }
 
@@ -316,16 +311,16 @@ impl Sitting<'_> {
     }
 
     /// The answer to a request that was not to be streamed.
-    fn message(&self, body: Value) -> std::result::Result<Message, Failure> {
+    fn message(&self, body: Value) -> Result<Message, Failure> {
         let reply = self.accepted(body)?;
         Message::read(&reply.body).map_err(|fault| self.broken(&fault))
     }
 
-    fn accepted(&self, body: Value) -> std::result::Result<Reply, Failure> {
+    fn accepted(&self, body: Value) -> Result<Reply, Failure> {
         self.reply("/v1/messages", body)
     }
 
-    fn reply(&self, path: &str, mut body: Value) -> std::result::Result<Reply, Failure> {
+    fn reply(&self, path: &str, mut body: Value) -> Result<Reply, Failure> {
         body["model"] = json!(self.candidate.name);
         let gateway = self.exam.gateway;
         let reply = gateway.post(path, &body, self.exam.patience).map_err(|why| Failure {
@@ -339,12 +334,12 @@ impl Sitting<'_> {
         Err(Failure { cause: Cause::Status(reply.status), came })
     }
 
-    fn text(&self, message: &Message) -> std::result::Result<(), Failure> {
+    fn text(&self, message: &Message) -> Result<(), Failure> {
         if message.text().trim().is_empty() { Err(self.wrong("sent no text")) } else { Ok(()) }
     }
 
     /// Whether every one of these words is in the text; `lost` says what it means that one is not.
-    fn says(&self, message: &Message, words: &[&str], lost: &str) -> std::result::Result<(), Failure> {
+    fn says(&self, message: &Message, words: &[&str], lost: &str) -> Result<(), Failure> {
         let text = message.text();
         let lower = text.to_lowercase();
         if words.iter().all(|word| lower.contains(word)) {
@@ -354,7 +349,7 @@ impl Sitting<'_> {
     }
 
     /// Whether the message calls the tool at least so many times, each call with an id of its own and a usable input.
-    fn calls(&self, message: &Message, wanted: usize) -> std::result::Result<(), Failure> {
+    fn calls(&self, message: &Message, wanted: usize) -> Result<(), Failure> {
         let calls = message.calls();
         if calls.len() < wanted {
             let said = self.quoted(&message.text());

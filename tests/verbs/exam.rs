@@ -110,7 +110,7 @@ fn model(body: &Value) -> &str {
 
 fn listed() -> Value {
     let names = MODELS.map(|(name, _)| name).into_iter().chain(SILENT.map(|(name, _)| name));
-    let names = names.chain(["gpt-oss-120b", "glm-5.2"]);
+    let names = names.chain(["gpt-oss-120b", "glm-5.2", "hangs"]);
     json!({ "data": names.map(|name| json!({ "id": name })).collect::<Vec<_>>() })
 }
 
@@ -146,6 +146,7 @@ fn replied(body: &Value) -> (u16, String) {
         "far-away" if last.contains("Say ok.") && body.get("system").is_none() && body["stream"] != true => {
             std::thread::sleep(std::time::Duration::from_secs(21));
         }
+        "hangs" => std::thread::sleep(std::time::Duration::from_secs(60)),
         "other-protocol" => return (200, json!({ "choices": [] }).to_string()),
         "refuses-result" if last.contains("tool_result") && body.get("thinking").is_none() => {
             return refused(400, "unexpected tool_result");
@@ -360,4 +361,45 @@ fn a_gateway_elsewhere_is_asked_as_claude_code_asks_it() {
         .run(&["models", "test", "status-401", "--yes"])
         .exits(1)
         .says("gwinstall env set ANTHROPIC_AUTH_TOKEN");
+}
+
+/// On a terminal the costs are named and the question asked; no is an answer.
+#[test]
+fn a_terminal_is_asked_before_the_first_request() {
+    let (world, seen) = examined();
+    let on_a_terminal = |typed: &str| {
+        let inner = world.command(&["models", "test", "good"]);
+        let program = inner.get_program().to_str().unwrap();
+        let script =
+            format!("(sleep 0.5; printf '{typed}\\n') | script -qec '{program} models test good' /dev/null");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script]).env_clear();
+        shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        String::from_utf8(shell.output().unwrap().stdout).unwrap()
+    };
+    let said = on_a_terminal("n");
+    assert!(said.contains("the providers charge") && said.contains("Go ahead? [Y/n]"), "{said}");
+    assert!(messages(&seen).is_empty(), "{said}");
+    let said = on_a_terminal("y");
+    assert!(said.contains("Claude Code can work with good."), "{said}");
+}
+
+/// There is nothing to undo, so the first Ctrl-C ends the wait for an answer.
+#[test]
+fn ctrl_c_ends_the_wait_for_an_answer() {
+    let (world, seen) = examined();
+    let began = std::time::Instant::now();
+    let mut child = world
+        .command(&["models", "test", "hangs", "--yes"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while messages(&seen).is_empty() && began.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(began.elapsed().as_secs() < 30);
 }

@@ -446,6 +446,24 @@ pub enum ModelsCommand {
         #[arg(long)]
         call: bool,
     },
+    /// Test whether a model can work under Claude Code: tools, streaming and more; costs a few cents
+    Test(ModelsTestArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ModelsTestArgs {
+    /// Names that the gateway serves [default: the models that Claude Code is pointed at]
+    #[arg(value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Test every deployed model
+    #[arg(long, conflicts_with = "models")]
+    pub all: bool,
+    /// Also send an input of about 60,000 tokens, which costs more
+    #[arg(long)]
+    pub long: bool,
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -29,7 +29,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 65] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 66] = [
     (
         "",
         [
@@ -176,6 +176,13 @@ pub const EXAMPLES: [(&str, [Example; 2]); 65] = [
         [
             ("models check", "compare with the models of the running gateway"),
             ("models check --call", "send each model a short request"),
+        ],
+    ),
+    (
+        "models test",
+        [
+            ("models test", "test the models that Claude Code is pointed at"),
+            ("models test glm-5.2 --long --yes", "test one, also with a long input"),
         ],
     ),
     ("presets", [("presets list", "list the presets"), ("presets show basic", "show what basic deploys")]),

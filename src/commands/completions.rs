@@ -170,7 +170,7 @@ fn noun(path: &[&str], argument: &str) -> Option<Noun> {
         (["install"], "models") | (["usage"], "compare") => Noun::Models,
         (["install"], "gateway_type") => Noun::GatewayType,
         (["models", "add"], "models") => Noun::NewModel,
-        (["models", "remove"], "models") => Noun::DeployedModel,
+        (["models", "remove" | "test"], "models") => Noun::DeployedModel,
         (["env", "set" | "unset"], "name") => Noun::Variable,
         (["rollback"] | ["backup", _], "backup") => Noun::Backup,
         (["resolve"], "file") => Noun::Conflict,

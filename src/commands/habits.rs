@@ -9,7 +9,7 @@ use crate::doors::term;
 
 /// `X` stands for the words that follow up to a flag, `N` for a number; `a|b` for either. A command that begins with `!`
 /// is one of another program.
-const HABITS: [(&str, &[&str]); 94] = [
+const HABITS: [(&str, &[&str]); 99] = [
     ("runtime update|upgrade", &["runtime install"]),
     ("runtime delete|uninstall X", &["runtime remove X"]),
     ("models|model help", &["help models"]),
@@ -37,6 +37,11 @@ const HABITS: [(&str, &[&str]); 94] = [
     ("kill", &["stop"]),
     ("ps|info|show", &["status"]),
     ("check|test|ping", &["health", "models check --call"]),
+    ("exam|bench|benchmark|eval", &["models test"]),
+    ("test X", &["models test X"]),
+    ("models|model ping|call", &["models check --call"]),
+    ("models|model exam|bench|benchmark|eval|verify", &["models test"]),
+    ("models|model exam|bench|benchmark|eval|verify X", &["models test X"]),
     ("ask|chat X", &["!claude -p X", "models check --call"]),
     ("render list|ls|targets|help", &["help render"]),
     ("render --out|-o X", &["render all --out X"]),

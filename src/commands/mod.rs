@@ -27,6 +27,7 @@ mod manual;
 mod manual_page;
 mod models;
 mod models_check;
+mod models_test;
 mod place;
 mod presets;
 mod render;

@@ -1,5 +1,5 @@
 //! `models`: what the catalog knows, what is deployed, and another list of them. Adding and removing is an install
-//! with another list; only `models check` asks the gateway.
+//! with another list; only `models check` and `models test` ask the gateway.
 
 use serde_json::json;
 
@@ -16,8 +16,8 @@ use crate::doors::{system, term};
 use crate::render;
 
 use super::change::Change;
-use super::models_check;
 use super::{install, sources};
+use super::{models_check, models_test};
 use crate::ui::answer::Answer;
 use crate::ui::table::columns;
 
@@ -31,6 +31,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &ModelsCommand) -> Re
             change(place, common, (confirm, takeover), models, Verb::Remove)
         }
         ModelsCommand::Check { call } => models_check::run(place, *call),
+        ModelsCommand::Test(args) => models_test::run(place, args),
     }
 }
 

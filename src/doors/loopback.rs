@@ -8,10 +8,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::errno;
-use super::net::{Address, Client};
+use super::net::{Address, Client, in_words};
 use crate::domain::Secret;
 
-/// An answer: status and at most 1 MiB of body.
+/// MiB of a body that are read. A longer one is an error: a part of it would say something else.
+const CAP: u64 = 4;
+
+/// An answer: status and the whole body.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
@@ -31,13 +34,15 @@ pub fn free_port() -> io::Result<u16> {
 
 /// GET of a URL, with a bearer key when one is given. Redirects are answers, not followed.
 pub fn get(url: &str, key: Option<&Secret>, timeout: Duration) -> std::result::Result<Reply, String> {
-    ask(&Question { url, key, body: None, elsewhere: false, timeout })
+    ask(&Question { url, key, headers: &[], body: None, elsewhere: false, timeout })
 }
 
 /// One request to a gateway.
 pub struct Question<'a> {
     pub url: &'a str,
     pub key: Option<&'a Secret>,
+    /// Further headers, by name.
+    pub headers: &'a [(String, Secret)],
     /// JSON to POST; absent is a GET.
     pub body: Option<&'a str>,
     /// The gateway is not on this machine: proxy and authorities are those of the environment. Only at the user's request.
@@ -57,38 +62,50 @@ pub fn ask(question: &Question<'_>) -> std::result::Result<Reply, String> {
 }
 
 fn ask_through(agent: &ureq::Agent, question: &Question<'_>) -> std::result::Result<Reply, String> {
-    let bearer = question.key.map(|key| format!("Bearer {}", key.expose()));
-    let answer = match question.body {
+    let failed = |error| reason(&error, question.timeout);
+    let mut response = send(agent, question).map_err(failed)?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(CAP << 20).lossy_utf8(true).read_to_string();
+    Ok(Reply { status, body: body.map_err(failed)? })
+}
+
+fn send(
+    agent: &ureq::Agent,
+    question: &Question<'_>,
+) -> std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    // A model may be silent for longer than a server of releases, for which the agent has limits of its own.
+    let patience = Some(question.timeout);
+    let bearer =
+        question.key.map(|key| ("authorization".to_owned(), Secret::new(format!("Bearer {}", key.expose()))));
+    // As in Claude Code, a header of the user takes the place of the key.
+    let bearer = bearer
+        .filter(|(name, _)| !question.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+    let headers = || question.headers.iter().chain(&bearer).map(|(name, value)| (name, value.expose()));
+    match question.body {
         None => {
-            let mut request = agent.get(question.url).config().timeout_global(Some(question.timeout)).build();
-            if let Some(bearer) = &bearer {
-                request = request.header("authorization", bearer);
-            }
-            request.call()
+            let request = agent.get(question.url).config().timeout_global(patience).build();
+            headers().fold(request, |request, (name, value)| request.header(name, value)).call()
         }
         Some(body) => {
-            let mut request = agent
+            let request = agent
                 .post(question.url)
                 .config()
-                .timeout_global(Some(question.timeout))
+                .timeout_global(patience)
+                .timeout_recv_response(patience)
+                .timeout_per_read(patience)
                 .build()
                 .header("content-type", "application/json")
                 .header("anthropic-version", "2023-06-01");
-            if let Some(bearer) = &bearer {
-                request = request.header("authorization", bearer);
-            }
-            request.send(body)
+            headers().fold(request, |request, (name, value)| request.header(name, value)).send(body)
         }
-    };
-    let mut response = answer.map_err(in_words)?;
-    let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string();
-    Ok(Reply { status, body: body.map_err(in_words)? })
+    }
 }
 
-fn in_words(error: ureq::Error) -> String {
+fn reason(error: &ureq::Error, patience: Duration) -> String {
     match error {
-        ureq::Error::Io(error) => errno::reason(&error),
-        error => error.to_string(),
+        ureq::Error::Io(error) => errno::reason(error),
+        ureq::Error::BodyExceedsLimit(_) => format!("the answer is longer than {CAP} MiB"),
+        ureq::Error::Timeout(_) => format!("no whole answer came within {} s", patience.as_secs()),
+        error => in_words(error).unwrap_or_else(|| error.to_string()),
     }
 }

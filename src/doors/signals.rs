@@ -44,6 +44,13 @@ fn ignored(signal: i32) -> bool {
     now.sa_sigaction == libc::SIG_IGN
 }
 
+/// From now on the first signal ends the process, also while it waits for an answer: for a command that has nothing to undo.
+pub fn end_at_once() {
+    if let Some(flags) = FLAGS.get() {
+        flags.armed.store(true, Ordering::Relaxed);
+    }
+}
+
 /// An error if a signal has come.
 pub fn check() -> Result<()> {
     match FLAGS.get().map_or(0, |flags| flags.caught.load(Ordering::Relaxed)) {

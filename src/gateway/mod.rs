@@ -4,6 +4,7 @@
 
 pub mod ask;
 pub mod ending;
+pub mod exam;
 pub mod health;
 pub mod process;
 pub mod service;

@@ -18,8 +18,8 @@ pub use choice::{Choice, choose};
 pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
 pub use litellm::assemble;
 pub use settings::{
-    Around, DesiredKey, Helper, LIMIT_KEYS, MODEL_KEYS, desired_keys, helper_command, is_helper_command,
-    is_on, is_provider_address, is_provider_switch, keys_beside_gateway_helper,
+    Around, DesiredKey, Helper, LIMIT_KEYS, MODEL_KEYS, OUTPUT_LIMIT, desired_keys, helper_command,
+    is_helper_command, is_on, is_provider_address, is_provider_switch, keys_beside_gateway_helper,
 };
 pub use variables::{AUTH_TOKEN, BASE_URL, HEADERS, MASTER_KEY};
 

@@ -30,8 +30,10 @@ pub const MODEL_KEYS: [&str; 4] = [
     "ANTHROPIC_DEFAULT_SONNET_MODEL",
     "ANTHROPIC_DEFAULT_HAIKU_MODEL",
 ];
+/// The variable that states the longest answer.
+pub const OUTPUT_LIMIT: &str = "CLAUDE_CODE_MAX_OUTPUT_TOKENS";
 /// The variables that state limits of the models.
-pub const LIMIT_KEYS: [&str; 2] = ["CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS"];
+pub const LIMIT_KEYS: [&str; 2] = ["CLAUDE_CODE_MAX_CONTEXT_TOKENS", OUTPUT_LIMIT];
 
 /// The keys that only gwinstall has a reason to set together with its helper.
 pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
@@ -188,7 +190,7 @@ fn models(choice: &Choice<'_>) -> Vec<DesiredKey> {
         chosen.iter().map(|(_, model)| tokens(model)).min().unwrap_or_default().to_string()
     };
     keys.push(env("CLAUDE_CODE_MAX_CONTEXT_TOKENS", Value::from(least(|model| model.context_tokens))));
-    keys.push(env("CLAUDE_CODE_MAX_OUTPUT_TOKENS", Value::from(least(|model| model.output_tokens))));
+    keys.push(env(OUTPUT_LIMIT, Value::from(least(|model| model.output_tokens))));
     keys
 }
 

@@ -129,6 +129,7 @@ pub fn only_tells(verb: &str) -> bool {
                 | "health"
                 | "bundle"
                 | "env-check"
+                | "models-test"
                 | "service-status"
         )
 }

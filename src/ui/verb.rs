@@ -30,6 +30,7 @@ pub fn name(cli: &Cli) -> &'static str {
             ModelsCommand::Add { .. } => "models-add",
             ModelsCommand::Remove { .. } => "models-remove",
             ModelsCommand::Check { .. } => "models-check",
+            ModelsCommand::Test(_) => "models-test",
         },
         Some(Command::Presets(PresetsCommand::List)) => "presets-list",
         Some(Command::Presets(PresetsCommand::Show { .. })) => "presets-show",

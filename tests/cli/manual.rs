@@ -3,7 +3,7 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 55] = [
+const COMMANDS: [&str; 56] = [
     "",
     "install",
     "update",
@@ -35,6 +35,7 @@ const COMMANDS: [&str; 55] = [
     "models add",
     "models remove",
     "models check",
+    "models test",
     "presets",
     "presets list",
     "presets show",

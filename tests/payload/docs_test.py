@@ -50,7 +50,7 @@ COMMANDS = {
     "backup diff": ("--identity --passphrase-file", 1, 1), "backup export": ("--encrypt --recipient --passphrase-file", 2, 2),
     "backup import": ("--identity --passphrase-file", 1, 1),
     "resolve": ("--keep-mine --take-new", 0, 1),
-    "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9),
+    "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9), "models test": ("--all --long", 0, 9),
     "presets list": ("", 0, 0), "presets show": ("", 1, 1),
     "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
     "runtime install": ("--from --offline --python --dry-run", 0, 0), "runtime list": ("", 0, 0), "runtime remove": ("--dry-run", 0, 1),

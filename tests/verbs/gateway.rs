@@ -10,7 +10,7 @@ use std::sync::{Mutex, mpsc};
 
 use crate::world::{World, program};
 
-const KEY: &str = "sk-canary-gateway";
+pub const KEY: &str = "sk-canary-gateway";
 /// Ends the note of a request that showed the key.
 const KEYED: &str = " with the key";
 
@@ -90,39 +90,44 @@ fn answer(
     write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
 }
 
-/// Deployed for a gateway on this port, with the key that the server wants. The server counts as the gateway: a process with
-/// its command line holds the socket, until this process ends.
+/// Deployed for a gateway on this port, with the key that the server wants. The server counts as the gateway.
 fn world(port: u16, models: &str) -> World {
     let world = beside_a_stranger(port, models);
     if let Some(socket) = SOCKETS.lock().unwrap().get(&port) {
-        let socket = std::os::fd::OwnedFd::from(socket.try_clone().unwrap());
-        let config = world.gateway("config/litellm.yaml");
-        let words = ["--run_gunicorn", "--port", &port.to_string()].map(str::to_owned);
-        let mut holder = std::process::Command::new("sh")
-            .args(["-c", "while kill -0 $PPID 2>/dev/null; do sleep 0.2; done", "litellm"])
-            .arg(config)
-            .args(words)
-            .stdin(Stdio::from(socket))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // On a busy machine the system shows the words of a new process a moment later.
-        let shown = || fs::read(format!("/proc/{}/cmdline", holder.id())).unwrap_or_default();
-        for _ in 0..100 {
-            if String::from_utf8_lossy(&shown()).contains("--run_gunicorn") {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        // Without this one that was stopped would stay as a zombie.
-        std::thread::spawn(move || holder.wait());
+        count_as_gateway(&world, socket);
     }
     world
 }
 
+/// A process with the command line of the gateway holds the socket, until this process ends.
+pub fn count_as_gateway(world: &World, socket: &TcpListener) {
+    let port = socket.local_addr().unwrap().port();
+    let socket = std::os::fd::OwnedFd::from(socket.try_clone().unwrap());
+    let config = world.gateway("config/litellm.yaml");
+    let words = ["--run_gunicorn", "--port", &port.to_string()].map(str::to_owned);
+    let mut holder = std::process::Command::new("sh")
+        .args(["-c", "while kill -0 $PPID 2>/dev/null; do sleep 0.2; done", "litellm"])
+        .arg(config)
+        .args(words)
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // On a busy machine the system shows the words of a new process a moment later.
+    let shown = || fs::read(format!("/proc/{}/cmdline", holder.id())).unwrap_or_default();
+    for _ in 0..100 {
+        if String::from_utf8_lossy(&shown()).contains("--run_gunicorn") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // Without this one that was stopped would stay as a zombie.
+    std::thread::spawn(move || holder.wait());
+}
+
 /// Deployed for a gateway on this port, on which another program may listen.
-fn beside_a_stranger(port: u16, models: &str) -> World {
+pub fn beside_a_stranger(port: u16, models: &str) -> World {
     let url = format!("http://127.0.0.1:{port}");
     let world = World::new().with("LITELLM_MASTER_KEY", KEY);
     let _ = world.run(&["install", "--yes", "--models", models, "--gateway-url", &url]).exits(0);

@@ -17,6 +17,8 @@ mod armed;
 mod backup;
 mod doctor;
 mod env;
+mod exam;
+mod exam_endless;
 mod gateway;
 mod install;
 mod kept_release;

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::base;
+pub use super::model::{Model, Tier};
+use super::provider::Provider;
 use crate::domain::request::GatewayType;
 pub use crate::domain::tree::Class;
 use crate::domain::tree::Content;
@@ -22,6 +24,11 @@ pub struct Catalog {
     pub as_of: String,
     pub presets: Vec<Preset>,
     pub models: Vec<Model>,
+    #[serde(default)]
+    pub providers: Vec<Provider>,
+    /// Models that a person named and that no bundle lists.
+    #[serde(skip)]
+    pub(super) learned: Vec<Model>,
     pub environment: Vec<EnvVar>,
     /// What Claude Code asks for when no model is configured: its own id for each tier, to be aliased.
     pub client_models: BTreeMap<Tier, String>,
@@ -58,7 +65,23 @@ impl Catalog {
     }
 
     pub fn model(&self, id: &str) -> Option<&Model> {
-        self.models.iter().find(|model| model.id == id)
+        self.all_models().find(|model| model.id == id)
+    }
+
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// The provider that a route of LiteLLM goes to.
+    pub fn provider_of(&self, route: &str) -> Option<&Provider> {
+        let prefix = route.split('/').next()?;
+        self.providers.iter().find(|provider| provider.prefix == prefix)
+    }
+
+    /// Every model that the catalog knows: those with a fragment, those of providers, and those that `learn` added.
+    pub fn all_models(&self) -> impl Iterator<Item = &Model> {
+        let of_providers = self.providers.iter().flat_map(|provider| &provider.models);
+        self.models.iter().chain(of_providers).chain(&self.learned)
     }
 
     pub fn variable(&self, name: &str) -> Option<&EnvVar> {
@@ -86,7 +109,8 @@ impl Catalog {
     /// Checks that every name refers to exactly one thing: files both ways, models, presets, variables.
     pub fn check(&self, files: &BTreeMap<String, Content>) -> Result<(), String> {
         unique("preset", self.presets.iter().map(|preset| preset.name.as_str()))?;
-        unique("model", self.models.iter().map(|model| model.id.as_str()))?;
+        unique("model", self.all_models().map(|model| model.id.as_str()))?;
+        unique("provider", self.providers.iter().map(|provider| provider.name.as_str()))?;
         unique("variable", self.environment.iter().map(|variable| variable.name.as_str()))?;
         unique("file", self.files.iter().map(|file| file.path.as_str()))?;
         let listed: BTreeSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
@@ -102,9 +126,10 @@ impl Catalog {
         for file in &self.files {
             self.check_file(file)?;
         }
-        for model in &self.models {
+        for model in self.all_models() {
             self.check_model(model, &listed)?;
         }
+        self.check_providers()?;
         self.presets.iter().try_for_each(|preset| self.check_preset(preset, &listed))?;
         let bases: BTreeSet<&str> = self.presets.iter().filter_map(|preset| preset.base.as_deref()).collect();
         bases.into_iter().try_for_each(|path| {
@@ -134,8 +159,14 @@ impl Catalog {
         if !crate::domain::name::is_model_name(id) {
             return Err(format!("model {id}: not a usable name"));
         }
-        if !listed.contains(model.config_file.as_str()) {
-            return Err(format!("model {id}: its config_file {} is not listed", model.config_file));
+        match &model.config_file {
+            Some(file) if !listed.contains(file.as_str()) => {
+                return Err(format!("model {id}: its config_file {file} is not listed"));
+            }
+            None if self.provider_of(&model.route).is_none() => {
+                return Err(format!("model {id}: it has neither a config_file nor a provider"));
+            }
+            _ => {}
         }
         if let Some(successor) = model.successor.as_ref().filter(|successor| self.model(successor).is_none())
         {
@@ -146,6 +177,34 @@ impl Catalog {
         }
         let unknown = model.env.iter().find(|name| self.variable(name).is_none());
         unknown.map_or(Ok(()), |name| Err(format!("model {id}: the variable {name} is not described")))
+    }
+
+    /// Checks the providers: names, endpoints, variables, models.
+    fn check_providers(&self) -> Result<(), String> {
+        for provider in &self.providers {
+            let name = &provider.name;
+            if provider.base_url.as_deref().is_some_and(|url| url.ends_with('/') || url.ends_with("/v1")) {
+                return Err(format!("provider {name}: Claude Code itself adds /v1/messages to its base_url"));
+            }
+            let preset = provider.preset.as_ref().map(|preset| self.preset(preset));
+            match (provider.is_direct(), preset) {
+                (true, None) | (false, Some(Some(_))) => {}
+                _ => {
+                    return Err(format!(
+                        "provider {name}: it needs either a base_url or the name of a preset"
+                    ));
+                }
+            }
+            let variables = provider.key.iter().chain(&provider.env);
+            if let Some(unknown) = variables.into_iter().find(|variable| self.variable(variable).is_none()) {
+                return Err(format!("provider {name}: the variable {unknown} is not described"));
+            }
+            let elsewhere = |model: &&Model| !model.route.starts_with(&format!("{}/", provider.prefix));
+            if let Some(model) = provider.models.iter().find(elsewhere) {
+                return Err(format!("provider {name}: {} has the route of another provider", model.id));
+            }
+        }
+        Ok(())
     }
 
     fn check_preset(&self, preset: &Preset, listed: &BTreeSet<&str>) -> Result<(), String> {
@@ -202,66 +261,6 @@ pub struct Preset {
     pub optional_env_vars: Vec<String>,
     pub deploy_tests: bool,
     pub deploy_examples: bool,
-}
-
-/// Which of Claude Code's three sizes a model stands in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tier {
-    Opus,
-    Sonnet,
-    Haiku,
-}
-
-/// A model that the gateway can serve.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// Short id, the `model_name` of its fragment.
-    pub id: String,
-    pub full_name: String,
-    pub publisher: String,
-    /// LiteLLM route, equal to `litellm_params.model` of the fragment.
-    pub route: String,
-    /// Fragment: a file with a one-entry `model_list`.
-    pub config_file: String,
-    /// P1, P2 or P3.
-    pub priority: String,
-    pub description: String,
-    pub tier: Tier,
-    /// Lower is better: the first deployed, not retired model of a tier by rank is the tier's model.
-    pub rank: u32,
-    /// Context window and longest answer, in tokens.
-    pub context_tokens: u64,
-    pub output_tokens: u64,
-    /// USD per million tokens.
-    pub price_in: f64,
-    pub price_out: f64,
-    /// `YYYY-MM-DD`, the first day it may be gone.
-    #[serde(default)]
-    pub retires: Option<String>,
-    #[serde(default)]
-    pub successor: Option<String>,
-    /// Models to try in order when this one fails, where the same model is sold twice. Only those that are deployed
-    /// become a fallback; a retired model falls back to its successor instead.
-    #[serde(default)]
-    pub fallbacks: Vec<String>,
-    /// Location the route needs, where `VERTEXAI_LOCATION` would be wrong.
-    #[serde(default)]
-    pub location: Option<String>,
-    /// Locations that serve it, where its route takes that of `VERTEXAI_LOCATION`; empty: not known.
-    #[serde(default)]
-    pub regions: Vec<String>,
-    /// Variables its fragment refers to.
-    #[serde(default)]
-    pub env: Vec<String>,
-}
-
-impl Model {
-    /// Whether a location of Vertex AI serves it, as far as the catalog knows.
-    pub fn is_served_in(&self, location: &str) -> bool {
-        self.regions.is_empty() || self.regions.iter().any(|region| region == location)
-    }
 }
 
 /// An environment variable: what it is, where it goes and how a person gets it.

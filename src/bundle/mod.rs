@@ -7,8 +7,11 @@ pub mod base;
 pub mod build;
 pub mod catalog;
 mod embedded;
+mod model;
+mod names;
 mod overlay;
 pub mod pack;
+mod provider;
 pub mod tariff;
 pub mod ustar;
 
@@ -17,6 +20,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 pub use catalog::{Catalog, Model};
+pub use provider::Provider;
 
 use crate::domain::hash::Hasher;
 use crate::domain::record::{BundleId, BundleOrigin};

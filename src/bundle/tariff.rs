@@ -103,7 +103,7 @@ impl LongRequests {
 pub fn named<'c>(catalog: &'c Catalog, name: &str) -> Option<&'c Model> {
     let name = name.strip_suffix("[1m]").unwrap_or(name);
     let without_provider = |route: &str| route.split_once('/').is_some_and(|(_, rest)| rest == name);
-    let find = |fits: &dyn Fn(&Model) -> bool| catalog.models.iter().find(|model| fits(model));
+    let find = |fits: &dyn Fn(&Model) -> bool| catalog.all_models().find(|model| fits(model));
     find(&|model| model.id == name)
         .or_else(|| find(&|model| model.route == name || without_provider(&model.route)))
         .or_else(|| find(&|model| model.id == bare(name)))

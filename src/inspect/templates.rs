@@ -11,7 +11,7 @@ use crate::format::litellm::{Context, Severity, check};
 /// `at` says where a file of the bundle lies; `None` for a file that came with gwinstall.
 pub fn require_sound(place: &Place, bundle: &Bundle, at: &dyn Fn(&str) -> Option<PathBuf>) -> Result<()> {
     let bases = bundle.catalog.presets.iter().filter_map(|preset| preset.base.as_deref());
-    let fragments = bundle.catalog.models.iter().map(|model| model.config_file.as_str());
+    let fragments = bundle.catalog.models.iter().filter_map(|model| model.config_file.as_deref());
     for file in bases.chain(fragments).collect::<BTreeSet<_>>() {
         let Some(path) = at(file) else { continue };
         let findings = check(bundle.text(file)?, &Context::default());

@@ -258,7 +258,7 @@ fn routes(catalog: &Catalog) -> String {
                 &location,
                 &codes(&model.env),
                 &codes(&fallbacks(catalog, model)),
-                &code(&model.config_file),
+                &code(model.config_file.as_deref().unwrap()),
             ],
         );
     }

@@ -1,0 +1,44 @@
+//! Which model a person means: an id of the catalog, or `PROVIDER/MODEL` for one that the catalog does not list. Pure.
+
+use super::catalog::{Catalog, Model};
+use super::provider::Provider;
+
+impl Catalog {
+    /// Every model of a provider, the best first: those of a fragment and its own.
+    pub fn models_of(&self, provider: &Provider) -> Vec<&Model> {
+        let goes_there =
+            |model: &&Model| self.provider_of(&model.route).is_some_and(|other| other.name == provider.name);
+        let mut models: Vec<&Model> = self.all_models().filter(goes_there).collect();
+        models.sort_by_key(|model| model.rank);
+        models
+    }
+
+    /// Adds the models that are named `PREFIX/MODEL` (or `PROVIDER/MODEL`) and that the catalog does not list.
+    pub fn learn<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
+        for name in names {
+            if self.model(&self.id_of(name)).is_none()
+                && let Some((provider, rest)) = self.split(name)
+            {
+                let model = provider.unlisted(rest);
+                self.learned.push(model);
+            }
+        }
+    }
+
+    /// The id of the model that a person names: its id, or `PROVIDER/MODEL`.
+    pub fn id_of(&self, typed: &str) -> String {
+        if self.model(typed).is_some() {
+            return typed.to_owned();
+        }
+        let Some((provider, rest)) = self.split(typed) else { return typed.to_owned() };
+        let route = format!("{}/{rest}", provider.prefix);
+        let listed = self.all_models().find(|model| model.route == route);
+        listed.map_or(route, |model| model.id.clone())
+    }
+
+    fn split<'n>(&self, name: &'n str) -> Option<(&Provider, &'n str)> {
+        let (first, rest) = name.split_once('/').filter(|(_, rest)| !rest.is_empty())?;
+        let is_named = |provider: &&Provider| provider.prefix == first || provider.name == first;
+        self.providers.iter().find(is_named).map(|provider| (provider, rest))
+    }
+}

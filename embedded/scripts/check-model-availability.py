@@ -60,7 +60,7 @@ def configured(directory):
     path = directory / "config/litellm.yaml"
     if not path.exists():
         return {}
-    return {str(e["model_name"]): str(e["litellm_params"].get("model")) for e in gateway.entries(gateway.load_config(path))}
+    return {str(e["model_name"]): str(e["litellm_params"].get("model")) for e in gateway.models(gateway.load_config(path))}
 
 
 def send(report, url, key, name):

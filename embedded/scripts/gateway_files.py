@@ -131,6 +131,11 @@ def entries(config):
             yield entry
 
 
+def models(config):
+    """The entries that serve a model by its name; one like claude-opus-* answers to what no other does."""
+    return (entry for entry in entries(config) if "*" not in str(entry["model_name"]))
+
+
 def references(value):
     """Every NAME that is written os.environ/NAME, anywhere below value."""
     if isinstance(value, str):

@@ -26,10 +26,11 @@ newline='
 patience=120
 
 usage() {
-	echo "usage: print-gateway-key.sh [local|remote]"
+	echo "usage: print-gateway-key.sh [local|remote|NAME]"
 	echo
 	echo "  local    the key of the gateway on this machine, which is started if it does not run"
 	echo "  remote   the token of a gateway elsewhere"
+	echo "  NAME     the key of a provider that Claude Code asks directly: DEEPSEEK_API_KEY and others of .env"
 	echo
 	echo "Without an argument: $KEY_NAME of $dir/.env, and nothing is started."
 	echo "exit status: 0 printed, 1 there is no usable key or no gateway, 2 wrong usage"
@@ -189,5 +190,8 @@ local)
 	if is_ready; then rotate_log; else start_and_wait; fi
 	print_key LITELLM_MASTER_KEY ;;
 -h | --help) usage ;;
+[A-Z]*)
+	case $1${2+ .} in *[!A-Z0-9_]*) usage >&2; exit 2 ;; esac
+	print_key "$1" ;;
 *) usage >&2; exit 2 ;;
 esac

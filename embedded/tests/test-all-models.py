@@ -18,7 +18,7 @@ import gateway_files as gateway
 
 def check_entries(report, config):
     names = set()
-    for entry in gateway.entries(config):
+    for entry in gateway.models(config):
         name, params = entry["model_name"], entry["litellm_params"]
         names.add(name)
         fragment = gateway.HERE / "templates/models" / f"{name}.yaml"
@@ -34,7 +34,7 @@ def check_entries(report, config):
         else:
             report.ok(f"{name}: {params['model']}")
     if not names:
-        report.fail("config/litellm.yaml serves no model", "gwinstall models add gemini-3.5-flash")
+        report.fail("config/litellm.yaml serves no model", "gwinstall models add gemini-3.8-flash")
     return names
 
 

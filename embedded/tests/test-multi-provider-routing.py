@@ -28,7 +28,7 @@ def availability():
 def providers(config):
     """model_name → the providers that serve it."""
     found = {}
-    for entry in gateway.entries(config):
+    for entry in gateway.models(config):
         found.setdefault(entry["model_name"], set()).add(str(entry["litellm_params"].get("model", "")).split("/")[0])
     return found
 

@@ -178,12 +178,15 @@ mod tests {
         let today = "2026-11-27";
         assert_eq!(
             suggest(&["glm-5.2"], 1000, today),
-            [&opus[..], &[sonnet, "gemini-3.5-flash"], &haiku[..]].concat()
+            [&opus[..], &[sonnet, "gemini-3.8-flash"], &haiku[..]].concat()
         );
-        let after = suggest(&["glm-5.2"], 1000, "2027-05-19");
-        assert!(after.contains(&"gemini-3.8-flash") && !after.contains(&"gemini-3.5-flash"), "{after:?}");
+        let after = suggest(&["glm-5.2"], 1000, "2027-07-21");
+        assert!(
+            after.contains(&"deepseek-v4.1-flash") && !after.contains(&"gemini-3.5-flash-lite"),
+            "{after:?}"
+        );
         let long = suggest(&["glm-5.2"], 1_000_001, today);
-        assert!(!long.contains(&sonnet) && long.contains(&"gemini-3.5-flash"), "{long:?}");
+        assert!(!long.contains(&sonnet) && long.contains(&"gemini-3.8-flash"), "{long:?}");
         assert!(!suggest(&[sonnet], 1000, today).contains(&sonnet));
         assert!(suggest(&["glm-5.2", sonnet], 1000, today).contains(&sonnet));
         assert!(suggest(&[], u64::MAX, today).is_empty());

@@ -33,11 +33,58 @@ fn push_models(text: &mut String, bundle: &Bundle, choice: &Choice<'_>) -> Resul
         if index > 0 {
             text.push('\n');
         }
-        for line in bundle.text(&model.config_file)?.lines() {
-            match line {
-                "model_list:" => {}
-                comment if comment.starts_with('#') => text.push_str(&format!("  {comment}\n")),
-                entry => text.push_str(&format!("{}\n", entry.trim_end())),
+        text.push_str(&entry(bundle, choice, model)?);
+    }
+    push_other_names(text, bundle, choice)
+}
+
+/// The entry of a model, with the comments of its fragment.
+fn entry(bundle: &Bundle, choice: &Choice<'_>, model: &Model) -> Result<String> {
+    let Some(fragment) = &model.config_file else {
+        let provider = choice.catalog.provider_of(&model.route);
+        return Ok(provider.map(|provider| provider.entry(model)).unwrap_or_default());
+    };
+    let mut text = String::new();
+    for line in bundle.text(fragment)?.lines() {
+        match line {
+            "model_list:" => {}
+            comment if comment.starts_with('#') => text.push_str(&format!("  {comment}\n")),
+            entry => text.push_str(&format!("{}\n", entry.trim_end())),
+        }
+    }
+    Ok(text)
+}
+
+/// The families of Claude models whose other names are answered too. Not `claude-*`: LiteLLM lists a model for Claude Code's
+/// picker as `claude-router-…`, unless an entry owns that name.
+const FAMILIES: [(&str, Tier); 5] = [
+    ("claude-haiku-*", Tier::Haiku),
+    ("claude-sonnet-*", Tier::Sonnet),
+    ("claude-opus-*", Tier::Opus),
+    ("claude-fable-*", Tier::Opus),
+    ("claude-mythos-*", Tier::Opus),
+];
+
+/// What answers to the names of Claude models that no entry has. Claude Code asks for some whatever its settings say: for
+/// subagents, for skills that name a model, and for its tiers above Opus.
+fn push_other_names(text: &mut String, bundle: &Bundle, choice: &Choice<'_>) -> Result<()> {
+    let mut first = true;
+    for (names, tier) in FAMILIES {
+        let Some(model) = choice.tier_model(tier) else { continue };
+        if first {
+            text.push_str("\n  # Names of Claude models that Claude Code asks for by itself, whatever its settings say.\n");
+        }
+        first = false;
+        for line in entry(bundle, choice, model)?.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let name = line.strip_suffix(&model.id).filter(|rest| rest.ends_with("- model_name: "));
+            // Anthropic itself serves each of these names.
+            let route = line.strip_suffix(&model.route).filter(|rest| rest.ends_with(" model: "));
+            match (name, route) {
+                (Some(rest), _) => text.push_str(&format!("{rest}{names}\n")),
+                (_, Some(rest)) if model.route.starts_with("anthropic/") => {
+                    text.push_str(&format!("{rest}anthropic/{names}\n"));
+                }
+                _ => text.push_str(&format!("{line}\n")),
             }
         }
     }

@@ -80,12 +80,30 @@ def fragment(model):
     return ["  " + line for line in lines[:at]] + lines[at + 1:]
 
 
+def other_names(cat, models):
+    """The entries that answer to every further name of a Claude model: those of the tier models under a pattern."""
+    tiers, answer = tier_models(cat, models), []
+    for pattern, tier in (("claude-haiku-*", "haiku"), ("claude-sonnet-*", "sonnet"), ("claude-opus-*", "opus"), ("claude-fable-*", "opus"),
+                          ("claude-mythos-*", "opus")):
+        model = next((m for m in models if m["id"] == tiers.get(tier)), None)
+        if model is None:
+            continue
+        own = model["route"].startswith("anthropic/")
+        for line in fragment(model):
+            if line.strip().startswith("#"):
+                continue
+            line = re.sub(rf"^(  - model_name: ){re.escape(model['id'])}$", rf"\g<1>{pattern}", line)
+            answer.append(re.sub(rf"^(\s+model: ){re.escape(model['route'])}$", rf"\g<1>anthropic/{pattern}", line) if own else line)
+    return ["", "  # Names of Claude models that Claude Code asks for by itself, whatever its settings say."] + answer if answer else []
+
+
 def render(cat, chosen):
     """config/litellm.yaml for the chosen models."""
     models = deployed(cat, chosen)
     listed = ["model_list:"]
     for number, model in enumerate(models):
         listed += ([""] if number else []) + fragment(model)
+    listed += other_names(cat, models)
     named = ["  model_group_alias:"] + [f"    {a}: {b}" for a, b in aliases(cat, models).items()]
     tried = ["  fallbacks:"] + [f"    - {k}: [{', '.join(v)}]" for f in fallbacks(cat, models) for k, v in f.items()]
     text = (EMBEDDED / "templates/litellm-base.yaml").read_text(encoding="utf-8")

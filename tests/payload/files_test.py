@@ -56,12 +56,12 @@ class Catalog(unittest.TestCase):
 
     def test_presets_are_those_of_the_plan(self):
         presets = {p["name"]: p for p in CATALOG["presets"]}
-        self.assertEqual(list(presets), ["basic", "enterprise", "multi-provider", "proxy"])
+        self.assertEqual(list(presets), ["basic", "enterprise", "multi-provider", "proxy", "direct"])
         self.assertEqual(presets["basic"]["default_models"], SEED_MODELS)
         self.assertEqual(presets["proxy"]["default_models"], SEED_MODELS)
         self.assertEqual(presets["enterprise"]["default_models"], [])
         self.assertLessEqual({"gemini-2.5-flash", "gemini-2.5-pro"}, set(presets["multi-provider"]["default_models"]))
-        self.assertEqual([p["deploy_tests"] for p in presets.values()], [True, False, True, True])
+        self.assertEqual([p["deploy_tests"] for p in presets.values()], [True, False, True, True, False])
         self.assertEqual(presets["basic"]["required_env_vars"], ["LITELLM_MASTER_KEY", "GOOGLE_APPLICATION_CREDENTIALS"])
         self.assertEqual(presets["enterprise"]["required_env_vars"], ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"])
         self.assertEqual(presets["multi-provider"]["required_env_vars"], ["LITELLM_MASTER_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "ANTHROPIC_API_KEY"])
@@ -166,9 +166,10 @@ class Templates(unittest.TestCase):
         value = load(TEMPLATES / "litellm-complete.yaml")
         names = [entry["model_name"] for entry in value["model_list"]]
         self.assertEqual(names[:8], SEED_MODELS)
-        self.assertEqual(set(names[8:]), {"gemini-3.5-flash-lite", "gemini-3.5-flash", "deepseek-v4.1-flash", "glm-5.2", "gpt-oss-120b"})
+        self.assertEqual(names[-5:], ["claude-haiku-*", "claude-sonnet-*", "claude-opus-*", "claude-fable-*", "claude-mythos-*"])
+        self.assertEqual(set(names[8:-5]), {"gemini-3.5-flash-lite", "gemini-3.8-flash", "deepseek-v4.1-flash", "glm-5.2", "gpt-oss-120b"})
         self.assertEqual(value["router_settings"]["model_group_alias"],
-                         {"claude-opus-5-5": "gemini-3.5-flash", "claude-sonnet-5-5": "gemini-3.5-flash", "claude-haiku-5-5": "gemini-3.5-flash-lite"})
+                         {"claude-opus-5-5": "gemini-3.8-flash", "claude-sonnet-5-5": "gemini-3.8-flash", "claude-haiku-5-5": "gemini-3.5-flash-lite"})
         self.assertEqual(len(value["router_settings"]["fallbacks"]), 6)
 
     def test_any_choice_of_models_names_deployed_models_only(self):

@@ -11,7 +11,7 @@ Modes
             reloaded with the mocked copy, and the fake internet must not be asked any more.
 """
 
-import argparse, contextlib, hashlib, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import argparse, contextlib, functools, hashlib, json, mmap, os, re, shutil, signal, subprocess, sys, tempfile, time
 import urllib.error, urllib.request
 import yaml
 
@@ -101,6 +101,14 @@ def workers(pid):
     return set()
 
 
+@functools.cache
+def names_in(program):
+    """The names of Claude models that a program holds as text: claude-opus-5-5, claude-haiku-4-5-20251001 and so on."""
+    pattern = re.compile(rb"claude-(?:opus|sonnet|haiku|fable|mythos)-[0-9](?:[0-9-]*[0-9])?(?![0-9A-Za-z.-])")
+    with open(program, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return sorted({found.decode() for found in pattern.findall(text)})
+
+
 class Stop(Exception):
     """A check failed after which no other means anything."""
 
@@ -161,6 +169,7 @@ class Check:
             self.reload_mocked()
             self.models()
             self.calls()
+            self.names_of_claude_code()
             asked = self.internet.asked(self.already)
             self.report(not asked, "nothing_leaves", str(asked[:3]) if asked else "")
 
@@ -336,6 +345,17 @@ class Check:
                 self.report(status == 200 and whole, f"stream[{model}]", str(status))
         status, _ = http("POST", messages, self.auth, HELLO | {"model": "no-such-model"})
         self.report(status in (400, 404), "unknown_model_refused", str(status))
+
+    def names_of_claude_code(self):
+        """Every name of a Claude model that stands in the program of Claude Code is answered, whether it is configured or not."""
+        if not self.chosen.claude_bin:
+            return
+        names, refused = names_in(os.path.realpath(self.chosen.claude_bin)), []
+        for name in names:
+            status, body = http("POST", self.base + "/v1/messages?beta=true", self.auth, HELLO | {"model": name})
+            if status != 200 or MOCK_TEXT not in body:
+                refused.append(f"{name}: {status} {body[:80]}")
+        self.report(len(names) >= 20 and not refused, "every_claude_name_answers", f"{len(names)} names" if not refused else "; ".join(refused[:3]))
 
     def call(self, messages, model):
         """One message; upstream also who was asked for it."""

@@ -90,6 +90,8 @@ pub enum Command {
     Off(ConfirmArgs),
     /// Make Claude Code use the gateway again
     On(OnArgs),
+    /// Switch Claude Code to a provider, to the gateway or to its own login; alone: list them
+    Use(UseArgs),
     /// Show what is deployed and what changed since
     Status,
     /// Show what an update would change, line by line
@@ -171,6 +173,9 @@ pub struct InstallArgs {
     /// The same as PRESET
     #[arg(long)]
     pub preset: Option<String>,
+    /// Who serves the models, for example deepseek, openrouter, ollama or openai; gwinstall use names all
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["preset", "preset_word", "gateway_type"])]
+    pub provider: Option<String>,
     /// Models, separated by commas [default: those of the preset]
     #[arg(long, value_name = "A,B")]
     pub models: Option<String>,
@@ -232,6 +237,24 @@ pub struct InstallArgs {
     pub backup: bool,
     #[command(flatten)]
     pub keep: KeepArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UseArgs {
+    /// A provider, the deployed preset, claude for its own login, or - for what was used before
+    #[arg(value_name = "NAME", allow_hyphen_values = true)]
+    pub name: Option<String>,
+    /// Models of the provider for Claude Code's large, middle and small size
+    #[arg(long, value_name = "A,B", requires = "name")]
+    pub models: Option<String>,
+    /// Another address of the provider
+    #[arg(long, value_name = "URL", requires = "name")]
+    pub gateway_url: Option<String>,
+    /// Take over settings that gwinstall did not set, and use a gateway that cannot answer yet
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 #[derive(Debug, Clone, Args)]

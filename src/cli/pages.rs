@@ -10,6 +10,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
             "uninstall",
             "on",
             "off",
+            "use",
             "status",
             "diff",
             "verify",
@@ -29,7 +30,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 66] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 67] = [
     (
         "",
         [
@@ -41,7 +42,7 @@ pub const EXAMPLES: [(&str, [Example; 2]); 66] = [
         "install",
         [
             ("install basic --start", "deploy the preset basic and start the gateway"),
-            ("install --models glm-5.2,gemini-3.5-flash", "deploy these two models"),
+            ("install --models glm-5.2,gemini-3.8-flash", "deploy these two models"),
         ],
     ),
     (
@@ -61,6 +62,13 @@ pub const EXAMPLES: [(&str, [Example; 2]); 66] = [
     ),
     ("off", [("off", "use the normal login of Claude Code again"), ("off --yes", "without a question")]),
     ("on", [("on", "use the gateway again"), ("on --dry-run", "show which settings would change")]),
+    (
+        "use",
+        [
+            ("use deepseek", "have Claude Code ask DeepSeek directly"),
+            ("use -", "go back to what it used before"),
+        ],
+    ),
     ("status", [("status", "show what is deployed"), ("status --json", "the same for a program")]),
     (
         "diff",

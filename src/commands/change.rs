@@ -69,7 +69,12 @@ impl<'a> Change<'a> {
         // The others decide about the settings themselves.
         let settles = matches!(
             operation,
-            Operation::Install | Operation::On | Operation::Off | Operation::Uninstall | Operation::Rollback
+            Operation::Install
+                | Operation::On
+                | Operation::Off
+                | Operation::Use
+                | Operation::Uninstall
+                | Operation::Rollback
         );
         if !confirm.dry_run && !settles && leaving::finish(&context, common.lock_wait)? {
             context = Context::load(place)?;

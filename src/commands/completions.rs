@@ -14,8 +14,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use serde_json::json;
 
-use crate::bundle::Bundle;
-use crate::bundle::Catalog;
+use crate::bundle::{Bundle, Catalog, Provider};
 use crate::cli::{Cli, Color, Common, CompletionsArgs, Shell};
 use crate::deploy::{backup, resolve, store};
 use crate::domain::record::Record;
@@ -25,6 +24,7 @@ use crate::doors::{system, term};
 
 use super::invocation;
 use super::shell_files;
+use crate::render::CLAUDE;
 use crate::runtime::place as runtimes;
 use crate::ui::answer::Answer;
 
@@ -93,6 +93,14 @@ impl Scene {
             Noun::Preset => self.catalog().map_or_else(Vec::new, |catalog| {
                 catalog.presets.iter().map(|one| (one.name.clone(), one.description.clone())).collect()
             }),
+            Noun::Provider => self.providers(&|_| true),
+            Noun::Answerer => {
+                let mut names = vec![(CLAUDE.to_owned(), "Claude Code's own login".to_owned())];
+                let gateway = self.record().filter(|record| record.gateway_type != GatewayType::Direct);
+                names.extend(gateway.map(|record| (record.preset, record.gateway_url)));
+                names.extend(self.providers(&Provider::is_direct));
+                names
+            }
             Noun::Models => plain(self.models()),
             Noun::NewModel => {
                 let deployed = self.record().map(|record| record.models).unwrap_or_default();
@@ -120,7 +128,14 @@ impl Scene {
 
     fn models(&self) -> Vec<String> {
         let catalog = self.catalog();
-        catalog.map_or_else(Vec::new, |catalog| catalog.models.iter().map(|one| one.id.clone()).collect())
+        catalog.map_or_else(Vec::new, |catalog| catalog.all_models().map(|one| one.id.clone()).collect())
+    }
+
+    fn providers(&self, counts: &dyn Fn(&Provider) -> bool) -> Vec<(String, String)> {
+        let catalog = self.catalog();
+        let providers = catalog.into_iter().flat_map(|catalog| catalog.providers);
+        let counted = providers.filter(|provider| counts(provider));
+        counted.map(|provider| (provider.name, provider.description)).collect()
     }
 
     /// Newest first.
@@ -156,6 +171,9 @@ enum Noun {
     Models,
     DeployedModel,
     GatewayType,
+    Provider,
+    /// What `use` takes.
+    Answerer,
     Variable,
     Backup,
     Conflict,
@@ -169,6 +187,8 @@ fn noun(path: &[&str], argument: &str) -> Option<Noun> {
         (["install"], "preset" | "preset_word") | (["presets", "show"], "preset") => Noun::Preset,
         (["install"], "models") | (["usage"], "compare") => Noun::Models,
         (["install"], "gateway_type") => Noun::GatewayType,
+        (["install"], "provider") => Noun::Provider,
+        (["use"], "name") => Noun::Answerer,
         (["models", "add"], "models") => Noun::NewModel,
         (["models", "remove" | "test"], "models") => Noun::DeployedModel,
         (["env", "set" | "unset"], "name") => Noun::Variable,

@@ -8,7 +8,7 @@ use crate::deploy::checks::{self, Checks};
 use crate::deploy::context::Context;
 use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::lacks;
-use crate::deploy::logins::Provider;
+use crate::deploy::logins::Cloud;
 use crate::deploy::values::{self, Values};
 use crate::domain::check::{CheckName, Status};
 use crate::domain::name::list;
@@ -40,7 +40,12 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
         .backing_up(&args.keep, args.include_secrets)
         .without_takeover(args.takeover.no_reload);
     let preset = request.preset.as_deref().or(change.preset());
-    let bundle = sources::bundle_for(place, &request.source, preset)?;
+    let mut bundle = sources::bundle_for(place, &request.source, preset)?;
+    sources::learn(
+        &mut bundle,
+        request.models.as_deref().unwrap_or_default(),
+        change.context.record.as_ref(),
+    );
     sources::name_unusable(&bundle);
     if let Some(file) = &args.runtime_from {
         request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
@@ -81,7 +86,8 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     let confirm = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &confirm, Operation::Install)?;
     let source = sources::of_record(change.context.record.as_ref());
-    let bundle = sources::bundle_for(place, &source, change.preset())?;
+    let mut bundle = sources::bundle_for(place, &source, change.preset())?;
+    sources::learn(&mut bundle, &[], change.context.record.as_ref());
     let request = Request { source, start: true, ..Request::default() };
     let lacks = supply::lacking(&change, &bundle, &request)?;
     if !lacks.iter().any(lacks::Lack::blocks_a_start) {
@@ -121,7 +127,8 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
                 .or(Hint::again(&["--embedded"]).to("take the files inside gwinstall")),
         ));
     }
-    let bundle = sources::bundle_for(place, &source, change.preset())?;
+    let mut bundle = sources::bundle_for(place, &source, change.preset())?;
+    sources::learn(&mut bundle, &[], change.context.record.as_ref());
     let (keep, max_age) = (args.keep.keep, args.keep.max_age);
     let mut request =
         Request { source: source.clone(), force: args.force, keep, max_age, ..Request::default() };
@@ -284,7 +291,7 @@ fn pre_checks(
         variables::required(place, context.record.is_some(), &goal.notes.missing, env.as_ref(), due)
     });
     if choice.runs_litellm() {
-        let used = Provider::of_models(&choice.models);
+        let used = Cloud::of_models(&choice.models);
         examine::providers(&mut checks, place, env.as_ref(), Some(&used), &choice.models);
     }
     checks

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::InstallArgs;
-use crate::domain::request::GatewayType;
 use crate::domain::request::{self, Proxy, Request};
+use crate::domain::request::{Answerer, GatewayType};
 use crate::domain::runtime::RuntimeRequest;
 use crate::domain::secret::looks_like_key;
 use crate::domain::url::HttpUrl;
@@ -16,6 +16,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
     let mut flags = Vec::new();
     for (given, name) in [
         (args.preset.is_some(), "--preset"),
+        (args.provider.is_some(), "--provider"),
         (args.models.is_some(), "--models"),
         (args.gateway_type.is_some(), "--gateway-type"),
         (args.gateway_url.is_some(), "--gateway-url"),
@@ -49,6 +50,7 @@ pub(super) fn request_of(place: &Place, args: &InstallArgs) -> Result<Request> {
     }
     Ok(Request {
         preset: args.preset.clone(),
+        provider: args.provider.clone().map(Answerer::Provider),
         models: args.models.as_deref().map(request::models).transpose()?,
         gateway_type: args.gateway_type.as_deref().map(GatewayType::parse).transpose()?,
         gateway_url: args

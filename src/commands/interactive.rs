@@ -6,17 +6,17 @@
 use std::collections::BTreeSet;
 
 use crate::bundle::catalog::{Model, Preset};
-use crate::bundle::{Catalog, build};
+use crate::bundle::{Catalog, Provider, build};
 use crate::deploy::context::Context;
-use crate::deploy::logins::{Login, Provider};
+use crate::deploy::logins::{Cloud, Login};
 use crate::deploy::values;
 use crate::domain::check::Status;
 use crate::domain::name::{count, list, mask_or_show};
 use crate::domain::record::Record;
 use crate::domain::record::ValueSource;
-use crate::domain::request::{self, Request};
+use crate::domain::request::{self, Answerer, GatewayType, Request};
 use crate::domain::url::HttpUrl;
-use crate::domain::{Place, Result};
+use crate::domain::{Error, Place, Result};
 use crate::doors::prompt::{self, Item, stopped};
 use crate::doors::term::{Style, paint};
 use crate::doors::{system, term};
@@ -38,6 +38,10 @@ pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) 
     let given = values::given(place, catalog);
     let servable = |model: &Model| is_servable(catalog, model, &given);
     let preset = preset(catalog, last, &servable)?;
+    if preset.gateway_types == [GatewayType::Direct] {
+        provider(catalog, &given, &mut request)?;
+        return Ok(request);
+    }
     request.preset = Some(preset.name.clone());
     if preset.base.is_none() {
         elsewhere(preset, &mut request)?;
@@ -60,7 +64,7 @@ pub(super) fn title(context: &Context<'_>) {
     let runtime = context.record.as_ref().and_then(|record| record.runtime.as_ref());
     let (mut found, checks) = prerequisites::glance(place, runtime);
     let env = context.env().map_or_else(|_| DotEnv::parse(""), |file| DotEnv::parse(&file.text));
-    if matches!(Provider::Google.look(place, &env), Login::Found(_)) {
+    if matches!(Cloud::Google.look(place, &env), Login::Found(_)) {
         found.push("a Google login".to_owned());
     }
     if !found.is_empty() {
@@ -149,6 +153,34 @@ fn preset<'a>(
     };
     let chosen = prompt::choose("Preset", &items, default.unwrap_or(0))?.ok_or_else(stopped)?;
     Ok(&catalog.presets[chosen])
+}
+
+/// The provider that Claude Code is to ask directly, and what it needs: one that the user has a key for is proposed.
+fn provider(catalog: &Catalog, given: &BTreeSet<String>, request: &mut Request) -> Result<()> {
+    let providers: Vec<&Provider> =
+        catalog.providers.iter().filter(|provider| provider.is_direct()).collect();
+    let items: Vec<Item> =
+        providers.iter().map(|provider| Item::new(&provider.name, &provider.description)).collect();
+    let has_key =
+        |provider: &&Provider| provider.key.as_ref().is_some_and(|key| given.contains(key.as_str()));
+    let likely = providers.iter().position(has_key).unwrap_or(0);
+    let chosen = providers[prompt::choose("Provider", &items, likely)?.ok_or_else(stopped)?];
+    request.provider = Some(Answerer::Provider(chosen.name.clone()));
+    if chosen.base_url.as_deref() == Some("") {
+        address(request)?;
+    }
+    if catalog.models_of(chosen).is_empty() && !chosen.claude_names {
+        let check = |text: &str| match request::models(text) {
+            Ok(names) if names.is_empty() => Err(Error::usage("name at least one model")),
+            checked => checked.map(drop),
+        };
+        let names = prompt::ask("Models, one or three separated by commas", None, &check)?;
+        request.models = Some(request::models(&names.ok_or_else(stopped)?)?);
+    }
+    if chosen.key.as_ref().is_some_and(|key| !given.contains(key.as_str())) {
+        token(request)?;
+    }
+    Ok(())
 }
 
 /// Type, address and token of a gateway that gwinstall does not run, each unless a flag gave it.

@@ -50,6 +50,7 @@ mod switch;
 mod uninstall;
 mod update_check;
 pub mod usage;
+mod using;
 mod validate;
 mod wrong_input;
 
@@ -74,6 +75,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::Uninstall(args)) => uninstall::run(&place()?, common, args),
         Some(Command::Off(args)) => switch::off(&place()?, common, args),
         Some(Command::On(args)) => switch::on(&place()?, common, args),
+        Some(Command::Use(args)) => using::run(&place()?, common, args),
         Some(Command::Diff(args)) => diff::run(&place()?, args),
         Some(Command::History(args)) => history::run(&place()?, args),
         Some(Command::Usage(args)) => spending::run(&place()?, args),

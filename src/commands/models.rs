@@ -43,7 +43,7 @@ fn show(place: &Place) -> Result<Answer> {
     let head = ["MODEL", "TIER", "IN", "OUT", "CONTEXT", "ANSWER", "RETIRES", "SUCCESSOR", "DEPLOYED"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut data = Vec::new();
-    for model in &bundle.catalog.models {
+    for model in bundle.catalog.all_models() {
         let past = is_past(model, &today);
         let is_deployed = deployed.contains(&model.id);
         rows.push(row(model, past, is_deployed));
@@ -55,7 +55,7 @@ fn show(place: &Place) -> Result<Answer> {
     let foreign: Vec<&String> = deployed.iter().filter(|id| bundle.catalog.model(id).is_none()).collect();
     let mut text = columns(&rows, &[2, 3, 4, 5]);
     if term::manner().verbose {
-        text = with_words(&text, &bundle.catalog.models);
+        text = with_words(&text, bundle.catalog.all_models());
     }
     text.push_str("\nPrices are US dollars per million tokens, limits are tokens, of ");
     text.push_str(&bundle.catalog.as_of);
@@ -96,7 +96,7 @@ fn row(model: &Model, past: bool, deployed: bool) -> Vec<String> {
 }
 
 /// The table with what each model is below its row; the first line is the head.
-fn with_words(table: &str, models: &[Model]) -> String {
+fn with_words<'m>(table: &str, models: impl Iterator<Item = &'m Model>) -> String {
     let mut lines = table.lines();
     let mut text: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
     for (line, model) in lines.zip(models) {
@@ -131,8 +131,10 @@ fn change(
         })
     })?;
     let source = sources::of_record(Some(record));
-    let bundle = sources::bundle_for(place, &source, Some(&record.preset))?;
+    let mut bundle = sources::bundle_for(place, &source, Some(&record.preset))?;
     require_litellm(&bundle, record)?;
+    sources::learn(&mut bundle, &typed, Some(record));
+    let typed: Vec<String> = typed.iter().map(|name| bundle.catalog.id_of(name)).collect();
     let models = match verb {
         Verb::Add => added(&bundle.catalog, record, &typed)?,
         Verb::Remove => removed(&bundle, record, &typed)?,
@@ -179,7 +181,7 @@ fn added(catalog: &Catalog, last: &Record, typed: &[String]) -> Result<Option<Ve
         if catalog.model(name).is_none() {
             return Err(unknown(
                 name,
-                catalog.models.iter().map(|model| model.id.as_str()).collect(),
+                catalog.all_models().map(|model| model.id.as_str()).collect(),
                 "known",
             ));
         }

@@ -47,7 +47,8 @@ impl Card {
 pub(super) fn run(place: &Place, args: &ModelsTestArgs) -> Result<Answer> {
     let context = Context::load(place)?;
     let record = context.deployed()?;
-    let gateway = Gateway::of(place, record)?;
+    // `--all` names the models of the gateway; else what answers Claude Code is tested.
+    let gateway = if args.all { Gateway::of(place, record)? } else { Gateway::in_use(place, record)? };
     gateway.require_key()?;
     let models = chosen(&context, record, args)?;
     if gateway.local {
@@ -118,7 +119,7 @@ fn pointed_at(context: &Context<'_>, record: &Record) -> Result<Vec<String>> {
     let Some(settings) = context.settings()?.parsed() else {
         return Err(unnamed("Claude Code's settings cannot be read"));
     };
-    if settings.env_text(BASE_URL).as_deref() != Some(record.gateway_url.as_str()) {
+    if settings.env_text(BASE_URL).as_deref() != Some(record.address()) {
         return Err(unnamed("Claude Code is not pointed at the gateway"));
     }
     let named = MODEL_KEYS.iter().filter_map(|key| settings.env_text(key));
@@ -310,7 +311,7 @@ fn advice(gateway: &Gateway, question: Question, failure: &Failure) -> String {
             format!("The provider refuses its key or login: {}", command(&["env", "check"]))
         }
         Cause::Status(401 | 403) => {
-            format!("Set a token that the gateway accepts: {}", command(&["env", "set", gateway.key_name]))
+            format!("Set a token that the gateway accepts: {}", command(&["env", "set", &gateway.key_name]))
         }
         Cause::Status(429) => {
             "The provider limits how much you may ask: wait, or ask for more, and test again.".to_owned()

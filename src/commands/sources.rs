@@ -77,9 +77,18 @@ pub(super) fn of_record(record: Option<&Record>) -> Source {
 
 /// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
 pub(super) fn deployed(place: &Place, record: Option<&Record>) -> Result<Bundle> {
-    bundle_for(place, &of_record(record), record.map(|record| record.preset.as_str())).or_else(|error| {
+    let bundle = bundle_for(place, &of_record(record), record.map(|record| record.preset.as_str()));
+    let mut bundle = bundle.or_else(|error| {
         let embedded = Bundle::embedded()?;
         let unknown = record.is_some_and(|record| embedded.catalog.preset(&record.preset).is_none());
         if unknown { Err(error) } else { Ok(embedded) }
-    })
+    })?;
+    learn(&mut bundle, &[], record);
+    Ok(bundle)
+}
+
+/// Adds the models to the catalog that the user named, now or at the last deployment, as PROVIDER/MODEL.
+pub(super) fn learn(bundle: &mut Bundle, names: &[String], record: Option<&Record>) {
+    let recorded = record.into_iter().flat_map(|record| &record.models);
+    bundle.catalog.learn(names.iter().chain(recorded));
 }

@@ -70,7 +70,7 @@ fn compared<'c>(catalog: &'c Catalog, typed: &[String]) -> Result<Vec<&'c Model>
     let mut models: Vec<&Model> = Vec::new();
     for name in typed {
         let model = catalog.model(name).ok_or_else(|| {
-            models::unknown(name, catalog.models.iter().map(|model| model.id.as_str()).collect(), "known")
+            models::unknown(name, catalog.all_models().map(|model| model.id.as_str()).collect(), "known")
         })?;
         if models.iter().all(|other| other.id != model.id) {
             models.push(model);

@@ -270,7 +270,7 @@ fn headline(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> Vec<String
         }
     };
     lines.push(format!("  Gateway:     {}{after}", record.gateway_url));
-    lines.push(format!("  Claude Code: {}", pointed.words(facts.place())));
+    lines.push(format!("  Claude Code: {}", claude_code(facts, record, pointed)));
     lines.push(format!(
         "  Files:       {}, bundle {} ({})",
         count(record.files.len(), "file"),
@@ -278,6 +278,16 @@ fn headline(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> Vec<String
         record.bundle.origin
     ));
     lines
+}
+
+/// Where Claude Code is pointed, in words.
+fn claude_code(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> String {
+    match &record.direct {
+        Some(direct) if pointed.is_here() => {
+            format!("uses {} ({}) without the gateway", direct.provider, direct.url)
+        }
+        _ => pointed.words(facts.place()),
+    }
 }
 
 fn retired(bundle: &Bundle, record: &Record) -> Vec<String> {

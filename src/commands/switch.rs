@@ -63,7 +63,7 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
 }
 
 /// Refuses to point a Claude Code that works at a gateway that can neither answer nor start.
-fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
+pub(super) fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
     let lacks =
         goal.record.as_ref().map(|record| lacks::of(place, record, &goal.notes.logins)).unwrap_or_default();
     if lacks.is_empty() || place.staged || process::pid(place).is_some() {

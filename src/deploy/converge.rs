@@ -264,7 +264,7 @@ impl Run<'_> {
         }
         signals::check()?;
         // A change of the record alone needs no backup.
-        if draft.plan.changes().any(|step| step.class != Class::Record) {
+        if self.change.operation.backs_up() && draft.plan.changes().any(|step| step.class != Class::Record) {
             self.back_up(draft.record.as_ref())?;
         }
         if let Some(record) = &mut draft.record {

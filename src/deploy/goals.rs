@@ -28,7 +28,7 @@ use crate::runtime::choose::{self, Chosen};
 use super::backup::Backup;
 use super::bypass;
 use super::context::{Context, EnvFile};
-use super::logins::{self, Provider};
+use super::logins::{self, Cloud};
 use super::plan::Stance;
 use super::served;
 use super::settings::{HOOKS, SettingsFile, helper_script};
@@ -72,7 +72,7 @@ pub struct Notes {
     /// Required variables without a value.
     pub missing: Vec<String>,
     /// Providers of the models that have no login.
-    pub logins: Vec<Provider>,
+    pub logins: Vec<Cloud>,
     /// Variables that stay although this request does not use them.
     pub kept_variables: Vec<String>,
     pub removed_variables: Vec<String>,
@@ -98,7 +98,7 @@ impl Pointing {
     /// a login: the key helper then starts it.
     fn decide(self, context: &Context<'_>, choice: &Choice<'_>, is_complete: bool) -> Pointed {
         let can =
-            || !choice.runs_litellm() || context.place.staged || (choice.runtime.is_some() && is_complete);
+            || !asks_litellm(choice) || context.place.staged || (choice.runtime.is_some() && is_complete);
         match self {
             Self::Is(pointed) => pointed,
             Self::IfItCanAnswer if can() => Pointed::On,
@@ -137,12 +137,13 @@ pub fn from_choice(
     let env = edit_env(context, choice, values, &text)?;
     let file = DotEnv::parse(&env.text);
     let gateway_url = gateway_url(choice, &file)?;
+    let address = choice.direct.as_ref().map_or(gateway_url.as_str(), |direct| direct.url.as_str());
     let (helper, foreign_helper) = helper(context, choice, &file)?;
-    let no_proxy =
-        file.get("NO_PROXY").filter(|_| choice.runs_litellm() && file.get("HTTPS_PROXY").is_some());
-    let headers = file.get(render::HEADERS).filter(|_| !choice.runs_litellm());
+    let no_proxy = file.get("NO_PROXY").filter(|_| asks_litellm(choice) && file.get("HTTPS_PROXY").is_some());
+    let elsewhere = !choice.runs_litellm() && choice.direct.is_none();
+    let headers = file.get(render::HEADERS).filter(|_| elsewhere);
     // Claude Code does not read .env, and talks to the company's gateway by itself.
-    let authorities = file.get("NODE_EXTRA_CA_CERTS").filter(|_| !choice.runs_litellm());
+    let authorities = file.get("NODE_EXTRA_CA_CERTS").filter(|_| elsewhere);
     let files = (scope == Scope::Files).then(|| render::files_of(bundle, choice)).transpose()?;
     let stance = Stance::Deploy { force };
     // Claude Code is pointed only at models that the configuration serves once it is merged.
@@ -151,13 +152,13 @@ pub fn from_choice(
         Some(served) => served::only(choice, served),
         None => (choice.clone(), Vec::new()),
     };
-    let logins = logins::lacking(context.place, &file, Provider::of_models(&choice.models));
+    let logins = logins::lacking(context.place, &file, Cloud::of_models(&choice.models));
     let pointed = pointing.decide(context, choice, env.missing.is_empty() && logins.is_empty());
-    let no_proxy = exceptions(context, &gateway_url, no_proxy)?;
+    let no_proxy = exceptions(context, address, no_proxy)?;
     let switches = switches(context)?;
     let around = Around { no_proxy: &no_proxy, headers, authorities, switches: &switches };
     let settings = match pointed {
-        Pointed::On => render::desired_keys(&named, &gateway_url, &helper, &around),
+        Pointed::On => render::desired_keys(&named, address, &helper, &around),
         Pointed::Armed | Pointed::Off => Vec::new(),
         Pointed::Leaving => held(context)?,
     };
@@ -237,6 +238,7 @@ fn record_of(
         preset: choice.preset.name.clone(),
         gateway_type: choice.gateway_type,
         gateway_url: String::new(),
+        direct: choice.direct.as_ref().map(render::DirectChoice::recorded),
         models: choice.model_names(),
         request,
         runtime: choice.runtime.clone(),
@@ -263,7 +265,11 @@ fn held(context: &Context<'_>) -> Result<Vec<DesiredKey>> {
 
 /// The goal of `off`: the settings as they were before gwinstall, and everything else as it is.
 pub fn off(record: &Record) -> Goal {
-    let request = RequestFacts { pointed: Pointed::Off, ..record.request.clone() };
+    let before = match record.request.pointed {
+        Pointed::On | Pointed::Leaving => Some(render::used_name(&record.request)),
+        Pointed::Armed | Pointed::Off => record.request.before.clone(),
+    };
+    let request = RequestFacts { pointed: Pointed::Off, before, ..record.request.clone() };
     let record = Record {
         version: build::VERSION.to_owned(),
         operation: Operation::Off,
@@ -309,6 +315,13 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
     if choice.runs_litellm() {
         return Ok(choice.local_url());
     }
+    if choice.gateway_type == GatewayType::Direct {
+        let url = choice.direct.as_ref().map(|direct| direct.url.as_str().to_owned());
+        return url.ok_or_else(|| {
+            Error::usage("no gateway is deployed, only what Claude Code asks directly")
+                .hint(Hint::run(&["install", "basic"]).to("deploy a gateway").or(Hint::run(&["use"])))
+        });
+    }
     let value = |name: &str| file.get(name).filter(|value| is_value(name, value));
     let url = value(BASE_URL).ok_or_else(|| {
         Error::usage("the enterprise preset needs the gateway's URL").hint(Hint::again(&[
@@ -335,6 +348,13 @@ fn gateway_url(choice: &Choice<'_>, file: &DotEnv) -> Result<String> {
 
 /// The helper script, unless another program set a helper: gwinstall never replaces that one.
 fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(Helper, bool)> {
+    let Some(key_name) = choice.key_name() else {
+        let provider = choice.direct.as_ref().map(|direct| direct.provider.name.clone());
+        return Ok((Helper::Keyless(provider.unwrap_or_default()), false));
+    };
+    if choice.direct.is_some() && file.get(key_name).is_none_or(|value| !is_value(key_name, value)) {
+        return Err(no_key(choice, key_name));
+    }
     let script = helper_script(context.place);
     let key = KeyPath::top("apiKeyHelper");
     let existing = context.settings().ok().and_then(|settings| settings.get(&key));
@@ -343,12 +363,29 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
         |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));
     if recorded || existing.as_ref().is_none_or(of_gwinstall) {
         let through_shell = system::is_noexec(&context.place.target);
-        let command = render::helper_command(&script, choice.runs_litellm(), through_shell);
+        let command = render::helper_command(&script, key_name, through_shell);
         return Ok((Helper::Command(command), false));
     }
-    let token =
-        file.get(choice.key_name()).filter(|value| is_value(choice.key_name(), value)).map(str::to_owned);
+    let token = file.get(key_name).filter(|value| is_value(key_name, value)).map(str::to_owned);
     Ok((Helper::Token(token), true))
+}
+
+/// A provider is never used without its key: Claude Code would only break.
+fn no_key(choice: &Choice<'_>, key_name: &str) -> Error {
+    let provider = choice.direct.as_ref().map_or("", |direct| direct.provider.name.as_str());
+    let how = choice.catalog.variable(key_name).map(|variable| variable.how.clone());
+    let error = Error::usage(format!("{provider} needs a key, and {key_name} has no value"));
+    let error = how.into_iter().fold(error, Error::because);
+    error.hint(
+        Hint::run(&["install", "--provider", provider, "--auth-token-file", "-"])
+            .to("type it, unseen")
+            .or(Hint::step(format!("export {key_name}, then run the same command again"))),
+    )
+}
+
+/// Whether Claude Code is to ask a LiteLLM of this machine.
+fn asks_litellm(choice: &Choice<'_>) -> bool {
+    choice.runs_litellm() && choice.direct.is_none()
 }
 
 /// The goal of `uninstall`.

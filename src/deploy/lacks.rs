@@ -6,7 +6,7 @@ use crate::domain::request::GatewayType;
 use crate::domain::{Hint, Place};
 use crate::runtime::choose;
 
-use super::logins::Provider;
+use super::logins::Cloud;
 
 /// One thing that is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Lack {
     /// These variables have no value.
     Values(Vec<String>),
     /// The gateway runs without it, and calls to this provider fail.
-    Login(Provider),
+    Login(Cloud),
 }
 
 impl Lack {
@@ -47,7 +47,7 @@ impl Lack {
 
 /// What a deployment lacks; empty for a gateway elsewhere. Its values are those of the record, its LiteLLM is looked for,
 /// `logins` were not found.
-pub fn of(place: &Place, record: &Record, logins: &[Provider]) -> Vec<Lack> {
+pub fn of(place: &Place, record: &Record, logins: &[Cloud]) -> Vec<Lack> {
     if record.gateway_type != GatewayType::Local {
         return Vec::new();
     }

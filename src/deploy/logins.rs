@@ -20,12 +20,12 @@ use sources::Sources;
 
 /// A provider that wants a login instead of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
+pub enum Cloud {
     Google,
     Amazon,
 }
 
-impl Provider {
+impl Cloud {
     pub const ALL: [Self; 2] = [Self::Google, Self::Amazon];
 
     /// The provider that a route of LiteLLM goes to.
@@ -110,7 +110,7 @@ impl Provider {
 
 /// Those of `providers` that have no login. What is meant for one counts: the check says what is wrong with it. An image has
 /// none: each machine brings its own.
-pub fn lacking(place: &Place, env: &DotEnv, providers: Vec<Provider>) -> Vec<Provider> {
-    let lacks = |provider: &Provider| !place.staged && provider.look(place, env) == Login::Absent;
+pub fn lacking(place: &Place, env: &DotEnv, providers: Vec<Cloud>) -> Vec<Cloud> {
+    let lacks = |provider: &Cloud| !place.staged && provider.look(place, env) == Login::Absent;
     providers.into_iter().filter(lacks).collect()
 }

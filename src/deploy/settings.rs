@@ -25,8 +25,9 @@ use super::step;
 pub(super) const HOOKS: &str = "hooks";
 
 /// Claude Code works without these: a user who removes one of them means it.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 9] = [
     "ANTHROPIC_MODEL",
+    "ANTHROPIC_DEFAULT_FABLE_MODEL",
     "ANTHROPIC_DEFAULT_OPUS_MODEL",
     "ANTHROPIC_DEFAULT_SONNET_MODEL",
     "ANTHROPIC_DEFAULT_HAIKU_MODEL",

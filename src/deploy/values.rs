@@ -92,9 +92,11 @@ fn from_flags(choice: &Choice<'_>, request: &Request) -> BTreeMap<String, Value>
         (name.clone(), Value { text: text.clone(), source: ValueSource::Prompt })
     };
     if let Some(token) = &request.auth_token {
-        add(choice.key_name(), token.clone());
+        add(choice.key_name().unwrap_or_default(), token.clone());
     }
-    if let Some(url) = request.gateway_url.as_ref().filter(|_| !choice.runs_litellm()) {
+    if let Some(url) =
+        request.gateway_url.as_ref().filter(|_| !choice.runs_litellm() && choice.direct.is_none())
+    {
         add(BASE_URL, Secret::new(url.as_str()));
     }
     if let Some(proxy) = &request.proxy {

@@ -11,6 +11,7 @@ words! {
         Uninstall = "uninstall",
         On = "on",
         Off = "off",
+        Use = "use",
         SetValue = "env set",
         UnsetValue = "env unset",
         Models = "models",
@@ -43,9 +44,15 @@ impl Operation {
     pub const fn scope(self) -> Scope {
         match self {
             Self::On | Self::Off => Scope::Settings,
-            Self::SetValue | Self::UnsetValue => Scope::Values,
+            Self::SetValue | Self::UnsetValue | Self::Use => Scope::Values,
             _ => Scope::Files,
         }
+    }
+
+    /// Whether a backup is made before it. `use -` undoes a switch, and a backup of each would push out those of changes
+    /// that nothing else undoes.
+    pub const fn backs_up(self) -> bool {
+        !matches!(self, Self::Use)
     }
 
     /// Whether it may remove old backups. A rollback and `resolve` leave them alone.

@@ -36,8 +36,11 @@ pub struct Record {
     pub bundle: BundleId,
     pub preset: String,
     pub gateway_type: GatewayType,
-    /// The URL that Claude Code uses.
+    /// The address of the gateway. Claude Code asks it, unless `direct` says otherwise.
     pub gateway_url: String,
+    /// The provider that Claude Code asks without the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Direct>,
     pub models: Vec<String>,
     /// The request, without secrets.
     pub request: RequestFacts,
@@ -57,6 +60,30 @@ pub struct Record {
     /// Sessions of Claude Code that have to end before its settings can be restored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Session>,
+}
+
+/// A provider that Claude Code asks without the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direct {
+    pub provider: String,
+    /// Where Claude Code asks it.
+    pub url: String,
+    /// The variable of `.env` that holds its key; absent where it asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The models for Claude Code's three sizes, the largest first.
+    pub models: Vec<String>,
+}
+
+/// What was asked for a direct provider, which `use` and `update` repeat.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderFacts {
+    /// Models named by the user; absent: those of the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// An address named by the user; absent: that of the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 words! {
@@ -147,6 +174,15 @@ pub struct RequestFacts {
     /// After how many days a backup goes, where the user said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
+    /// The provider that Claude Code asks without the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<String>,
+    /// The direct providers that were set up, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<String, ProviderFacts>,
+    /// What Claude Code used before the last switch, for `use -`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// The facts of a request as a record holds them. A record of version 1.0 has `off` in place of `pointed`.
@@ -163,14 +199,28 @@ struct FactsAsRead {
     forced: bool,
     keep: Option<usize>,
     max_age: Option<u32>,
+    direct: Option<String>,
+    #[serde(default)]
+    providers: BTreeMap<String, ProviderFacts>,
+    before: Option<String>,
 }
 
 impl From<FactsAsRead> for RequestFacts {
     fn from(read: FactsAsRead) -> Self {
-        let FactsAsRead { preset, gateway_type, models, gateway_url, pointed, off, forced, keep, max_age } =
-            read;
-        let pointed = pointed.unwrap_or(if off { Pointed::Off } else { Pointed::On });
-        Self { preset, gateway_type, models, gateway_url, pointed, forced, keep, max_age }
+        let pointed = read.pointed.unwrap_or(if read.off { Pointed::Off } else { Pointed::On });
+        Self {
+            preset: read.preset,
+            gateway_type: read.gateway_type,
+            models: read.models,
+            gateway_url: read.gateway_url,
+            pointed,
+            forced: read.forced,
+            keep: read.keep,
+            max_age: read.max_age,
+            direct: read.direct,
+            providers: read.providers,
+            before: read.before,
+        }
     }
 }
 
@@ -268,6 +318,11 @@ impl Record {
         self.files.contains_key(files::CONFIG)
     }
 
+    /// Where Claude Code sends its requests.
+    pub fn address(&self) -> &str {
+        self.direct.as_ref().map_or(&self.gateway_url, |direct| &direct.url)
+    }
+
     /// The port of the LiteLLM on this machine.
     pub fn port(&self) -> Option<u16> {
         let url = || HttpUrl::parse("the recorded gateway URL", &self.gateway_url).ok();
@@ -283,6 +338,7 @@ impl Record {
             preset,
             gateway_type,
             gateway_url,
+            direct,
             models,
             request,
             runtime,
@@ -305,6 +361,7 @@ impl Record {
             && *preset == other.preset
             && *gateway_type == other.gateway_type
             && *gateway_url == other.gateway_url
+            && *direct == other.direct
             && *models == other.models
             && *request == other.request
             && *runtime == other.runtime

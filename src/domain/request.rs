@@ -19,10 +19,13 @@ words! {
         Zuplo = "zuplo",
         /// Any other gateway that a company runs.
         Custom = "custom",
+        /// None: Claude Code asks a provider, which answers in Anthropic's protocol.
+        Direct = "direct",
     }
 }
 
 impl GatewayType {
+    /// What a person can ask for; a provider is named by its own name.
     pub const ALL: [Self; 4] = [Self::Local, Self::TrueFoundry, Self::Zuplo, Self::Custom];
 
     /// Parses `--gateway-type`.
@@ -42,6 +45,8 @@ pub const DEFAULT_PORT: u16 = 4000;
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     pub preset: Option<String>,
+    /// Who answers Claude Code.
+    pub provider: Option<Answerer>,
     pub models: Option<Vec<String>>,
     pub gateway_type: Option<GatewayType>,
     pub gateway_url: Option<HttpUrl>,
@@ -69,6 +74,15 @@ pub struct Request {
     pub strict: bool,
     /// Whether the user answered questions instead of giving flags.
     pub answered: bool,
+}
+
+/// Who answers Claude Code, where the user said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answerer {
+    /// The gateway of the deployment.
+    Gateway,
+    /// This provider of the catalog.
+    Provider(String),
 }
 
 /// The source of the bundle, where the user named one.

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::deploy::context::EnvFile;
 use crate::domain::name::printable;
 use crate::domain::place::files;
-use crate::domain::record::Record;
+use crate::domain::record::{Direct, Record};
+use crate::domain::request::GatewayType;
 use crate::domain::stand_in::is_value;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Place, Result, Secret};
@@ -29,8 +30,8 @@ const LONG: Duration = Duration::from_secs(60);
 pub struct Gateway {
     pub url: String,
     pub key: Option<Secret>,
-    /// Name of the variable that holds the key.
-    pub key_name: &'static str,
+    /// Name of the variable that holds the key; empty where none is asked for.
+    pub key_name: String,
     /// Whether LiteLLM runs on this machine; else another party runs the gateway.
     pub local: bool,
     /// The further headers that Claude Code sends to a gateway elsewhere.
@@ -39,14 +40,24 @@ pub struct Gateway {
     listener: Option<(Place, u16)>,
 }
 
+/// A key of `.env`, where it has a value.
+fn key_of(place: &Place, name: &str) -> Result<Option<Secret>> {
+    let text = EnvFile::read(place)?.text;
+    Ok(DotEnv::parse(&text).get(name).filter(|value| is_value(name, value)).map(Secret::new))
+}
+
 impl Gateway {
     /// The gateway of a deployment, with the key of its `.env`.
     pub fn of(place: &Place, record: &Record) -> Result<Self> {
         let local = record.files.contains_key(files::CONFIG);
+        if let Some(direct) = record.direct.as_ref().filter(|_| record.gateway_type == GatewayType::Direct) {
+            return Self::of_provider(place, direct);
+        }
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
         let text = EnvFile::read(place)?.text;
         let values = DotEnv::parse(&text);
         let key = values.get(key_name).filter(|value| is_value(key_name, value)).map(Secret::new);
+        let key_name = key_name.to_owned();
         let headers =
             values.get(HEADERS).filter(|_| !local).map(|lines| headers_of(&as_setting(HEADERS, lines)));
         let url = HttpUrl::parse("the recorded gateway URL", &record.gateway_url)?;
@@ -61,11 +72,36 @@ impl Gateway {
         Self {
             url: url.to_owned(),
             key: Some(key),
-            key_name: MASTER_KEY,
+            key_name: MASTER_KEY.to_owned(),
             local: true,
             headers: Vec::new(),
             listener: None,
         }
+    }
+
+    /// What Claude Code asks: the provider that is in use, else the gateway.
+    pub fn in_use(place: &Place, record: &Record) -> Result<Self> {
+        record
+            .direct
+            .as_ref()
+            .map_or_else(|| Self::of(place, record), |direct| Self::of_provider(place, direct))
+    }
+
+    fn of_provider(place: &Place, direct: &Direct) -> Result<Self> {
+        let url = HttpUrl::parse("the recorded address of the provider", &direct.url)?;
+        let key = match &direct.key {
+            Some(name) => key_of(place, name)?,
+            None => Some(Secret::new(direct.provider.as_str())),
+        };
+        let key_name = direct.key.clone().unwrap_or_default();
+        Ok(Self {
+            url: url.as_str().to_owned(),
+            key,
+            key_name,
+            local: false,
+            headers: Vec::new(),
+            listener: None,
+        })
     }
 
     pub fn get(&self, path: &str, with_key: bool) -> std::result::Result<Reply, String> {
@@ -99,7 +135,7 @@ impl Gateway {
         }
         Err(Error::failed(format!("cannot ask {}", self.url))
             .because(format!("{} has no value", self.key_name))
-            .hint(Hint::run(&["env", "set", self.key_name])))
+            .hint(Hint::run(&["env", "set", &self.key_name])))
     }
 
     /// The names that `/v1/models` lists.

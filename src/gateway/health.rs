@@ -141,7 +141,7 @@ fn models(gateway: &Gateway, record: &Record) -> Finding {
 
 /// With the key it must answer, without one it must refuse: an open gateway spends its owner's money.
 fn authentication(gateway: &Gateway) -> Finding {
-    let name = gateway.key_name;
+    let name = gateway.key_name.as_str();
     if gateway.key.is_none() {
         return Finding::fail(format!("{name} has no value")).hint(Hint::run(&["env", "set", name]));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::deploy::checks;
-use crate::deploy::logins::Provider;
+use crate::deploy::logins::Cloud;
 use crate::domain::check::Finding;
 use crate::domain::place::files;
 use crate::domain::runtime::RuntimeId;
@@ -63,10 +63,10 @@ pub fn valid(facts: &Facts<'_>) -> Finding {
 }
 
 /// The providers with a login that models of the configuration go to; `None` where it cannot be read.
-pub fn providers(facts: &Facts<'_>) -> Option<Vec<Provider>> {
+pub fn providers(facts: &Facts<'_>) -> Option<Vec<Cloud>> {
     let doc = Doc::parse(facts.configuration().ok()??).ok()?;
     let models = doc.root()?.get("model_list")?.seq()?;
     let routes = models.filter_map(|model| model.get("litellm_params")?.get("model")?.str());
-    let used: Vec<Provider> = routes.filter_map(Provider::of_route).collect();
-    Some(Provider::ALL.into_iter().filter(|provider| used.contains(provider)).collect())
+    let used: Vec<Cloud> = routes.filter_map(Cloud::of_route).collect();
+    Some(Cloud::ALL.into_iter().filter(|provider| used.contains(provider)).collect())
 }

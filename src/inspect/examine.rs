@@ -4,7 +4,7 @@
 use crate::bundle::Bundle;
 use crate::bundle::catalog::Model;
 use crate::deploy::checks::{self, Checks};
-use crate::deploy::logins::Provider;
+use crate::deploy::logins::Cloud;
 use crate::deploy::strangers;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::place::files;
@@ -81,10 +81,10 @@ pub fn providers(
     checks: &mut Checks,
     place: &Place,
     env: Option<&DotEnv>,
-    used: Option<&[Provider]>,
+    used: Option<&[Cloud]>,
     models: &[&Model],
 ) {
-    for provider in Provider::ALL {
+    for provider in Cloud::ALL {
         checks.run(provider.check(), || match (used, env) {
             (None, _) => Finding::skip("the configuration cannot be read"),
             (Some(used), _) if !used.contains(&provider) => Finding::skip("no deployed model needs it"),
@@ -107,11 +107,11 @@ pub fn providers_of(checks: &mut Checks, facts: &Facts<'_>, bundle: &Result<Bund
         else {
             return providers(checks, place, None, None, &[]);
         };
-        return providers(checks, place, Some(&env), Some(&Provider::of_models(&models)), &models);
+        return providers(checks, place, Some(&env), Some(&Cloud::of_models(&models)), &models);
     };
     if record.runs_litellm() {
         let models = bundle.as_ref().ok().and_then(|bundle| variables::models_of(record, bundle));
-        let used = configuration::providers(facts).or_else(|| models.as_deref().map(Provider::of_models));
+        let used = configuration::providers(facts).or_else(|| models.as_deref().map(Cloud::of_models));
         let models = models.unwrap_or_default();
         providers(checks, place, facts.env().ok(), used.as_deref(), &models);
     }

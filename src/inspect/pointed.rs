@@ -50,7 +50,7 @@ impl Pointed {
         }
         let address = settings.get(&KeyPath::env(BASE_URL));
         match address.as_ref().and_then(|value| value.as_str()) {
-            Some(address) if address == record.gateway_url => {
+            Some(address) if address == record.address() => {
                 let helper = settings.get(&KeyPath::top(HELPER));
                 let other = matches!(
                     (record.settings.keys.get(HELPER), &helper),

@@ -7,7 +7,7 @@ mod litellm;
 use std::time::Duration;
 
 use crate::deploy::checks::Checks;
-use crate::deploy::logins::Provider;
+use crate::deploy::logins::Cloud;
 use crate::domain::Place;
 use crate::domain::check::{CheckName, Finding};
 use crate::domain::request::DEFAULT_PORT;
@@ -34,7 +34,7 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     }
     let providers = configuration::providers(facts);
     let google =
-        if record.is_some() { providers.map(|all| all.contains(&Provider::Google)) } else { Some(true) };
+        if record.is_some() { providers.map(|all| all.contains(&Cloud::Google)) } else { Some(true) };
     let unused = || match google {
         Some(_) => Finding::skip("no deployed model needs it"),
         None => Finding::skip("the configuration cannot be read"),

@@ -12,6 +12,7 @@ use super::trust::Verified;
 use crate::deploy::permission::Rules;
 use crate::domain::name::printable;
 use crate::domain::record::{BundleOrigin, Record};
+use crate::domain::request::GatewayType;
 use crate::domain::secret::mask_userinfo;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Kind, Result, Sha256};
@@ -240,6 +241,10 @@ impl Rules for Policy {
     fn permit_deployment(&self, record: &Record) -> Result<()> {
         self.permit_preset(&record.preset)?;
         self.permit_address(&record.gateway_url)?;
+        if let Some(direct) = &record.direct {
+            self.permit_preset(GatewayType::Direct.word())?;
+            self.permit_address(&direct.url)?;
+        }
         if record.bundle.is_signed() {
             return Ok(());
         }

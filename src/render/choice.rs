@@ -10,6 +10,8 @@ use crate::domain::runtime::{RuntimeId, RuntimeRequest};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Result};
 
+use super::direct::{self, DirectChoice};
+use super::tier::best_of;
 use super::variables::{AUTH_TOKEN, MASTER_KEY};
 
 /// What gwinstall will deploy.
@@ -22,6 +24,8 @@ pub struct Choice<'a> {
     pub models: Vec<&'a Model>,
     /// Model names of a gateway that gwinstall does not run, as the user gave them.
     pub foreign_models: Vec<String>,
+    /// The provider that Claude Code asks without the gateway.
+    pub direct: Option<DirectChoice<'a>>,
     /// Port of the local gateway.
     pub port: u16,
     /// What `update` repeats.
@@ -40,30 +44,27 @@ pub fn choose<'a>(
     request: &Request,
     last: Option<&RequestFacts>,
 ) -> Result<Choice<'a>> {
+    let answerer = direct::answerer(catalog, request, last)?;
+    let provider = answerer.as_ref().and_then(|answerer| answerer.provider);
+    let asked = request;
+    let request = &direct::of_gateway(request, provider, catalog, last);
     let preset = preset_of(catalog, request, last)?;
     require_proxy_goes_with(preset, request)?;
-    // The address of a gateway on this machine goes with every preset that runs one; models and types do not.
-    let runs_here = |last: &&RequestFacts| {
-        preset.base.is_some() && catalog.preset(&last.preset).is_some_and(|before| before.base.is_some())
-    };
-    let recorded_url = last
-        .filter(|last| last.preset == preset.name || runs_here(last))
-        .and_then(|last| last.gateway_url.as_deref());
+    let url = url_of(catalog, preset, request, last)?;
+    let whole = last;
     let recorded_keep = last.and_then(|last| last.keep);
     let recorded_age = last.and_then(|last| last.max_age);
     let last = last.filter(|last| last.preset == preset.name);
     let gateway_type = gateway_type_of(preset, request, last)?;
-    let url = match (&request.gateway_url, recorded_url) {
-        (Some(url), _) => Some(url.clone()),
-        (None, Some(text)) => Some(HttpUrl::parse("the recorded gateway URL", text)?),
-        (None, None) => None,
-    };
     let port = match &url {
         Some(url) => check_url(preset, url)?,
         None => DEFAULT_PORT,
     };
     let named = request.models.clone().or_else(|| last.and_then(|last| last.models.clone()));
     let facts = RequestFacts {
+        direct: whole.and_then(|last| last.direct.clone()),
+        providers: whole.map(|last| last.providers.clone()).unwrap_or_default(),
+        before: whole.and_then(|last| last.before.clone()),
         preset: preset.name.clone(),
         gateway_type,
         models: named.clone().filter(|names| !is_all(preset, names)),
@@ -83,19 +84,39 @@ pub fn choose<'a>(
     } else {
         (Vec::new(), named.unwrap_or_default())
     };
-    let (asked, flags) = (request.runtime.clone(), request.flags.clone());
+    let (direct, facts) = direct::choose(catalog, asked, answerer, facts, whole)?;
     Ok(Choice {
         catalog,
         preset,
         gateway_type,
         models,
         foreign_models,
+        direct,
         port,
         facts,
-        asked,
+        asked: request.runtime.clone(),
         runtime: None,
-        flags,
+        flags: request.flags.clone(),
     })
+}
+
+/// The address of the gateway, where one was named now or before. That of a gateway on this machine goes with every preset
+/// that runs one; models and types do not.
+fn url_of(
+    catalog: &Catalog,
+    preset: &Preset,
+    request: &Request,
+    last: Option<&RequestFacts>,
+) -> Result<Option<HttpUrl>> {
+    let runs_here = |last: &&RequestFacts| {
+        preset.base.is_some() && catalog.preset(&last.preset).is_some_and(|before| before.base.is_some())
+    };
+    let fitting = last.filter(|last| last.preset == preset.name || runs_here(last));
+    match (&request.gateway_url, fitting.and_then(|last| last.gateway_url.as_deref())) {
+        (Some(url), _) => Ok(Some(url.clone())),
+        (None, Some(text)) => HttpUrl::parse("the recorded gateway URL", text).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Refuses a proxy with a preset that has no variable for it: the preset would silently drop the proxy.
@@ -211,7 +232,7 @@ fn check_url(preset: &Preset, url: &HttpUrl) -> Result<u16> {
 fn models_of<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a Model>> {
     let mut chosen = BTreeSet::new();
     for name in names {
-        let mut model = catalog.model(name).ok_or_else(|| unknown_model(catalog, name))?;
+        let mut model = catalog.model(&catalog.id_of(name)).ok_or_else(|| unknown_model(catalog, name))?;
         // A successor may have retired too; the walk ends because no name is taken twice.
         while chosen.insert(model.id.as_str()) && catalog.is_retired(model) {
             match model.successor.as_deref().and_then(|id| catalog.model(id)) {
@@ -220,13 +241,16 @@ fn models_of<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a Model
             }
         }
     }
-    Ok(catalog.models.iter().filter(|model| chosen.contains(model.id.as_str())).collect())
+    Ok(catalog.all_models().filter(|model| chosen.contains(model.id.as_str())).collect())
 }
 
 /// A newer bundle may have dropped a model that is deployed: the user decides what takes its place.
 fn refuse_dropped(catalog: &Catalog, names: &[String]) -> Result<()> {
-    let dropped: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| catalog.model(name).is_none()).collect();
+    let dropped: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| catalog.model(&catalog.id_of(name)).is_none())
+        .collect();
     if dropped.is_empty() {
         return Ok(());
     }
@@ -237,10 +261,10 @@ fn refuse_dropped(catalog: &Catalog, names: &[String]) -> Result<()> {
 }
 
 fn unknown_model(catalog: &Catalog, typed: &str) -> Error {
-    let ids: Vec<&str> = catalog.models.iter().map(|model| model.id.as_str()).collect();
+    let ids: Vec<&str> = catalog.all_models().map(|model| model.id.as_str()).collect();
     let near = closest(typed, ids.iter().copied());
     let error = Error::usage(format!("--models: there is no model {:?}", name::printable(typed)))
-        .because(format!("known models: {}", ids.join(", ")));
+        .because(format!("known models: {}; others as PROVIDER/MODEL", ids.join(", ")));
     let all = Hint::run(&["models", "list"]);
     match near.first() {
         Some(near) => error.hint(Hint::instead(typed, *near).or(all)),
@@ -254,8 +278,16 @@ impl<'a> Choice<'a> {
         self.preset.base.is_some()
     }
 
-    /// The variable of `.env` that holds the key which Claude Code sends.
-    pub fn key_name(&self) -> &'static str {
+    /// The variable of `.env` that holds the key which Claude Code sends; `None`: a provider that asks for none.
+    pub fn key_name(&self) -> Option<&'a str> {
+        match &self.direct {
+            Some(direct) => direct.provider.key.as_deref(),
+            None => Some(self.gateway_key_name()),
+        }
+    }
+
+    /// The variable of `.env` that holds the key of the gateway.
+    pub fn gateway_key_name(&self) -> &'static str {
         if self.runs_litellm() { MASTER_KEY } else { AUTH_TOKEN }
     }
 
@@ -268,22 +300,9 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// The deployed model that stands in for a tier: the best ranked one of the tier that has not retired, else of the
-    /// nearest tier, else a retired one.
+    /// The deployed model that stands in for a tier.
     pub fn tier_model(&self, tier: Tier) -> Option<&'a Model> {
-        let nearest = match tier {
-            Tier::Opus => [Tier::Opus, Tier::Sonnet, Tier::Haiku],
-            Tier::Sonnet => [Tier::Sonnet, Tier::Opus, Tier::Haiku],
-            Tier::Haiku => [Tier::Haiku, Tier::Sonnet, Tier::Opus],
-        };
-        let best = |tier: Tier, retired: bool| {
-            self.models
-                .iter()
-                .copied()
-                .filter(|model| model.tier == tier && self.catalog.is_retired(model) == retired)
-                .min_by_key(|model| model.rank)
-        };
-        [false, true].iter().find_map(|retired| nearest.iter().find_map(|tier| best(*tier, *retired)))
+        best_of(self.catalog, &self.models, tier)
     }
 
     /// Where Claude Code finds a local gateway.

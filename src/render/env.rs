@@ -58,6 +58,9 @@ pub fn needs(choice: &Choice<'_>) -> Vec<(String, Need)> {
             needs.push((name.clone(), need));
         }
     };
+    if let Some(key) = choice.direct.as_ref().and_then(|direct| direct.provider.key.as_ref()) {
+        add(key, Need::Required);
+    }
     let (used, unused): (Vec<_>, Vec<_>) =
         choice.preset.required_env_vars.iter().partition(|name| is_used(choice, name));
     used.into_iter().for_each(|name| add(name, Need::Required));
@@ -176,7 +179,9 @@ fn drop_unneeded(
         } else {
             recorded.sha256 == Some(Sha256::of(value.as_bytes()))
         };
-        if recorded.origin == Origin::Gwinstall && unchanged {
+        if is_of_a_provider(input.choice, name) {
+            outcome.record.insert(name.clone(), recorded.clone());
+        } else if recorded.origin == Origin::Gwinstall && unchanged {
             file.remove(name);
             outcome.removed.push(name.clone());
         } else {
@@ -184,6 +189,12 @@ fn drop_unneeded(
             outcome.record.insert(name.clone(), EnvRecord { origin: Origin::User, ..recorded.clone() });
         }
     }
+}
+
+/// Whether a variable is the key of a direct provider: `use` comes back to one that was set up.
+fn is_of_a_provider(choice: &Choice<'_>, name: &str) -> bool {
+    let mut direct = choice.catalog.providers.iter().filter(|provider| provider.is_direct());
+    direct.any(|provider| provider.key.as_deref() == Some(name))
 }
 
 /// Adds one needed variable to the file.

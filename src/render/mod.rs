@@ -2,9 +2,11 @@
 //! gives the same bytes on every machine.
 
 mod choice;
+mod direct;
 mod env;
 mod litellm;
 mod settings;
+mod tier;
 mod variables;
 
 use crate::bundle::Bundle;
@@ -15,6 +17,7 @@ use crate::domain::runtime::RuntimeId;
 use crate::domain::tree::{self, Class, Content, Stamp, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
+pub use direct::{CLAUDE, DirectChoice, answered_by, used_name};
 pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
 pub use litellm::assemble;
 pub use settings::{
@@ -91,7 +94,8 @@ fn with_fact(script: &[u8], marker: &str, value: &str) -> Option<Vec<u8>> {
 fn fill_in(script: &[u8], choice: &Choice<'_>) -> Option<Vec<u8>> {
     const MARKER: &str = " # gwinstall:";
     let text = std::str::from_utf8(script).ok().filter(|text| text.contains(MARKER))?;
-    let key = choice.key_name();
+    // Without an argument the script prints the credential of the gateway.
+    let key = choice.gateway_key_name();
     let mut filled = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         match line.trim_end().split_once(MARKER) {

@@ -6,8 +6,9 @@ use crate::bundle::catalog::{Model, Tier};
 use crate::format::settings::KeyPath;
 
 use super::choice::Choice;
+use super::direct::DirectChoice;
 use super::env::as_setting;
-use super::variables::{BASE_URL, HEADERS};
+use super::variables::{AUTH_TOKEN, BASE_URL, HEADERS, MASTER_KEY};
 
 /// One desired key of settings.json.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +25,9 @@ pub struct DesiredKey {
 }
 
 /// The variables that name a model.
-pub const MODEL_KEYS: [&str; 4] = [
+pub const MODEL_KEYS: [&str; 5] = [
     "ANTHROPIC_MODEL",
+    "ANTHROPIC_DEFAULT_FABLE_MODEL",
     "ANTHROPIC_DEFAULT_OPUS_MODEL",
     "ANTHROPIC_DEFAULT_SONNET_MODEL",
     "ANTHROPIC_DEFAULT_HAIKU_MODEL",
@@ -50,19 +52,29 @@ pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
 /// is refused never do: within this time a gateway that ended is started only by the request after that one.
 const HELPER_TTL: &str = "1000";
 
-/// The command line of the helper: the script, and the word for the credential that it prints. An open session may
+/// The command line of the helper: the script, and the word for the credential that it prints: `local`, `remote`, or the
+/// variable of a provider's key. An open session may
 /// hold an earlier command for seconds, and that one never prints the credential of another gateway.
 ///
 /// `through_shell`: the file system runs no programs.
-pub fn helper_command(script: &str, runs_litellm: bool, through_shell: bool) -> String {
+pub fn helper_command(script: &str, key_name: &str, through_shell: bool) -> String {
     let shell = if through_shell { SHELL } else { "" };
-    format!("{shell}{script} {}", if runs_litellm { LOCAL } else { REMOTE })
+    let word = match key_name {
+        MASTER_KEY => LOCAL,
+        AUTH_TOKEN => REMOTE,
+        of_provider => of_provider,
+    };
+    format!("{shell}{script} {word}")
 }
 
 /// Whether `command` runs the helper script, for whichever credential. Version 1.0 named none.
 pub fn is_helper_command(command: &str, script: &str) -> bool {
     let bare = command.strip_prefix(SHELL).unwrap_or(command);
-    bare.strip_prefix(script).is_some_and(|word| matches!(word.trim(), "" | LOCAL | REMOTE))
+    let names_a_credential = |word: &str| {
+        matches!(word, "" | LOCAL | REMOTE)
+            || word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    bare.strip_prefix(script).is_some_and(|word| names_a_credential(word.trim()))
 }
 
 /// What goes in front of the script where it cannot be run as a program.
@@ -79,6 +91,8 @@ pub enum Helper {
     Command(String),
     /// A foreign helper stands in the way: the token itself, where one is known.
     Token(Option<String>),
+    /// The provider asks for no key: a word in its place, which no one keeps secret.
+    Keyless(String),
 }
 
 /// Where the name of a switch begins that makes Claude Code ask a provider directly, whatever its base URL is.
@@ -139,13 +153,16 @@ pub fn desired_keys(choice: &Choice<'_>, url: &str, helper: &Helper, around: &Ar
         }
         // An open session keeps a token that it once read until another value stands there.
         Helper::Token(token) => (Some(Value::from(token.as_deref().unwrap_or(""))), token.is_some()),
+        Helper::Keyless(word) => (Some(Value::from(word.as_str())), false),
     };
     keys.push(env("ANTHROPIC_BASE_URL", Value::from(url)));
     // Otherwise Claude Code sends the user's own key to the gateway as x-api-key beside the gateway's token.
     keys.push(DesiredKey { always: true, ..env("ANTHROPIC_API_KEY", Value::from("")) });
     keys.push(DesiredKey { value: token, secret, ..env("ANTHROPIC_AUTH_TOKEN", Value::Null) });
     keys.extend(models(choice));
-    if choice.runs_litellm() {
+    if let Some(direct) = &choice.direct {
+        keys.extend(of_provider(direct));
+    } else if choice.runs_litellm() {
         keys.push(env("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", Value::from("1")));
     }
     // Only entries are added to those of the user.
@@ -174,10 +191,16 @@ fn env(name: &str, value: Value) -> DesiredKey {
 /// setting for all of them.
 fn models(choice: &Choice<'_>) -> Vec<DesiredKey> {
     let tiers = [
+        ("ANTHROPIC_DEFAULT_FABLE_MODEL", Tier::Opus),
         ("ANTHROPIC_DEFAULT_OPUS_MODEL", Tier::Opus),
         ("ANTHROPIC_DEFAULT_SONNET_MODEL", Tier::Sonnet),
         ("ANTHROPIC_DEFAULT_HAIKU_MODEL", Tier::Haiku),
     ];
+    if let Some(direct) = &choice.direct {
+        let mut keys = foreign_models(&direct.names);
+        keys.extend(limits(&direct.models));
+        return keys;
+    }
     if !choice.runs_litellm() {
         return foreign_models(&choice.foreign_models);
     }
@@ -186,12 +209,39 @@ fn models(choice: &Choice<'_>) -> Vec<DesiredKey> {
     let Some((_, first)) = chosen.first() else { return Vec::new() };
     let mut keys = vec![env("ANTHROPIC_MODEL", Value::from(first.id.as_str()))];
     keys.extend(chosen.iter().map(|(key, model)| env(key, Value::from(model.id.as_str()))));
-    let least = |tokens: fn(&Model) -> u64| {
-        chosen.iter().map(|(_, model)| tokens(model)).min().unwrap_or_default().to_string()
-    };
-    keys.push(env("CLAUDE_CODE_MAX_CONTEXT_TOKENS", Value::from(least(|model| model.context_tokens))));
-    keys.push(env(OUTPUT_LIMIT, Value::from(least(|model| model.output_tokens))));
+    keys.extend(limits(&chosen.iter().map(|(_, model)| *model).collect::<Vec<_>>()));
     keys
+}
+
+/// The smallest limits over the models, as far as they are known.
+fn limits(models: &[&Model]) -> Vec<DesiredKey> {
+    let least =
+        |tokens: &dyn Fn(&Model) -> u64| models.iter().map(|model| tokens(model)).filter(|n| *n > 0).min();
+    let key = |(name, tokens): (&str, Option<u64>)| Some(env(name, Value::from(tokens?.to_string())));
+    let [context, output] = LIMIT_KEYS;
+    [(context, least(&|model| model.context_tokens)), (output, least(&longest_answer))]
+        .into_iter()
+        .filter_map(key)
+        .collect()
+}
+
+/// The longest answer to ask a model for. Claude Code keeps as much of the window free for it, and a request over the window
+/// is refused: a model that could fill the whole window with one answer leaves no room for the question.
+fn longest_answer(model: &Model) -> u64 {
+    const LONG: u64 = 128_000;
+    match model.context_tokens {
+        0 => model.output_tokens,
+        window => model.output_tokens.min(LONG).min(window / 4),
+    }
+}
+
+/// What a direct provider needs besides address, credential and models. A value of the user's own stays.
+fn of_provider(direct: &DirectChoice<'_>) -> impl Iterator<Item = DesiredKey> {
+    direct
+        .provider
+        .settings
+        .iter()
+        .map(|(name, value)| DesiredKey { yields: true, ..env(name, Value::from(value.as_str())) })
 }
 
 /// `--models opus,sonnet,haiku` of a foreign gateway: the first is the default and the largest, the last the smallest.
@@ -200,6 +250,7 @@ fn foreign_models(names: &[String]) -> Vec<DesiredKey> {
     let middle = names.get(1).unwrap_or(first);
     [
         ("ANTHROPIC_MODEL", first),
+        ("ANTHROPIC_DEFAULT_FABLE_MODEL", first),
         ("ANTHROPIC_DEFAULT_OPUS_MODEL", first),
         ("ANTHROPIC_DEFAULT_SONNET_MODEL", middle),
         ("ANTHROPIC_DEFAULT_HAIKU_MODEL", last),

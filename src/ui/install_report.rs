@@ -33,6 +33,8 @@ pub struct Report<'a> {
     models: Vec<String>,
     gateway_url: String,
     gateway_type: GatewayType,
+    /// The provider that Claude Code asks without the gateway, and where.
+    direct: Option<(String, String)>,
     runs_litellm: bool,
     /// Retired models that are deployed.
     retired: Vec<String>,
@@ -47,9 +49,13 @@ impl<'a> Report<'a> {
         Self {
             place,
             preset: choice.preset.name.clone(),
-            models: choice.model_names(),
+            models: models(choice),
             gateway_url: goal.record.as_ref().map(|record| record.gateway_url.clone()).unwrap_or_default(),
             gateway_type: choice.gateway_type,
+            direct: choice
+                .direct
+                .as_ref()
+                .map(|direct| (direct.provider.name.clone(), direct.url.as_str().to_owned())),
             runs_litellm: choice.runs_litellm(),
             retired: choice.retired().into_iter().map(|model| model.id.clone()).collect(),
             notes: goal.notes.clone(),
@@ -183,23 +189,32 @@ impl<'a> Report<'a> {
         format!("\nWithout --dry-run it would stop before any change: {}.", reasons.join("; "))
     }
 
+    /// Whether Claude Code can be used now, and how to go on where it cannot.
+    fn answerer(&self, draft: &Draft, lacks: &[Lack], running: bool) -> Vec<String> {
+        let place = self.place;
+        let Some(record) = &draft.record else { return Vec::new() };
+        if self.runs_litellm && place.staged {
+            return vec!["Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned()];
+        }
+        match &self.direct {
+            Some(_) if record.request.pointed == Pointed::On => vec![READY.to_owned()],
+            None if self.runs_litellm => usable(place, record, lacks, running),
+            _ => Vec::new(),
+        }
+    }
+
     /// What the change did.
     pub fn done(&self, draft: &Draft, outcome: &Outcome) -> Answer {
         if outcome.changed == 0 {
             return Answer::new("nothing to do").text(self.unchanged(draft));
         }
         let place = self.place;
-        let mut lines = Vec::new();
         let running = self.runs_here() && process::pid(place).is_some();
         let lacks = draft
             .record
             .as_ref()
             .map_or_else(Vec::new, |record| lacks::of(place, record, &self.notes.logins));
-        if self.runs_litellm && place.staged {
-            lines.push("Staged for an image: each machine makes its own key when start-gateway.sh runs for the first time.".to_owned());
-        } else if self.runs_litellm {
-            lines.extend(draft.record.iter().flat_map(|record| usable(place, record, &lacks, running)));
-        }
+        let mut lines = self.answerer(draft, &lacks, running);
         lines.push(format!(
             "Deployed preset {} in {} ({} changed in {} s).",
             self.preset,
@@ -207,7 +222,10 @@ impl<'a> Report<'a> {
             count(outcome.changed, "file"),
             tenths(outcome.duration_ms)
         ));
-        lines.push(format!("  Gateway:  {} ({})", self.gateway_url, self.gateway_type));
+        match &self.direct {
+            Some((provider, url)) => lines.push(format!("  Provider: {provider} ({url})")),
+            None => lines.push(format!("  Gateway:  {} ({})", self.gateway_url, self.gateway_type)),
+        }
         if !self.models.is_empty() {
             lines.push(format!("  Models:   {}", self.models.join(", ")));
         }
@@ -236,6 +254,14 @@ impl<'a> Report<'a> {
         let answer = Answer::new(format!("deployed preset {}", self.preset)).text(lines.join("\n"));
         if outcome.conflicts.is_empty() { answer } else { answer.exit(Kind::Conflict) }
     }
+}
+
+/// The models that Claude Code uses after the change.
+fn models(choice: &Choice<'_>) -> Vec<String> {
+    let Some(direct) = &choice.direct else { return choice.model_names() };
+    let mut names = direct.names.clone();
+    names.dedup();
+    names
 }
 
 /// Whether Claude Code uses the gateway now, and if it does not, what is missing and how to go on.

@@ -13,6 +13,7 @@ pub fn name(cli: &Cli) -> &'static str {
         Some(Command::Rollback(_)) => "rollback",
         Some(Command::Uninstall(_)) => "uninstall",
         Some(Command::Off(_)) => "off",
+        Some(Command::Use(_)) => "use",
         Some(Command::On(_)) => "on",
         Some(Command::Diff(_)) => "diff",
         Some(Command::History(_)) => "history",

@@ -16,7 +16,7 @@ const FORGED: &str = "gateway-backup-20250101-000000.tar.gz";
 
 fn changed_once() -> TestHome {
     let home = TestHome::new().with("LITELLM_MASTER_KEY", "sk-canary-0123456789abcdef");
-    home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
+    home.run("install --yes --models gemini-3.8-flash,glm-5.2").exits(0);
     home.run("install --yes --models glm-5.2").exits(0);
     home
 }
@@ -89,7 +89,7 @@ fn an_archive_holds_the_deployment_and_its_metadata_says_so() {
 #[test]
 fn seven_changes_leave_five_backups() {
     let home = TestHome::new();
-    for (n, model) in ["glm-5.2", "gemini-3.5-flash", "gpt-oss-120b"].iter().cycle().take(8).enumerate() {
+    for (n, model) in ["glm-5.2", "gemini-3.8-flash", "gpt-oss-120b"].iter().cycle().take(8).enumerate() {
         home.run(&format!("install --yes --models {model}")).exits(0);
         assert_eq!(home.backups().len(), n.min(5));
     }
@@ -98,7 +98,7 @@ fn seven_changes_leave_five_backups() {
     // Other limits, and a rollback that never prunes.
     home.run("rollback --yes").exits(0);
     assert_eq!(home.backups().len(), 6);
-    home.run("install --yes --models glm-5.2,gemini-3.5-flash --keep 2").exits(0);
+    home.run("install --yes --models glm-5.2,gemini-3.8-flash --keep 2").exits(0);
     assert_eq!(home.backups().len(), 2);
 }
 

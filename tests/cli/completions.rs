@@ -87,7 +87,7 @@ fn check(shell: &Shell) {
     let backups = home.backups();
     assert_eq!(backups.len(), 2);
     let newest: Vec<&str> = backups.iter().rev().map(String::as_str).collect();
-    let presets = ["basic", "enterprise", "multi-provider", "proxy"];
+    let presets = ["basic", "enterprise", "multi-provider", "proxy", "direct"];
     let offers = |words: &[&str]| shell.offers(&home, shell.evaluated(), words);
     assert_eq!(offers(&["models", "rm", ""]), ["glm-5.2", "gpt-oss-120b"], "{}", shell.name);
     assert_eq!(offers(&["models", "add", "gpt"]), ["gpt-oss-20b"], "{}", shell.name);
@@ -100,6 +100,9 @@ fn check(shell: &Shell) {
         shell.name
     );
     assert_eq!(offers(&["install", "--gateway-type", "z"]), ["zuplo"], "{}", shell.name);
+    assert_eq!(offers(&["install", "--provider", "open"]), ["openrouter", "openai"], "{}", shell.name);
+    assert_eq!(offers(&["use", "o"]), ["openrouter", "ollama"], "{}", shell.name);
+    assert_eq!(offers(&["use", "b"]), ["basic"], "{}", shell.name);
     assert_eq!(offers(&["presets", "show", "b"]), ["basic"], "{}", shell.name);
     assert_eq!(offers(&["rollback", ""]), newest, "{}", shell.name);
     assert_eq!(offers(&["backup", "pin", "gateway"]), newest, "{}", shell.name);

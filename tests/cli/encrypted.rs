@@ -41,7 +41,7 @@ impl Age {
 /// A deployment whose newest backup holds the secret.
 fn with_secrets() -> TestHome {
     let home = TestHome::new().with("LITELLM_MASTER_KEY", SECRET);
-    home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
+    home.run("install --yes --models gemini-3.8-flash,glm-5.2").exits(0);
     home.run("backup create --include-secrets").exits(0);
     home
 }

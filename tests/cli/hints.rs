@@ -48,7 +48,7 @@ fn home(before: Before) -> TestHome {
     }
     match before {
         Before::Off => drop(home.run("off --yes").exits(0)),
-        Before::Changed => drop(home.run("install --yes --models gemini-3.5-flash").exits(0)),
+        Before::Changed => drop(home.run("install --yes --models gemini-3.8-flash").exits(0)),
         Before::Newer => newer(&home),
         Before::Conflict => conflict(&home),
         _ => {}
@@ -116,13 +116,13 @@ fn the_named_command_does_what_the_refused_one_would_have_done() {
         (Nothing, "--target-dir \"$HOME/gate way\" install --models glm-5.2", YES),
         (OtherGateway, "install --yes --on --models glm-5.2", FORCE),
         (OtherGateway, "install --yes --on multi-provider", FORCE),
-        (Deployed, "install --models gemini-3.5-flash", YES),
+        (Deployed, "install --models gemini-3.8-flash", YES),
         (Deployed, "install proxy --proxy-url http://proxy.example:3128", YES),
         (Newer, "update --source-dir ~/bundle --keep 1", YES),
         (Newer, "upgrade --source-dir=$HOME/bundle --include-secrets", YES),
-        (Deployed, "models add gemini-3.5-flash", YES),
+        (Deployed, "models add gemini-3.8-flash", YES),
         (Changed, "models add glm-5.2 gpt-oss-120b", YES),
-        (Deployed, "models add gpt-oss-120b,gemini-3.5-flash --quiet", YES),
+        (Deployed, "models add gpt-oss-120b,gemini-3.8-flash --quiet", YES),
         (Deployed, "off", YES),
         (Deployed, "off --lock-wait 3 --color never", YES),
         (Off, "on --force", YES),

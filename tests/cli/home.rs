@@ -51,7 +51,7 @@ impl TestHome {
     /// A home with the `basic` preset in it, two models, deployed by the program.
     pub fn deployed() -> Self {
         let home = Self::new();
-        home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
+        home.run("install --yes --models gemini-3.8-flash,glm-5.2").exits(0);
         home
     }
 

@@ -134,6 +134,30 @@ fn a_gateway_elsewhere() {
     );
 }
 
+/// A provider that Claude Code asks directly: which one, and its key.
+#[test]
+fn a_provider_and_its_key_are_asked_for() {
+    const KEY: &str = "sk-canary-0123456789abcdef";
+    let home = home();
+    let terminal = Terminal::open(&home, "install", WIDE);
+    terminal.shows("esc cancels");
+    terminal.answer(UP, "> direct");
+    terminal.answer(ENTER, "Provider:");
+    terminal.answer(DOWN, "> kimi");
+    terminal.answer(ENTER, "Token");
+    terminal.answer(&format!("{KEY}\r"), "Go ahead?");
+    terminal.types("y\r");
+    let ended = terminal.ends();
+    assert_eq!(ended.code, 0, "{}", ended.screen);
+    assert!(ended.screen.contains("Claude Code is ready: claude"), "{}", ended.screen);
+    assert_eq!(home.env_value("MOONSHOT_API_KEY").unwrap(), KEY);
+    assert_eq!(
+        home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"],
+        "https://api.moonshot.ai/anthropic"
+    );
+    assert!(!String::from_utf8_lossy(&ended.bytes).contains("canary"), "the key was shown");
+}
+
 /// The proxy of a company is asked for with the models.
 #[test]
 fn a_proxy_is_asked_for() {
@@ -141,6 +165,7 @@ fn a_proxy_is_asked_for() {
     let terminal = Terminal::open(&home, "install", WIDE);
     terminal.shows("esc cancels");
     // One above the first is the last.
+    terminal.answer(UP, "> direct");
     terminal.answer(UP, "> proxy");
     let asked = terminal.answer(ENTER, "Proxy URL");
     terminal.answer(ENTER, "Models:");
@@ -177,7 +202,7 @@ fn an_existing_deployment() {
     terminal.answer(DOWN, "> Choose again");
     terminal.answer(ENTER, "Preset:");
     let models = terminal.answer(ENTER, "Models:");
-    assert!(models.contains("[x] glm-5.2") && models.contains("[x] gemini-3.5-flash "), "{models}");
+    assert!(models.contains("[x] glm-5.2") && models.contains("[x] gemini-3.8-flash "), "{models}");
     mark_only(&terminal, &["gpt-oss-120b"]);
     let plan = terminal.answer(ENTER, "Go ahead?");
     terminal.types(ENTER);

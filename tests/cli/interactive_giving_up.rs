@@ -17,7 +17,9 @@ fn questions() -> Vec<Question> {
         ("preset", home, vec![first]),
         ("models", home, vec![first, (ENTER, "Models:")]),
         ("plan", home, vec![first, (ENTER, "Models:"), (ENTER, "Go ahead?")]),
-        ("proxy", home, vec![first, (UP, "> proxy"), (ENTER, "Proxy URL:")]),
+        ("proxy", home, vec![first, (UP, "> direct"), (UP, "> proxy"), (ENTER, "Proxy URL:")]),
+        ("provider", home, vec![first, (UP, "> direct"), (ENTER, "Provider:")]),
+        ("key", home, vec![first, (UP, "> direct"), (ENTER, "Provider:"), (ENTER, "Token")]),
         ("gateway type", home, vec![first, (DOWN, "> enterprise"), (ENTER, "Gateway type:")]),
         (
             "gateway URL",

@@ -34,7 +34,7 @@ fn a_signal_at_any_moment_leaves_the_old_state_or_the_new() {
     let mut stopped = 0;
     for (n, (signal, code)) in [("INT", 130), ("TERM", 143), ("HUP", 129)].iter().cycle().take(24).enumerate()
     {
-        home.run("install --yes --preset basic --models gemini-3.5-flash,glm-5.2").exits(0);
+        home.run("install --yes --preset basic --models gemini-3.8-flash,glm-5.2").exits(0);
         assert_eq!(old.changes(&state(&home)), [""; 0]);
         let mut child = home
             .command("install --yes --preset proxy --models glm-5.2 --proxy-url http://p.example:1")

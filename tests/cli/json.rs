@@ -267,8 +267,8 @@ fn a_failed_operation_writes_a_line() {
 #[test]
 fn the_record_has_the_fields_of_the_manifest() {
     let home = TestHome::new();
-    home.run("install --yes --models gemini-3.5-flash,glm-5.2 --strict=false").exits(2);
-    home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
+    home.run("install --yes --models gemini-3.8-flash,glm-5.2 --strict=false").exits(2);
+    home.run("install --yes --models gemini-3.8-flash,glm-5.2").exits(0);
     home.run("install --yes --models glm-5.2 --force").exits(0);
     let record = home.record();
     has(

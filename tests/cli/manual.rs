@@ -3,13 +3,14 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 56] = [
+const COMMANDS: [&str; 57] = [
     "",
     "install",
     "update",
     "rollback",
     "uninstall",
     "off",
+    "use",
     "on",
     "status",
     "diff",

@@ -7,7 +7,7 @@ use crate::bundle::SourceDir;
 use crate::home::{Run, TestHome};
 
 /// Two models, so that a new one in the catalog changes no text.
-const INSTALL: &str = "install --yes --models gemini-3.5-flash,glm-5.2";
+const INSTALL: &str = "install --yes --models gemini-3.8-flash,glm-5.2";
 
 /// Compares under the name of the message.
 pub fn expect(home: &TestHome, name: &str, run: &Run) {

@@ -96,7 +96,7 @@ fn what_is_in_the_way() {
     let path = home.write(".claude/gateway/.gwinstall/lock", holder);
     let lock = fs::File::open(path).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    expect(&home, "error_busy", &home.run("install --yes --models gemini-3.5-flash"));
+    expect(&home, "error_busy", &home.run("install --yes --models gemini-3.8-flash"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::home::{Run, TestHome};
 
-const INSTALL: &str = "install --yes --models gemini-3.5-flash,glm-5.2";
+const INSTALL: &str = "install --yes --models gemini-3.8-flash,glm-5.2";
 
 /// Commands that only look, with the exit code on a deployment that is as deployed.
 const LOOKING: [(&str, i32); 19] = [

@@ -41,7 +41,7 @@ fn of_record(home: &TestHome, field: &str) -> serde_json::Value {
 #[test]
 fn a_model_of_the_user_and_a_model_that_is_added_both_stay() {
     let home = TestHome::new();
-    home.run("install --yes --preset basic --models gemini-3.5-flash,glm-5.2").exits(0);
+    home.run("install --yes --preset basic --models gemini-3.8-flash,glm-5.2").exits(0);
     let mine = "\n  # mine\n  - model_name: own\n    litellm_params:\n      model: openai/own\n      api_key: os.environ/OWN_KEY # not here\n";
     edit(&home, CONFIG, "\n\nlitellm_settings:", &format!("\n{mine}\nlitellm_settings:"));
     home.run("models add gpt-oss-120b --yes").exits(0);

@@ -40,7 +40,7 @@ fn a_rollback_can_be_rolled_back() {
     home.run("install --yes --models glm-5.2").exits(0);
     let after = home.deployment();
     home.run("rollback --yes").exits(0).says(&["To undo this rollback: gwinstall rollback gateway-backup-"]);
-    assert_eq!(models(&home), ["gemini-3.5-flash", "glm-5.2"]);
+    assert_eq!(models(&home), ["gemini-3.8-flash", "glm-5.2"]);
     let safety = home.backups().pop().unwrap();
     let index = home.json(".claude/gateway/backups/metadata.json");
     assert_eq!(index["backups"].as_array().unwrap().last().unwrap()["safety"], true);
@@ -52,11 +52,11 @@ fn a_rollback_can_be_rolled_back() {
 #[test]
 fn one_step_back_at_a_time_or_by_number_or_name() {
     let home = TestHome::new();
-    let states = ["glm-5.2", "gemini-3.5-flash", "gpt-oss-120b", "gemini-3.5-flash-lite"];
+    let states = ["glm-5.2", "gemini-3.8-flash", "gpt-oss-120b", "gemini-3.5-flash-lite"];
     for model in states {
         home.run(&format!("install --yes --models {model}")).exits(0);
     }
-    for expected in ["gpt-oss-120b", "gemini-3.5-flash", "glm-5.2"] {
+    for expected in ["gpt-oss-120b", "gemini-3.8-flash", "glm-5.2"] {
         home.run("rollback --yes").exits(0);
         assert_eq!(models(&home), [expected]);
     }
@@ -157,7 +157,7 @@ fn a_settings_key_that_the_user_changed_since_stays() {
     home.write(".claude/settings.json", text);
     home.run("rollback --yes").exits(0).says(&["ANTHROPIC_BASE_URL", "you changed it"]);
     assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:7777");
-    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_MODEL"], "gemini-3.5-flash");
+    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_MODEL"], "gemini-3.8-flash");
 }
 
 /// Nothing to do is nothing written.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use crate::bundle::SourceDir;
 use crate::home::TestHome;
 
-const INSTALL: &str = "install --yes --json --models gemini-3.5-flash,glm-5.2";
+const INSTALL: &str = "install --yes --json --models gemini-3.8-flash,glm-5.2";
 const DOC: &str = "docs/faq.md";
 const SCRIPT: &str = "scripts/health-check.sh";
 const CONFIG: &str = "config/litellm.yaml";
@@ -142,7 +142,7 @@ fn rule_5_a_file_that_only_the_user_changed_is_kept_and_listed() {
         if path == CONFIG {
             // Both sides changed it now, in places that do not touch.
             assert!(home.read(&in_gateway(path)).contains("# mine"));
-            assert!(!home.read(&in_gateway(path)).contains("gemini-3.5-flash"));
+            assert!(!home.read(&in_gateway(path)).contains("gemini-3.8-flash"));
         } else {
             run.says(&[path, "rule 5"]);
             assert_eq!(home.read(&in_gateway(path)), mine, "{path}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::home::TestHome;
 
-const INSTALL: &str = "install --yes --models gemini-3.5-flash,glm-5.2";
+const INSTALL: &str = "install --yes --models gemini-3.8-flash,glm-5.2";
 
 /// Files that are edited, and given back as they were.
 const EDITABLE: [(&str, &[u8]); 18] = [
@@ -115,7 +115,7 @@ fn the_keys_of_a_local_gateway() {
         ".claude/settings.json",
         "{\"permissions\": {\"allow\": [\"Bash\"]}, \"env\": {\"FOO\": \"1\"}}",
     );
-    home.run("install --yes --models gemini-3.5-flash,glm-5.2 --gateway-url http://127.0.0.1:4123").exits(0);
+    home.run("install --yes --models gemini-3.8-flash,glm-5.2 --gateway-url http://127.0.0.1:4123").exits(0);
     let settings = home.json(".claude/settings.json");
     assert_eq!(settings["permissions"]["allow"][0], "Bash");
     assert_eq!(settings["apiKeyHelper"], "~/.claude/gateway/scripts/print-gateway-key.sh local");
@@ -130,7 +130,7 @@ fn the_keys_of_a_local_gateway() {
         "ANTHROPIC_DEFAULT_SONNET_MODEL",
         "ANTHROPIC_DEFAULT_HAIKU_MODEL",
     ] {
-        assert!(["gemini-3.5-flash", "glm-5.2"].contains(&env(name).unwrap()), "{name}");
+        assert!(["gemini-3.8-flash", "glm-5.2"].contains(&env(name).unwrap()), "{name}");
     }
 }
 
@@ -205,14 +205,14 @@ fn an_optional_key_that_was_removed_stays_out() {
     settings["env"].as_object_mut().unwrap().remove("ANTHROPIC_MODEL").unwrap();
     home.write(".claude/settings.json", settings.to_string());
     for arguments in
-        ["install --yes --models glm-5.2", "update --yes", "install --yes --models gemini-3.5-flash"]
+        ["install --yes --models glm-5.2", "update --yes", "install --yes --models gemini-3.8-flash"]
     {
         home.run(arguments).exits(0);
         let env = &home.json(".claude/settings.json")["env"];
         assert!(env["ANTHROPIC_MODEL"].is_null(), "{arguments}: {env}");
         assert!(home.record()["settings"]["keys"].get("env.ANTHROPIC_MODEL").is_none());
     }
-    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"], "gemini-3.5-flash");
+    assert_eq!(home.json(".claude/settings.json")["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"], "gemini-3.8-flash");
     home.run("off --yes").exits(0);
     home.run("on --yes").exits(0);
     home.run("install --yes --force").exits(0);

@@ -152,7 +152,7 @@ fn timed(run: &Run) -> Vec<String> {
 fn verbose_tells_the_time_of_each_phase() {
     let home = TestHome::new();
     let all = ["backup", "staging", "validation", "exchange", "checks"];
-    let first = home.run("install --yes --verbose --models gemini-3.5-flash,glm-5.2").exits(0);
+    let first = home.run("install --yes --verbose --models gemini-3.8-flash,glm-5.2").exits(0);
     assert_eq!(timed(&first), all[1..], "before the first there is nothing to back up");
     let lines = first.all();
     for phase in &all[1..] {
@@ -182,7 +182,7 @@ fn verbose_tells_the_time_of_each_phase() {
 #[test]
 fn verbose_logs_each_check_with_its_moment_and_level() {
     let home = TestHome::new();
-    let run = home.run("install --yes --verbose --models gemini-3.5-flash,glm-5.2").exits(0);
+    let run = home.run("install --yes --verbose --models gemini-3.8-flash,glm-5.2").exits(0);
     let logged = |level: &str, text: &str| {
         let is = |line: &&str| line.starts_with("[20") && line.contains(&format!("Z] {level}: {text}"));
         assert!(run.stderr.lines().any(|line| is(&line)), "{level} {text}: {}", run.stderr);
@@ -195,7 +195,7 @@ fn verbose_logs_each_check_with_its_moment_and_level() {
     logged("INFO", "aws_login_found: ");
     let bare = |line: &str| ["PASS", "WARN", "FAIL", "SKIP"].iter().any(|word| line.starts_with(word));
     assert!(!run.stderr.lines().any(bare), "{}", run.stderr);
-    let quiet = TestHome::new().run("install --yes --models gemini-3.5-flash").exits(0);
+    let quiet = TestHome::new().run("install --yes --models gemini-3.8-flash").exits(0);
     assert!(!quiet.all().contains("without a value:"), "{}", quiet.all());
 }
 

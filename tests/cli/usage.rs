@@ -182,12 +182,12 @@ fn update_after_a_source_directory_asks_for_it() {
 #[test]
 fn a_list_of_models_is_read_kindly() {
     let home = TestHome::new().unforced();
-    Run::of(home.command("install --yes --models").arg(" glm-5.2 , gemini-3.5-flash,glm-5.2")).exits(0);
+    Run::of(home.command("install --yes --models").arg(" glm-5.2 , gemini-3.8-flash,glm-5.2")).exits(0);
     let record = home.record();
     let mut models: Vec<_> =
         record["models"].as_array().unwrap().iter().map(|model| model.as_str().unwrap()).collect();
     models.sort_unstable();
-    assert_eq!(models, ["gemini-3.5-flash", "glm-5.2"]);
+    assert_eq!(models, ["gemini-3.8-flash", "glm-5.2"]);
     // What is not given comes from the record; another preset brings its own models.
     home.run("install --yes --gateway-url http://127.0.0.1:4555").exits(0);
     assert_eq!(home.record()["models"].as_array().unwrap().len(), 2);

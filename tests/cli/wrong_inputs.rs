@@ -23,7 +23,7 @@ fn table() -> Vec<Typed<'static>> {
 
 fn world() -> TestHome {
     let home = TestHome::new().unforced().with("GATEWAY_LITELLM_BIN", "/nonexistent/litellm");
-    home.run("install --yes --models gemini-3.5-flash,glm-5.2").exits(0);
+    home.run("install --yes --models gemini-3.8-flash,glm-5.2").exits(0);
     home
 }
 

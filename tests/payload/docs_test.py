@@ -30,7 +30,7 @@ EMBEDDED = ROOT / "embedded"
 CATALOG = yaml.safe_load((EMBEDDED / "catalog.yaml").read_text(encoding="utf-8"))
 
 COMMON = "--json --quiet --color --lock-wait --yes --home --target-dir --verbose --plain --help --version"
-REQUEST = ("--preset --models --source-dir --bundle --embedded --gateway-type --gateway-url --port --auth-token --auth-token-file --proxy-url "
+REQUEST = ("--preset --provider --models --source-dir --bundle --embedded --gateway-type --gateway-url --port --auth-token --auth-token-file --proxy-url "
            "--venv --runtime-from --allow-unsafe-litellm --proxy --proxy-auth --dry-run --force --backup --start --include-secrets --strict --keep --max-age")
 # The command line: words after `gwinstall`, its own flags, fewest and most operands.
 COMMANDS = {
@@ -40,6 +40,7 @@ COMMANDS = {
     "rollback": ("--dry-run --force --identity --passphrase-file", 0, 1),
     "uninstall": ("--dry-run --force --purge", 0, 0),
     "off": ("--dry-run", 0, 0), "on": ("--dry-run --force", 0, 0),
+    "use": ("--dry-run --force --models --gateway-url", 0, 1),
     "status": ("", 0, 0), "diff": ("", 0, 0),
     "verify": ("--explain", 0, 0), "validate": ("--strict", 0, 1),
     "doctor": ("--repair", 0, 0), "doctor net": ("", 0, 0),
@@ -52,7 +53,7 @@ COMMANDS = {
     "resolve": ("--keep-mine --take-new", 0, 1),
     "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9), "models test": ("--all --long", 0, 9),
     "presets list": ("", 0, 0), "presets show": ("", 1, 1),
-    "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1),
+    "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1), "env unset": ("", 1, 1),
     "runtime install": ("--from --offline --python --dry-run", 0, 0), "runtime list": ("", 0, 0), "runtime remove": ("--dry-run", 0, 1),
     "runtime export": ("--python", 1, 1),
     "service install": ("--dry-run --force", 0, 0), "service remove": ("--dry-run", 0, 0), "service status": ("", 0, 0),
@@ -64,7 +65,7 @@ COMMANDS = {
     "render": ("--out --values --environment --preset --models --check --diff --force --keep-mine --take-new --schema", 0, 1),
     "completions": ("--install", 0, 1), "man": ("", 0, 0),
 }
-TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --models --source-dir --bundle --gateway-type --gateway-url --port --auth-token "
+TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --provider --models --source-dir --bundle --gateway-type --gateway-url --port --auth-token "
                   "--auth-token-file --proxy-url --proxy --proxy-auth --keep --max-age --limit --version --channel --from "
                   "--allow-downgrade --accept-below-floor --jitter --pin --venv --runtime-from --python --out --values --environment "
                   "--days --since --by --compare".split())
@@ -92,7 +93,7 @@ WARNED_OF = {
 OLD_ROUTES = {"vertex_ai/codestral@latest", "vertex_ai/meta/llama3-405b-instruct-maas"}  # in "Ids that are often seen"
 # Variables of Claude Code that a settings block may set; the gateway's are the catalog's.
 CLIENT_VARIABLES = set("""
-    ANTHROPIC_BASE_URL ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_CUSTOM_HEADERS ANTHROPIC_MODEL ANTHROPIC_DEFAULT_OPUS_MODEL
+    ANTHROPIC_BASE_URL ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_CUSTOM_HEADERS ANTHROPIC_MODEL ANTHROPIC_DEFAULT_FABLE_MODEL ANTHROPIC_DEFAULT_OPUS_MODEL
     ANTHROPIC_DEFAULT_SONNET_MODEL ANTHROPIC_DEFAULT_HAIKU_MODEL CLAUDE_CODE_SUBAGENT_MODEL CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY
     CLAUDE_CODE_MAX_CONTEXT_TOKENS CLAUDE_CODE_MAX_OUTPUT_TOKENS CLAUDE_CODE_MAX_RETRIES CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS
     CLAUDE_CODE_API_KEY_HELPER_TTL_MS CLAUDE_CODE_CLIENT_CERT CLAUDE_CODE_CLIENT_KEY CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC
@@ -618,7 +619,7 @@ class TheGuides(unittest.TestCase):
         lines = sorted({tuple(words) for guide in self.guides.values() for _, words in gwinstall_uses(guide)})
         self.assertGreater(len(lines), 80)
         with tempfile.TemporaryDirectory() as place:
-            deployed = run_alone(binary, pathlib.Path(place) / "deployed", ["install", "--yes", "--models", "gemini-3.5-flash,glm-5.2"])
+            deployed = run_alone(binary, pathlib.Path(place) / "deployed", ["install", "--yes", "--models", "gemini-3.8-flash,glm-5.2"])
             self.assertEqual(0, deployed.returncode, deployed.stderr)
             problems = []
             for number, words in enumerate(lines):
@@ -739,7 +740,7 @@ class TheChecks(unittest.TestCase):
                     "yaml\na: [", "yaml\nport: 1", "yaml\nrouter_settings: {fallbacks: {a: [b]}}", "yaml\nrouter_settings: {model_group_alias: {a: [b]}}",
                     "yaml\ngeneral_settings: {master_key: ${KEY}}", "yaml\nmodel_list: [{model_name: a, litellm_params: {model: x/y}}]", "python\nx",
                     "yaml\npresets: [{name: x, template: y}]", "yaml\npreset: {name: x, template: y}",
-                    "yaml\nimage: {tag: V}\nproxy_config: {model_list: [{model_name: a, litellm_params: {model: vertex_ai/gemini-3.5-flash}}]}",
+                    "yaml\nimage: {tag: V}\nproxy_config: {model_list: [{model_name: a, litellm_params: {model: vertex_ai/gemini-3.8-flash}}]}",
                     "yaml\ndb: {}\nproxy_config: {}", "yaml\nimage: {tag: V}\nproxy_config: {model_list: [], router_settings: {x: os.environ/Y}}",
                     "yaml\n" + whole.replace("schema: 1", "shema: 1"), "yaml\n" + whole.replace("price_in", "price"),
                     "yaml\n" + whole.replace("OPENAI_API_KEY", "OPENAI_KEY"), "yaml\n" + whole.replace("base: templates/litellm-base", "base: templates/base")):

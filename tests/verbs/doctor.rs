@@ -349,7 +349,9 @@ fn validate_points_at_the_place_and_exits_1() {
     let said = world.run(&["validate"]).exits(0);
     assert_eq!(said.out.matches("warning: VERTEXAI_PROJECT is not set").count(), 1, "{}", said.out);
     assert_eq!(said.out.matches("gwinstall env set VERTEXAI_PROJECT").count(), 1, "{}", said.out);
-    let _ = said.says("models glm-5.2, gpt-oss-120b and llama-4-maverick").says("is valid, with 1 warning.");
+    let _ = said
+        .says("models glm-5.2, gpt-oss-120b, llama-4-maverick, claude-haiku-*, claude-sonnet-*, claude-opus-*, claude-fable-* and claude-mythos-*")
+        .says("is valid, with 1 warning.");
     let _ = world.run_with(&["env", "set", "VERTEXAI_PROJECT", "--yes"], "mine").exits(0);
     let _ = world.run(&["validate"]).exits(0).says("is valid");
     let text =

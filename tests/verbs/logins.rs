@@ -86,7 +86,7 @@ fn each_kind_of_aws_credentials_is_recognised() {
 #[test]
 fn each_kind_of_google_login_is_recognised() {
     let name = "google_login_found";
-    let bare = deployed("gemini-3.5-flash");
+    let bare = deployed("gemini-3.8-flash");
     all_say(&bare, name, "WARN", "no Google login was found");
     let said = bare.run(&["env", "check"]).says("try: gcloud auth application-default login");
     assert!(!said.out.contains("try: gwinstall env set GOOGLE_APPLICATION_CREDENTIALS"), "{said:?}");
@@ -99,7 +99,7 @@ fn each_kind_of_google_login_is_recognised() {
         ("GOOGLE_APPLICATION_CREDENTIALS", "your-key.json", "WARN", "no Google login was found"),
         ("CLOUDSDK_CONFIG", "DIR", "PASS", "Google's login"),
     ] {
-        let world = deployed("gemini-3.5-flash");
+        let world = deployed("gemini-3.8-flash");
         let dir = world.home().join("sdk");
         fs::create_dir(&dir).unwrap();
         let key = dir.join("application_default_credentials.json");
@@ -115,7 +115,7 @@ fn each_kind_of_google_login_is_recognised() {
         assert!(message.contains(says), "{variable}: {message}");
     }
     let in_cloud_run = World::new().with("K_SERVICE", "gateway").with("NO_GCE_CHECK", "");
-    let _ = in_cloud_run.run(&["install", "--yes", "--models", "gemini-3.5-flash"]).exits(0);
+    let _ = in_cloud_run.run(&["install", "--yes", "--models", "gemini-3.8-flash"]).exits(0);
     all_say(&in_cloud_run, name, "PASS", "an identity of its own");
 }
 
@@ -188,7 +188,7 @@ fn a_model_that_the_location_does_not_have_is_a_warning() {
 #[test]
 fn an_unknown_region_is_named_with_the_closest() {
     for (model, variable, typed, near) in [
-        ("gemini-3.5-flash", "VERTEXAI_LOCATION", "us-centrall1", "us-central1"),
+        ("gemini-3.8-flash", "VERTEXAI_LOCATION", "us-centrall1", "us-central1"),
         ("claude-sonnet-5-5-bedrock", "AWS_REGION_NAME", "us-east1", "us-east-1"),
     ] {
         let world = World::new().with(variable, typed);

@@ -39,4 +39,5 @@ mod runtime;
 mod service;
 mod spending;
 mod takeover;
+mod using;
 mod world;

@@ -95,7 +95,7 @@ fn presets_are_listed_and_shown_with_what_they_deploy() {
     let list = world.run(&["--json", "presets", "list"]).exits(0).data();
     let names: Vec<_> =
         list["presets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["basic", "enterprise", "multi-provider", "proxy"]);
+    assert_eq!(names, ["basic", "enterprise", "multi-provider", "proxy", "direct"]);
     let shown = world.run(&["--json", "presets", "show", "enterprise"]).exits(0).data();
     assert_eq!(shown["runs_litellm"], false);
     assert!(!shown["files"].as_array().unwrap().iter().any(|file| file["path"] == "config/litellm.yaml"));

@@ -52,7 +52,7 @@ fn a_preset_of_ones_own_is_listed_deployed_and_kept_up() {
     let list = world.run(&["--json", "presets", "list"]).exits(0).data();
     let names: Vec<_> =
         list["presets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["basic", "enterprise", "multi-provider", "proxy", "acme"]);
+    assert_eq!(names, ["basic", "enterprise", "multi-provider", "proxy", "direct", "acme"]);
     let _ = world.run(&["presets", "show", "acme"]).exits(0).says("The gateway of Acme");
     let _ = world.run(&["install", "--preset", "acme", "--yes"]).exits(0);
     let config = world.read("config/litellm.yaml");

@@ -134,8 +134,8 @@ fn a_change_that_does_not_serve_beside_the_running_gateway_changes_nothing() {
     world.told("falls", "");
     let fell = set_project(&world);
     std::fs::remove_file(world.home().join("tools/falls")).unwrap();
-    world.told("hides", "gemini-3.5-flash");
-    let hid = world.run(&["install", "multi-provider", "--models", "gemini-3.5-flash", "--yes"]);
+    world.told("hides", "gemini-3.8-flash");
+    let hid = world.run(&["install", "multi-provider", "--models", "gemini-3.8-flash", "--yes"]);
     std::fs::remove_file(world.home().join("tools/hides")).unwrap();
     let health = world.run(&["health"]);
     let after = (world.pid(), world.settings(), world.read(".env"), world.read("start-gateway.sh"));
@@ -143,7 +143,7 @@ fn a_change_that_does_not_serve_beside_the_running_gateway_changes_nothing() {
     let _ = stop(&world);
     let fell = fell.exits(5).says(TRYING).says("nothing was changed").says("its log: no plugin for sk-****");
     let _ = fell.never_says(&key);
-    let _ = hid.exits(5).says("/v1/models does not list gemini-3.5-flash");
+    let _ = hid.exits(5).says("/v1/models does not list gemini-3.8-flash");
     let _ = health.exits(0);
     assert_eq!(after, before);
     assert!(!left, "the trial goes");

@@ -1,0 +1,223 @@
+//! `use`: who answers Claude Code, switched over what is deployed.
+
+use serde_json::Value;
+
+use crate::world::{World, program};
+
+const SETTINGS: &str = ".claude/settings.json";
+const OWN: &str = "{\n  \"theme\": \"dark\"\n}\n";
+const DEEPSEEK: &str = "sk-deepseek-0123456789abcdef";
+const KIMI: &str = "sk-kimi-0123456789abcdef";
+
+/// A home with settings of the user's own.
+fn home() -> World {
+    let world = World::new().unforced();
+    std::fs::create_dir_all(world.home().join(".claude")).unwrap();
+    std::fs::write(world.home().join(SETTINGS), OWN).unwrap();
+    world
+}
+
+/// A home where the preset basic is deployed, can answer, and serves two models.
+fn with_gateway() -> World {
+    let world = home();
+    let tools = world.home().join("tools");
+    program(&tools.join("litellm"), crate::world::LITELLM);
+    let path = format!("{}:/usr/bin:/bin", tools.display());
+    let world = world
+        .with("PATH", path)
+        .with("VERTEXAI_PROJECT", "my-project")
+        .with("GOOGLE_APPLICATION_CREDENTIALS", "/x");
+    let _ = world.run(&["install", "--models", "glm-5.2", "--yes"]).exits(0);
+    world
+}
+
+fn env(world: &World) -> Value {
+    world.settings()["env"].clone()
+}
+
+fn text(world: &World, path: &str) -> String {
+    std::fs::read_to_string(world.home().join(path)).unwrap()
+}
+
+/// The key that Claude Code would get from its helper.
+fn helper(world: &World) -> String {
+    let command = world.settings()["apiKeyHelper"].as_str().unwrap().to_owned();
+    let run = std::process::Command::new("/bin/sh")
+        .args(["-c", &command])
+        .env_clear()
+        .env("HOME", world.home())
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    String::from_utf8(run.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_provider_needs_a_key_and_nothing_else() {
+    let world = home();
+    let said = world.run(&["use", "deepseek", "--yes"]).exits(2).says("DEEPSEEK_API_KEY has no value");
+    let _ = said.says("gwinstall install --provider deepseek --auth-token-file -");
+    assert_eq!(text(&world, SETTINGS), OWN);
+    let world = world.with("DEEPSEEK_API_KEY", DEEPSEEK);
+    let _ = world.run(&["use", "deepseek", "--yes"]).exits(0).says("Claude Code is ready: claude");
+    assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], "https://api.deepseek.com/anthropic");
+    assert_eq!(env(&world)["ANTHROPIC_AUTH_TOKEN"], "");
+    assert_eq!(env(&world)["ANTHROPIC_API_KEY"], "");
+    assert_eq!(env(&world)["ANTHROPIC_DEFAULT_HAIKU_MODEL"], "deepseek-v4-flash");
+    assert_eq!(helper(&world), DEEPSEEK);
+    assert!(!text(&world, SETTINGS).contains(DEEPSEEK), "the key is in .env alone");
+    assert!(!text(&world, ".claude/gateway/deployment-manifest.json").contains(DEEPSEEK));
+    let _ = world.run(&["status"]).exits(0).says("uses deepseek (https://api.deepseek.com/anthropic)");
+    let _ = world.run(&["doctor"]).exits(0);
+    let _ = world.run(&["uninstall", "--purge", "--yes"]).exits(0);
+    assert_eq!(text(&world, SETTINGS), OWN);
+}
+
+#[test]
+fn a_switch_changes_neither_the_gateway_nor_the_backups() {
+    let world = with_gateway().with("DEEPSEEK_API_KEY", DEEPSEEK).with("MOONSHOT_API_KEY", KIMI);
+    let config = text(&world, ".claude/gateway/config/litellm.yaml");
+    let own = format!("{config}# mine\n");
+    std::fs::write(world.home().join(".claude/gateway/config/litellm.yaml"), &own).unwrap();
+    let backups =
+        || std::fs::read_dir(world.home().join(".claude/gateway/backups")).map_or(0, Iterator::count);
+    let before = (backups(), text(&world, SETTINGS));
+    for (name, address, credential) in [
+        ("deepseek", "https://api.deepseek.com/anthropic", DEEPSEEK),
+        ("kimi", "https://api.moonshot.ai/anthropic", KIMI),
+        ("-", "https://api.deepseek.com/anthropic", DEEPSEEK),
+        ("-", "https://api.moonshot.ai/anthropic", KIMI),
+    ] {
+        let _ = world.run(&["use", name]).exits(0).says("To undo this: gwinstall use -");
+        assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], address, "{name}");
+        assert_eq!(helper(&world), credential, "{name}");
+    }
+    let _ = world.run(&["use", "basic"]).exits(0).says("Claude Code uses the gateway");
+    assert_eq!((backups(), text(&world, SETTINGS)), before, "byte for byte as before the first switch");
+    assert_eq!(text(&world, ".claude/gateway/config/litellm.yaml"), own);
+    let command = world.settings()["apiKeyHelper"].clone();
+    assert_eq!(command, "~/.claude/gateway/scripts/print-gateway-key.sh local");
+    let _ = world.run(&["use", "gateway"]).exits(0).says("Nothing to do");
+    let _ = world.run(&["use", "claude"]).exits(0);
+    assert_eq!(text(&world, SETTINGS), OWN);
+    let _ = world.run(&["use", "-"]).exits(0).says("Claude Code uses the gateway");
+    assert_eq!(text(&world, SETTINGS), before.1);
+}
+
+/// What an update or another command does to the gateway leaves Claude Code where it is.
+#[test]
+fn other_commands_leave_the_provider_in_use() {
+    let world = with_gateway().with("DEEPSEEK_API_KEY", DEEPSEEK);
+    let _ = world.run(&["use", "deepseek"]).exits(0);
+    let before = text(&world, SETTINGS);
+    for line in [
+        "update --yes",
+        "models add gpt-oss-120b --yes",
+        "install --yes",
+        "env set VERTEXAI_PROJECT=other --yes",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let _ = world.run(&words).exits(0);
+        assert_eq!(text(&world, SETTINGS), before, "{line}");
+    }
+    let _ = world.run(&["off", "--yes"]).exits(0);
+    let _ = world.run(&["on", "--yes"]).exits(0);
+    assert_eq!(text(&world, SETTINGS), before, "off and on");
+    // A preset that is named is what the user wants Claude Code to use.
+    let _ = world.run(&["install", "basic", "--yes"]).exits(0);
+    assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], "http://127.0.0.1:4000");
+    assert!(text(&world, ".claude/gateway/.env").contains(DEEPSEEK), "the key of a provider stays");
+    let _ = world.run(&["use", "deepseek"]).exits(0);
+    let _ = world.run(&["rollback", "--yes"]).exits(0);
+    let _ = world.run(&["status"]).exits(0);
+}
+
+#[test]
+fn a_provider_without_a_key_gets_a_word_in_its_place() {
+    let world = home();
+    let said = world.run(&["use", "ollama", "--yes"]).exits(2).says("name one");
+    let _ = said.says("gwinstall use ollama --yes --models MODEL");
+    let _ = world.run(&["use", "ollama", "--models", "qwen3-coder:30b", "--yes"]).exits(0);
+    let settings = world.settings();
+    assert_eq!(settings["env"]["ANTHROPIC_AUTH_TOKEN"], "ollama");
+    assert_eq!(settings["env"]["API_FORCE_IDLE_TIMEOUT"], "0");
+    assert!(settings.get("apiKeyHelper").is_none());
+    // Models and address are remembered.
+    let _ = world.run(&["use", "claude"]).exits(0);
+    let _ = world.run(&["use", "ollama"]).exits(0).says("qwen3-coder:30b");
+    let _ = world.run(&["use", "ollama", "--gateway-url", "http://127.0.0.1:9999"]).exits(0);
+    assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], "http://127.0.0.1:9999");
+    assert_eq!(env(&world)["ANTHROPIC_MODEL"], "qwen3-coder:30b");
+}
+
+#[test]
+fn what_cannot_be_used_names_the_command_that_can() {
+    let world = with_gateway().with("CUSTOM_API_KEY", KIMI);
+    for (line, word) in [
+        ("use depseek", "gwinstall use deepseek"),
+        ("use openai", "gwinstall install --provider openai"),
+        ("use proxy", "gwinstall install --preset proxy"),
+        ("use custom", "--gateway-url https://HOST"),
+        ("use custom --gateway-url https://a.example.com", "--models MODEL"),
+        ("use custom --gateway-url http://a.example.com --models m", "unencrypted"),
+        ("use custom --gateway-url https://a.example.com/v1 --models m", "https://a.example.com"),
+        ("use -", "gwinstall use"),
+        ("install --provider nobody --yes", "there is no provider"),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let _ = world.run(&words).exits(2).says(word);
+    }
+    let _ = world
+        .run(&["use", "custom", "--gateway-url", "https://a.example.com", "--models", "big,small"])
+        .exits(0);
+    assert_eq!(env(&world)["ANTHROPIC_DEFAULT_OPUS_MODEL"], "big");
+    assert_eq!(env(&world)["ANTHROPIC_DEFAULT_HAIKU_MODEL"], "small");
+}
+
+/// Each provider of the catalog, deployed into an empty home: its address, its key from its variable, no key elsewhere.
+#[test]
+fn every_direct_provider_is_deployed_with_its_own_key() {
+    let names = home().run(&["use", "--json"]).exits(0);
+    let answer: Value = serde_json::from_str(&names.out).unwrap();
+    let all = answer["data"]["names"].as_array().unwrap().clone();
+    let direct: Vec<(&str, &str)> = all
+        .iter()
+        .filter_map(|entry| {
+            let key = entry["state"].as_str()?.strip_prefix("needs ")?;
+            Some((entry["name"].as_str()?, key)).filter(|(_, key)| !key.starts_with("--"))
+        })
+        .collect();
+    assert!(direct.len() >= 7, "{direct:?}");
+    for (name, key) in direct {
+        let world = home();
+        let secret = format!("sk-{name}-0123456789abcdef");
+        let file = world.home().join("key");
+        std::fs::write(&file, &secret).unwrap();
+        let path = file.display().to_string();
+        let mut line = vec!["install", "--provider", name, "--auth-token-file", &path, "--yes"];
+        if name == "custom" {
+            line.extend(["--gateway-url", "https://gw.example.com", "--models", "m"]);
+        }
+        let _ = world.run(&line).exits(0);
+        assert_eq!(helper(&world), secret, "{name}");
+        assert!(text(&world, ".claude/gateway/.env").contains(&format!("{key}={secret}")), "{name}");
+        assert!(!text(&world, SETTINGS).contains(&secret), "{name}");
+        let _ = world.run(&["use"]).exits(0).says("set up");
+    }
+}
+
+#[test]
+fn a_model_that_the_catalog_does_not_list_is_added_by_its_route() {
+    let world = with_gateway().with("OPENAI_API_KEY", "sk-proj-0123456789abcdef");
+    let _ = world.run(&["models", "add", "openai/gpt-9-nova", "--yes"]).exits(0);
+    let config = text(&world, ".claude/gateway/config/litellm.yaml");
+    assert!(config.contains("- model_name: openai/gpt-9-nova"), "{config}");
+    assert!(config.contains("api_key: os.environ/OPENAI_API_KEY"), "{config}");
+    assert_eq!(env(&world)["ANTHROPIC_MODEL"], "glm-5.2", "a model that is not known is chosen last");
+    let _ = world.run(&["update", "--yes"]).exits(0);
+    let _ = world.run(&["models", "list"]).exits(0).says("openai/gpt-9-nova");
+    let _ = world.run(&["validate"]).exits(0);
+    let _ = world.run(&["models", "remove", "openai/gpt-9-nova", "--yes"]).exits(0);
+    assert!(!text(&world, ".claude/gateway/config/litellm.yaml").contains("gpt-9-nova"));
+    let _ = world.run(&["models", "add", "nobody/model", "--yes"]).exits(2);
+}

@@ -17,10 +17,12 @@ import fake_gateway
 
 
 class GatewayCheck:
-    """One deployed home and the gateway that it shall reach. `rows` are (passed, name, detail); `more` is claude_code's."""
+    """One deployed home and the gateway that it shall reach. `rows` are (passed, name, detail); `more` is claude_code's; `keyless`:
+    a provider that asks for no key."""
 
-    def __init__(self, home, gateway, claude, more=None):
+    def __init__(self, home, gateway, claude, more=None, company=True, keyless=False):
         self.home, self.gateway, self.claude, self.more, self.rows = str(home), gateway, claude, more, []
+        self.company, self.keyless = company, keyless
         self.deployed = os.path.join(self.home, ".claude", "gateway")
         with open(os.path.join(self.home, ".claude", "settings.json"), encoding="utf-8") as file:
             self.settings = json.load(file)
@@ -32,10 +34,12 @@ class GatewayCheck:
     def run(self, models):
         self.files(models)
         self.protocol()
-        self.script()
+        if self.company:
+            self.script()
         if self.claude:
             self.answers()
-            self.wrong_token()
+            if not self.keyless:
+                self.wrong_token()
         self.report(not [hit for hit in self.gateway.log if hit["status"] == 0], "every_request_answered")
 
     def files(self, models):
@@ -44,8 +48,12 @@ class GatewayCheck:
         self.report(not there, "no_local_gateway_deployed", ", ".join(there))
         self.report(self.env.get("ANTHROPIC_BASE_URL") == self.gateway.url, "settings_name_the_gateway")
         self.report(self.env.get("ANTHROPIC_MODEL") == (models[0] if models else None), "settings_name_the_model")
+        if self.keyless:
+            self.token = self.env["ANTHROPIC_AUTH_TOKEN"]
+            self.report("apiKeyHelper" not in self.settings and self.token == self.gateway.token, "a_word_in_place_of_a_key")
+            return
         helper = os.path.expanduser(self.settings["apiKeyHelper"].replace("~", self.home, 1))
-        run = subprocess.run([helper], env={"PATH": "/usr/bin:/bin", "HOME": self.home}, capture_output=True, text=True)
+        run = subprocess.run(helper.split(), env={"PATH": "/usr/bin:/bin", "HOME": self.home}, capture_output=True, text=True)
         self.token = run.stdout.strip()
         self.report(self.token == self.gateway.token, "helper_prints_the_token")
         holders = []

@@ -5,7 +5,7 @@
 
 A session in a terminal and a headless one talk without pause while a command of gwinstall runs and for a while after it. Two gateways
 and Anthropic's own host stand on loopback, in private mount and network namespaces (`unshare -mn`, as root), and record the credential
-of every request. Fast: one `off`. `--full`: every way in, out and across, several tries each. Words choose the cases whose names hold
+of every request. Fast: one `off`, and one `use` there and back. `--full`: every way in, out and across, several tries each. Words choose the cases whose names hold
 them. Exit status 1: a wrong credential, or a session that ended on the wrong side. Without the right to make namespaces it prints
 `skipped:` and exits with 0.
 """
@@ -263,6 +263,12 @@ class World:
         self.gwinstall("install", "--yes", "--preset", "enterprise", "--gateway-type", "custom", "--gateway-url", url, "--auth-token-file",
                        str(path), "--models", MODELS, *more)
 
+    def provider(self, name, url, token):
+        """Sets up a provider that Claude Code asks directly, at a side of this test."""
+        path = self.home / "token"
+        path.write_text(token + "\n")
+        self.gwinstall("install", "--yes", "--provider", name, "--gateway-url", url, "--auth-token-file", str(path), "--on")
+
     def open_sessions(self):
         environment = {"HOME": str(self.home), "PATH": "/usr/bin:/bin", "NODE_EXTRA_CA_CERTS": self.authority.ca_path, **self.shell}
         self.sessions = [Headless(self.home, environment), Terminal(self.home, environment)]
@@ -351,6 +357,20 @@ def cases(sides):
         assert f"pid {terminal.pid}" in said, said
         os.kill(terminal.pid, signal.SIGCONT)
 
+    def two_providers(world):
+        world.provider("kimi", b, TOKEN_B)
+        world.provider("deepseek", a, TOKEN_A)
+
+    def there_and_back(world):
+        world.gwinstall("use", "kimi")
+        time.sleep(4)
+        world.gwinstall("use", "-")
+
+    def gateway_and_provider(world):
+        basic(world)
+        world.provider("kimi", b, TOKEN_B)
+        world.gwinstall("use", "gateway", "--force")
+
     run = lambda *words: lambda world: world.gwinstall(*words)
     return {
         "off": ({}, through_a, run("off", "--yes"), "anthropic"),
@@ -363,6 +383,9 @@ def cases(sides):
         "on again": ({}, off, run("on", "--yes"), "A"),
         "first install": ({}, lambda world: None, through_a, "A"),
         "a gateway on this machine, then the company's": ({}, basic, lambda world: world.enterprise(b, TOKEN_B), "B"),
+        "use: there and back": ({}, two_providers, there_and_back, "A"),
+        "use: from a gateway on this machine to a provider": ({}, gateway_and_provider, run("use", "kimi"), "B"),
+        "use: from a provider to Claude Code's own login": ({}, two_providers, run("use", "claude"), "anthropic"),
         "off with a stopped session": ({}, through_a, stopped, "anthropic"),
     }
 
@@ -423,7 +446,7 @@ def main():
         authority = Authority(folder)
         sides = {name: Side(name) for name in "ABL"}
         sides["anthropic"] = Side("anthropic", "127.0.0.2", 443, authority.context(ANTHROPIC))
-        names = [name for name in cases(sides) if chosen.full or name == "off"]
+        names = [name for name in cases(sides) if chosen.full or name in ("off", "use: there and back")]
         names = [name for name in names if not chosen.words or any(word in name for word in chosen.words)]
         for name in names:
             requests, wrong, faults = 0, [], []

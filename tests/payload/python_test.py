@@ -298,7 +298,7 @@ class Availability(Place):
 
     def test_served_and_answering(self):
         server = self.gateway()
-        self.expect(0, "gemini-3.5-flash is served by vertex_ai/gemini-3.5-flash", self.name)
+        self.expect(0, "gemini-3.8-flash is served by vertex_ai/gemini-3.8-flash", self.name)
         self.assertNotIn("POST", [command for command, _, _ in server.seen])
         self.expect(0, "codestral answered", self.name, "--ask", "--model", "codestral")
 

@@ -388,3 +388,31 @@ fn a_forbidden_deployment_is_not_finished_by_its_start() {
         managed.refuses(verb, "allow_presets");
     }
 }
+
+/// A provider is asked past the gateway: where the list of presets or of addresses does not allow it, no command does.
+#[test]
+fn a_provider_that_is_forbidden_answers_nobody() {
+    let Some(managed) = basic() else { return };
+    let key = managed.home.write("key", "sk-deepseek-0123456789abcdef\n");
+    let install =
+        format!("install --provider deepseek --auth-token-file {} --on --force --yes", key.display());
+    // Set up while nothing forbids it, and left again.
+    managed.run(&install).exits(0);
+    managed.run("use gateway --force").exits(0);
+    for policy in ["allow_presets: [basic]\nmanaged_by: Example IT\n", LOCAL] {
+        let rule = policy.split(':').next().unwrap();
+        managed.policy(policy);
+        managed.refuses("use deepseek --force", rule);
+        managed.refuses("use deepseek --dry-run", rule);
+        managed.refuses(&install, rule);
+        managed.refuses("use ollama --models m", rule);
+    }
+    // What both lists allow is used.
+    managed.policy(
+        "allow_presets: [basic, direct]\nallow_gateway_urls: [\"http://127.0.0.1:4000\", \"https://api.deepseek.com/anthropic\"]\n",
+    );
+    managed.run("use deepseek").exits(0);
+    managed.policy(LOCAL);
+    managed.refuses("update --yes", "allow_gateway_urls");
+    managed.run("use claude").exits(0);
+}

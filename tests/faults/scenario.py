@@ -62,6 +62,7 @@ SCENARIOS = {
         Scenario("adopt", [], INSTALL, prepare=user_files),
         Scenario("models", [INSTALL], MODELS, prepare=user_files),
         Scenario("preset", [INSTALL], PROXY, prepare=user_files),
+        Scenario("use", [INSTALL], ["use", "deepseek"], prepare=user_files),
         Scenario("rollback", [INSTALL, MODELS], ["rollback", "--yes"], prepare=user_files),
         Scenario("uninstall", [INSTALL], ["uninstall", "--yes"], prepare=user_files),
     )
@@ -88,6 +89,7 @@ class Stage:
             "LITELLM_MASTER_KEY": MASTER_KEY,
             "VERTEXAI_PROJECT": "example-project",
             "VERTEXAI_LOCATION": "us-central1",
+            "DEEPSEEK_API_KEY": "sk-" + "5eed" * 8,
         }
 
     def run(self, arguments, ground=""):

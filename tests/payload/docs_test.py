@@ -432,9 +432,11 @@ def command_problems(words, where):
     if not fewest <= len(operands) <= most:
         problems.append(f"{where}: gwinstall {name}: {len(operands)} operands")
     models = {model["id"] for model in CATALOG["models"]}
-    named = [value for flag, value in flags if flag == "--models" for value in value.split(",")]
+    # Any model of a provider can be added by its route, and a provider that Claude Code asks directly has names of its own.
+    prefixes = {provider["prefix"] for provider in CATALOG["providers"]}
+    named = [value for flag, value in flags if flag == "--models" and name != "use" for value in value.split(",")]
     named += operands if name.startswith("models ") else []
-    problems += [f"{where}: {model} is no model" for model in named if model not in models and not model.isupper()
+    problems += [f"{where}: {model} is no model" for model in named if model not in models and not model.isupper() and model.split("/")[0] not in prefixes
                  and ("/" not in model or name.startswith("models "))]
     chosen = {"--preset": {p["name"] for p in CATALOG["presets"]}, "--gateway-type": {t for p in CATALOG["presets"] for t in p["gateway_types"]}}
     own_bundle = "--source-dir" in dict(flags)

@@ -299,7 +299,8 @@ class Place(unittest.TestCase):
         """A made-up gateway on the directory's port."""
         config = self.dir / "config/litellm.yaml"
         if names is None and config.exists():
-            names = [entry["model_name"] for entry in assemble.yaml.safe_load(config.read_text())["model_list"]]
+            listed = [entry["model_name"] for entry in assemble.yaml.safe_load(config.read_text())["model_list"]]
+            names = [name for name in listed if "*" not in name]
         server = serve(Gateway, mood=mood, names=names or ["claude-sonnet-5-5"], seen=[])
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)

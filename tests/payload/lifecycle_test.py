@@ -420,6 +420,7 @@ class OnDemand(Life):
         # It died under an open session: the next call brings it back.
         for pid in self.ours():
             os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not self.ours())
         self.assertEqual(self.helper("local"), (0, KEY + "\n", ""))
         self.assertEqual(len(self.noted("starts")), 2)
         # Without an argument, and for a gateway elsewhere, nothing is started.

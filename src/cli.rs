@@ -5,6 +5,7 @@ mod confirm;
 mod env;
 pub mod pages;
 mod render;
+mod report;
 mod runtime;
 mod seal;
 mod self_update;
@@ -20,6 +21,7 @@ pub use bundle::BundleArgs;
 pub use confirm::{ConfirmArgs, KeepArgs, KeepRuntimeArgs, OnArgs, TakeoverArgs};
 pub use env::EnvCommand;
 pub use render::RenderArgs;
+pub use report::ReportArgs;
 pub use runtime::{RuntimeCommand, RuntimeExportArgs, RuntimeInstallArgs, RuntimeRemoveArgs};
 pub use seal::{SealArgs, UnlockArgs};
 pub use self_update::SelfUpdateArgs;
@@ -102,6 +104,8 @@ pub enum Command {
     Usage(UsageArgs),
     /// Look for problems; --repair recovers an interrupted run
     Doctor(DoctorArgs),
+    /// Write what status, models, history, doctor and backup list show into one HTML page
+    Report(ReportArgs),
     /// Check a LiteLLM configuration more strictly than LiteLLM does
     Validate(ValidateArgs),
     /// Compare every deployed file with the record of the deployment

@@ -17,6 +17,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
             "resolve",
             "history",
             "doctor",
+            "report",
         ],
     ),
     ("Gateway", &["runtime", "start", "stop", "restart", "reload", "service", "logs", "health"]),
@@ -30,7 +31,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 pub type Example = (&'static str, &'static str);
 
 /// Two examples for every command; the empty path is the program.
-pub const EXAMPLES: [(&str, [Example; 2]); 67] = [
+pub const EXAMPLES: [(&str, [Example; 2]); 68] = [
     (
         "",
         [
@@ -89,6 +90,13 @@ pub const EXAMPLES: [(&str, [Example; 2]); 67] = [
         ],
     ),
     ("doctor", [("doctor", "check the deployment"), ("doctor net", "check the way to the releases")]),
+    (
+        "report",
+        [
+            ("report --html gateway.html", "write a page about this deployment"),
+            ("report --html - >gateway.html", "print the page"),
+        ],
+    ),
     (
         "validate",
         [

@@ -59,7 +59,7 @@ fn log(place: &Place, operation: Operation, watch: &system::Stopwatch, which: &V
 }
 
 /// What `rollback N` counts: states from the newest on, without safety backups.
-fn numbers(entries: &[Entry]) -> Vec<Option<usize>> {
+pub(super) fn numbers(entries: &[Entry]) -> Vec<Option<usize>> {
     let mut next = 0;
     let mut numbers: Vec<Option<usize>> = entries
         .iter()
@@ -115,7 +115,7 @@ fn list(place: &Place) -> Result<Answer> {
 }
 
 /// How long ago, in the largest unit of which one has passed.
-fn age(seconds: i64) -> String {
+pub(super) fn age(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min", seconds / 60),
@@ -124,7 +124,7 @@ fn age(seconds: i64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
         1024..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
@@ -132,7 +132,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn traits(entry: &Entry) -> String {
+pub(super) fn traits(entry: &Entry) -> String {
     let words = [
         (!entry.is_valid, "damaged"),
         (entry.pinned, "pinned"),

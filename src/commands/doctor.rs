@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::bundle::Bundle;
 use crate::cli::{Common, ConfirmArgs, DoctorArgs, DoctorTopic};
 use crate::deploy::checks::Checks;
 use crate::deploy::context::Context;
@@ -28,8 +29,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &DoctorArgs) -> Result<A
     if args.repair {
         return repair(place, common, args.yes);
     }
-    let mut checks = Checks::default();
-    examine(place, &mut checks)?;
+    let context = leaving::finish_if_possible(place)?;
+    let facts = Facts::gather(&context)?;
+    let checks = every_check(&facts, &sources::deployed(place, facts.record()));
     let text = report::check_lines(&checks.0);
     let failed = checks.failed().len();
     let summary = if failed == 0 {
@@ -84,22 +86,21 @@ fn is_leaving(place: &Place) -> Result<bool> {
     Ok(record.is_some_and(|record| record.request.pointed == Pointed::Leaving))
 }
 
-fn examine(place: &Place, checks: &mut Checks) -> Result<()> {
-    let context = leaving::finish_if_possible(place)?;
-    let facts = Facts::gather(&context)?;
-    let bundle = sources::deployed(place, facts.record());
-    examine::state(checks, &facts);
-    examine::service(checks, place);
-    examine::room(checks, place);
-    examine::machine(checks, place);
-    prerequisites::examine(checks, &facts);
+/// Every check, in the order in which `doctor` prints them.
+pub(super) fn every_check(facts: &Facts<'_>, bundle: &Result<Bundle>) -> Checks {
+    let (mut checks, place) = (Checks::default(), facts.place());
+    examine::state(&mut checks, facts);
+    examine::service(&mut checks, place);
+    examine::room(&mut checks, place);
+    examine::machine(&mut checks, place);
+    prerequisites::examine(&mut checks, facts);
     if facts.record().is_some() {
-        examine::environment_of(checks, &facts, &bundle);
+        examine::environment_of(&mut checks, facts, bundle);
     }
     if facts.record().is_none_or(Record::runs_litellm) {
-        examine::providers_of(checks, &facts, &bundle);
+        examine::providers_of(&mut checks, facts, bundle);
     }
-    examine::claude_code(checks, &facts);
-    examine::files(checks, &facts);
-    Ok(())
+    examine::claude_code(&mut checks, facts);
+    examine::files(&mut checks, facts);
+    checks
 }

@@ -32,6 +32,8 @@ mod place;
 mod presets;
 mod render;
 mod renewal;
+mod report;
+mod report_file;
 mod resolve;
 mod rollback;
 mod runtime;
@@ -80,6 +82,7 @@ pub fn run(cli: &Cli) -> Result<Answer> {
         Some(Command::History(args)) => history::run(&place()?, args),
         Some(Command::Usage(args)) => spending::run(&place()?, args),
         Some(Command::Doctor(args)) => doctor::run(&place()?, common, args),
+        Some(Command::Report(args)) => report::run(&place()?, common, args),
         Some(Command::Validate(args)) if args.file.is_some() => validate::run(&reading()?, args),
         Some(Command::Validate(args)) => validate::run(&place()?, args),
         Some(Command::Verify(args)) => signed::verify(&place()?, args),

@@ -75,7 +75,7 @@ fn show(place: &Place) -> Result<Answer> {
 }
 
 /// Whether the model's retirement date has come, by the clock.
-fn is_past(model: &Model, today: &str) -> bool {
+pub(super) fn is_past(model: &Model, today: &str) -> bool {
     model.retires.as_deref().is_some_and(|day| day <= today)
 }
 

@@ -11,7 +11,7 @@ use crate::deploy::recover::{self, Interrupted};
 use crate::domain::check::{Check, CheckName, Status};
 use crate::domain::name::{count, list};
 use crate::domain::record::Record;
-use crate::domain::{Kind, Place, Result};
+use crate::domain::{Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::gateway;
 use crate::gateway::process::Running;
@@ -20,7 +20,7 @@ use crate::inspect::drift::{self, Drift};
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed;
 use crate::inspect::{examine, next, state};
-use crate::release::session;
+use crate::release::session::{self, Notices};
 use crate::ui::answer::Answer;
 
 use super::service::{as_json, in_brief};
@@ -80,11 +80,14 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
     let checks = checks(facts, &bundle);
     let overrides = facts.overrides();
     let pointed = Pointed::of(facts, record);
-    let mut lines = headline(facts, record, &pointed);
     let service = service::installed(place).map(|service| (service.state(), service));
-    if let Some((state, service)) = &service {
-        lines.insert(lines.len() - 1, format!("  Service:     {}", in_brief(service, state)));
-    }
+    let in_brief = service.as_ref().map(|(state, service)| in_brief(service, state));
+    let mut lines = vec![headline(place, record)];
+    lines.extend(
+        summary(facts, record, &pointed, in_brief)
+            .into_iter()
+            .map(|(name, value)| format!("  {:12} {value}", format!("{name}:"))),
+    );
     lines.extend(
         drifted.iter().map(|drift| format!("  {} {}  {}", drift.sign(), drift.shown(), drift.words(place))),
     );
@@ -95,19 +98,16 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
         let resolve = term::command(&["resolve", path]);
         format!("  ! {path}  has a new version beside it: {resolve}")
     }));
-    lines.extend(unserved(facts));
+    lines.extend(unserved(facts).iter().flat_map(Note::lines));
     lines.extend(problems(&checks));
-    lines.extend(overrides.iter().map(|line| format!("  note: {line}")));
-    lines.extend(bundle.iter().flat_map(|bundle| retired(bundle, record)));
     let news = session::news(place);
-    lines.extend(news.lines.iter().map(|line| format!("  note: {line}")));
+    lines.extend(remarks(facts, record, &bundle, &news).iter().flat_map(Note::lines));
     lines.extend(facts.interrupted.as_ref().map(interruption));
     let next = next::command(facts, record, &missing(&checks));
     lines.extend(next.iter().map(|next| format!("Next: {}", next.commands(term::invocation()).join(""))));
     let takeover = next::pending(facts).map(gateway::Verb::word);
-    let pending = !drifted.is_empty() || facts.interrupted.is_some() || !pointed.as_recorded(record);
-    let summary = if pending { "something differs from the deployment" } else { "deployed, and as deployed" };
-    let answer = Answer::new(summary).text(lines.join("\n")).data(json!({
+    let pending = differs(facts, record, &drifted, &pointed);
+    let answer = Answer::new(verdict(pending)).text(lines.join("\n")).data(json!({
         "deployed": true,
         // As a value it takes many times its text, so only where a program reads it.
         "record": term::manner().json.then_some(record),
@@ -130,32 +130,75 @@ fn deployed(facts: &Facts<'_>, record: &Record) -> Result<Answer> {
     Ok(if pending { answer.exit(Kind::Pending) } else { answer })
 }
 
+/// Whether something is not as the last operation left it.
+pub(super) fn differs(facts: &Facts<'_>, record: &Record, drifted: &[Drift], pointed: &Pointed) -> bool {
+    !drifted.is_empty() || facts.interrupted.is_some() || !pointed.as_recorded(record)
+}
+
+pub(super) fn verdict(differs: bool) -> &'static str {
+    if differs { "something differs from the deployment" } else { "deployed, and as deployed" }
+}
+
+/// Something to know about a deployment, and what to do about it where its sentence does not say it.
+pub(super) struct Note {
+    pub text: String,
+    pub hint: Option<Hint>,
+}
+
+impl Note {
+    fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let ways = self.hint.as_ref().map(term::hint_lines).unwrap_or_default();
+        let text = format!("  note: {}", self.text);
+        std::iter::once(text).chain(ways.iter().map(|way| format!("    {way}"))).collect()
+    }
+}
+
 /// What the gateway does not use, or cannot start without.
-fn unserved(facts: &Facts<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
+pub(super) fn unserved(facts: &Facts<'_>) -> Vec<Note> {
+    let mut notes = Vec::new();
     if facts.lacks_litellm() {
-        lines.push("  note: LiteLLM is not installed".to_owned());
-        lines.push(format!("    try: {}", term::command(&["runtime", "install"])));
+        let hint = Some(Hint::run(&["runtime", "install"]));
+        notes.push(Note { hint, ..Note::of("LiteLLM is not installed") });
     }
     if let Some(verb) = next::pending(facts) {
-        lines.push(format!(
-            "  note: {} pending, the gateway still uses its earlier files: {}",
+        notes.push(Note::of(format!(
+            "{} pending, the gateway still uses its earlier files: {}",
             verb.word(),
             term::command(&[verb.word()])
-        ));
+        )));
     }
-    lines
+    notes
+}
+
+/// What no check covers: settings files that override the user's, models past their date, and releases.
+pub(super) fn remarks(
+    facts: &Facts<'_>,
+    record: &Record,
+    bundle: &Result<Bundle>,
+    news: &Notices,
+) -> Vec<Note> {
+    let mut notes: Vec<Note> = facts.overrides().iter().map(Note::of).collect();
+    let past = bundle.as_ref().map(|bundle| past_retirement(bundle, record)).unwrap_or_default();
+    if !past.is_empty() {
+        notes.push(Note::of(format!("past the retirement date: {}", list(&past))));
+    }
+    notes.extend(news.lines.iter().map(Note::of));
+    notes
 }
 
 /// Required variables without a value.
-fn missing(checks: &Checks) -> Vec<String> {
+pub(super) fn missing(checks: &Checks) -> Vec<String> {
     let found = checks.0.iter().find(|check| check.check_name == CheckName::RequiredEnvVarsPresent);
     let names = found.and_then(|check| check.details["missing"].as_array());
     names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// Files that hold an edit of the user's, in agreement with the record.
-fn yours<'r>(place: &Place, record: &'r Record, drifted: &[Drift]) -> Vec<&'r String> {
+pub(super) fn yours<'r>(place: &Place, record: &'r Record, drifted: &[Drift]) -> Vec<&'r String> {
     let of_user = record.files.iter().filter(|(path, file)| {
         let edited = file.base != file.sha256 && !drifted.iter().any(|drift| drift.path == **path);
         // The user may have put something in place of a deleted file; a file that is gone is not listed.
@@ -188,9 +231,7 @@ fn problems(checks: &Checks) -> Vec<String> {
 }
 
 fn problem(check: &Check) -> Vec<String> {
-    let ways = check.hint.as_ref().map(term::hint_lines).unwrap_or_default();
-    let message = format!("  note: {}", check.message);
-    std::iter::once(message).chain(ways.iter().map(|way| format!("    {way}"))).collect()
+    Note { text: check.message.clone(), hint: check.hint.clone() }.lines()
 }
 
 /// The answer with what the policy of the machine says about the settings of Claude Code.
@@ -205,7 +246,7 @@ fn with_policy(facts: &Facts<'_>, answer: Answer) -> Answer {
         .fold(answer, |answer, line| answer.line(&line))
 }
 
-fn not_deployed(facts: &Facts<'_>) -> Answer {
+pub(super) fn not_deployed(facts: &Facts<'_>) -> Answer {
     if let Some(found) = &facts.interrupted {
         return Answer::new("an earlier run was interrupted")
             .text(interruption(found))
@@ -246,18 +287,42 @@ fn without_record(place: &Place, interrupted: Option<&Interrupted>) -> Answer {
     Answer { hint: refusal.advice().cloned(), ..answer }
 }
 
-fn headline(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> Vec<String> {
-    let mut lines = vec![format!(
+/// What is deployed, in one line.
+pub(super) fn headline(place: &Place, record: &Record) -> String {
+    format!(
         "Preset {} ({}), deployed {} into {}",
         record.preset,
         record.gateway_type,
         record.timestamp,
-        facts.place().show(&facts.place().target)
-    )];
-    if !record.models.is_empty() {
-        lines.push(format!("  Models:      {}", record.models.join(", ")));
-    }
-    let after = match facts.running() {
+        place.show(&place.target)
+    )
+}
+
+/// The parts of a deployment, by name.
+pub(super) fn summary(
+    facts: &Facts<'_>,
+    record: &Record,
+    pointed: &Pointed,
+    service: Option<String>,
+) -> Vec<(&'static str, String)> {
+    let models = (!record.models.is_empty()).then(|| ("Models", record.models.join(", ")));
+    let files = format!(
+        "{}, bundle {} ({})",
+        count(record.files.len(), "file"),
+        record.bundle.version,
+        record.bundle.origin
+    );
+    let mut parts: Vec<(&str, String)> = models.into_iter().collect();
+    parts.push(("Gateway", format!("{}{}", record.gateway_url, running(facts))));
+    parts.push(("Claude Code", claude_code(facts, record, pointed)));
+    parts.extend(service.map(|service| ("Service", service)));
+    parts.push(("Files", files));
+    parts
+}
+
+/// What runs at the address of the gateway, as the end of a sentence.
+fn running(facts: &Facts<'_>) -> String {
+    match facts.running() {
         None => String::new(),
         Some(Running::Ours { pid, listens: true }) => format!(", running (pid {pid})"),
         Some(Running::Ours { pid, listens: false }) => format!(
@@ -268,16 +333,7 @@ fn headline(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> Vec<String
         Some(Running::Foreign { .. }) => {
             format!(", but another program listens there: {}", term::command(&["doctor"]))
         }
-    };
-    lines.push(format!("  Gateway:     {}{after}", record.gateway_url));
-    lines.push(format!("  Claude Code: {}", claude_code(facts, record, pointed)));
-    lines.push(format!(
-        "  Files:       {}, bundle {} ({})",
-        count(record.files.len(), "file"),
-        record.bundle.version,
-        record.bundle.origin
-    ));
-    lines
+    }
 }
 
 /// Where Claude Code is pointed, in words.
@@ -287,15 +343,6 @@ fn claude_code(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> String 
             format!("uses {} ({}) without the gateway", direct.provider, direct.url)
         }
         _ => pointed.words(facts.place()),
-    }
-}
-
-fn retired(bundle: &Bundle, record: &Record) -> Vec<String> {
-    let past = past_retirement(bundle, record);
-    if past.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("  note: past the retirement date: {}", list(&past))]
     }
 }
 

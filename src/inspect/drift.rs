@@ -43,6 +43,21 @@ impl Drift {
         }
     }
 
+    /// What happened to the file, in one or two words.
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Modified => "changed",
+            Kind::Missing => "deleted",
+            Kind::NotAFile => "not a file",
+            Kind::Writable | Kind::NotExecutable => "permissions",
+        }
+    }
+
+    /// Whether the content is as it was, and the permissions are not.
+    pub fn is_of_mode(&self) -> bool {
+        matches!(self.kind, Kind::Writable | Kind::NotExecutable)
+    }
+
     /// What is different, and the command that fixes it where one is needed.
     pub fn words(&self, place: &Place) -> String {
         let path = || place.paste(&place.file(&self.path));

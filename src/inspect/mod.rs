@@ -9,6 +9,7 @@ pub mod conflicts;
 pub mod drift;
 pub mod examine;
 pub mod facts;
+pub mod history;
 pub mod machine;
 pub mod next;
 pub mod overrides;

@@ -128,6 +128,7 @@ pub fn only_tells(verb: &str) -> bool {
                 | "doctor"
                 | "health"
                 | "bundle"
+                | "report"
                 | "env-check"
                 | "models-test"
                 | "service-status"

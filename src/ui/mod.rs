@@ -7,6 +7,7 @@ pub mod answer;
 pub mod bill;
 pub mod install_report;
 pub mod manner;
+pub mod page;
 pub mod report;
 pub mod table;
 pub mod verb;

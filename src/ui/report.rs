@@ -146,12 +146,20 @@ fn check_text(check: &Check) -> String {
     text
 }
 
-/// Several checks. Without their names some say the same, and it is said once.
+/// Several checks.
 pub fn check_lines(checks: &[Check]) -> Vec<String> {
+    if term::manner().verbose {
+        return checks.iter().map(check_line).collect();
+    }
+    distinct(checks).map(check_line).collect()
+}
+
+/// Without their names some checks say the same, and it is said once.
+pub fn distinct(checks: &[Check]) -> impl Iterator<Item = &Check> {
     let is_new = |(at, check): &(usize, &Check)| {
-        term::manner().verbose || checks[..*at].iter().all(|earlier| earlier.message != check.message)
+        checks[..*at].iter().all(|earlier| earlier.message != check.message)
     };
-    checks.iter().enumerate().filter(is_new).map(|(_, check)| check_line(check)).collect()
+    checks.iter().enumerate().filter(is_new).map(|(_, check)| check)
 }
 
 /// How long each phase took, in one line; nothing where no phase began.

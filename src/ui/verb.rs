@@ -19,6 +19,7 @@ pub fn name(cli: &Cli) -> &'static str {
         Some(Command::History(_)) => "history",
         Some(Command::Usage(_)) => "usage",
         Some(Command::Doctor(_)) => "doctor",
+        Some(Command::Report(_)) => "report",
         Some(Command::SelfUpdate(_)) => "self-update",
         Some(Command::Bundle(_)) => "bundle",
         Some(Command::SelfCheck) => "self-check",

@@ -85,6 +85,7 @@ fn a_closed_stdout_changes_nothing_about_the_work() {
         "diff",
         "history",
         "usage",
+        "report --html -",
         "--help",
         "doctor",
         "rollback --yes --verbose",

@@ -62,6 +62,7 @@ fn every_command_has_an_envelope() {
         ("rollback --dry-run", "rollback", 0, &["plan_id", "steps"]),
         ("rollback --yes", "rollback", 0, &CHANGE),
         ("history --limit 3", "history", 0, &["operations"]),
+        ("report --html page.html", "report", 0, &["file", "size_bytes"]),
         ("runtime list", "runtime-list", 0, &["runtimes"]),
         ("runtime remove --yes", "runtime-remove", 0, &["removed"]),
         ("runtime install --from nothing.tar", "runtime-install", 2, &["causes"]),

@@ -3,7 +3,7 @@
 use crate::home::{Run, TestHome};
 
 /// Every command, in words.
-const COMMANDS: [&str; 57] = [
+const COMMANDS: [&str; 58] = [
     "",
     "install",
     "update",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 57] = [
     "history",
     "usage",
     "doctor",
+    "report",
     "validate",
     "verify",
     "backup",

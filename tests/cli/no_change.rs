@@ -7,7 +7,7 @@ use crate::home::{Run, TestHome};
 const INSTALL: &str = "install --yes --models gemini-3.8-flash,glm-5.2";
 
 /// Commands that only look, with the exit code on a deployment that is as deployed.
-const LOOKING: [(&str, i32); 19] = [
+const LOOKING: [(&str, i32); 20] = [
     ("runtime list", 0),
     ("runtime remove", 0),
     ("service status", 0),
@@ -19,6 +19,7 @@ const LOOKING: [(&str, i32); 19] = [
     ("diff --json", 0),
     ("history", 0),
     ("usage", 0),
+    ("report --html -", 0),
     ("install --dry-run", 0),
     ("install --preset proxy --dry-run", 0),
     ("install --models glm-5.2 --dry-run --json", 0),
@@ -52,6 +53,7 @@ fn looking_makes_no_directory_in_an_empty_home() {
         ("diff", 2),
         ("history", 0),
         ("usage", 0),
+        ("report --html -", 0),
         ("doctor", 0),
         ("uninstall --yes", 0),
     ] {

@@ -95,6 +95,7 @@ fn no_text_from_outside_drives_a_terminal() {
         "usage --all",
         "usage --all --by project",
         "usage --all --json",
+        "report --html -",
         "backup list",
         "uninstall --dry-run",
         "status --json",

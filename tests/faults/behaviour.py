@@ -29,6 +29,7 @@ READING = (
     ["doctor"],
     ["history"],
     ["usage"],
+    ["report", "--html", "-"],
     ["backup", "list"],
     ["env", "list"],
     ["presets", "list"],
@@ -143,6 +144,7 @@ def reader_goes_away(stage):
         ["models", "list"],
         ["history"],
         ["usage"],
+        ["report", "--html", "-"],
         ["completions", "bash"],
         ["man"],
     ]

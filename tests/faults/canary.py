@@ -58,6 +58,7 @@ ALWAYS = (
     ["env", "check", "--json"],
     ["history", "--json"],
     ["usage", "--json"],
+    ["report", "--html", "-"],
     ["backup", "create", "--yes"],
     ["backup", "list", "--json"],
     ["backup", "diff"],

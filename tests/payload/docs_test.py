@@ -46,6 +46,7 @@ COMMANDS = {
     "doctor": ("--repair", 0, 0), "doctor net": ("", 0, 0),
     "history": ("--limit", 0, 0),
     "usage": ("--days --since --all --by --compare", 0, 0),
+    "report": ("--html --force", 0, 0),
     "backup create": ("--include-secrets --encrypt --recipient --passphrase-file --keep --max-age", 0, 0), "backup list": ("", 0, 0), "backup verify": ("--identity --passphrase-file", 0, 1),
     "backup pin": ("", 1, 1), "backup unpin": ("", 1, 1), "backup prune": ("--keep --max-age --dry-run", 0, 0),
     "backup diff": ("--identity --passphrase-file", 1, 1), "backup export": ("--encrypt --recipient --passphrase-file", 2, 2),
@@ -68,7 +69,7 @@ COMMANDS = {
 TAKES_VALUE = set("--color --lock-wait --home --target-dir --preset --provider --models --source-dir --bundle --gateway-type --gateway-url --port --auth-token "
                   "--auth-token-file --proxy-url --proxy --proxy-auth --keep --max-age --limit --version --channel --from "
                   "--allow-downgrade --accept-below-floor --jitter --pin --venv --runtime-from --python --out --values --environment "
-                  "--days --since --by --compare".split())
+                  "--days --since --by --compare --html".split())
 GROUPS = {words.split()[0] for words in COMMANDS if " " in words}
 
 # What a guide must never say, and what is right.

@@ -34,6 +34,7 @@ mod render_edge;
 mod render_kubernetes;
 mod render_servers;
 mod renewal;
+mod report;
 mod resolve;
 mod runtime;
 mod service;

@@ -34,6 +34,7 @@ mod render;
 mod renewal;
 mod report;
 mod report_file;
+mod report_values;
 mod resolve;
 mod rollback;
 mod runtime;

@@ -1,5 +1,5 @@
-//! `report`: what `status`, `models list`, `doctor`, `backup list` and `history` show, in one HTML page. Looks only, apart from
-//! the file that the user named.
+//! `report`: what `status`, `models list`, `doctor`, `backup list` and `history` show, in one HTML page. Looks only,
+//! apart from the file that the user named.
 
 use std::path::Path;
 
@@ -24,12 +24,13 @@ use crate::inspect::{history, next, state};
 use crate::release::session;
 use crate::ui::answer::Answer;
 use crate::ui::page::facts::{
-    BackupRow, CheckRow, FileRow, History, KnownModel, ModelRow, Models, Note, OperationRow, Page, State,
-    Tone, Way,
+    BackupRow, CheckRow, Commands, FileRow, History, KnownModel, ModelRow, Models, Note, OperationRow, Page,
+    State, Tone, Way,
 };
 use crate::ui::page::{self, LARGEST};
 use crate::ui::report;
 
+use super::report_values::Values;
 use super::service::in_brief;
 use super::{backup as backups, doctor, leaving, models, report_file, sources, status};
 
@@ -63,6 +64,7 @@ fn collect(place: &Place) -> Result<Page> {
     let bundle = sources::deployed(place, facts.record());
     let checks = doctor::every_check(&facts, &bundle);
     let drifted = facts.record().map_or_else(|| Ok(Vec::new()), |record| drift::of(place, record));
+    let values = facts.env().ok().map(|env| Values::of(place, env));
     let now = system::now();
     Ok(Page {
         gwinstall: build::VERSION,
@@ -72,9 +74,16 @@ fn collect(place: &Place) -> Result<Page> {
         state: state_of(&facts, &bundle, &checks, &drifted),
         models: models_of(facts.record(), &bundle, now).map_err(words),
         files: drifted.map(|drifted| files_of(&facts, &drifted)).map_err(words),
-        checks: report::distinct(&checks.0).map(check).collect(),
+        checks: report::distinct(&checks.0).map(|one| check(one, values.as_ref())).collect(),
         backups: backups_of(place, now).map_err(words),
         history: history_of(place).map_err(words),
+        commands: Commands {
+            status: term::command(&["status"]),
+            models: term::command(&["models", "list"]),
+            rollback: term::command(&["rollback", "N"]),
+            backups: term::command(&["backup", "list"]),
+            history: term::command(&["history", "--limit", "5000"]),
+        },
     })
 }
 
@@ -86,7 +95,12 @@ fn words(error: Error) -> String {
         .join(": ")
 }
 
-fn state_of(facts: &Facts<'_>, bundle: &Result<Bundle>, checks: &Checks, drifted: &Result<Vec<Drift>>) -> State {
+fn state_of(
+    facts: &Facts<'_>,
+    bundle: &Result<Bundle>,
+    checks: &Checks,
+    drifted: &Result<Vec<Drift>>,
+) -> State {
     let interrupted = facts.interrupted.as_ref().map(|found| Note {
         tone: Tone::Bad,
         text: state::interruption(found),
@@ -100,7 +114,12 @@ fn state_of(facts: &Facts<'_>, bundle: &Result<Bundle>, checks: &Checks, drifted
     state
 }
 
-fn deployed(facts: &Facts<'_>, record: &Record, bundle: &Result<Bundle>, (checks, drifted): (&Checks, &Result<Vec<Drift>>)) -> State {
+fn deployed(
+    facts: &Facts<'_>,
+    record: &Record,
+    bundle: &Result<Bundle>,
+    (checks, drifted): (&Checks, &Result<Vec<Drift>>),
+) -> State {
     let place = facts.place();
     let pointed = Pointed::of(facts, record);
     let service = service::installed(place).map(|service| in_brief(&service, &service.state()));
@@ -187,9 +206,15 @@ fn ways(hint: &Hint) -> Vec<Way> {
     hint.lines(term::invocation()).into_iter().map(way).collect()
 }
 
-fn check(check: &Check) -> CheckRow {
+fn check(check: &Check, values: Option<&Values>) -> CheckRow {
+    let without = |text: &str| values.map_or_else(|| text.to_owned(), |values| values.out_of(text));
+    let way = |way: Way| Way { purpose: without(&way.purpose), command: way.command.as_deref().map(without) };
     let ways = check.hint.as_ref().map(ways).unwrap_or_default();
-    CheckRow { status: check.status, message: check.message.clone(), ways }
+    CheckRow {
+        status: check.status,
+        message: without(&check.message),
+        ways: ways.into_iter().map(way).collect(),
+    }
 }
 
 fn models_of(record: Option<&Record>, bundle: &Result<Bundle>, now: Instant) -> Result<Models> {
@@ -225,10 +250,8 @@ fn files_of(facts: &Facts<'_>, drifted: &[Drift]) -> Vec<FileRow> {
     };
     let since = "since the last operation".to_owned();
     let words = |drift: &Drift| if drift.is_of_mode() { drift.words(place) } else { since.clone() };
-    let mut rows: Vec<FileRow> = drifted
-        .iter()
-        .map(|drift| row(&drift.path, Tone::Notice, drift.kind(), &words(drift)))
-        .collect();
+    let mut rows: Vec<FileRow> =
+        drifted.iter().map(|drift| row(&drift.path, Tone::Notice, drift.kind(), &words(drift))).collect();
     let offers = record.files.iter().filter(|(_, file)| file.offered.is_some());
     rows.extend(offers.map(|(path, _)| FileRow {
         command: Some(term::command(&["resolve", path])),

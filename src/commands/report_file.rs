@@ -1,8 +1,8 @@
 //! Where `report` writes its page.
 //!
-//! Promise: a file that `report` did not write is replaced only with `--force`, and one in the directories of the gateway and
-//! of Claude Code not even then; no link is followed; the file is private, because the page names paths. A failed write leaves
-//! the old page or none.
+//! Promise: a file that `report` did not write is replaced only with `--force`, and one in the directories of the
+//! gateway and of Claude Code not even then; no link is followed; the file is private, because the page names paths.
+//! A failed write leaves the old page or none.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,9 @@ use crate::ui::page::MARK;
 /// The name of a page where the user named a directory.
 const NAME: &str = "gateway.html";
 
-/// Writes the page, which nothing has been written of before: a refusal leaves everything as it is.
+/// Writes the page. A refusal leaves everything as it is.
 pub(super) fn write(place: &Place, file: &Path, page: &str, force: bool) -> Result<()> {
-    let written = if require_free(place, file, force)? {
-        replace(file, page)
-    } else {
-        create(file, page)
-    };
+    let written = if require_free(place, file, force)? { replace(file, page) } else { create(file, page) };
     written.map_err(|error| {
         let failed = disk::failure("write", file, &error);
         match directory_of(file) {

@@ -1,7 +1,7 @@
 //! The log of operations, read from its end. Looks only.
 //!
-//! Promise: however long the log is, and however long the lines are that another program put there, no more of it is held
-//! than the operations asked for take.
+//! Promise: however long the log is, and however long the lines are that another program put there, no more of it is
+//! held than the operations asked for take.
 
 use crate::domain::{Place, Result};
 use crate::doors::disk;

@@ -156,9 +156,8 @@ pub fn check_lines(checks: &[Check]) -> Vec<String> {
 
 /// Without their names some checks say the same, and it is said once.
 pub fn distinct(checks: &[Check]) -> impl Iterator<Item = &Check> {
-    let is_new = |(at, check): &(usize, &Check)| {
-        checks[..*at].iter().all(|earlier| earlier.message != check.message)
-    };
+    let is_new =
+        |(at, check): &(usize, &Check)| checks[..*at].iter().all(|earlier| earlier.message != check.message);
     checks.iter().enumerate().filter(is_new).map(|(_, check)| check)
 }
 

@@ -1,4 +1,5 @@
-//! `report`: one page about a deployment in every state, safe against every text on it, and written only where it may be.
+//! `report`: one page about a deployment in every state, safe against every text on it, and written only where it may
+//! be.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -65,6 +66,9 @@ fn a_deployment_is_on_the_page() {
     let history = section(&page, "history");
     assert!(history.find("<td>models<td>success").unwrap() < history.find("<td>install<td>success").unwrap());
     assert!(!page.contains("id=older"), "two operations need no fold");
+    let home = world.home().to_str().unwrap();
+    let elsewhere = world.run(&["--target-dir", ".claude/gateway", "report", "--html", "-"]).exits(0).out;
+    holds(&elsewhere, &[&format!("gwinstall --target-dir {home}/.claude/gateway rollback N")]);
 }
 
 /// Nothing is fetched, and nothing but the style and the script of the program could act.
@@ -188,7 +192,9 @@ fn no_secret_is_on_the_page() {
         .with("AWS_SECRET_ACCESS_KEY", format!("{CANARY}-aws"))
         .with("HTTPS_PROXY", format!("http://user:{CANARY}-proxy@proxy.example:8080"));
     fs::create_dir_all(world.home().join(".claude")).unwrap();
-    let settings = json!({ "env": { "ANTHROPIC_AUTH_TOKEN": format!("{CANARY}-settings") }, "apiKeyHelper": format!("echo {CANARY}") });
+    let token = format!("{CANARY}-settings");
+    let settings =
+        json!({ "env": { "ANTHROPIC_AUTH_TOKEN": token }, "apiKeyHelper": format!("echo {CANARY}") });
     fs::write(world.home().join(".claude/settings.json"), settings.to_string()).unwrap();
     let _ = world.run(&["install", "multi-provider", "--yes", "--force"]).exits(0);
     let env = world.read(".env");
@@ -200,6 +206,13 @@ fn no_secret_is_on_the_page() {
         assert!(!read.contains(value.trim_matches('"')), "the value of {name}_KEY");
     }
     holds(&read, &["<code>VERTEXAI_PROJECT</code>"]);
+    // A value that is not secret gives way to its name, too.
+    let file = world.home().join("somewhere/key.json");
+    world.write(".env", &format!("{env}\nGOOGLE_APPLICATION_CREDENTIALS={}\n", file.display()));
+    let _ = world.run(&["doctor"]).says("somewhere/key.json");
+    let read = page(&world);
+    assert!(!read.contains("somewhere"), "{read}");
+    holds(&read, &["${GOOGLE_APPLICATION_CREDENTIALS}"]);
 }
 
 #[test]

@@ -18,6 +18,17 @@ pub struct Page {
     pub checks: Vec<CheckRow>,
     pub backups: Result<Vec<BackupRow>, String>,
     pub history: Result<History, String>,
+    pub commands: Commands,
+}
+
+/// Commands that show more than the page, for the deployment that it is about.
+#[derive(Debug)]
+pub struct Commands {
+    pub status: String,
+    pub models: String,
+    pub rollback: String,
+    pub backups: String,
+    pub history: String,
 }
 
 /// How urgent something is.

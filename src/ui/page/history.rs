@@ -1,16 +1,19 @@
 //! The history on the page: the newest operations in sight, the others folded, and no more than the page may hold.
 
-use super::facts::{History, OperationRow};
+use super::facts::{History, OperationRow, Page};
 use super::html::Html;
-use super::sections::{grouped, unread};
-use super::{LARGEST, command, moment};
+use super::phrases::{command, grouped, moment};
+use super::sections::unread;
 use crate::domain::name::count;
+
+/// The page stays below this, however much there is to show.
+pub const LARGEST: usize = 3_000_000;
 
 /// So many operations are in sight.
 const IN_SIGHT: usize = 200;
 
-/// What follows the history on the page is shorter.
-const AFTER: usize = 20_000;
+/// The markup around the rows, and what follows the history on the page, are shorter.
+const AROUND: usize = 20_000;
 
 const HEAD: &str = "<thead><tr><th scope=col>Time<th scope=col>Operation<th scope=col>Result<th scope=col>Preset\
     <th scope=col class=number>Files<th scope=col class=number>Took<th scope=col>Backup or error</thead>\n<tbody>\n";
@@ -20,7 +23,8 @@ const FILTER: &str = "<p class=filter hidden><label for=filter>Filter the histor
     <input id=filter type=search autocomplete=off spellcheck=false aria-describedby=matches> \
     <output id=matches for=filter></output></p>\n";
 
-pub(super) fn section(html: &mut Html, history: Result<&History, &String>) {
+pub(super) fn section(html: &mut Html, page: &Page) {
+    let history = page.history.as_ref();
     let number = history.map_or(0, |history| history.operations.len());
     html.markup("<details open id=history class=section><summary><h2>History</h2> <span class=says>");
     html.text(&count(number, "operation")).markup("</span></summary>\n");
@@ -29,32 +33,36 @@ pub(super) fn section(html: &mut Html, history: Result<&History, &String>) {
         Ok(history) if history.operations.is_empty() => {
             html.markup("<p>No operations yet.</p>\n");
         }
-        Ok(history) => tables(html, history),
+        Ok(history) => tables(html, history, &page.commands.history),
     }
     html.markup("</details>\n");
 }
 
-fn tables(html: &mut Html, history: &History) {
+fn tables(html: &mut Html, history: &History, see: &str) {
     let (newest, older) = history.operations.split_at(history.operations.len().min(IN_SIGHT));
+    let (rows, shown) = fitting(newest, LARGEST.saturating_sub(html.len() + AROUND));
     html.markup(FILTER);
     html.markup("<table class=operations>\n<caption>");
-    html.text(&format!("The newest {}, newest first; times are UTC", count(newest.len(), "operation")));
-    html.markup("</caption>\n").markup(HEAD);
-    newest.iter().for_each(|row| operation(html, row));
-    html.markup("</tbody>\n</table>\n");
-    let left_out = if older.is_empty() { 0 } else { folded(html, older) };
-    if left_out > 0 || !history.whole {
+    html.text(&format!("The newest {}, newest first; times are UTC", count(shown, "operation")));
+    html.markup("</caption>\n").markup(HEAD).append(&rows).markup("</tbody>\n</table>\n");
+    let (rows, shown_too) = fitting(older, LARGEST.saturating_sub(html.len() + AROUND));
+    if shown == newest.len() && shown_too > 0 {
+        html.markup("<details id=older><summary>").text(&count(shown_too, "older operation"));
+        html.markup("</summary>\n<table class=operations>\n");
+        html.markup("<caption>Older operations, newest first; times are UTC</caption>\n");
+        html.markup(HEAD).append(&rows).markup("</tbody>\n</table>\n</details>\n");
+    }
+    if shown + shown_too < history.operations.len() || !history.whole {
         html.markup("<p>The log holds older operations, too: ");
-        command(html, "gwinstall history --limit 5000");
+        command(html, see);
         html.markup("</p>\n");
     }
 }
 
-/// The older operations, as many as the page may hold; returns how many it may not.
-fn folded(html: &mut Html, older: &[OperationRow]) -> usize {
-    let room = LARGEST.saturating_sub(html.len() + AFTER);
+/// The rows that take no more than `room`, and their number.
+fn fitting(operations: &[OperationRow], room: usize) -> (Html, usize) {
     let (mut rows, mut shown) = (Html::default(), 0);
-    for row in older {
+    for row in operations {
         let mut one = Html::default();
         operation(&mut one, row);
         if rows.len() + one.len() > room {
@@ -63,16 +71,7 @@ fn folded(html: &mut Html, older: &[OperationRow]) -> usize {
         rows.append(&one);
         shown += 1;
     }
-    if shown > 0 {
-        html.markup("<details id=older><summary>")
-            .text(&count(shown, "older operation"))
-            .markup("</summary>\n");
-        html.markup(
-            "<table class=operations>\n<caption>Older operations, newest first; times are UTC</caption>\n",
-        );
-        html.markup(HEAD).append(&rows).markup("</tbody>\n</table>\n</details>\n");
-    }
-    older.len() - shown
+    (rows, shown)
 }
 
 fn operation(html: &mut Html, row: &OperationRow) {

@@ -1,7 +1,8 @@
 //! HTML as it is written: markup of this program as it is, all other text through one of two escapes.
 //!
-//! Promise: `markup` takes only what is compiled in, so text from outside reaches the page as text or as the value of an
-//! attribute, and never as an element. What a reader cannot see, or what would turn a line around, is shown by its code.
+//! Promise: `markup` takes only what is compiled in, so text from outside reaches the page as text or as the value of
+//! an attribute, and never as an element. What a reader cannot see, or what would turn a line around, is shown by its
+//! code.
 
 use crate::domain::name::is_hidden;
 

@@ -1,25 +1,26 @@
 //! The page of `report`: facts in, one HTML document out. Pure.
 //!
-//! Promise: the document is complete in itself and asks for nothing. Its policy allows one style and one script, each by its
-//! hash, so that nothing else in it could run or be fetched even if it got there. Without the script everything is readable.
+//! Promise: the document is complete in itself and asks for nothing. Its policy allows one style and one script, each
+//! by its hash, so that nothing else in it could run or be fetched even if it got there. Without the script
+//! everything is readable.
 
 pub mod facts;
 mod history;
 mod html;
+mod phrases;
 mod sections;
 
 use data_encoding::BASE64;
 
 use crate::domain::Sha256;
 
-use facts::{Page, Tone};
+use facts::Page;
+pub use history::LARGEST;
 use html::Html;
+use phrases::moment;
 
 /// What every page begins with: by it a page is known as one that may be replaced.
 pub const MARK: &str = "<!doctype html>\n<!-- gwinstall report -->\n";
-
-/// The page stays below this, however much there is to show.
-pub const LARGEST: usize = 3_000_000;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -33,14 +34,14 @@ pub fn render(page: &Page) -> String {
     navigation(&mut html);
     html.markup("<main>\n");
     sections::state(&mut html, &page.state);
-    sections::files(&mut html, page.files.as_deref());
-    sections::models(&mut html, page.models.as_ref());
+    sections::files(&mut html, page);
+    sections::models(&mut html, page);
     sections::checks(&mut html, &page.checks);
-    sections::backups(&mut html, page.backups.as_deref());
-    history::section(&mut html, page.history.as_ref());
+    sections::backups(&mut html, page);
+    history::section(&mut html, page);
     html.markup("</main>\n<footer><p>Written by gwinstall ").text(page.gwinstall);
     html.markup(" on ").text(&page.machine).markup(
-        ". The page shows the state of that moment, needs no network, and holds no key and no value of .env.</p></footer>\n",
+        ". The page shows the state of that moment, needs no network and holds no secret.</p></footer>\n",
     );
     html.markup("<script>").markup(SCRIPT).markup("</script>\n</body>\n</html>\n");
     html.into_text()
@@ -92,49 +93,9 @@ fn navigation(html: &mut Html) {
     html.markup("</ul>\n</nav>\n");
 }
 
-/// `2026-11-21T10:00:00Z` as a person reads it; another text as it is.
-fn moment(html: &mut Html, moment: &str) {
-    let read = crate::domain::Instant::parse(moment);
-    match moment.strip_suffix('Z').and_then(|text| text.split_once('T')).filter(|_| read.is_some()) {
-        Some((day, time)) => {
-            html.markup("<time").attribute("datetime", moment).markup(">");
-            html.text(day).markup(" ").text(time).markup("</time>")
-        }
-        None => html.text(moment),
-    };
-}
-
-/// The class of a tone.
-fn class(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "good",
-        Tone::Notice => "notice",
-        Tone::Bad => "bad",
-    }
-}
-
-/// A sentence of gwinstall; a command at its end is set apart, to be copied as one.
-fn sentence(html: &mut Html, text: &str) {
-    const COMMANDS: [&str; 2] = [": gwinstall ", ": chmod "];
-    match COMMANDS.iter().find_map(|mark| text.find(mark)) {
-        Some(at) => {
-            let (words, command) = text.split_at(at + ": ".len());
-            html.text(words);
-            self::command(html, command);
-        }
-        None => {
-            html.text(text);
-        }
-    }
-}
-
-fn command(html: &mut Html, command: &str) {
-    html.markup("<code class=command>").text(command).markup("</code>");
-}
-
 #[cfg(test)]
 mod tests {
-    use super::facts::{History, Models, OperationRow, State};
+    use super::facts::{Commands, History, Models, OperationRow, State, Tone};
     use super::*;
 
     fn page(operations: Vec<OperationRow>) -> Page {
@@ -157,6 +118,13 @@ mod tests {
             checks: Vec::new(),
             backups: Ok(Vec::new()),
             history: Ok(History { operations, whole: true }),
+            commands: Commands {
+                status: "gwinstall status".to_owned(),
+                models: "gwinstall models list".to_owned(),
+                rollback: "gwinstall rollback N".to_owned(),
+                backups: "gwinstall backup list".to_owned(),
+                history: "gwinstall history".to_owned(),
+            },
         }
     }
 
@@ -165,7 +133,10 @@ mod tests {
     fn the_policy_allows_what_is_there() {
         let page = render(&page(Vec::new()));
         for (tag, rule) in [("style", "style-src"), ("script", "script-src")] {
-            let inside = page.split(&format!("<{tag}>")).nth(1).and_then(|rest| rest.split(&format!("</{tag}>")).next());
+            let inside = page
+                .split(&format!("<{tag}>"))
+                .nth(1)
+                .and_then(|rest| rest.split(&format!("</{tag}>")).next());
             let hash = BASE64.encode(Sha256::of(inside.unwrap().as_bytes()).bytes());
             assert!(page.contains(&format!("{rule} &#39;sha256-{hash}&#39;")), "{tag}");
             assert_eq!(page.matches(&format!("<{tag}")).count(), 1);

@@ -1,8 +1,8 @@
 //! The sections of the page but the history: the state, what differs, the models, the checks, the backups.
 
-use super::facts::{BackupRow, CheckRow, FileRow, KnownModel, ModelRow, Models, Note, State, Way};
+use super::facts::{BackupRow, CheckRow, FileRow, KnownModel, ModelRow, Note, Page, State, Way};
 use super::html::Html;
-use super::{class, command, moment, sentence};
+use super::phrases::{class, command, grouped, moment, sentence};
 use crate::domain::check::Status;
 use crate::domain::name::count;
 
@@ -91,15 +91,16 @@ pub(super) fn unread(html: &mut Html, why: &str) {
     html.markup("<p class=\"missing bad\">").text(why).markup("</p>\n");
 }
 
-fn left_out(html: &mut Html, rows: usize, verb: &'static str) {
+fn left_out(html: &mut Html, rows: usize, see: &str) {
     if rows > MOST_ROWS {
         html.markup("<p>").text(&format!("{} more: ", rows - MOST_ROWS));
-        command(html, verb);
+        command(html, see);
         html.markup("</p>\n");
     }
 }
 
-pub(super) fn files(html: &mut Html, files: Result<&[FileRow], &String>) {
+pub(super) fn files(html: &mut Html, page: &Page) {
+    let files = page.files.as_deref();
     const TAG: &str = "<details open id=files class=section>";
     let says = files.map_or_else(
         |_| "not known".to_owned(),
@@ -115,10 +116,13 @@ pub(super) fn files(html: &mut Html, files: Result<&[FileRow], &String>) {
             html.markup(
                 "<table>\n<caption>Deployed files that are not as gwinstall delivered them</caption>\n",
             );
-            html.markup("<thead><tr><th scope=col>File<th scope=col>State<th scope=col>What it means</thead>\n<tbody>\n");
+            html.markup(
+                "<thead><tr><th scope=col>File<th scope=col>State<th scope=col>What it means</thead>\n",
+            );
+            html.markup("<tbody>\n");
             rows.iter().take(MOST_ROWS).for_each(|row| file(html, row));
             html.markup("</tbody>\n</table>\n");
-            left_out(html, rows.len(), "gwinstall status");
+            left_out(html, rows.len(), &page.commands.status);
         }
     }
     close(html);
@@ -136,7 +140,8 @@ fn file(html: &mut Html, row: &FileRow) {
     html.markup("\n");
 }
 
-pub(super) fn models(html: &mut Html, models: Result<&Models, &String>) {
+pub(super) fn models(html: &mut Html, page: &Page) {
+    let models = page.models.as_ref();
     const TAG: &str = "<details open id=models class=section>";
     let says = models.map_or_else(|_| "not known".to_owned(), |models| count(models.rows.len(), "model"));
     open(html, TAG, "Models", &says);
@@ -144,18 +149,19 @@ pub(super) fn models(html: &mut Html, models: Result<&Models, &String>) {
         Err(why) => unread(html, why),
         Ok(models) if models.rows.is_empty() => {
             html.markup("<p>No model is deployed. To see what there is: ");
-            command(html, "gwinstall models list");
+            command(html, &page.commands.models);
             html.markup("</p>\n");
         }
         Ok(models) => {
-            html.markup("<table class=stacks>\n<caption>Prices are US dollars per million tokens, limits are tokens, of ");
+            html.markup("<table class=stacks>\n<caption>Prices are US dollars per million tokens, ");
+            html.markup("limits are tokens, of ");
             html.text(&models.as_of).markup("</caption>\n<thead><tr><th scope=col>Model<th scope=col>Size");
             html.markup("<th scope=col class=number>Input<th scope=col class=number>Output");
             html.markup("<th scope=col class=number>Context<th scope=col class=number>Answer");
             html.markup("<th scope=col>Retires<th scope=col>Successor</thead>\n<tbody>\n");
             models.rows.iter().take(MOST_ROWS).for_each(|row| model(html, row));
             html.markup("</tbody>\n</table>\n");
-            left_out(html, models.rows.len(), "gwinstall models list");
+            left_out(html, models.rows.len(), &page.commands.models);
         }
     }
     close(html);
@@ -188,19 +194,6 @@ fn model(html: &mut Html, row: &ModelRow) {
         Some(name) => html.markup("<code>").text(name).markup("</code>\n"),
         None => html.markup("none\n"),
     };
-}
-
-/// `1 048 576`: digits in groups of three, with a space that does not break.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push('\u{a0}');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 pub(super) fn checks(html: &mut Html, checks: &[CheckRow]) {
@@ -239,7 +232,8 @@ fn check(html: &mut Html, row: &CheckRow) {
     html.markup("\n");
 }
 
-pub(super) fn backups(html: &mut Html, backups: Result<&[BackupRow], &String>) {
+pub(super) fn backups(html: &mut Html, page: &Page) {
+    let backups = page.backups.as_deref();
     const TAG: &str = "<details open id=backups class=section>";
     let says = backups.map_or_else(|_| "not known".to_owned(), |rows| count(rows.len(), "backup"));
     open(html, TAG, "Backups", &says);
@@ -250,15 +244,14 @@ pub(super) fn backups(html: &mut Html, backups: Result<&[BackupRow], &String>) {
         }
         Ok(rows) => {
             html.markup("<p>To return to one: ");
-            command(html, "gwinstall rollback N");
+            command(html, &page.commands.rollback);
             html.markup("</p>\n<table class=stacks>\n<caption>Newest first; times are UTC</caption>\n");
-            html.markup("<thead><tr><th scope=col>Backup<th scope=col class=number>N<th scope=col>Made<th scope=col>Before");
-            html.markup(
-                "<th scope=col>Preset<th scope=col class=number>Size<th scope=col>Remarks</thead>\n<tbody>\n",
-            );
+            html.markup("<thead><tr><th scope=col>Backup<th scope=col class=number>N<th scope=col>Made");
+            html.markup("<th scope=col>Before<th scope=col>Preset<th scope=col class=number>Size");
+            html.markup("<th scope=col>Remarks</thead>\n<tbody>\n");
             rows.iter().take(MOST_ROWS).for_each(|row| backup(html, row));
             html.markup("</tbody>\n</table>\n");
-            left_out(html, rows.len(), "gwinstall backup list");
+            left_out(html, rows.len(), &page.commands.backups);
         }
     }
     close(html);
@@ -274,16 +267,4 @@ fn backup(html: &mut Html, row: &BackupRow) {
     html.markup("<td class=number data-label=Size>").text(&row.size).markup("<td data-label=Remarks>");
     let tone = if row.is_valid { "<span>" } else { "<span class=\"badge bad\">" };
     html.markup(tone).text(if row.traits.is_empty() { "-" } else { &row.traits }).markup("</span>\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_048_576), "1\u{a0}048\u{a0}576");
-    }
 }

@@ -155,6 +155,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
         pointing,
         request.force,
     )?;
+    require_better(&change, &choice, &goal, request)?;
     let mut checks = pre_checks(&change, &bundle, &choice, &goal, request);
     let words = Report::of(place, &choice, &goal, last.is_none(), request.start);
     change.facts.extend(words.facts());
@@ -196,6 +197,28 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let answer = change.carry_out(draft, &summary, |draft, outcome| Ok(words.done(draft, outcome)))?;
     let ready = used && words.runs_here() && process::pid(place).is_some();
     Ok(if ready { answer.line(READY) } else { answer })
+}
+
+/// A provider that answers Claude Code is not given up for a gateway that can neither answer nor start.
+fn require_better(change: &Change<'_>, choice: &Choice<'_>, goal: &Goal, request: &Request) -> Result<()> {
+    let last = change.context.record.as_ref().and_then(|record| record.direct.as_ref());
+    let (Some(direct), None) = (last, &choice.direct) else { return Ok(()) };
+    if request.on || request.start || change.context.pointed() != Some(Pointed::On) {
+        return Ok(());
+    }
+    let Some(record) = &goal.record else { return Ok(()) };
+    let lacks = lacks::of(change.place(), record, &goal.notes.logins);
+    if lacks.is_empty() || process::pid(change.place()).is_some() {
+        return Ok(());
+    }
+    let error =
+        Error::failed(format!("Claude Code uses {}, and the gateway cannot answer yet", direct.provider));
+    let error = lacks.iter().fold(error, |error, lack| error.because(lack.what()));
+    Err(error.hint(
+        Hint::again(&["--start"])
+            .to("install what is missing and start it")
+            .or(Hint::again(&["--on"]).to("point Claude Code at it anyway")),
+    ))
 }
 
 /// `install` points Claude Code at a gateway that can answer. What the user decided with `off` stays.

@@ -47,7 +47,10 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
         .because("you changed it, so it stays, and Claude Code does not use the gateway")
         .hint(Hint::run(&["install", "--force"]).to("point Claude Code at the gateway again")));
     }
-    let state = "Claude Code uses the gateway";
+    let state = match &record.direct {
+        Some(direct) => format!("Claude Code uses {}", direct.provider),
+        None => "Claude Code uses the gateway".to_owned(),
+    };
     if draft.plan.is_empty() {
         return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
     }
@@ -58,7 +61,7 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
     let summary = report::plan(&draft, true);
     change.carry_out(draft, &summary, |_, _| {
         let undo = term::command(&["off"]);
-        Ok(Answer::new(state).text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
+        Ok(Answer::new(&state).text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
     })
 }
 
@@ -85,13 +88,15 @@ pub(super) fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
 pub(super) fn off(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
     let change = Change::open(place, common, confirm, Operation::Off)?;
     let draft = change.draft(goals::off(change.context.deployed()?))?;
-    let state = "Claude Code no longer uses the gateway";
+    let direct = change.context.deployed()?.direct.as_ref();
+    let left = direct.map_or_else(|| "the gateway".to_owned(), |direct| direct.provider.clone());
+    let state = format!("Claude Code no longer uses {left}");
     if draft.plan.is_empty() {
         return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
     }
     let summary = report::plan(&draft, true);
     change.carry_out(draft, &summary, |_, _| {
         let undo = term::command(&["on"]);
-        Ok(Answer::new(state).text(format!("{state}. To undo this: {undo}")))
+        Ok(Answer::new(&state).text(format!("{state}. To undo this: {undo}")))
     })
 }

@@ -6,22 +6,26 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::bundle::catalog::Preset;
 use crate::bundle::{Bundle, Provider};
 use crate::cli::{Common, ConfirmArgs, UseArgs};
 use crate::deploy::checks::{self, Checks};
 use crate::deploy::context::Context;
-use crate::deploy::goals::{self, Pointing};
+use crate::deploy::goals::{self, Pointing as Wanted};
 use crate::deploy::lost;
 use crate::deploy::values;
 use crate::domain::name::{self, closest, printable};
 use crate::domain::record::{Pointed, Record};
 use crate::domain::request::{self, Answerer, GatewayType, Request};
+use crate::domain::secret::{looks_like_key, mask};
 use crate::domain::stand_in::is_value;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{prompt, term};
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
+use crate::inspect::facts::Facts;
+use crate::inspect::pointed::Pointed as Pointing;
 use crate::render::{self, CLAUDE, answered_by};
 use crate::ui::answer::Answer;
 use crate::ui::report;
@@ -44,7 +48,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
         (GATEWAY, Some(record)) if record.gateway_type != GatewayType::Direct => record.preset.clone(),
         (typed, _) => typed.to_owned(),
     };
-    drop(context);
+    if name == CLAUDE && record.is_none() {
+        return Ok(Answer::new("nothing to do").text("Nothing to do: Claude Code uses its own login."));
+    }
     if name == CLAUDE {
         // What the name says is all that there is to agree to.
         return switch::off(place, common, &ConfirmArgs { yes: true, dry_run: args.confirm.dry_run });
@@ -86,6 +92,7 @@ fn request(
         gateway_url: url,
         source,
         on: true,
+        force: args.force,
         ..Request::default()
     };
     let last = change.context.record.as_ref().map(|record| &record.request);
@@ -123,20 +130,19 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
     let mut values = values::gather(place, &choice, request)?;
     // Other values that gwinstall could find wait for the next installation.
     values.found.retain(|name, _| choice.direct.is_some() && Some(name.as_str()) == choice.key_name());
-    let pointing = Pointing::Is(Pointed::On);
+    let pointing = Wanted::Is(Pointed::On);
     let goal =
         goals::from_choice(&change.context, Operation::Use, bundle, &choice, &values, pointing, force)?;
     if choice.direct.is_none() && !force {
         switch::require_an_answer(place, &goal)?;
     }
     let draft = change.draft(goal)?;
-    if draft.kept_keys.contains(&KeyPath::env(render::BASE_URL)) {
-        return Err(Error::usage(format!(
-            "{} sets env.ANTHROPIC_BASE_URL to another address",
-            place.show(&place.settings())
-        ))
-        .because("you changed it, so it stays")
-        .hint(Hint::again(&["--force"]).to("replace it")));
+    // With only one of them one side would get the key of another.
+    let decisive = [KeyPath::env(render::BASE_URL), KeyPath::top("apiKeyHelper")];
+    if let Some(kept) = draft.kept_keys.iter().find(|key| decisive.contains(key)) {
+        return Err(Error::usage(format!("you changed {kept} in {}", place.show(&place.settings())))
+            .because("it stays as it is, so Claude Code cannot be switched")
+            .hint(Hint::again(&["--force"]).to("replace it")));
     }
     let state = draft.record.as_ref().map(words).unwrap_or_default();
     if draft.plan.is_empty() {
@@ -147,9 +153,14 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
     checks.0.iter().for_each(report::log_check);
     checks.require(Kind::Failed, "a check before the change failed, and nothing was changed")?;
     let summary = if change.is_dry() { report::plan(&draft, true) } else { String::new() };
-    change.without_takeover(true).carry_out(draft, &summary, |_, _| {
+    change.without_takeover(true).carry_out(draft, &summary, |draft, _| {
         let undo = term::command(&["use", PREVIOUS]);
-        Ok(Answer::new(&state).text(format!("{state}. To undo this: {undo}\n{}", report::OPEN_SESSIONS)))
+        let mut text = format!("{state}. To undo this: {undo}");
+        if !draft.kept_keys.is_empty() {
+            let kept: Vec<String> = draft.kept_keys.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("\nYou changed {}, so it stays as it is.", name::list(&kept)));
+        }
+        Ok(Answer::new(&state).text(format!("{text}\n{}", report::OPEN_SESSIONS)))
     })
 }
 
@@ -169,8 +180,10 @@ fn words(record: &Record) -> String {
 }
 
 fn previous(record: Option<&Record>) -> Result<String> {
-    let before = record.and_then(|record| record.request.before.clone());
-    before.ok_or_else(|| {
+    let now = record.map_or_else(|| CLAUDE.to_owned(), |record| answered_by(&record.request));
+    let before = record.and_then(|record| record.request.before.clone()).filter(|before| *before != now);
+    // Before its first switch Claude Code used its own login.
+    before.or_else(|| (now != CLAUDE).then(|| CLAUDE.to_owned())).ok_or_else(|| {
         Error::usage("there is nothing to go back to: Claude Code was not switched yet")
             .hint(Hint::run(&["use"]).to("see what is set up"))
     })
@@ -182,7 +195,10 @@ fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Res
     if deployed.is_some_and(|record| record.preset == name) {
         return Ok(());
     }
-    let shown = printable(name);
+    let shown = shown(name);
+    if matches!(name, GATEWAY) || bundle.catalog.preset(name).is_some_and(is_direct) {
+        return Err(Error::usage("no gateway is deployed").hint(Hint::run(&["install", "basic"])));
+    }
     if bundle.catalog.provider(name).is_some() {
         return Err(Error::usage(format!(
             "Claude Code reaches {shown} through LiteLLM, which is another installation"
@@ -203,9 +219,19 @@ fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Res
     let error = Error::usage(format!("there is no provider {shown:?}"))
         .because(format!("known: {}", name::list(&names)));
     Err(match closest(name, names).first() {
-        Some(near) => error.hint(Hint::instead(name, *near)),
-        None => error.hint(Hint::run(&["use"])),
+        Some(near) if !name.contains('=') => error.hint(Hint::instead(name, *near)),
+        _ => error.hint(Hint::run(&["use"])),
     })
+}
+
+fn is_direct(preset: &Preset) -> bool {
+    preset.gateway_types == [GatewayType::Direct]
+}
+
+/// A typed name as a message may repeat it: a key that was typed in its place stays hidden.
+fn shown(name: &str) -> String {
+    let name = name.split('=').next().unwrap_or_default();
+    if looks_like_key(name) { mask(name) } else { printable(name) }
 }
 
 /// `use` alone: everything that could answer, and what it still needs.
@@ -213,7 +239,14 @@ fn list(place: &Place) -> Result<Answer> {
     let record = lost::record(place)?;
     let bundle = sources::deployed(place, record.as_ref())?;
     let context = Context::load(place)?;
-    let now = record.as_ref().map_or_else(|| CLAUDE.to_owned(), |record| answered_by(&record.request));
+    let facts = Facts::gather(&context)?;
+    let pointed = record.as_ref().map(|record| Pointing::of(&facts, record));
+    // What gwinstall did not set has none of these names.
+    let now = match (&record, &pointed) {
+        (Some(record), Some(pointed)) if pointed.as_recorded(record) => answered_by(&record.request),
+        (None, _) => CLAUDE.to_owned(),
+        _ => String::new(),
+    };
     let mut rows = vec![["", "NAME", "STATE", ""].map(str::to_owned).to_vec()];
     let mut data: Vec<Json> = Vec::new();
     let mut add = |name: &str, state: String, what: &str| {
@@ -232,6 +265,7 @@ fn list(place: &Place) -> Result<Answer> {
     }
     let text = columns(&rows, &[]);
     let hint = term::command(&["use", "NAME"]);
+    let now = if now.is_empty() { "what gwinstall did not set".to_owned() } else { now };
     let text = format!(
         "{text}\n* answers Claude Code now. To change it: {hint}; to change it back: {}",
         term::command(&["use", PREVIOUS])

@@ -11,7 +11,7 @@ use crate::domain::record::{
     EnvRecord, EnvValue, FileRecord, Origin, Pointed, Record, RequestFacts, SCHEMA, SettingsRecord,
     SettingsValue,
 };
-use crate::domain::request::GatewayType;
+use crate::domain::request::{GatewayType, token};
 use crate::domain::runtime::RuntimeId;
 use crate::domain::stand_in::is_value;
 use crate::domain::tree::{Wanted, WantedFile};
@@ -21,7 +21,8 @@ use crate::doors::system;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
 use crate::render::{
-    self, AUTH_TOKEN, Around, BASE_URL, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY, Value,
+    self, AUTH_TOKEN, Around, BASE_URL, CLAUDE, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY,
+    Value,
 };
 use crate::runtime::choose::{self, Chosen};
 
@@ -138,6 +139,11 @@ pub fn from_choice(
     let file = DotEnv::parse(&env.text);
     let gateway_url = gateway_url(choice, &file)?;
     let address = choice.direct.as_ref().map_or(gateway_url.as_str(), |direct| direct.url.as_str());
+    if let Some(unset) =
+        values.unset.as_deref().filter(|name| choice.direct.is_some() && choice.key_name() == Some(name))
+    {
+        return Err(in_use(choice, unset));
+    }
     let (helper, foreign_helper) = helper(context, choice, &file)?;
     let no_proxy = file.get("NO_PROXY").filter(|_| asks_litellm(choice) && file.get("HTTPS_PROXY").is_some());
     let elsewhere = !choice.runs_litellm() && choice.direct.is_none();
@@ -352,8 +358,11 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
         let provider = choice.direct.as_ref().map(|direct| direct.provider.name.clone());
         return Ok((Helper::Keyless(provider.unwrap_or_default()), false));
     };
-    if choice.direct.is_some() && file.get(key_name).is_none_or(|value| !is_value(key_name, value)) {
-        return Err(no_key(choice, key_name));
+    if choice.direct.is_some() {
+        match file.get(key_name).filter(|value| is_value(key_name, value)) {
+            Some(value) => drop(token(key_name, value)?),
+            None => return Err(no_key(choice, key_name)),
+        }
     }
     let script = helper_script(context.place);
     let key = KeyPath::top("apiKeyHelper");
@@ -379,8 +388,15 @@ fn no_key(choice: &Choice<'_>, key_name: &str) -> Error {
     error.hint(
         Hint::run(&["install", "--provider", provider, "--auth-token-file", "-"])
             .to("type it, unseen")
-            .or(Hint::step(format!("export {key_name}, then run the same command again"))),
+            .or(Hint::step(format!("export {key_name}=KEY, then run the same command again"))),
     )
+}
+
+/// Without its key the provider that answers Claude Code would refuse it.
+fn in_use(choice: &Choice<'_>, key_name: &str) -> Error {
+    let provider = choice.direct.as_ref().map_or("", |direct| direct.provider.name.as_str());
+    Error::usage(format!("Claude Code uses {provider}, which needs {key_name}"))
+        .hint(Hint::run(&["use", CLAUDE]).to("leave it first, then run the same command again"))
 }
 
 /// Whether Claude Code is to ask a LiteLLM of this machine.

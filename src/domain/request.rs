@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::name::{self, closest, printable};
 use super::runtime::RuntimeRequest;
-use super::secret::masked;
+use super::secret::{looks_secret, masked};
 use super::url::{HttpUrl, encode_userinfo};
 use super::word::words;
 use super::{Error, Hint, Result, Secret};
@@ -119,6 +119,10 @@ pub fn models(text: &str) -> Result<Vec<String>> {
                     .because("a name holds letters, digits and . _ : / @ + - only")
                     .hint(Hint::run(&["models", "list"]))
             });
+        }
+        if looks_secret(typed) {
+            return Err(Error::usage("--models: this looks like a key, and models are not secret")
+                .hint(Hint::run(&["models", "list"])));
         }
         if !models.iter().any(|known| known == typed) {
             models.push(typed.to_owned());

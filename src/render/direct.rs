@@ -187,15 +187,16 @@ fn direct<'a>(
             .hint(again("--gateway-url", "https://HOST")));
     }
     let url = HttpUrl::parse("--gateway-url", address)?;
-    if url.as_str().ends_with("/v1") {
-        let root = url.as_str().trim_end_matches("/v1");
+    let root = url.as_str().trim_end_matches("/messages").trim_end_matches("/v1");
+    if root != url.as_str() {
         return Err(Error::usage(format!("--gateway-url {} cannot be used", url.as_str()))
             .because("Claude Code itself adds /v1/messages to it")
             .hint(Hint::instead(url.as_str(), root)));
     }
-    if !url.is_https() && !url.is_loopback() {
+    if !url.is_https() && !url.is_loopback() && provider.key.is_some() {
         return Err(Error::usage(format!("--gateway-url {} cannot be used", url.as_str()))
-            .because("the key would travel unencrypted"));
+            .because("the key would travel unencrypted")
+            .hint(Hint::instead(url.as_str(), url.as_str().replacen("http:", "https:", 1))));
     }
     let known = catalog.models_of(provider);
     let find = |typed: &str| {

@@ -29,7 +29,7 @@ const CHANGE: [&str; 11] = [
 #[test]
 fn every_command_has_an_envelope() {
     let home = TestHome::new();
-    let cases: [(&str, &str, i32, &[&str]); 31] = [
+    let cases: [(&str, &str, i32, &[&str]); 32] = [
         ("status", "status", 0, &["deployed"]),
         ("", "status", 0, &["deployed"]),
         ("history", "history", 0, &["operations"]),

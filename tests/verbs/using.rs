@@ -159,19 +159,81 @@ fn what_cannot_be_used_names_the_command_that_can() {
         ("use proxy", "gwinstall install --preset proxy"),
         ("use custom", "--gateway-url https://HOST"),
         ("use custom --gateway-url https://a.example.com", "--models MODEL"),
-        ("use custom --gateway-url http://a.example.com --models m", "unencrypted"),
+        ("use custom --gateway-url http://a.example.com --models m", "https://a.example.com"),
         ("use custom --gateway-url https://a.example.com/v1 --models m", "https://a.example.com"),
-        ("use -", "gwinstall use"),
         ("install --provider nobody --yes", "there is no provider"),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         let _ = world.run(&words).exits(2).says(word);
     }
+    // What a person pastes into the wrong place is not repeated.
+    let said = world.run(&["use", KIMI]).exits(2).never_says(KIMI);
+    let _ = said.says("gwinstall use");
+    let _ = world.run(&["use", &format!("DEEPSEEK_API_KEY={KIMI}")]).exits(2).never_says(KIMI);
+    let _ = world.run(&["use", "kimi", "--models", KIMI]).exits(2).never_says(KIMI);
     let _ = world
         .run(&["use", "custom", "--gateway-url", "https://a.example.com", "--models", "big,small"])
         .exits(0);
     assert_eq!(env(&world)["ANTHROPIC_DEFAULT_OPUS_MODEL"], "big");
     assert_eq!(env(&world)["ANTHROPIC_DEFAULT_HAIKU_MODEL"], "small");
+}
+
+/// What was found by trying to break it.
+#[test]
+fn the_way_out_and_back_stays_open() {
+    let world = home().with("DEEPSEEK_API_KEY", DEEPSEEK).with("MOONSHOT_API_KEY", KIMI);
+    let own =
+        r#"{"env": {"ANTHROPIC_BASE_URL": "https://own.example.com", "ANTHROPIC_AUTH_TOKEN": "sk-own"}}"#;
+    std::fs::write(world.home().join(SETTINGS), own).unwrap();
+    let _ = world.run(&["use", "claude"]).exits(0).says("Nothing to do");
+    let _ = world.run(&["use", "deepseek", "--yes"]).exits(2).says("--force");
+    let _ = world.run(&["use", "deepseek", "--yes", "--force"]).exits(0);
+    // The first switch of all is undone, too.
+    let _ = world.run(&["use", "-"]).exits(0).says("Claude Code no longer uses deepseek");
+    assert_eq!(text(&world, SETTINGS), own);
+    let _ = world.run(&["use", "-", "--force"]).exits(0);
+    let _ = world.run(&["use", "kimi"]).exits(0);
+    let _ = world.run(&["off", "--yes"]).exits(0);
+    let _ = world.run(&["on", "--yes", "--force"]).exits(0);
+    let _ = world.run(&["use", "-"]).exits(0).says("no longer uses kimi");
+    let _ = world.run(&["use", "kimi", "--force"]).exits(0);
+    // The key in use stays until the provider is left.
+    let said = world.run(&["env", "unset", "MOONSHOT_API_KEY", "--yes"]).exits(2);
+    let _ = said.says("gwinstall use claude");
+    // A helper that the user put in would go to the next side.
+    let settings = text(&world, SETTINGS);
+    let helper = "~/.claude/gateway/scripts/print-gateway-key.sh MOONSHOT_API_KEY";
+    assert!(settings.contains(helper), "{settings}");
+    std::fs::write(world.home().join(SETTINGS), settings.replace(helper, "echo mine")).unwrap();
+    let _ = world.run(&["use", "deepseek"]).exits(2).says("you changed apiKeyHelper");
+    std::fs::write(world.home().join(SETTINGS), settings).unwrap();
+    let _ = world.run(&["use", "deepseek"]).exits(0);
+    // Without .env there is no key, and leaving needs none.
+    std::fs::remove_file(world.home().join(".claude/gateway/.env")).unwrap();
+    let _ = world.run(&["use", "claude"]).exits(0);
+    assert_eq!(text(&world, SETTINGS), own);
+}
+
+/// A key that no header can carry is refused, wherever it came from.
+#[test]
+fn a_key_that_cannot_be_sent_is_refused() {
+    for key in ["sk-ä-0123456789", "sk with space 0123"] {
+        let world = home().with("DEEPSEEK_API_KEY", key);
+        let _ = world.run(&["use", "deepseek", "--yes"]).exits(2).says("usable token").never_says(key);
+        assert_eq!(text(&world, SETTINGS), OWN);
+    }
+}
+
+/// A provider that works is not given up for a gateway that cannot run.
+#[test]
+fn an_installation_keeps_a_provider_that_answers() {
+    let world = home();
+    let _ = world.run(&["use", "ollama", "--models", "m", "--yes"]).exits(0);
+    let said = world.run(&["install", "basic", "--yes"]).exits(1).says("Claude Code uses ollama");
+    let _ = said.says("gwinstall install basic --yes --start").says("gwinstall install basic --yes --on");
+    assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], "http://127.0.0.1:11434");
+    let _ = world.run(&["install", "basic", "--yes", "--on"]).exits(0);
+    assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], "http://127.0.0.1:4000");
 }
 
 /// Each provider of the catalog, deployed into an empty home: its address, its key from its variable, no key elsewhere.

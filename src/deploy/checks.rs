@@ -12,7 +12,7 @@ use crate::domain::name::count;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SettingsValue};
 use crate::domain::tree::Class;
-use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
+use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::settings::KeyPath;
 use crate::format::{litellm, schema};
@@ -213,10 +213,6 @@ pub fn kept_files(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool
 
 /// The checks of the live tree, before the change becomes final.
 pub fn live(checks: &mut Checks, place: &Place, record: &Record) {
-    // The way out stays open, whatever became of the files.
-    if record.operation == Operation::Off {
-        return;
-    }
     checks.run(CheckName::FilesCopiedCount, || files_copied(place, record));
     checks.run(CheckName::YamlConfigValid, || live_config(place, record));
     checks.run(CheckName::EnvFilePermissions, || private(place, files::ENV));

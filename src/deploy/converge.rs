@@ -321,6 +321,10 @@ impl Run<'_> {
                 // `off` and `env set` must work beside a broken file, too.
                 checks.only_warn(&FILE_CHECKS);
             }
+            if record.operation == Operation::Off {
+                // Leaving needs no key.
+                checks.only_warn(&[CheckName::EnvFilePermissions]);
+            }
             checks.require(Kind::RolledBack, "the new deployment did not pass its checks and was rolled back")
         };
         let again = || draft.settings_again(place);

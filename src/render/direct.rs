@@ -8,6 +8,7 @@ use crate::bundle::catalog::{Catalog, Model, Tier};
 use crate::domain::name::{self, closest, printable};
 use crate::domain::record::{self, Pointed, ProviderFacts, RequestFacts};
 use crate::domain::request::{Answerer, GatewayType, Request};
+use crate::domain::secret::masked;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Result};
 
@@ -59,7 +60,8 @@ pub(super) fn answerer<'a>(
             .filter(|name| catalog.preset(name).is_none())
             .and_then(|name| catalog.provider(name)),
     };
-    if named.is_some() {
+    if let Some(provider) = named {
+        require_models(catalog, provider, request)?;
         return Ok(Some(Who { provider: named, is_new: true }));
     }
     if request.preset.is_some() || request.gateway_type.is_some() {
@@ -71,12 +73,24 @@ pub(super) fn answerer<'a>(
         .transpose()
 }
 
+/// A provider behind LiteLLM that the catalog knows no model of serves what the user made there.
+fn require_models(catalog: &Catalog, provider: &Provider, request: &Request) -> Result<()> {
+    let names_some = request.models.as_ref().is_some_and(|names| !names.is_empty());
+    if provider.is_direct() || names_some || !catalog.models_of(provider).is_empty() {
+        return Ok(());
+    }
+    let model = format!("{}/NAME", provider.prefix);
+    Err(Error::usage(format!("{} serves the models that you made there, so name one", provider.name))
+        .hint(Hint::again(&["--models", &model])))
+}
+
 fn named<'a>(catalog: &'a Catalog, typed: &str) -> Result<&'a Provider> {
     if let Some(provider) = catalog.provider(typed) {
         return Ok(provider);
     }
     let names: Vec<&str> = catalog.providers.iter().map(|provider| provider.name.as_str()).collect();
-    let error = Error::usage(format!("there is no provider {:?}", printable(typed)))
+    let shown = masked(typed).unwrap_or_else(|| printable(typed));
+    let error = Error::usage(format!("there is no provider {shown:?}"))
         .because(format!("this bundle has {}", name::list(&names)));
     Err(match closest(typed, names).first() {
         Some(near) => error.hint(Hint::instead(typed, *near)),

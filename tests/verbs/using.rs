@@ -162,6 +162,7 @@ fn what_cannot_be_used_names_the_command_that_can() {
         ("use custom --gateway-url http://a.example.com --models m", "https://a.example.com"),
         ("use custom --gateway-url https://a.example.com/v1 --models m", "https://a.example.com"),
         ("install --provider nobody --yes", "there is no provider"),
+        ("install --provider azure --yes", "--models azure/NAME"),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         let _ = world.run(&words).exits(2).says(word);
@@ -171,6 +172,7 @@ fn what_cannot_be_used_names_the_command_that_can() {
     let _ = said.says("gwinstall use");
     let _ = world.run(&["use", &format!("DEEPSEEK_API_KEY={KIMI}")]).exits(2).never_says(KIMI);
     let _ = world.run(&["use", "kimi", "--models", KIMI]).exits(2).never_says(KIMI);
+    let _ = world.run(&["install", "--provider", KIMI, "--yes"]).exits(2).never_says(KIMI);
     let _ = world
         .run(&["use", "custom", "--gateway-url", "https://a.example.com", "--models", "big,small"])
         .exits(0);

@@ -114,10 +114,21 @@ unquote() {
 	esac
 }
 
+# Providers that Claude Code can ask without LiteLLM, by the name of their routes, with the variable of their key.
+direct_keys='deepseek=DEEPSEEK_API_KEY moonshot=MOONSHOT_API_KEY zai=ZAI_API_KEY minimax=MINIMAX_API_KEY dashscope=DASHSCOPE_API_KEY
+	openrouter=OPENROUTER_API_KEY anthropic_text=CUSTOM_API_KEY'
+
+# The variables of .env that LiteLLM has no use for: keys of such providers, where its configuration names neither key nor provider.
+unused_keys() {
+	for pair in $direct_keys; do
+		grep -q -e "os\.environ/${pair#*=}" -e "[ \"']${pair%%=*}/" "$config" 2>/dev/null || printf '%s ' "${pair#*=}"
+	done
+}
+
 # Makes the environment of LiteLLM, in a subshell or before exec. After it only positional parameters and names with gw_ are the
 # script's own: a line of .env may have any other name.
 export_environment() {
-	gw_file=$env_file gw_config=$config gw_number=0
+	gw_file=$env_file gw_config=$config gw_number=0 gw_unused=" $(unused_keys)"
 	[ -f "$gw_file" ] || fail "$gw_file is missing" "gwinstall install"
 	PATH=$system_path LANG=C.UTF-8
 	export HOME PATH LANG
@@ -130,6 +141,7 @@ export_environment() {
 		'' | [0-9]* | *[!A-Za-z0-9_]*) fail "$gw_file line $gw_number: write NAME=value, without spaces around the name" ;;
 		IFS | gw_*) fail "$gw_file line $gw_number: this script uses the name $gw_name itself; take another one" ;;
 		esac
+		case $gw_unused in *" $gw_name "*) continue ;; esac
 		unquote "${gw_line#*=}" || fail "$gw_file line $gw_number: put the value of $gw_name in single quotes"
 		case $gw_value in CHANGE-ME* | CHANGE_ME*) fail "$gw_file line $gw_number: $gw_name still holds its placeholder" "gwinstall env set $gw_name" ;; esac
 		# The name was checked above; the value is data to export and is not expanded again.

@@ -57,6 +57,24 @@ class Start(Place):
         for name in ("litellm.log", "litellm.pid"):
             self.assertEqual((self.dir / name).stat().st_mode & 0o777, 0o600, name)
 
+    def test_litellm_sees_no_key_of_a_provider_that_claude_code_asks_directly(self):
+        direct = {p["key"]: p["prefix"] for p in assemble.catalog()["providers"] if p.get("base_url") is not None and "key" in p}
+        script = (self.dir / "start-gateway.sh").read_text()
+        listed = script.split("direct_keys='")[1].split("'")[0].split()
+        self.assertEqual(sorted(listed), sorted(f"{prefix}={key}" for key, prefix in direct.items()))
+        self.set_env(**{key: "sk-0123456789abcdef" for key in direct})
+        self.expect(0, "runs", "start-gateway.sh")
+        _, seen = self.seen()
+        self.assertEqual([key for key in direct if key in seen], [])
+        self.expect(0, "stopped", "start-gateway.sh", "stop", "--now")
+        # A configuration that names the key, or a route of the provider, needs it.
+        config = self.dir / "config/litellm.yaml"
+        config.write_text(config.read_text() + "# os.environ/ZAI_API_KEY\n# model: deepseek/deepseek-v4-pro\n")
+        self.expect(0, "runs", "start-gateway.sh")
+        _, seen = self.seen()
+        self.assertEqual(sorted(key for key in direct if key in seen), ["DEEPSEEK_API_KEY", "ZAI_API_KEY"])
+        self.expect(0, "stopped", "start-gateway.sh", "stop", "--now")
+
     def test_litellm_sees_the_values_of_env_and_nothing_of_the_shell(self):
         self.set_env(ANTHROPIC_BASE_URL="http://127.0.0.1:4000", ANTHROPIC_AUTH_TOKEN="x", VERTEXAI_PROJECT="from-env-file", config="mine", host="0.0.0.0")
         shell_settings = {"VERTEXAI_PROJECT": "from-shell", "DATABASE_URL": "postgresql://other", "DEBUG": "*", "PORT": "1", "AWS_PROFILE": "other",

@@ -15,6 +15,8 @@ use std::time::Duration;
 use crate::deploy::sessions::Open;
 use crate::domain::session::Session;
 
+/// How far the age of a session and the time since the first write may be apart by the way they are read.
+const BLUR: Duration = Duration::from_millis(200);
 /// Claude Code takes two writes within about a second for one.
 const APART: Duration = Duration::from_secs(2);
 /// The time between two writes where the system does not report changes, so that Claude Code looks every two seconds.
@@ -110,10 +112,11 @@ impl Sequence {
         }
     }
 
-    /// The sessions that may not have taken over what leads away.
+    /// The sessions that may not have taken over what leads away. Ages are read in ticks of the system, and a moment before
+    /// `now`: one that began just before the first write must not count as begun after it.
     pub(super) fn pending(&self, open: &[Open], now: Duration) -> Vec<Session> {
         let began_away = |open: &Open| match (open.age, self.away) {
-            (Some(age), Some(away)) => age < now.saturating_sub(away),
+            (Some(age), Some(away)) => age + BLUR < now.saturating_sub(away),
             _ => false,
         };
         let asked = |session: &Session| {

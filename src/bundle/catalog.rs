@@ -263,6 +263,13 @@ pub struct Preset {
     pub deploy_examples: bool,
 }
 
+impl Preset {
+    /// Whether it is for providers that Claude Code asks directly, and has no gateway.
+    pub fn is_direct(&self) -> bool {
+        self.gateway_types == [GatewayType::Direct]
+    }
+}
+
 /// An environment variable: what it is, where it goes and how a person gets it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

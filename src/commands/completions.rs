@@ -96,7 +96,7 @@ impl Scene {
             Noun::Provider => self.providers(&|_| true),
             Noun::Answerer => {
                 let mut names = vec![(CLAUDE.to_owned(), "Claude Code's own login".to_owned())];
-                let gateway = self.record().filter(|record| record.gateway_type != GatewayType::Direct);
+                let gateway = self.record().filter(Record::has_gateway);
                 names.extend(gateway.map(|record| (record.preset, record.gateway_url)));
                 names.extend(self.providers(&Provider::is_direct));
                 names

@@ -26,8 +26,7 @@ pub(super) fn run(place: &Place, args: &DiffArgs) -> Result<Answer> {
     let context = Context::load(place)?;
     let record = context.deployed()?;
     let request = Request { source: sources::named(&args.bundle), ..Request::default() };
-    let mut bundle = sources::bundle_for(place, &request.source, Some(&record.preset))?;
-    sources::learn(&mut bundle, &[], Some(record));
+    let bundle = sources::bundle_for(place, &request.source, Some(&record.preset), Some(record), &[])?;
     let choice = render::choose(&bundle.catalog, &request, Some(&record.request))?;
     let values = values::gather(place, &choice, &request)?;
     let goal = goals::where_it_is(&context, Operation::Update, &bundle, &choice, &values)?;

@@ -29,7 +29,7 @@ use super::change::Change;
 use super::env::words;
 use super::runtime::{self, Coming, Wanted};
 use super::supply::{self, Supplied};
-use super::{install_flags, interactive, renewal, sources};
+use super::{install_flags, interactive, renewal, sources, switch};
 use crate::ui::answer::Answer;
 use crate::ui::install_report::{READY, Report};
 
@@ -40,12 +40,8 @@ pub(super) fn run(place: &Place, common: &Common, args: &InstallArgs) -> Result<
         .backing_up(&args.keep, args.include_secrets)
         .without_takeover(args.takeover.no_reload);
     let preset = request.preset.as_deref().or(change.preset());
-    let mut bundle = sources::bundle_for(place, &request.source, preset)?;
-    sources::learn(
-        &mut bundle,
-        request.models.as_deref().unwrap_or_default(),
-        change.context.record.as_ref(),
-    );
+    let named = request.models.as_deref().unwrap_or_default();
+    let bundle = sources::bundle_for(place, &request.source, preset, change.context.record.as_ref(), named)?;
     sources::name_unusable(&bundle);
     if let Some(file) = &args.runtime_from {
         request.runtime = runtime::bring(place, common, &args.confirm, &bundle, file)?;
@@ -86,8 +82,7 @@ pub(super) fn finish(place: &Place, common: &Common) -> Result<Option<Answer>> {
     let confirm = ConfirmArgs { yes: true, dry_run: false };
     let change = Change::open(place, common, &confirm, Operation::Install)?;
     let source = sources::of_record(change.context.record.as_ref());
-    let mut bundle = sources::bundle_for(place, &source, change.preset())?;
-    sources::learn(&mut bundle, &[], change.context.record.as_ref());
+    let bundle = sources::bundle_for(place, &source, change.preset(), change.context.record.as_ref(), &[])?;
     let request = Request { source, start: true, ..Request::default() };
     let lacks = supply::lacking(&change, &bundle, &request)?;
     if !lacks.iter().any(lacks::Lack::blocks_a_start) {
@@ -127,8 +122,7 @@ pub(super) fn update(place: &Place, common: &Common, args: &UpdateArgs) -> Resul
                 .or(Hint::again(&["--embedded"]).to("take the files inside gwinstall")),
         ));
     }
-    let mut bundle = sources::bundle_for(place, &source, change.preset())?;
-    sources::learn(&mut bundle, &[], change.context.record.as_ref());
+    let bundle = sources::bundle_for(place, &source, change.preset(), change.context.record.as_ref(), &[])?;
     let (keep, max_age) = (args.keep.keep, args.keep.max_age);
     let mut request =
         Request { source: source.clone(), force: args.force, keep, max_age, ..Request::default() };
@@ -201,24 +195,15 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
 
 /// A provider that answers Claude Code is not given up for a gateway that can neither answer nor start.
 fn require_better(change: &Change<'_>, choice: &Choice<'_>, goal: &Goal, request: &Request) -> Result<()> {
-    let last = change.context.record.as_ref().and_then(|record| record.direct.as_ref());
-    let (Some(direct), None) = (last, &choice.direct) else { return Ok(()) };
-    if request.on || request.start || change.context.pointed() != Some(Pointed::On) {
+    let is_given_up = choice.direct.is_none()
+        && change.context.record.as_ref().is_some_and(|record| record.direct.is_some());
+    if !is_given_up || request.on || request.start || change.context.pointed() != Some(Pointed::On) {
         return Ok(());
     }
-    let Some(record) = &goal.record else { return Ok(()) };
-    let lacks = lacks::of(change.place(), record, &goal.notes.logins);
-    if lacks.is_empty() || process::pid(change.place()).is_some() {
-        return Ok(());
-    }
-    let error =
-        Error::failed(format!("Claude Code uses {}, and the gateway cannot answer yet", direct.provider));
-    let error = lacks.iter().fold(error, |error, lack| error.because(lack.what()));
-    Err(error.hint(
-        Hint::again(&["--start"])
-            .to("install what is missing and start it")
-            .or(Hint::again(&["--on"]).to("point Claude Code at it anyway")),
-    ))
+    let insist = Hint::again(&["--start"])
+        .to("install what is missing and start it")
+        .or(Hint::again(&["--on"]).to("point Claude Code at it anyway"));
+    switch::require_an_answer(change.place(), goal, insist)
 }
 
 /// `install` points Claude Code at a gateway that can answer. What the user decided with `off` stays.

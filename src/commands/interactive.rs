@@ -14,7 +14,7 @@ use crate::domain::check::Status;
 use crate::domain::name::{count, list, mask_or_show};
 use crate::domain::record::Record;
 use crate::domain::record::ValueSource;
-use crate::domain::request::{self, Answerer, GatewayType, Request};
+use crate::domain::request::{self, Answerer, Request};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Place, Result};
 use crate::doors::prompt::{self, Item, stopped};
@@ -38,7 +38,7 @@ pub(super) fn complete(place: &Place, catalog: &Catalog, last: Option<&Record>) 
     let given = values::given(place, catalog);
     let servable = |model: &Model| is_servable(catalog, model, &given);
     let preset = preset(catalog, last, &servable)?;
-    if preset.gateway_types == [GatewayType::Direct] {
+    if preset.is_direct() {
         provider(catalog, &given, &mut request)?;
         return Ok(request);
     }

@@ -131,9 +131,8 @@ fn change(
         })
     })?;
     let source = sources::of_record(Some(record));
-    let mut bundle = sources::bundle_for(place, &source, Some(&record.preset))?;
+    let bundle = sources::bundle_for(place, &source, Some(&record.preset), Some(record), &typed)?;
     require_litellm(&bundle, record)?;
-    sources::learn(&mut bundle, &typed, Some(record));
     let typed: Vec<String> = typed.iter().map(|name| bundle.catalog.id_of(name)).collect();
     let models = match verb {
         Verb::Add => added(&bundle.catalog, record, &typed)?,

@@ -157,8 +157,8 @@ fn tree(
         ..Request::default()
     };
     let preset = args.preset.as_deref().or(last.map(|last| last.preset.as_str()));
-    let mut bundle = sources::bundle_for(place, &request.source, preset)?;
-    sources::learn(&mut bundle, request.models.as_deref().unwrap_or_default(), last);
+    let named = request.models.as_deref().unwrap_or_default();
+    let bundle = sources::bundle_for(place, &request.source, preset, last, named)?;
     let choice = render::choose(&bundle.catalog, &request, last.map(|last| &last.request))?;
     let another = match &args.preset {
         Some(typed) => Hint::instead(typed, "basic"),

@@ -50,11 +50,24 @@ pub(super) fn bundle(place: &Place, source: &Source) -> Result<Bundle> {
     })
 }
 
-/// The bundle for a command that needs this preset. A preset of the user's own with a mistake is an error.
-pub(super) fn bundle_for(place: &Place, source: &Source, preset: Option<&str>) -> Result<Bundle> {
-    let bundle = bundle(place, source)?;
+/// The bundle for a command that needs this preset. A preset of the user's own with a mistake is an error. The catalog
+/// also knows the models that are deployed, or `named` now, as PROVIDER/MODEL.
+pub(super) fn bundle_for(
+    place: &Place,
+    source: &Source,
+    preset: Option<&str>,
+    record: Option<&Record>,
+    named: &[String],
+) -> Result<Bundle> {
+    let mut bundle = bundle(place, source)?;
     preset.map_or(Ok(()), |preset| bundle.require_usable(preset))?;
+    learn(&mut bundle, record, named);
     Ok(bundle)
+}
+
+fn learn(bundle: &mut Bundle, record: Option<&Record>, named: &[String]) {
+    let deployed = record.into_iter().flat_map(|record| &record.models);
+    bundle.catalog.learn(named.iter().chain(deployed));
 }
 
 /// Names the presets of the user's own that were left out, with their mistakes.
@@ -77,18 +90,13 @@ pub(super) fn of_record(record: Option<&Record>) -> Source {
 
 /// The bundle that knows what is deployed; the embedded one where that source is gone and this one knows it too.
 pub(super) fn deployed(place: &Place, record: Option<&Record>) -> Result<Bundle> {
-    let bundle = bundle_for(place, &of_record(record), record.map(|record| record.preset.as_str()));
-    let mut bundle = bundle.or_else(|error| {
-        let embedded = Bundle::embedded()?;
-        let unknown = record.is_some_and(|record| embedded.catalog.preset(&record.preset).is_none());
-        if unknown { Err(error) } else { Ok(embedded) }
-    })?;
-    learn(&mut bundle, &[], record);
-    Ok(bundle)
-}
-
-/// Adds the models to the catalog that the user named, now or at the last deployment, as PROVIDER/MODEL.
-pub(super) fn learn(bundle: &mut Bundle, names: &[String], record: Option<&Record>) {
-    let recorded = record.into_iter().flat_map(|record| &record.models);
-    bundle.catalog.learn(names.iter().chain(recorded));
+    let preset = record.map(|record| record.preset.as_str());
+    bundle_for(place, &of_record(record), preset, record, &[]).or_else(|error| {
+        let mut embedded = Bundle::embedded()?;
+        if record.is_some_and(|record| embedded.catalog.preset(&record.preset).is_none()) {
+            return Err(error);
+        }
+        learn(&mut embedded, record, &[]);
+        Ok(embedded)
+    })
 }

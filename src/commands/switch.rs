@@ -36,7 +36,8 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
         forced,
     )?;
     if !args.force {
-        require_an_answer(place, &goal)?;
+        let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
+        require_an_answer(place, &goal, insist)?;
     }
     let draft = change.draft(goal)?;
     if draft.kept_keys.contains(&KeyPath::env(render::BASE_URL)) {
@@ -65,8 +66,8 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
     })
 }
 
-/// Refuses to point a Claude Code that works at a gateway that can neither answer nor start.
-pub(super) fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
+/// Refuses to point a Claude Code that works at a gateway that can neither answer nor start; `insist` is how to do it anyway.
+pub(super) fn require_an_answer(place: &Place, goal: &Goal, insist: Hint) -> Result<()> {
     let lacks =
         goal.record.as_ref().map(|record| lacks::of(place, record, &goal.notes.logins)).unwrap_or_default();
     if lacks.is_empty() || place.staged || process::pid(place).is_some() {
@@ -76,7 +77,6 @@ pub(super) fn require_an_answer(place: &Place, goal: &Goal) -> Result<()> {
     let error =
         Error::failed(format!("the gateway cannot {until} yet, and Claude Code keeps its present settings"));
     let error = lacks.iter().fold(error, |error, lack| error.because(lack.what()));
-    let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
     let next = lacks.iter().flat_map(Lack::next).reduce(Hint::or);
     Err(error.hint(match next {
         Some(next) => next.or(insist),

@@ -14,10 +14,9 @@ use crate::deploy::context::Context;
 use crate::deploy::goals::{self, Pointing as Wanted};
 use crate::deploy::lost;
 use crate::deploy::values;
-use crate::domain::name::{self, closest, printable};
+use crate::domain::name;
 use crate::domain::record::{Pointed, Record};
-use crate::domain::request::{self, Answerer, GatewayType, Request};
-use crate::domain::secret::{looks_like_key, mask};
+use crate::domain::request::{self, Answerer, Request};
 use crate::domain::stand_in::is_value;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
@@ -45,7 +44,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
     let record = context.record.as_ref();
     let name = match (name.as_str(), record) {
         (PREVIOUS, record) => previous(record)?,
-        (GATEWAY, Some(record)) if record.gateway_type != GatewayType::Direct => record.preset.clone(),
+        (GATEWAY, Some(record)) if record.has_gateway() => record.preset.clone(),
         (typed, _) => typed.to_owned(),
     };
     if name == CLAUDE && record.is_none() {
@@ -58,8 +57,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
     let confirm = ConfirmArgs { yes: true, dry_run: args.confirm.dry_run };
     let change = Change::open(place, common, &confirm, Operation::Use)?;
     let source = sources::of_record(change.context.record.as_ref());
-    let mut bundle = sources::bundle_for(place, &source, change.preset())?;
-    sources::learn(&mut bundle, &[], change.context.record.as_ref());
+    let bundle = sources::bundle_for(place, &source, change.preset(), change.context.record.as_ref(), &[])?;
     let provider = bundle.catalog.provider(&name).filter(|provider| provider.is_direct());
     let answerer = match provider {
         Some(_) => Answerer::Provider(name),
@@ -134,7 +132,8 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
     let goal =
         goals::from_choice(&change.context, Operation::Use, bundle, &choice, &values, pointing, force)?;
     if choice.direct.is_none() && !force {
-        switch::require_an_answer(place, &goal)?;
+        let insist = Hint::again(&["--force"]).to("point Claude Code at it anyway");
+        switch::require_an_answer(place, &goal, insist)?;
     }
     let draft = change.draft(goal)?;
     // With only one of them one side would get the key of another.
@@ -191,47 +190,30 @@ fn previous(record: Option<&Record>) -> Result<String> {
 
 /// Refuses a name that is not the deployed gateway, with the command that would make it so.
 fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Result<()> {
-    let deployed = record.filter(|record| record.gateway_type != GatewayType::Direct);
+    let deployed = record.filter(|record| record.has_gateway());
     if deployed.is_some_and(|record| record.preset == name) {
         return Ok(());
     }
-    let shown = shown(name);
-    if matches!(name, GATEWAY) || bundle.catalog.preset(name).is_some_and(is_direct) {
+    if name == GATEWAY || bundle.catalog.preset(name).is_some_and(Preset::is_direct) {
         return Err(Error::usage("no gateway is deployed").hint(Hint::run(&["install", "basic"])));
     }
     if bundle.catalog.provider(name).is_some() {
         return Err(Error::usage(format!(
-            "Claude Code reaches {shown} through LiteLLM, which is another installation"
+            "Claude Code reaches {name} through LiteLLM, which is another installation"
         ))
         .hint(Hint::run(&["install", "--provider", name])));
     }
     if bundle.catalog.preset(name).is_some() {
-        let error = Error::usage(format!("the preset {shown} is not deployed"));
+        let error = Error::usage(format!("the preset {name} is not deployed"));
         let error = match deployed {
             Some(record) => error.because(format!("the deployed one is {}", record.preset)),
             None => error,
         };
         return Err(error.hint(Hint::run(&["install", "--preset", name])));
     }
-    let mut names: Vec<&str> = vec![CLAUDE];
-    names.extend(deployed.map(|record| record.preset.as_str()));
-    names.extend(bundle.catalog.providers.iter().map(|provider| provider.name.as_str()));
-    let error = Error::usage(format!("there is no provider {shown:?}"))
-        .because(format!("known: {}", name::list(&names)));
-    Err(match closest(name, names).first() {
-        Some(near) if !name.contains('=') => error.hint(Hint::instead(name, *near)),
-        _ => error.hint(Hint::run(&["use"])),
-    })
-}
-
-fn is_direct(preset: &Preset) -> bool {
-    preset.gateway_types == [GatewayType::Direct]
-}
-
-/// A typed name as a message may repeat it: a key that was typed in its place stays hidden.
-fn shown(name: &str) -> String {
-    let name = name.split('=').next().unwrap_or_default();
-    if looks_like_key(name) { mask(name) } else { printable(name) }
+    let others: Vec<&str> =
+        std::iter::once(CLAUDE).chain(deployed.map(|record| record.preset.as_str())).collect();
+    Err(render::unknown_provider(&bundle.catalog, name, &others))
 }
 
 /// `use` alone: everything that could answer, and what it still needs.
@@ -256,7 +238,7 @@ fn list(place: &Place) -> Result<Answer> {
         data.push(json!({ "name": name, "in_use": in_use, "state": state }));
     };
     add(CLAUDE, "always there".to_owned(), "Claude Code's own login");
-    if let Some(record) = record.as_ref().filter(|record| record.gateway_type != GatewayType::Direct) {
+    if let Some(record) = record.as_ref().filter(|record| record.has_gateway()) {
         let what = format!("the deployed gateway, {}", record.gateway_url);
         add(&record.preset, "deployed".to_owned(), &what);
     }

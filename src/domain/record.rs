@@ -318,6 +318,11 @@ impl Record {
         self.files.contains_key(files::CONFIG)
     }
 
+    /// Whether a gateway is deployed, and not only providers that Claude Code asks directly.
+    pub fn has_gateway(&self) -> bool {
+        self.gateway_type != GatewayType::Direct
+    }
+
     /// Where Claude Code sends its requests.
     pub fn address(&self) -> &str {
         self.direct.as_ref().map_or(&self.gateway_url, |direct| &direct.url)

@@ -132,7 +132,7 @@ pub fn models(text: &str) -> Result<Vec<String>> {
 }
 
 /// A value that a message may repeat, without a key that the user put in the wrong place.
-fn shown(typed: &str) -> String {
+pub fn shown(typed: &str) -> String {
     masked(typed).unwrap_or_else(|| printable(typed))
 }
 

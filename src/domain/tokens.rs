@@ -29,7 +29,7 @@ impl Tokens {
         self.cache_write.saturating_add(self.cache_write_hour)
     }
 
-    /// The same request to a provider without a cache.
+    /// What a request would be at a provider that has no cache.
     #[must_use]
     pub fn uncached(&self) -> Self {
         Self { input: self.prompt(), output: self.output, ..Self::default() }

@@ -12,7 +12,6 @@ use crate::deploy::context::EnvFile;
 use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::record::{Direct, Record};
-use crate::domain::request::GatewayType;
 use crate::domain::stand_in::is_value;
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Place, Result, Secret};
@@ -50,7 +49,7 @@ impl Gateway {
     /// The gateway of a deployment, with the key of its `.env`.
     pub fn of(place: &Place, record: &Record) -> Result<Self> {
         let local = record.files.contains_key(files::CONFIG);
-        if let Some(direct) = record.direct.as_ref().filter(|_| record.gateway_type == GatewayType::Direct) {
+        if let Some(direct) = record.direct.as_ref().filter(|_| !record.has_gateway()) {
             return Self::of_provider(place, direct);
         }
         let key_name = if local { MASTER_KEY } else { AUTH_TOKEN };
@@ -128,7 +127,7 @@ impl Gateway {
         loopback::ask(&question).map_err(|why| self.without_key(&why))
     }
 
-    /// An error where there is no key to ask with.
+    /// Fails if the variable of the key has no value.
     pub fn require_key(&self) -> Result<()> {
         if self.key.is_some() {
             return Ok(());

@@ -50,7 +50,7 @@ pub struct Bill {
     pub longest: u64,
 }
 
-/// The same requests on another model.
+/// What the counted requests cost on another model.
 #[derive(Debug, Clone)]
 pub struct Alternative<'c> {
     pub model: &'c Model,

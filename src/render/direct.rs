@@ -5,10 +5,9 @@
 
 use crate::bundle::Provider;
 use crate::bundle::catalog::{Catalog, Model, Tier};
-use crate::domain::name::{self, closest, printable};
+use crate::domain::name::{self, closest};
 use crate::domain::record::{self, Pointed, ProviderFacts, RequestFacts};
-use crate::domain::request::{Answerer, GatewayType, Request};
-use crate::domain::secret::masked;
+use crate::domain::request::{Answerer, Request, shown};
 use crate::domain::url::HttpUrl;
 use crate::domain::{Error, Hint, Result};
 
@@ -88,14 +87,19 @@ fn named<'a>(catalog: &'a Catalog, typed: &str) -> Result<&'a Provider> {
     if let Some(provider) = catalog.provider(typed) {
         return Ok(provider);
     }
-    let names: Vec<&str> = catalog.providers.iter().map(|provider| provider.name.as_str()).collect();
-    let shown = masked(typed).unwrap_or_else(|| printable(typed));
-    let error = Error::usage(format!("there is no provider {shown:?}"))
-        .because(format!("this bundle has {}", name::list(&names)));
-    Err(match closest(typed, names).first() {
-        Some(near) => error.hint(Hint::instead(typed, *near)),
-        None => error.hint(Hint::run(&["use"])),
-    })
+    Err(unknown(catalog, typed, &[]))
+}
+
+/// The answer to a name that is not a provider; `others` are what the command takes besides.
+pub fn unknown(catalog: &Catalog, typed: &str, others: &[&str]) -> Error {
+    let providers = catalog.providers.iter().map(|provider| provider.name.as_str());
+    let names: Vec<&str> = others.iter().copied().chain(providers).collect();
+    let error = Error::usage(format!("there is no provider {:?}", shown(typed)))
+        .because(format!("known: {}", name::list(&names)));
+    match closest(typed, names).first() {
+        Some(near) if !typed.contains('=') => error.hint(Hint::instead(typed, *near)),
+        _ => error.hint(Hint::run(&["use"])),
+    }
 }
 
 fn recorded_provider<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Provider> {
@@ -124,8 +128,8 @@ pub(super) fn of_gateway(
             Some(current.map(|model| model.id.clone()).collect())
         });
     } else if provider.is_some() && says_so {
-        // Where nothing is deployed there is no gateway either.
-        let alone = || catalog.presets.iter().find(|preset| preset.gateway_types == [GatewayType::Direct]);
+        // The first deployment of all brings no gateway.
+        let alone = || catalog.presets.iter().find(|preset| preset.is_direct());
         let preset = if last.is_some() { None } else { alone().map(|preset| preset.name.clone()) };
         request = Request { preset, models: None, gateway_type: None, gateway_url: None, ..request };
     }

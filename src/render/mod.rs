@@ -17,7 +17,7 @@ use crate::domain::runtime::RuntimeId;
 use crate::domain::tree::{self, Class, Content, Stamp, Wanted, WantedFile};
 
 pub use choice::{Choice, choose};
-pub use direct::{CLAUDE, DirectChoice, answered_by, used_name};
+pub use direct::{CLAUDE, DirectChoice, answered_by, unknown as unknown_provider, used_name};
 pub use env::{EnvInput, EnvOutcome, Need, Value, as_setting, needs, render_env};
 pub use litellm::assemble;
 pub use settings::{

@@ -231,7 +231,8 @@ fn a_key_that_cannot_be_sent_is_refused() {
 fn an_installation_keeps_a_provider_that_answers() {
     let world = home();
     let _ = world.run(&["use", "ollama", "--models", "m", "--yes"]).exits(0);
-    let said = world.run(&["install", "basic", "--yes"]).exits(1).says("Claude Code uses ollama");
+    let said =
+        world.run(&["install", "basic", "--yes"]).exits(1).says("Claude Code keeps its present settings");
     let _ = said.says("gwinstall install basic --yes --start").says("gwinstall install basic --yes --on");
     assert_eq!(env(&world)["ANTHROPIC_BASE_URL"], "http://127.0.0.1:11434");
     let _ = world.run(&["install", "basic", "--yes", "--on"]).exits(0);

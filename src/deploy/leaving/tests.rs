@@ -134,6 +134,19 @@ fn a_session_that_begins_meanwhile_counts_only_if_it_has_read_the_gateway() {
     assert!(matches!(&finish, Finish::Stay(staying) if staying.len() == 1 && staying[0].pid == 7));
 }
 
+/// The age of a process comes in ticks, and is read a moment before the clock.
+#[test]
+fn a_session_that_began_just_before_the_first_write_is_waited_for() {
+    let mut sequence = sequence(None);
+    sequence.wrote(State::Asking(1), Duration::ZERO);
+    let pending = |age: u64| {
+        let open = Open { age: Some(Duration::from_millis(age)), ..actor(7, None).open(0).unwrap() };
+        sequence.pending(&[open], Duration::from_secs(2)).len()
+    };
+    assert_eq!([2010, 2000, 1990, 1950].map(pending), [1; 4]);
+    assert_eq!(pending(1000), 0);
+}
+
 #[test]
 fn what_the_settings_set_decides_about_the_passage() {
     let settings = |text: &str| Settings::parse(text.as_bytes()).unwrap();

@@ -240,7 +240,7 @@ pub(super) fn backups(html: &mut Html, page: &Page) {
     match backups {
         Err(why) => unread(html, why),
         Ok([]) => {
-            html.markup("<p>There is no backup yet. gwinstall makes one before every change.</p>\n");
+            html.markup("<p>gwinstall has made no backup yet.</p>\n");
         }
         Ok(rows) => {
             html.markup("<p>To return to one: ");

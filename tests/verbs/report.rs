@@ -120,7 +120,7 @@ fn an_empty_home_has_a_page_and_nothing_else() {
     let world = World::new();
     let page = page(&world);
     holds(section(&page, "state"), &["nothing is deployed", "gwinstall install</code>"]);
-    holds(&page, &["No model is deployed", "There is no backup yet", "No operations yet"]);
+    holds(&page, &["No model is deployed", "gwinstall has made no backup yet", "No operations yet"]);
     assert!(world.snapshot().is_empty());
     assert!(!page.contains("id=filter"), "there is nothing to filter");
 }

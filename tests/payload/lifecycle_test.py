@@ -544,7 +544,8 @@ class OnDemand(Life):
 
     def test_no_descriptor_of_claude_code_reaches_the_gateway(self):
         reading, writing = os.pipe()
-        subprocess.run(["sh", "-c", f'exec "$0" local 5>&{writing} {writing}>&-', str(self.dir / self.name)], env=self.env(), pass_fds=(writing,), check=True,
+        # bash, because dash takes a descriptor of two digits for an argument.
+        subprocess.run(["bash", "-c", f'exec "$0" local 5>&{writing} {writing}>&-', str(self.dir / self.name)], env=self.env(), pass_fds=(writing,), check=True,
                        capture_output=True)
         os.close(writing)
         self.assertEqual(os.read(reading, 1), b"", "the other end is open somewhere")

@@ -218,7 +218,7 @@ pub struct InstallArgs {
     pub offline: bool,
     #[command(flatten)]
     pub runtime: KeepRuntimeArgs,
-    /// Use a LiteLLM although its version has a known security hole
+    /// Use a LiteLLM although its version has a known security hole or is known to fail with your Claude Code
     #[arg(long)]
     pub allow_unsafe_litellm: bool,
     /// Take over settings and files that gwinstall did not create; the old ones are kept

@@ -288,8 +288,11 @@ fn pre_checks(
         checks.run(CheckName::NoLitellmRunning, || {
             port::finding(process::look(place, choice.port), choice.port, purpose)
         });
+        let runtime = goal.record.as_ref().and_then(|record| record.runtime.as_ref());
+        let version = runtime.and_then(|runtime| runtime.version.as_deref());
+        let (insists, is_update) = (request.runtime.allow_unsafe, change.operation == Operation::Update);
+        prerequisites::pair(&mut checks, place, bundle, version, insists, is_update);
         if request.start && change.first.is_none() {
-            let runtime = goal.record.as_ref().and_then(|record| record.runtime.as_ref());
             prerequisites::before_a_start(&mut checks, place, runtime);
         }
     }

@@ -36,6 +36,7 @@ words! {
         NoOtherUserCanWrite = "no_other_user_can_write",
         NoOtherProviderSwitch = "no_other_provider_switch",
         NoProxyCoversGateway = "no_proxy_covers_gateway",
+        PairTested = "pair_tested",
         PrismaInstalled = "prisma_installed",
         PythonRecentEnough = "python_recent_enough",
         RegionsKnown = "regions_known",

@@ -3,23 +3,27 @@
 
 mod ends;
 mod litellm;
+mod pair;
 
 use std::time::Duration;
 
+use crate::bundle::Bundle;
 use crate::deploy::checks::Checks;
 use crate::deploy::logins::Cloud;
-use crate::domain::Place;
-use crate::domain::check::{CheckName, Finding};
+use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::request::DEFAULT_PORT;
 use crate::domain::runtime::RuntimeId;
+use crate::domain::{Hint, Place};
 use crate::doors::system;
 use crate::gateway::process;
+use crate::runtime::facts::Facts as Releases;
 
 use super::facts::Facts;
 use super::port::{self, Purpose};
 use super::{configuration, variables};
 
 use litellm::{Prerequisites, Tools};
+use pair::Pair;
 
 /// Runs every check. Without a deployment it uses the default preset, and a missing requirement is not a failure.
 pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
@@ -28,7 +32,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     if place.staged {
         return;
     }
-    checks.run(CheckName::ClaudeCodeRecentEnough, || ends::claude_code(place, record));
+    let claude = ends::ClaudeCode::look(place, ends::PATIENCE);
+    checks.run(CheckName::ClaudeCodeRecentEnough, || ends::claude_code(place, record, claude.as_ref()));
     if record.is_some_and(|record| !record.runs_litellm()) {
         return;
     }
@@ -44,6 +49,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::PythonRecentEnough, || prerequisites.python());
     checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
+    let version = claude.as_ref().and_then(ends::ClaudeCode::version);
+    checks.run(CheckName::PairTested, || prerequisites.pair(version.as_deref()));
     checks.run(CheckName::GoogleAuthInstalled, || match google {
         Some(true) => prerequisites.package("google-auth", "every call to Vertex AI fails without it"),
         _ => unused(),
@@ -70,6 +77,32 @@ pub fn before_a_start(checks: &mut Checks, place: &Place, runtime: Option<&Runti
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
 }
 
+/// Refuses a pair of Claude Code and LiteLLM that is known to fail, before it is deployed; `insists`: the user uses it
+/// all the same. An untested pair is a warning for an update, and says nothing before an installation. `litellm`: the version
+/// that the deployment is to run.
+pub fn pair(
+    checks: &mut Checks,
+    place: &Place,
+    bundle: &Bundle,
+    litellm: Option<&str>,
+    insists: bool,
+    is_update: bool,
+) {
+    let (Some(litellm), Some(claude_code)) = (litellm, ends::installed_version(place)) else { return };
+    let Ok(releases) = Releases::of(bundle).or_else(|_| Releases::embedded()) else { return };
+    let mut found = pair::finding(&Pair { claude_code: &claude_code, litellm }, &releases);
+    match found.status {
+        Status::Fail if insists => found.status = Status::Warn,
+        Status::Fail if !is_update => {
+            let insist = Hint::again(&["--allow-unsafe-litellm"]).to("use them all the same");
+            found.hint = found.hint.map(|hint| hint.or(insist));
+        }
+        Status::Warn if !is_update => return,
+        _ => {}
+    }
+    checks.run(CheckName::PairTested, || found);
+}
+
 /// How long the first line of a session may wait for a program.
 const GLANCE: Duration = Duration::from_secs(2);
 
@@ -77,9 +110,10 @@ const GLANCE: Duration = Duration::from_secs(2);
 /// not answer at once is left out; `doctor` says why.
 pub fn glance(place: &Place, runtime: Option<&RuntimeId>) -> (Vec<String>, Checks) {
     let (claude, tools) =
-        system::both(|| ends::version_of_claude_code(place, GLANCE), || Tools::look(place, runtime, GLANCE));
+        system::both(|| ends::ClaudeCode::look(place, GLANCE), || Tools::look(place, runtime, GLANCE));
     let mut found = tools.versions();
-    found.extend(claude.flatten().map(|version| format!("Claude Code {version}")));
+    let claude = claude.flatten().and_then(|claude| claude.version());
+    found.extend(claude.map(|version| format!("Claude Code {version}")));
     let prerequisites = Prerequisites { place, tools: &tools, deployed: false };
     let mut checks = Checks::default();
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());

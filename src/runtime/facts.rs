@@ -8,6 +8,8 @@ use crate::bundle::Bundle;
 use crate::domain::tree::Content;
 use crate::domain::{Error, Result, Sha256};
 
+use super::pairs::Pairs;
+
 const PATH: &str = "runtime/runtime.yaml";
 
 /// The lock of LiteLLM, and what is known about its releases.
@@ -32,6 +34,8 @@ pub struct Data {
     #[serde(rename = "unsafe")]
     pub unsafe_: Vec<Unsafe>,
     pub malicious: Vec<String>,
+    #[serde(default)]
+    pub pairs: Pairs,
 }
 
 /// The versions of Python, both included, as `3.10`.

@@ -18,6 +18,7 @@ mod index;
 mod installer;
 pub mod mirror;
 pub mod names;
+pub mod pairs;
 pub mod place;
 pub mod python;
 pub mod staging;

@@ -26,6 +26,7 @@ mod leaving;
 mod logins;
 mod models;
 mod own_presets;
+mod pairs;
 mod presets;
 mod ready;
 mod render;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::check::Finding;
 use crate::domain::record::Record;
@@ -17,27 +17,63 @@ type Version = (u64, u64, u64);
 const DISCOVERS: Version = (2, 1, 129);
 /// From here on it does with `apiKeyHelper` too.
 const DISCOVERS_WITH_HELPER: Version = (2, 1, 224);
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of the package.json that npm installed; it takes 2 kB.
+const PACKAGE_CAP: u64 = 1 << 20;
 
 /// gwinstall asks Claude Code for its version alone: no update, no telemetry.
 const QUIET: [(&str, &str); 2] =
     [("DISABLE_AUTOUPDATER", "1"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")];
 
+/// Claude Code on this machine, and the version that it prints.
+pub(super) struct ClaudeCode {
+    path: PathBuf,
+    said: std::result::Result<String, String>,
+}
+
+impl ClaudeCode {
+    /// `None`: it is not here.
+    pub(super) fn look(place: &Place, patience: Duration) -> Option<Self> {
+        let path = find_claude(place)?;
+        let said = ask(&path, patience);
+        Some(Self { path, said })
+    }
+
+    pub(super) fn version(&self) -> Option<String> {
+        version(self.said.as_ref().ok()?).map(dotted)
+    }
+}
+
+/// The version of Claude Code by where it is installed, without running it: its own installer names the file after the
+/// version, npm keeps a package.json above it. `None`: that does not say it.
+pub(super) fn installed_version(place: &Place) -> Option<String> {
+    let path = disk::canonical(&find_claude(place)?).ok()?;
+    let named = path.components().rev().find_map(|part| version(part.as_os_str().to_str()?));
+    let package = || {
+        let bytes = disk::read(&path.parent()?.parent()?.join("package.json"), PACKAGE_CAP).ok()?;
+        let package: Value = serde_json::from_slice(&bytes).ok()?;
+        let is_claude_code = package.get("name")?.as_str()? == "@anthropic-ai/claude-code";
+        is_claude_code.then(|| version(package.get("version")?.as_str()?)).flatten()
+    };
+    named.or_else(package).map(dotted)
+}
+
 /// Whether Claude Code is here, and new enough to list the models of a gateway.
-pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
-    let Some(claude) = find_claude(place) else {
+pub(super) fn claude_code(place: &Place, record: Option<&Record>, claude: Option<&ClaudeCode>) -> Finding {
+    let Some(ClaudeCode { path, said }) = claude else {
         return Finding::warn("Claude Code was not found")
             .hint(Hint::shell("npm install -g @anthropic-ai/claude-code"));
     };
-    let shown = place.show(&claude);
-    let said = match ask(&claude, PATIENCE) {
+    let shown = place.show(path);
+    let said = match said {
         Ok(said) => said,
         Err(why) => {
             return Finding::warn(format!("the version of Claude Code is not known: {why}"))
-                .hint(Hint::shell(format!("{} --version", place.paste(&claude))));
+                .hint(Hint::shell(format!("{} --version", place.paste(path))));
         }
     };
-    let Some(version) = version(&said) else {
+    let Some(version) = version(said) else {
         return Finding::warn(format!("{shown} --version does not print a version of Claude Code"))
             .hint(Hint::shell("npm install -g @anthropic-ai/claude-code"));
     };
@@ -55,12 +91,7 @@ pub(super) fn claude_code(place: &Place, record: Option<&Record>) -> Finding {
     let (major, minor, patch) = needed;
     Finding::warn(format!("Claude Code {text} is old: from {major}.{minor}.{patch} on {why}"))
         .details(details)
-        .hint(Hint::shell(format!("{} update", place.paste(&claude))))
-}
-
-/// The version of Claude Code, if it says it this soon.
-pub(super) fn version_of_claude_code(place: &Place, patience: Duration) -> Option<String> {
-    version(&ask(&find_claude(place)?, patience).ok()?).map(dotted)
+        .hint(Hint::shell(format!("{} update", place.paste(path))))
 }
 
 fn ask(claude: &Path, patience: Duration) -> std::result::Result<String, String> {

@@ -17,6 +17,8 @@ use crate::runtime::choose;
 use crate::runtime::environment;
 use crate::runtime::facts::{Facts as Releases, Verdict};
 
+use super::pair::{self, Pair};
+
 const OLDEST_PYTHON: (u64, u64) = (3, 10);
 /// LiteLLM cannot be installed for it.
 const TOO_NEW_PYTHON: (u64, u64) = (3, 15);
@@ -303,6 +305,17 @@ impl Prerequisites<'_> {
             Ok(Said { packages: Some(packages), .. }) => Ok(packages),
             Ok(_) => Err("this Python is too old to list its packages".to_owned()),
             Err(why) => Err(why.clone()),
+        }
+    }
+
+    /// Whether this LiteLLM and that Claude Code were tested together.
+    pub(super) fn pair(&self, claude_code: Option<&str>) -> Finding {
+        let litellm = self.tools.said.as_ref().ok().and_then(|said| said.version_of("litellm"));
+        match (claude_code, litellm, &self.tools.known) {
+            (Some(claude_code), Some(litellm), Some(known)) => {
+                pair::finding(&Pair { claude_code, litellm }, known)
+            }
+            _ => Finding::skip("the versions of Claude Code and LiteLLM are not both known"),
         }
     }
 

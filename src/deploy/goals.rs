@@ -366,7 +366,8 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
     }
     let script = helper_script(context.place);
     let key = KeyPath::top("apiKeyHelper");
-    let existing = context.settings().ok().and_then(|settings| settings.get(&key));
+    // An empty one is none: Claude Code runs nothing then.
+    let existing = context.settings().ok().and_then(|settings| settings.get(&key)).filter(|value| value != "");
     let recorded = context.ledger()?.paths().any(|path| *path == key);
     let of_gwinstall =
         |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));
@@ -385,8 +386,21 @@ fn no_key(choice: &Choice<'_>, key_name: &str) -> Error {
     let how = choice.catalog.variable(key_name).map(|variable| variable.how.clone());
     let error = Error::usage(format!("{provider} needs a key, and {key_name} has no value"));
     let error = how.into_iter().fold(error, Error::because);
+    let mut line = vec!["install", "--provider", provider];
+    let mut names = choice.direct.as_ref().map(|direct| direct.names.clone()).unwrap_or_default();
+    names.dedup();
+    let models = names.join(",");
+    if let Some(direct) = &choice.direct {
+        if direct.provider.base_url.as_deref() != Some(direct.url.as_str()) {
+            line.extend(["--gateway-url", direct.url.as_str()]);
+        }
+        if direct.models.len() < direct.names.len() {
+            line.extend(["--models", models.as_str()]);
+        }
+    }
+    line.extend(["--auth-token-file", "-"]);
     error.hint(
-        Hint::run(&["install", "--provider", provider, "--auth-token-file", "-"])
+        Hint::run(&line)
             .to("type it, unseen")
             .or(Hint::step(format!("export {key_name}=KEY, then run the same command again"))),
     )

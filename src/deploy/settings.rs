@@ -154,10 +154,13 @@ impl SettingsEdit {
         let always = |path: &KeyPath| desired.iter().any(|key| key.always && key.path == *path);
         // Without the address Claude Code does not use the gateway, and then the whole is what the user asks for.
         let in_use = settings.is_of_gwinstall(&KeyPath::env(BASE_URL), &self.ledger);
+        let known = |path: &KeyPath| self.ledger.paths().any(|recorded| recorded == path);
+        // To Claude Code an empty text is no value, so gwinstall replaces nothing that works.
+        let blank = |path: &KeyPath| !known(path) && settings.get(path).is_some_and(|value| value == "");
         let key = |key: &DesiredKey| DesiredValue {
             path: key.path.clone(),
             value: key.value.clone(),
-            take_over: force || key.always,
+            take_over: force || key.always || blank(&key.path),
             optional: in_use && OPTIONAL.iter().any(|name| key.path == KeyPath::env(*name)),
         };
         // The user's own value of such a key is neither replaced nor a matter of a decision.
@@ -172,8 +175,8 @@ impl SettingsEdit {
         self.yielded.extend(left_out.map(|key| key.path.clone()));
         // A key that the user changed after gwinstall set it stays; one that gwinstall never set needs a decision.
         self.foreign = settings.foreign(&values, &self.ledger);
-        let known = |path: &KeyPath| self.ledger.paths().any(|recorded| recorded == path);
-        self.foreign.retain(|path| stance != Stance::Restore && !known(path) && !always(path));
+        let decided = |path: &KeyPath| known(path) || always(path) || blank(path);
+        self.foreign.retain(|path| stance != Stance::Restore && !decided(path));
         if force {
             self.took_over = !self.foreign.is_empty();
             self.foreign.clear();

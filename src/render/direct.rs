@@ -200,28 +200,27 @@ fn direct<'a>(
     let name = &provider.name;
     let address = asked.url.as_deref().or(provider.base_url.as_deref()).unwrap_or_default();
     let again = |flag: &str, value: &str| Hint::again(&[flag, value]);
+    let named: Vec<&str> = asked.models.iter().flatten().map(String::as_str).collect();
+    let known = catalog.models_of(provider);
+    let lacks_models = named.is_empty() && known.is_empty() && !provider.claude_names;
+    if address.is_empty() && lacks_models {
+        return Err(Error::usage(format!("{name} has no address and no models of its own"))
+            .hint(Hint::again(&["--gateway-url", "https://HOST", "--models", "MODEL"])));
+    }
     if address.is_empty() {
         return Err(Error::usage(format!("{name} has no address of its own"))
             .hint(again("--gateway-url", "https://HOST")));
     }
-    let url = HttpUrl::parse("--gateway-url", address)?;
-    let root = url.as_str().trim_end_matches("/messages").trim_end_matches("/v1");
-    if root != url.as_str() {
-        return Err(Error::usage(format!("--gateway-url {} cannot be used", url.as_str()))
-            .because("Claude Code itself adds /v1/messages to it")
-            .hint(Hint::instead(url.as_str(), root)));
-    }
-    if !url.is_https() && !url.is_loopback() && provider.key.is_some() {
-        return Err(Error::usage(format!("--gateway-url {} cannot be used", url.as_str()))
-            .because("the key would travel unencrypted")
-            .hint(Hint::instead(url.as_str(), url.as_str().replacen("http:", "https:", 1))));
-    }
-    let known = catalog.models_of(provider);
+    let url = address_of(provider, address)?;
     let find = |typed: &str| {
         known.iter().copied().find(|model| model.id == typed || provider.name_of(model) == typed)
     };
     let sizes = [Tier::Opus, Tier::Sonnet, Tier::Haiku];
-    let named: Vec<&str> = asked.models.iter().flatten().map(String::as_str).collect();
+    if let [first, second, third, _, ..] = named.as_slice() {
+        return Err(Error::usage(format!("{} models are too many for {name}", named.len()))
+            .because("name one to three: for Claude Code's large, middle and small size")
+            .hint(Hint::instead(named.join(","), [*first, *second, *third].join(","))));
+    }
     let (names, models) = match named.as_slice() {
         [] => {
             let models: Vec<&Model> =
@@ -242,4 +241,21 @@ fn direct<'a>(
             .hint(again("--models", "MODEL")));
     }
     Ok(DirectChoice { provider, url, names, models })
+}
+
+/// The address of a provider as Claude Code takes it: without the path that it adds, and never with a key unencrypted.
+fn address_of(provider: &Provider, address: &str) -> Result<HttpUrl> {
+    let url = HttpUrl::parse("--gateway-url", address)?;
+    let root = url.as_str().trim_end_matches("/messages").trim_end_matches("/v1");
+    if root != url.as_str() {
+        return Err(Error::usage(format!("--gateway-url {} cannot be used", url.as_str()))
+            .because("Claude Code itself adds /v1/messages to it")
+            .hint(Hint::instead(url.as_str(), root)));
+    }
+    if !url.is_https() && !url.is_loopback() && provider.key.is_some() {
+        return Err(Error::usage(format!("--gateway-url {} cannot be used", url.as_str()))
+            .because("the key would travel unencrypted")
+            .hint(Hint::instead(url.as_str(), url.as_str().replacen("http:", "https:", 1))));
+    }
+    Ok(url)
 }

@@ -157,7 +157,9 @@ fn what_cannot_be_used_names_the_command_that_can() {
         ("use depseek", "gwinstall use deepseek"),
         ("use openai", "gwinstall install --provider openai"),
         ("use proxy", "gwinstall install --preset proxy"),
-        ("use custom", "--gateway-url https://HOST"),
+        ("use custom", "gwinstall use custom --gateway-url https://HOST --models MODEL"),
+        ("use custom --models m", "gwinstall use custom --models m --gateway-url https://HOST"),
+        ("use deepseek --models a,b,c,d", "gwinstall use deepseek --models a,b,c"),
         ("use custom --gateway-url https://a.example.com", "--models MODEL"),
         ("use custom --gateway-url http://a.example.com --models m", "https://a.example.com"),
         ("use custom --gateway-url https://a.example.com/v1 --models m", "https://a.example.com"),
@@ -167,6 +169,11 @@ fn what_cannot_be_used_names_the_command_that_can() {
         let words: Vec<&str> = line.split(' ').collect();
         let _ = world.run(&words).exits(2).says(word);
     }
+    let keyless = home();
+    let asked = ["use", "custom", "--gateway-url", "https://a.example.com", "--models", "m,n", "--yes"];
+    let _ = keyless.run(&asked).exits(2).says(
+        "gwinstall install --provider custom --gateway-url https://a.example.com --models m,n --auth-token-file -",
+    );
     // What a person pastes into the wrong place is not repeated.
     let said = world.run(&["use", KIMI]).exits(2).never_says(KIMI);
     let _ = said.says("gwinstall use");
@@ -285,4 +292,17 @@ fn a_model_that_the_catalog_does_not_list_is_added_by_its_route() {
     let _ = world.run(&["models", "remove", "openai/gpt-9-nova", "--yes"]).exits(0);
     assert!(!text(&world, ".claude/gateway/config/litellm.yaml").contains("gpt-9-nova"));
     let _ = world.run(&["models", "add", "nobody/model", "--yes"]).exits(2);
+}
+
+/// Claude Code runs no helper for it, so another program did not set one.
+#[test]
+fn an_empty_helper_is_not_that_of_another_program() {
+    let world = home().with("DEEPSEEK_API_KEY", DEEPSEEK);
+    let own = "{ \"apiKeyHelper\": \"\" }\n";
+    std::fs::write(world.home().join(SETTINGS), own).unwrap();
+    let _ = world.run(&["use", "deepseek", "--yes"]).exits(0);
+    assert_eq!(helper(&world), DEEPSEEK);
+    assert!(!text(&world, SETTINGS).contains(DEEPSEEK), "the key stands in settings.json");
+    let _ = world.run(&["uninstall", "--yes"]).exits(0);
+    assert_eq!(text(&world, SETTINGS), own);
 }

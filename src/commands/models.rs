@@ -165,6 +165,14 @@ fn require_litellm(bundle: &Bundle, last: &Record) -> Result<()> {
     if bundle.catalog.preset(&last.preset).is_some_and(|preset| preset.base.is_some()) {
         return Ok(());
     }
+    if !last.has_gateway() {
+        let provider = last.direct.as_ref().map_or("PROVIDER", |direct| direct.provider.as_str());
+        return Err(Error::usage("no gateway is deployed, so there is no list of its models").hint(
+            Hint::run(&["use", provider, "--models", "LARGE,MIDDLE,SMALL"])
+                .to(format!("name the models of {provider}"))
+                .or(Hint::run(&["install", "basic"]).to("deploy a gateway")),
+        ));
+    }
     Err(Error::usage(format!("the preset {} runs no LiteLLM here, so it has no list of models", last.preset))
         .because("which models there are is up to the gateway")
         .hint(

@@ -289,10 +289,11 @@ fn without_record(place: &Place, interrupted: Option<&Interrupted>) -> Answer {
 
 /// What is deployed, in one line.
 pub(super) fn headline(place: &Place, record: &Record) -> String {
+    // A preset without a gateway says all with its name.
+    let kind = if record.has_gateway() { format!(" ({})", record.gateway_type) } else { String::new() };
     format!(
-        "Preset {} ({}), deployed {} into {}",
+        "Preset {}{kind}, deployed {} into {}",
         record.preset,
-        record.gateway_type,
         record.timestamp,
         place.show(&place.target)
     )
@@ -313,7 +314,9 @@ pub(super) fn summary(
         record.bundle.origin
     );
     let mut parts: Vec<(&str, String)> = models.into_iter().collect();
-    parts.push(("Gateway", format!("{}{}", record.gateway_url, running(facts))));
+    if record.has_gateway() {
+        parts.push(("Gateway", format!("{}{}", record.gateway_url, running(facts))));
+    }
     parts.push(("Claude Code", claude_code(facts, record, pointed)));
     parts.extend(service.map(|service| ("Service", service)));
     parts.push(("Files", files));
@@ -340,7 +343,8 @@ fn running(facts: &Facts<'_>) -> String {
 fn claude_code(facts: &Facts<'_>, record: &Record, pointed: &Pointed) -> String {
     match &record.direct {
         Some(direct) if pointed.is_here() => {
-            format!("uses {} ({}) without the gateway", direct.provider, direct.url)
+            let beside = if record.has_gateway() { " without the gateway" } else { "" };
+            format!("uses {} ({}){beside}", direct.provider, direct.url)
         }
         _ => pointed.words(facts.place()),
     }

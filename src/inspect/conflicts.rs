@@ -90,7 +90,12 @@ fn api_key(settings: Option<&Settings>, deployed: bool) -> Finding {
 fn no_proxy(place: &Place, settings: Option<&Settings>, env: &DotEnv, record: Option<&Record>) -> Finding {
     let local = record.is_none_or(|record| record.gateway_type == GatewayType::Local);
     if !local {
-        return Finding::skip("the gateway is not on this machine");
+        let has_gateway = record.is_none_or(Record::has_gateway);
+        return Finding::skip(if has_gateway {
+            "the gateway is not on this machine"
+        } else {
+            "no gateway is deployed"
+        });
     }
     let sight = Sight::of(place, settings);
     if sight.proxies.is_empty() {

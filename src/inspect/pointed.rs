@@ -105,22 +105,23 @@ impl Pointed {
         }
     }
 
-    pub fn finding(&self, place: &Place) -> Finding {
+    pub fn finding(&self, place: &Place, record: &Record) -> Finding {
         let settings = place.show(&place.settings());
+        let answerer = record.direct.as_ref().map_or("the gateway", |direct| direct.provider.as_str());
         match self {
-            Self::Here => Finding::pass(format!("{settings} points Claude Code at the gateway")),
+            Self::Here => Finding::pass(format!("{settings} points Claude Code at {answerer}")),
             Self::OtherKey => Finding::warn(format!(
-                "{settings} takes the key from another program ({HELPER}); the gateway accepts only its own key"
+                "{settings} takes the key from another program ({HELPER}); {answerer} accepts only its own key"
             ))
-            .hint(Hint::run(&["install", "--force"]).to("use the key of the gateway")),
+            .hint(Hint::run(&["install", "--force"]).to(format!("use the key of {answerer}"))),
             Self::Off => Finding::pass(format!(
-                "Claude Code is not pointed at the gateway: you ran {}",
+                "Claude Code is not pointed at {answerer}: you ran {}",
                 term::command(&["off"])
             )),
             Self::Armed => Finding::pass("Claude Code does not use the gateway yet")
                 .hint(Hint::run(&["start"]).to("start it, and point Claude Code at it")),
             Self::Leaving(waiting) => {
-                Finding::warn(format!("Claude Code leaves the gateway, {}", waits_for(place, waiting)))
+                Finding::warn(format!("Claude Code leaves {answerer}, {}", waits_for(place, waiting)))
                     .hint(Hint::run(&["off"]).to("finish it"))
             }
             Self::Nowhere => Finding::fail(format!(
@@ -151,7 +152,7 @@ fn waits_for(place: &Place, waiting: &[Session]) -> String {
 pub fn finding(facts: &Facts<'_>) -> Option<Finding> {
     let place = facts.place();
     if let Some(record) = facts.record() {
-        return (!place.staged).then(|| Pointed::of(facts, record).finding(place));
+        return (!place.staged).then(|| Pointed::of(facts, record).finding(place, record));
     }
     facts.context.is_orphaned().then(|| {
         Finding::fail(format!(

@@ -26,6 +26,12 @@ pub struct Provider {
     /// The variable of its key, by LiteLLM's name; absent: it asks for none, or for a login of its own.
     #[serde(default)]
     pub key: Option<String>,
+    /// A GET that costs nothing and that it refuses without a good key.
+    #[serde(default)]
+    pub free_call: Option<String>,
+    /// The header that carries the key there; absent: `authorization`, as a bearer.
+    #[serde(default)]
+    pub key_header: Option<String>,
     /// Further variables that its routes need.
     #[serde(default)]
     pub env: Vec<String>,
@@ -93,5 +99,29 @@ impl Provider {
             text.push_str(&format!("      {name}: {value}\n"));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bundle::Bundle;
+
+    #[test]
+    fn a_key_is_checked_where_it_belongs() {
+        let bundle = Bundle::embedded().unwrap();
+        let mut without = Vec::new();
+        for provider in bundle.catalog.providers.iter().filter(|provider| provider.key.is_some()) {
+            let Some(call) = &provider.free_call else {
+                without.push(provider.name.as_str());
+                continue;
+            };
+            let host = call.strip_prefix("https://").and_then(|rest| rest.split('/').next());
+            let host = host.unwrap_or_else(|| panic!("{call} is not encrypted"));
+            // The same company answers Claude Code.
+            if let Some(base) = provider.base_url.as_deref() {
+                assert!(base.starts_with(&format!("https://{host}/")), "{base} {call}");
+            }
+        }
+        assert_eq!(without, ["custom", "azure"], "their addresses are the user's");
     }
 }

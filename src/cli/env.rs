@@ -22,6 +22,9 @@ pub enum EnvCommand {
         /// File that holds the value, or - for standard input
         #[arg(long, value_name = "PATH")]
         from: Option<PathBuf>,
+        /// Ask the provider first, with a call that costs nothing, whether it accepts the key
+        #[arg(long)]
+        check: bool,
         /// Keep a name of your own that is close to one that gwinstall knows
         #[arg(long)]
         force: bool,

@@ -30,8 +30,9 @@ use crate::ui::answer::Answer;
 
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
     match command {
-        EnvCommand::Set { name, from, force, confirm, takeover } => {
-            let asked = env_set::Asked { typed: name, from: from.as_deref(), force: *force };
+        EnvCommand::Set { name, from, check, force, confirm, takeover } => {
+            let asked =
+                env_set::Asked { typed: name, from: from.as_deref(), check: *check, force: *force };
             return env_set::run(place, common, &asked, (confirm, takeover));
         }
         EnvCommand::Unset { name, confirm, takeover } => {

@@ -5,19 +5,21 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::bundle::Provider;
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
 use crate::deploy::draft::Draft;
 use crate::deploy::goals;
 use crate::deploy::values;
 use crate::domain::name::{closest, list, printable};
-use crate::domain::record::ValueSource;
+use crate::domain::record::{Record, ValueSource};
 use crate::domain::regions;
 use crate::domain::request::Request;
 use crate::domain::secret::{beginning_of, looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
 use crate::format::dotenv::DotEnv;
+use crate::gateway::free_call::{FreeCall, Verdict};
 use crate::render::{self, Choice, Value};
 use crate::ui::report;
 
@@ -32,6 +34,8 @@ pub(super) struct Asked<'a> {
     /// `NAME`, or `NAME=VALUE`.
     pub typed: &'a str,
     pub from: Option<&'a Path>,
+    /// Asks the provider whether it accepts the key.
+    pub check: bool,
     /// Keeps an unknown name.
     pub force: bool,
 }
@@ -123,6 +127,7 @@ pub(super) fn run(
         Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
     let bundle = sources::deployed(place, change.context.record.as_ref())?;
     let name = &name_of(&change, &bundle.catalog, asked, confirm.yes)?;
+    let provider = if asked.check { Some(asked_of(&bundle.catalog, change.context.deployed()?, name)?) } else { None };
     change.require_consent().map_err(|error| asked.unasked(error))?;
     let value = asked.value(name)?;
     let record = change.context.deployed()?;
@@ -131,6 +136,9 @@ pub(super) fn run(
     let Given { text, notes } = given(name, bundle.catalog.variable(name), value.expose())?;
     notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
     note_value(&choice, name, &text);
+    if let Some((provider, call)) = provider.filter(|_| !change.is_dry()) {
+        require_accepted(provider, &call, name, &text)?;
+    }
     let source = if asked.from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
         values::gather(place, &choice, &request)?.setting(name, Value { text: Secret::new(text), source });
@@ -148,6 +156,43 @@ pub(super) fn run(
     change.carry_out(draft, &summary, |draft, _| {
         Ok(Answer::new(format!("{name} is set")).text(done(name, draft)))
     })
+}
+
+/// The provider that takes this key, and how it is asked about it.
+fn asked_of<'a>(catalog: &'a Catalog, record: &Record, name: &str) -> Result<(&'a Provider, FreeCall<'a>)> {
+    let alone = || Hint::run(&["env", "set", name]).to("set it without --check");
+    let provider = catalog.providers.iter().find(|provider| provider.key.as_deref() == Some(name));
+    let call = provider.and_then(|provider| Some((provider, provider.free_call.as_deref()?)));
+    let Some((provider, url)) = call else {
+        return Err(Error::usage(format!("gwinstall knows no call that costs nothing for {name}")).hint(alone()));
+    };
+    // The key of another address than the provider's own is not for the provider.
+    let facts = record.request.providers.get(&provider.name);
+    if let Some(own) = facts.and_then(|facts| facts.url.as_deref()) {
+        return Err(Error::usage(format!("{name} is for {own}, and gwinstall knows no call there that costs nothing"))
+            .hint(alone()));
+    }
+    Ok((provider, FreeCall { url, header: provider.key_header.as_deref() }))
+}
+
+fn require_accepted(provider: &Provider, call: &FreeCall<'_>, name: &str, text: &str) -> Result<()> {
+    let (shown, again) = (&provider.name, Hint::run(&["env", "set", name, "--check"]));
+    match call.ask(&Secret::new(text)) {
+        Verdict::Accepted => {
+            term::talk(&format!("{shown} accepts this value of {name}."));
+            Ok(())
+        }
+        Verdict::Refused(status) => Err(Error::failed(format!(
+            "{shown} does not accept this value of {name}, and nothing was changed"
+        ))
+        .because(format!("{} answers with {status}", call.url))
+        .hint(again.to("type another one"))),
+        Verdict::Unknown(why) => Err(Error::failed(format!(
+            "{shown} did not say whether it accepts this value of {name}, and nothing was changed"
+        ))
+        .because(format!("{}: {why}", call.url))
+        .hint(Hint::run(&["env", "set", name]).to("set it without --check"))),
+    }
 }
 
 fn done(name: &str, draft: &Draft) -> String {

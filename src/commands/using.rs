@@ -191,13 +191,17 @@ fn previous(record: Option<&Record>) -> Result<String> {
 /// Refuses a name that is not the deployed gateway, with the command that would make it so.
 fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Result<()> {
     let deployed = record.filter(|record| record.has_gateway());
-    if deployed.is_some_and(|record| record.preset == name) {
+    let provider = bundle.catalog.provider(name);
+    let serves = |record: &Record| {
+        record.preset == name || provider.is_some_and(|provider| serves_alone(bundle, record, provider))
+    };
+    if deployed.is_some_and(serves) {
         return Ok(());
     }
     if name == GATEWAY || bundle.catalog.preset(name).is_some_and(Preset::is_direct) {
         return Err(Error::usage("no gateway is deployed").hint(Hint::run(&["install", "basic"])));
     }
-    if bundle.catalog.provider(name).is_some() {
+    if provider.is_some() {
         return Err(Error::usage(format!(
             "Claude Code reaches {name} through LiteLLM, which is another installation"
         ))
@@ -243,7 +247,7 @@ fn list(place: &Place) -> Result<Answer> {
         add(&record.preset, "deployed".to_owned(), &what);
     }
     for provider in &bundle.catalog.providers {
-        add(&provider.name, state(&context, record.as_ref(), provider), &provider.description);
+        add(&provider.name, state(&context, &bundle, record.as_ref(), provider), &provider.description);
     }
     let text = columns(&rows, &[]);
     let hint = term::command(&["use", "NAME"]);
@@ -255,9 +259,17 @@ fn list(place: &Place) -> Result<Answer> {
     Ok(Answer::new(format!("Claude Code uses {now}")).text(text).data(json!({ "uses": now, "names": data })))
 }
 
-fn state(context: &Context<'_>, record: Option<&Record>, provider: &Provider) -> String {
+/// Whether every model of the deployed gateway is of this provider, so that its name means the gateway.
+fn serves_alone(bundle: &Bundle, record: &Record, provider: &Provider) -> bool {
+    let known = bundle.catalog.models_of(provider);
+    let is_of_it = |id: &String| known.iter().any(|model| model.id == *id);
+    record.has_gateway() && !record.models.is_empty() && record.models.iter().all(is_of_it)
+}
+
+fn state(context: &Context<'_>, bundle: &Bundle, record: Option<&Record>, provider: &Provider) -> String {
     if !provider.is_direct() {
-        return "through LiteLLM".to_owned();
+        let serves = record.is_some_and(|record| serves_alone(bundle, record, provider));
+        return if serves { "deployed" } else { "through LiteLLM" }.to_owned();
     }
     let was_used = record.is_some_and(|record| record.request.providers.contains_key(&provider.name));
     match &provider.key {

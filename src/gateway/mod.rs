@@ -5,6 +5,7 @@
 pub mod ask;
 pub mod ending;
 pub mod exam;
+pub mod free_call;
 pub mod health;
 pub mod process;
 pub mod service;

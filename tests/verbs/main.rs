@@ -22,6 +22,7 @@ mod exam_endless;
 mod gateway;
 mod install;
 mod kept_release;
+mod key_check;
 mod leaving;
 mod logins;
 mod models;

@@ -306,3 +306,18 @@ fn an_empty_helper_is_not_that_of_another_program() {
     let _ = world.run(&["uninstall", "--yes"]).exits(0);
     assert_eq!(text(&world, SETTINGS), own);
 }
+
+/// The name of a provider means the gateway where that serves this provider alone.
+#[test]
+fn a_provider_behind_litellm_is_used_by_its_name() {
+    let world =
+        with_gateway().with("GEMINI_API_KEY", "AIzaSy0123456789abcdef").with("DEEPSEEK_API_KEY", DEEPSEEK);
+    let _ = world.run(&["use", "gemini"]).exits(2).says("gwinstall install --provider gemini");
+    let _ = world.run(&["install", "--provider", "gemini", "--yes"]).exits(0);
+    let _ = world.run(&["use", "deepseek"]).exits(0);
+    let _ = world.run(&["use"]).exits(0).says("gemini          deployed");
+    let _ = world.run(&["use", "gemini"]).exits(0).says("preset multi-provider");
+    assert!(env(&world)["ANTHROPIC_BASE_URL"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    let _ = world.run(&["use", "-"]).exits(0).says("deepseek");
+    let _ = world.run(&["use", "openai"]).exits(2).says("gwinstall install --provider openai");
+}

@@ -48,6 +48,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     let choice = render::choose(&bundle.catalog, &request, record.map(|record| &record.request))?;
     let mut values = values::gather(place, &choice, &request)?;
     values.notes.extend(variables::unused(&context, &choice));
+    values.notes.extend(variables::outdated(&context, &choice, &values));
     let facts = Facts::gather(&context)?;
     let unreadable = DotEnv::parse("");
     let (missing, file) = match (facts.env(), command) {

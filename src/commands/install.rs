@@ -234,7 +234,8 @@ fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Valu
         let record = context.place.show(&context.place.file(files::RECORD));
         term::talk(&format!("note: {record} was missing; gwinstall writes a new one"));
     }
-    for note in values.notes.iter().chain(&variables::unused(context, choice)) {
+    let outdated = variables::outdated(context, choice, values);
+    for note in values.notes.iter().chain(&variables::unused(context, choice)).chain(&outdated) {
         term::talk(&format!("note: {note}"));
     }
     if request.answered {

@@ -25,6 +25,7 @@ use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed as Pointing;
+use crate::inspect::variables;
 use crate::render::{self, CLAUDE, answered_by};
 use crate::ui::answer::Answer;
 use crate::ui::report;
@@ -128,6 +129,9 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
     let mut values = values::gather(place, &choice, request)?;
     // Other values that gwinstall could find wait for the next installation.
     values.found.retain(|name, _| choice.direct.is_some() && Some(name.as_str()) == choice.key_name());
+    for note in variables::outdated(&change.context, &choice, &values) {
+        term::talk(&format!("note: {note}"));
+    }
     let pointing = Wanted::Is(Pointed::On);
     let goal =
         goals::from_choice(&change.context, Operation::Use, bundle, &choice, &values, pointing, force)?;

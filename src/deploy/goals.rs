@@ -20,7 +20,7 @@ use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
-use crate::render::{
+use crate::render::{DirectChoice, 
     self, AUTH_TOKEN, Around, BASE_URL, CLAUDE, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY,
     Value,
 };
@@ -386,19 +386,8 @@ fn no_key(choice: &Choice<'_>, key_name: &str) -> Error {
     let how = choice.catalog.variable(key_name).map(|variable| variable.how.clone());
     let error = Error::usage(format!("{provider} needs a key, and {key_name} has no value"));
     let error = how.into_iter().fold(error, Error::because);
-    let mut line = vec!["install", "--provider", provider];
-    let mut names = choice.direct.as_ref().map(|direct| direct.names.clone()).unwrap_or_default();
-    names.dedup();
-    let models = names.join(",");
-    if let Some(direct) = &choice.direct {
-        if direct.provider.base_url.as_deref() != Some(direct.url.as_str()) {
-            line.extend(["--gateway-url", direct.url.as_str()]);
-        }
-        if direct.models.len() < direct.names.len() {
-            line.extend(["--models", models.as_str()]);
-        }
-    }
-    line.extend(["--auth-token-file", "-"]);
+    let mut line = choice.direct.as_ref().map(DirectChoice::installed_by).unwrap_or_default();
+    line.extend(["--auth-token-file", "-"].map(str::to_owned));
     error.hint(
         Hint::run(&line)
             .to("type it, unseen")

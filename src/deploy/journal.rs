@@ -58,10 +58,13 @@ impl Journal {
 
     /// JSON and a checksum line, so that `parse` can recognize a torn journal. On an error no live file may change.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let text = serde_json::to_string(self).map_err(|error| {
+        let mut bytes = serde_json::to_vec(self).map_err(|error| {
             Error::failed("cannot write the journal of this change, so nothing was changed").because(error)
         })?;
-        Ok(format!("{text}\n{}\n", Sha256::of(text.as_bytes())).into_bytes())
+        // In place: with many files a copy would be the largest thing in memory.
+        let sum = Sha256::of(&bytes);
+        bytes.extend_from_slice(format!("\n{sum}\n").as_bytes());
+        Ok(bytes)
     }
 
     /// `None` for anything but a complete journal of a schema that this version knows.

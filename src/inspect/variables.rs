@@ -11,7 +11,7 @@ use crate::deploy::values::{self, Values};
 use crate::domain::check::Finding;
 use crate::domain::name::{list, printable};
 use crate::domain::place::files;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, ValueSource};
 use crate::domain::regions;
 use crate::domain::request::Request;
 use crate::domain::secret::beginning_of;
@@ -36,6 +36,30 @@ pub fn unused(context: &Context<'_>, choice: &Choice<'_>) -> Vec<String> {
     let found = needed.filter_map(|(name, _)| Some((stand_in::of(&name, env.get(&name)?)?, name)));
     let worth = found.filter(|(why, _)| why.needs_a_note());
     worth.map(|(why, name)| format!("{name} in {shown}: not used: {why}")).collect()
+}
+
+/// Secrets that have another value elsewhere, a sentence for each: a key that was renewed there does not reach the gateway.
+pub fn outdated(context: &Context<'_>, choice: &Choice<'_>, values: &Values) -> Vec<String> {
+    let Ok(file) = context.env() else { return Vec::new() };
+    let (env, shown) = (DotEnv::parse(&file.text), context.place.show(&context.place.file(files::ENV)));
+    let differs = |name: &str, value: &render::Value| {
+        choice.catalog.is_secret(name)
+            && env.get(name).is_some_and(|kept| is_value(name, kept) && kept != value.text.expose())
+    };
+    let place = |source: ValueSource| match source {
+        ValueSource::Environment => Some("your environment"),
+        ValueSource::File => Some("~/.claude/.env"),
+        ValueSource::Rc => Some("a start file of your shell"),
+        _ => None,
+    };
+    let found = values.found.iter().filter(|(name, value)| differs(name, value));
+    let worth = found.filter_map(|(name, value)| Some((name, place(value.source)?)));
+    worth
+        .map(|(name, place)| {
+            let set = term::command(&["env", "set", name]);
+            format!("{name} has another value in {place}; {shown} keeps its own. To replace it: {set}")
+        })
+        .collect()
 }
 
 /// Required variables without a value. Once deployed only `.env` counts: the gateway reads nothing else.

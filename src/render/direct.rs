@@ -20,6 +20,8 @@ pub struct DirectChoice<'a> {
     pub url: HttpUrl,
     /// Its names of the models for Claude Code's three sizes, the largest first.
     pub names: Vec<String>,
+    /// The user named them; else the catalog chose.
+    pub are_named: bool,
     /// Those of them that the catalog knows.
     pub models: Vec<&'a Model>,
 }
@@ -33,6 +35,20 @@ impl DirectChoice<'_> {
             key: self.provider.key.clone(),
             models: self.names.clone(),
         }
+    }
+
+    /// The words of the command that sets up the same provider without a deployment before it.
+    pub fn installed_by(&self) -> Vec<String> {
+        let mut words = vec!["install".to_owned(), "--provider".to_owned(), self.provider.name.clone()];
+        if self.provider.base_url.as_deref() != Some(self.url.as_str()) {
+            words.extend(["--gateway-url".to_owned(), self.url.as_str().to_owned()]);
+        }
+        if self.are_named {
+            let mut names = self.names.clone();
+            names.dedup();
+            words.extend(["--models".to_owned(), names.join(",")]);
+        }
+        words
     }
 }
 
@@ -240,7 +256,7 @@ fn direct<'a>(
             .because("or three, separated by commas: for Claude Code's large, middle and small size")
             .hint(again("--models", "MODEL")));
     }
-    Ok(DirectChoice { provider, url, names, models })
+    Ok(DirectChoice { provider, url, names, are_named: !named.is_empty(), models })
 }
 
 /// The address of a provider as Claude Code takes it: without the path that it adds, and never with a key unencrypted.

@@ -24,4 +24,5 @@ pub mod python;
 pub mod staging;
 mod uv;
 mod verify;
+pub mod version;
 mod zip;

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::facts::{is_below, numbers};
+use super::version::{is_below, numbers};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Pairs {

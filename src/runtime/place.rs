@@ -98,8 +98,8 @@ pub fn preferred(place: &Place, facts: &Facts) -> Result<Option<Managed>> {
         list(place)?.into_iter().filter(|one| one.environment.version().is_some()).collect();
     let short = short(facts);
     found.sort_by_key(|one| {
-        let version = super::facts::numbers(one.environment.version().unwrap_or_default());
-        (one.name.ends_with(&short), version, super::facts::numbers(one.python.trim_start_matches("cp")))
+        let version = super::version::numbers(one.environment.version().unwrap_or_default());
+        (one.name.ends_with(&short), version, super::version::numbers(one.python.trim_start_matches("cp")))
     });
     Ok(found.pop())
 }

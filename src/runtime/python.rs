@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::facts::{Facts, is_below, numbers};
+use super::facts::Facts;
+use super::version::{is_below, numbers};
 use crate::domain::name::printable;
 use crate::domain::{Error, Hint, Result};
 use crate::doors::{disk, system};

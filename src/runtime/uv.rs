@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::facts::{Facts, Wheel, is_below};
+use super::facts::{Facts, Wheel};
+use super::version::is_below;
 use super::fault;
 use super::installer;
 use super::python::Python;

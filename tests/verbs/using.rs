@@ -321,3 +321,18 @@ fn a_provider_behind_litellm_is_used_by_its_name() {
     let _ = world.run(&["use", "-"]).exits(0).says("deepseek");
     let _ = world.run(&["use", "openai"]).exits(2).says("gwinstall install --provider openai");
 }
+
+/// A key that was renewed in the environment does not reach the gateway, so gwinstall says so.
+#[test]
+fn a_renewed_key_elsewhere_is_named_and_not_taken() {
+    let world = home().with("DEEPSEEK_API_KEY", DEEPSEEK).with("MOONSHOT_API_KEY", KIMI);
+    let _ = world.run(&["use", "deepseek", "--yes"]).exits(0).never_says("another value");
+    let world = world.with("DEEPSEEK_API_KEY", KIMI);
+    let note = "DEEPSEEK_API_KEY has another value in your environment";
+    let _ = world.run(&["use", "kimi"]).exits(0).never_says(note);
+    let said = world.run(&["use", "deepseek"]).exits(0).says(note).never_says(KIMI);
+    let _ = said.says("gwinstall env set DEEPSEEK_API_KEY");
+    assert_eq!(helper(&world), DEEPSEEK);
+    let _ = world.run(&["install", "--yes"]).exits(0).says(note);
+    let _ = world.run(&["env", "list"]).exits(0).says(note).never_says(KIMI);
+}

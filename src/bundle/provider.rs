@@ -38,6 +38,9 @@ pub struct Provider {
     /// Parameters of LiteLLM that each of its routes needs besides the key.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+    /// Further parameters of the models whose names begin like this.
+    #[serde(default)]
+    pub params_of: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether it answers to Claude Code's own names of models, so that none has to be set.
     #[serde(default)]
     pub claude_names: bool,
@@ -95,7 +98,9 @@ impl Provider {
         if let Some(key) = &self.key {
             text.push_str(&format!("      api_key: os.environ/{key}\n"));
         }
-        for (name, value) in &self.params {
+        let further =
+            self.params_of.iter().filter(|(begin, _)| self.name_of(model).starts_with(begin.as_str()));
+        for (name, value) in self.params.iter().chain(further.flat_map(|(_, params)| params)) {
             text.push_str(&format!("      {name}: {value}\n"));
         }
         text

@@ -129,7 +129,7 @@ class Check:
         self.mocked = chosen.mode == "mock"
         self.port = chosen.port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self.rows, self.more, self.judge = [], None, judge
+        self.rows, self.more, self.judge, self.already = [], None, judge, None
 
     def report(self, ok, name, detail=""):
         name = f"mock {name}" if self.mocked and self.chosen.mode == "both" else name
@@ -162,12 +162,14 @@ class Check:
         self.health()
         self.keys()
         self.models()
+        self.discovery()
         self.calls()
         if self.chosen.claude_bin:
             self.claude_code()
         if self.chosen.mode == "both":
             self.reload_mocked()
             self.models()
+            self.discovery()
             self.calls()
             self.names_of_claude_code()
             asked = self.internet.asked(self.already)
@@ -327,6 +329,8 @@ class Check:
         same = listed == self.expected
         missing, unexpected = sorted(self.expected - listed), sorted(listed - self.expected)
         self.report(same, "models_match", f"{len(listed)} models" if same else f"missing {missing} unexpected {unexpected}")
+
+    def discovery(self):
         agent = {"user-agent": "claude-cli/2.1.329 (external, cli)"}
         status, body = http("GET", self.base + "/v1/models?limit=1000", self.auth | agent)
         ids = [model["id"] for model in json.loads(body)["data"]] if status == 200 else []

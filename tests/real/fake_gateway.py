@@ -103,14 +103,15 @@ def begun(model):
     return {**whole, "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 2}}
 
 
-def streamed(model, block, stop):
+def events(model, block, stop):
+    """(kind, the rest of it) of each event of a streamed answer."""
     if block["type"] == "tool_use":
         empty = {**block, "input": {}}
         deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
     else:
         empty = {"type": "text", "text": ""}
         deltas = [{"type": "text_delta", "text": part} for part in re.findall(r"\S+\s*", block["text"])]
-    events = [
+    return [
         ("message_start", {"message": begun(model)}),
         ("content_block_start", {"index": 0, "content_block": empty}),
         ("ping", {}),
@@ -119,7 +120,11 @@ def streamed(model, block, stop):
         ("message_delta", {"delta": {"stop_reason": stop, "stop_sequence": None}, "usage": {"output_tokens": 2}}),
         ("message_stop", {}),
     ]
-    return "".join(f"event: {kind}\ndata: {json.dumps({'type': kind, **rest})}\n\n" for kind, rest in events)
+
+
+def streamed(model, block, stop):
+    whole = [(kind, json.dumps({"type": kind, **rest})) for kind, rest in events(model, block, stop)]
+    return "".join(f"event: {kind}\ndata: {data}\n\n" for kind, data in whole)
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -4,7 +4,7 @@ Google, Anthropic and Bedrock are answered in their own formats, streaming too; 
 Anything is accepted: this proves routes and plumbing, never that a provider still serves a model.
 """
 
-import asyncio, base64, contextlib, json, os, re, socket, struct, threading, zlib
+import asyncio, base64, contextlib, http, json, os, re, socket, struct, threading, zlib
 
 from authority import Authority
 
@@ -106,15 +106,10 @@ class FakeInternet:
                 w.close()
 
     async def _reply(self, host, request, w):
-        method, path, _, body = request
-        try:
-            asked = json.loads(body) if body else {}
-        except ValueError:
-            asked = {}
-        self.log.append({"host": host, "path": path, "method": method, "model": str(asked.get("model", ""))})
-        kind, answer = self.answer(host, path, asked)
+        status, kind, answer = self.reply(host, *request)
         answer = answer.encode() if isinstance(answer, str) else answer
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n"
+        reason = http.HTTPStatus(status).phrase
+        head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n"
         w.write(head.encode())
         if self.pace and kind == "text/event-stream":
             for event in re.split(rb"(?<=\n\n)", answer):
@@ -124,6 +119,15 @@ class FakeInternet:
         else:
             w.write(answer)
         await w.drain()
+
+    def reply(self, host, method, path, headers, body):
+        """(status, content type, body) for one request, which comes into the log."""
+        try:
+            asked = json.loads(body) if body else {}
+        except ValueError:
+            asked = {}
+        self.log.append({"host": host, "path": path, "method": method, "model": str(asked.get("model", ""))})
+        return 200, *self.answer(host, path, asked)
 
     @staticmethod
     def answer(host, path, asked):

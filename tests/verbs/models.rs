@@ -50,6 +50,21 @@ fn adding_and_removing_is_an_installation_with_another_list() {
     let _ = world.run(&["models", "remove", "glm-5.2", "--yes"]).exits(2).says("it needs one");
 }
 
+/// Vertex AI takes labels for Gemini alone; Azure refuses a user as long as Claude Code's.
+#[test]
+fn a_route_that_the_catalog_does_not_list_brings_what_its_provider_needs() {
+    let world = World::deployed(&["--models", "gpt-oss-120b"]);
+    let _ = world
+        .run(&["models", "add", "vertex_ai/gemini-9", "vertex_ai/qwen/q", "azure/mine", "--yes"])
+        .exits(0);
+    let text = world.read("config/litellm.yaml");
+    let entry =
+        |route| text.split("- model_name: ").find(|entry| entry.lines().next() == Some(route)).unwrap();
+    assert!(entry("vertex_ai/gemini-9").contains("      labels: {client: claude-code}\n"));
+    assert!(!entry("vertex_ai/qwen/q").contains("labels"));
+    assert!(entry("azure/mine").contains("      additional_drop_params: [user]\n"));
+}
+
 #[test]
 fn wrong_names_are_answered_with_the_closest() {
     let world = World::deployed(&["--models", "gpt-oss-20b"]);

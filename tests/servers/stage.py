@@ -21,18 +21,36 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "real"))
 
-from fake_internet import FakeInternet, free_port
+from fake_internet import GEMINI, FakeInternet, free_port
 
 VENV = os.environ.get("LITELLM_VENV", "")
 DOMAIN = "gateway.example.com"
-MODEL = "gemini-3.5-flash"
+# A name that Claude Code asks for by itself: render sends it to whatever the catalog points at.
+MODEL = "claude-sonnet-4-5"
 KEY = "sk-" + "7e57" * 16
 # A start on a busy machine; LiteLLM with a database needs about ten seconds on an idle one.
 START = 300
 
 
+# The first request of Claude Code, with its tools, has this order of size; nginx does not get one in its first read.
+CONVERSATION = "a line of a source file that the session has read\n" * 3000
+PIECES = 8
+
+
 class Wrong(Exception):
     """What was not as it must be."""
+
+
+class Provider(FakeInternet):
+    """A stream of it comes in pieces and takes seconds, so that one is under way whenever an instance stops."""
+
+    @staticmethod
+    def answer(host, path, asked):
+        kind, answer = FakeInternet.answer(host, path, asked)
+        if "streamGenerateContent" not in path:
+            return kind, answer
+        piece = {"candidates": [{"content": {"role": "model", "parts": [{"text": "."}]}}]}
+        return kind, "".join(f"data: {json.dumps(event)}\n\n" for event in [*[piece] * PIECES, GEMINI])
 
 
 def ran(command, seconds=120, **more):
@@ -67,7 +85,7 @@ class Stage:
         self.root, self.state, self.bin = self.scratch / "gateway", self.scratch / "state", self.scratch / "bin"
         for directory in (self.state, self.bin, self.scratch / "internet", self.scratch / "home"):
             directory.mkdir()
-        self.internet = FakeInternet(str(self.scratch / "internet"), login="")
+        self.internet = Provider(str(self.scratch / "internet"), login="", pace=0.3)
         self.port, self.tls, self.plain = two_free_ports(), free_port(), free_port()
         self.database, self.redis = free_port(), free_port()
 
@@ -222,8 +240,13 @@ class Stage:
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
 
-    def message(self, key):
-        return self.ask("POST", "/v1/messages", key, {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]})
+    def message(self, key, text="hi", **more):
+        return self.ask("POST", "/v1/messages", key, {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": text}], **more})
+
+    def conversation(self, key):
+        """A request of the size of Claude Code's, whose answer is a stream: 200 only where the stream came to its last event."""
+        status, text = self.message(key, CONVERSATION, stream=True)
+        return (status, text) if status != 200 or "event: message_stop" in text else (0, f"the stream ends early: {text[-120:]!r}")
 
     def claude(self, program, key, seconds=240):
         """(exit status, text) of the real Claude Code; the name of the site is in a hosts file that only it sees."""
@@ -252,21 +275,23 @@ class Stage:
 
 
 class Load:
-    """Requests without pause through the site. `outcomes` are (moment, word): "ok", or what failed."""
+    """Clients that ask through the site without pause: every second one sends long requests and gets streams. `outcomes` are
+    (moment, word): "ok", or what failed."""
 
     def __init__(self, stage, key, clients=4):
         self.stage, self.key, self.outcomes, self.over = stage, key, [], threading.Event()
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
+        self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(clients)]
         for thread in self.threads:
             thread.start()
 
-    def run(self):
+    def run(self, number):
+        ask, word_of = (self.stage.message, "short") if number % 2 else (self.stage.conversation, "stream")
         while not self.over.is_set():
             try:
-                status, text = self.stage.message(self.key)
-                word = "ok" if status == 200 else f"{status} {text[:160]}"
+                status, text = ask(self.key)
+                word = "ok" if status == 200 else f"{word_of}: {status} {text[:160]}"
             except (OSError, http.client.HTTPException) as error:
-                word = f"{type(error).__name__}: {error}"
+                word = f"{word_of}: {type(error).__name__}: {error}"
             self.outcomes.append((time.monotonic(), word))
 
     def close(self):

@@ -4,10 +4,12 @@
     validate   LiteLLM's own check of the rendered configuration
     team       Claude Code → TLS → nginx → LiteLLM → a fake provider, with a virtual key of the shipped team.sh; spend; a budget
     rolling    the shipped deploy.sh restarts two instances behind nginx under load: no request may fail
+    lambda     the rendered image as a function: invocations of a fake Lambda, the real Lambda Web Adapter, LiteLLM, Claude Code
     units      the rendered units under a real systemd in a container: sandbox, restart, timers, backup
 
 Prints what was seen and how long it took. Exit status 1: something was not as it must be.
 """
+import functools
 import json
 import os
 import subprocess
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import time
 
+import function
 import units
 from stage import DOMAIN, KEY, START, VENV, Load, Stage, Wrong, ran, within
 from tools import Tools
@@ -109,7 +112,8 @@ def rolling(stage):
     key = made_key(stage, "load", "1000")
     load = Load(stage, key)
     try:
-        within(60, lambda: len(load.outcomes) > 20, "the load gets answers")
+        within(120, lambda: len(load.outcomes) > 40, "the load gets answers")
+        require(not load.failed(), f"the load fails before anything is restarted: {load.failed()[:2]}")
         for words in ((NEXT,), (VERSION,)):
             began, before = time.monotonic(), len(load.outcomes)
             stage.script("deploy.sh", *words, seconds=1500)
@@ -133,18 +137,22 @@ def on_a_stage(names, binary):
         try:
             built(stage)
             for name in names:
-                CHAINS[name](stage)
+                ON_A_STAGE[name](stage)
         finally:
             stage.close()
 
 
-def in_a_container(names, binary):
-    if names:
-        units.chain(binary, VERSION, seen)
+def in_a_container(binary):
+    units.chain(binary, VERSION, seen)
 
 
-UNITS = "units"
-CHAINS = {"validate": validate, "team": team, "rolling": rolling, UNITS: units.chain}
+def in_a_function(binary):
+    function.chain(binary, Tools(), CLAUDE, seen)
+
+
+ON_A_STAGE = {"validate": validate, "team": team, "rolling": rolling}
+ALONE = {"lambda": in_a_function, "units": in_a_container}
+CHAINS = {**ON_A_STAGE, **ALONE}
 
 
 def main(words, binary):
@@ -155,9 +163,11 @@ def main(words, binary):
         print("SKIP servers-full: needs root and LITELLM_VENV")
         return 0
     began, wrong, chosen = time.monotonic(), 0, words or list(CHAINS)
-    for group in (on_a_stage, in_a_container):
+    groups = [functools.partial(on_a_stage, [name for name in chosen if name in ON_A_STAGE])]
+    groups += [ALONE[name] for name in chosen if name in ALONE]
+    for group in groups:
         try:
-            group([name for name in chosen if (name == UNITS) == (group is in_a_container)], binary)
+            group(binary)
         except (Wrong, subprocess.TimeoutExpired) as error:
             wrong += 1
             print(f"FAIL {error}", flush=True)

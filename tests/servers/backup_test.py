@@ -18,7 +18,7 @@ from world import KEY, REPOSITORY, SHELLS, World, free_port
 
 PG_BIN = next(iter(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 CACHE = pathlib.Path(os.environ.get("GWINSTALL_TESTS_CACHE", pathlib.Path.home() / ".cache" / "gwinstall-tests"))
-S3 = CACHE / "s3s-fs" / "bin" / "s3s-fs"
+S3 = CACHE / "servers" / "crate-s3s-fs-0.14.1" / "bin" / "s3s-fs"
 
 
 class Backups(World):
@@ -402,7 +402,9 @@ class Store(Backups):
             record = self.backup(shell=shell)
             name = record["location"].rsplit("/", 1)[-1]
             self.assertEqual(record["location"], f"s3://backups/gateway/{name}")
-            self.assertEqual((data / "backups/gateway" / name).read_bytes(), (self.root / "backups" / name).read_bytes())
+            stored = (data / "backups/gateway" / name).read_bytes()
+            self.assertEqual(stored, (self.root / "backups" / name).read_bytes())
+            self.assertEqual((record["checksum"], record["sizeBytes"]), (hashlib.sha256(stored).hexdigest(), len(stored)))
             shutil.rmtree(self.root / "backups")
             self.ok("restore.sh", f"s3:{name}", "--drill", shell=shell)
             self.age_everything()

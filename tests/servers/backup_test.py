@@ -14,11 +14,13 @@ import threading
 import time
 import unittest
 
+from tools import Tools
 from world import KEY, REPOSITORY, SHELLS, World, free_port
 
 PG_BIN = next(iter(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-CACHE = pathlib.Path(os.environ.get("GWINSTALL_TESTS_CACHE", pathlib.Path.home() / ".cache" / "gwinstall-tests"))
-S3 = CACHE / "servers" / "crate-s3s-fs-0.14.1" / "bin" / "s3s-fs"
+TOOLS = Tools()
+# Built from crates.io once.
+S3 = TOOLS.find("s3s-fs")
 
 
 class Backups(World):
@@ -384,7 +386,7 @@ class Store(Backups):
         self.assertEqual(self.run_script("backup.sh")[0], 10)
         self.assertLess(time.time() - begin, 25)
 
-    @unittest.skipUnless(S3.exists(), f"{S3} is not there: cargo install s3s-fs --version 0.14.1 --features binary --locked --root {S3.parents[1]}")
+    @unittest.skipUnless(S3, TOOLS.missing.get("s3s-fs"))
     def test_to_a_real_store_and_back(self):
         data = self.dir / "store"
         (data / "backups").mkdir(parents=True)

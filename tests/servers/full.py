@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Whole chains of what `gwinstall render systemd` wrote, with real programs: tests/servers/run full [WORD…]
 
+    front      the rendered site passes a request on where an instance closes the connection under it
     validate   LiteLLM's own check of the rendered configuration
     team       Claude Code → TLS → nginx → LiteLLM → a fake provider, with a virtual key of the shipped team.sh; spend; a budget
     rolling    the shipped deploy.sh restarts two instances behind nginx under load: no request may fail
+    backup     backup.sh to a real S3 server, a drill and a restoration from it, the database of the running LiteLLM with it
     lambda     the rendered image as a function: invocations of a fake Lambda, the real Lambda Web Adapter, LiteLLM, Claude Code
-    units      the rendered units under a real systemd in a container: sandbox, restart, timers, backup
+    units      the rendered units under a real systemd in a container: sandbox, restart, timers, a backup to an
+               S3 server and a drill from it; nginx with a certificate that certbot gets from pebble and renews
 
 Prints what was seen and how long it took. Exit status 1: something was not as it must be.
 """
+import contextlib
 import functools
 import json
 import os
@@ -17,7 +21,9 @@ import sys
 import tempfile
 import time
 
+import front
 import function
+import store
 import units
 from stage import DOMAIN, KEY, START, VENV, Load, Stage, Wrong, ran, within
 from tools import Tools
@@ -128,30 +134,44 @@ def rolling(stage):
     seen(f"{len(load.outcomes)} requests, 0 failed")
 
 
-def on_a_stage(names, binary):
-    """Chains of one server, which is built once."""
-    if not names:
-        return
+@contextlib.contextmanager
+def a_stage(binary):
     with tempfile.TemporaryDirectory(prefix="gwinstall-chain-", ignore_cleanup_errors=True) as scratch:
         stage = Stage(scratch, binary, Tools())
         try:
-            built(stage)
-            for name in names:
-                ON_A_STAGE[name](stage)
+            yield stage
         finally:
             stage.close()
 
 
+def on_a_stage(names, binary):
+    """Chains of one server, which is built once."""
+    if names:
+        with a_stage(binary) as stage:
+            built(stage)
+            for name in names:
+                ON_A_STAGE[name](stage)
+
+
+def in_front(binary):
+    with a_stage(binary) as stage:
+        front.chain(stage, seen)
+
+
 def in_a_container(binary):
-    units.chain(binary, VERSION, seen)
+    units.chain(binary, VERSION, Tools(), seen)
 
 
 def in_a_function(binary):
     function.chain(binary, Tools(), CLAUDE, seen)
 
 
-ON_A_STAGE = {"validate": validate, "team": team, "rolling": rolling}
-ALONE = {"lambda": in_a_function, "units": in_a_container}
+def backup(stage):
+    store.chain(stage, seen)
+
+
+ON_A_STAGE = {"validate": validate, "team": team, "rolling": rolling, "backup": backup}
+ALONE = {"front": in_front, "lambda": in_a_function, "units": in_a_container}
 CHAINS = {**ON_A_STAGE, **ALONE}
 
 

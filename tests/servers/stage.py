@@ -109,7 +109,7 @@ class Stage:
         administrator = ["psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(self.database), "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
         ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.database)]
         within(60, lambda: subprocess.run(ready).returncode == 0, "PostgreSQL answers")
-        ran([*administrator, "-c", "create role litellm login password 'database-of-the-test'"])
+        ran([*administrator, "-c", "create role litellm login createdb password 'database-of-the-test'"])
         ran([*administrator, "-c", "create database litellm owner litellm"])
 
     def redis_server(self):

@@ -34,9 +34,11 @@ FROM_REQUIREMENTS = (
 ).split()
 # Program: the Debian package that brings it.
 OF_THE_MACHINE = {
+    "certbot": "certbot",
     "nginx": "nginx-light",
     "node": "nodejs",
     "openssl": "openssl",
+    "pebble": "pebble",
     "redis-server": "redis-server",
     "shellcheck": "shellcheck",
     "systemd-analyze": "systemd",

@@ -152,8 +152,11 @@ def authority(machine):
     (place / "pebble.json").write_text(json.dumps({"pebble": settings}))
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     ran([*command, "-keyout", place / "key.pem", "-out", place / "cert.pem"])
-    quiet = [word for name in ("-http01", "-https01", "-tlsalpn01", "-doh", "-defaultIPv6") for word in (name, "")]
-    machine.begin("pebble-challtestsrv", "-dnsserver", "127.0.0.1:8053", "-management", "127.0.0.1:8055", *quiet)
+    help_text = subprocess.run(["pebble-challtestsrv", "-h"], capture_output=True, text=True).stderr
+    # Its releases name the address of its name server differently.
+    names = "-dns01" if "-dns01" in help_text else "-dnsserver"
+    quiet = [word for name in ("-http01", "-https01", "-tlsalpn01", "-defaultIPv6") for word in (name, "")]
+    machine.begin("pebble-challtestsrv", names, "127.0.0.1:8053", "-management", "127.0.0.1:8055", *quiet)
     values = ["PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"]
     machine.begin("env", *values, "pebble", "-config", "/opt/pebble/pebble.json", "-dnsserver", "127.0.0.1:8053")
     fetch = "curl -sf --cacert /opt/pebble/cert.pem -o /opt/pebble/root.pem https://localhost:15000/roots/0 && echo there || true"

@@ -26,6 +26,8 @@ from stage import CONVERSATION, KEY, MODEL, START, VENV, Provider, Wrong, free_p
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "release"))
 
+# What a builder of images would expand or end a text at.
+HOSTILE = "$HOME ${HOME} \\$ ' \" \\\" '' `id` \\n \\"
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm-gateway-AbCdEf"
 RUNTIME, EXTENSION = "/2018-06-01/runtime", "/2020-01-01/extension"
 # Between what says how a streamed answer begins and its body.
@@ -187,7 +189,7 @@ class Aws:
 
 def rendered(binary, scratch, internet, port):
     variables = {"HTTPS_PROXY": f"http://127.0.0.1:{internet.port}", "NO_PROXY": "127.0.0.1,localhost"}
-    variables |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "/opt/authority.pem")
+    variables |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "/opt/authority.pem") | {"HOSTILE": HOSTILE}
     (scratch / "gateway.yaml").write_text(json.dumps({"port": port, "variables": variables}))
     out = scratch / "rendered"
     line = ["render", "lambda", "--out", out, "--values", scratch / "gateway.yaml", "--preset", "basic"]
@@ -329,6 +331,8 @@ def chain(binary, tools, claude, seen):
         root, config = built(out, scratch, adapter)
         if KEY in json.dumps(config) or any(KEY.encode() in path.read_bytes() for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
             raise Wrong("the image holds the key")
+        if f"HOSTILE={HOSTILE}" not in config["Env"]:
+            raise Wrong(f"a hostile value reaches the image as {config['Env']}")
         seen(f"buildah makes the image of the Containerfile: {' '.join(config['Entrypoint'])}; no secret is in it", began)
         try:
             process = started(root, config, aws, scratch, internet)

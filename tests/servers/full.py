@@ -8,7 +8,7 @@
     backup     backup.sh to a real S3 server, a drill and a restoration from it, the database of the running LiteLLM with it
     lambda     the rendered image as a function: invocations of a fake Lambda, the real Lambda Web Adapter, LiteLLM, Claude Code
     units      the rendered units under a real systemd in a container: sandbox, restart, timers, a backup to an
-               S3 server and a drill from it; nginx with a certificate that certbot gets from pebble and renews
+               S3 server and a drill from it; nginx with a certificate that certbot gets from pebble and renews; update, rollback under load
 
 Prints what was seen and how long it took. Exit status 1: something was not as it must be.
 """

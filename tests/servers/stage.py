@@ -78,7 +78,36 @@ def two_free_ports():
             return first
 
 
-class Stage:
+class Site:
+    """The rendered site, asked by its name through TLS on a port of this machine."""
+
+    def __init__(self, certificate, tls):
+        self.certificate, self.tls = certificate, tls
+
+    def connection(self, seconds=120):
+        """Through TLS, to the site by its name."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        connection = http.client.HTTPSConnection(DOMAIN, self.tls, timeout=seconds, context=context)
+        connection._create_connection = lambda address, *rest, **more: socket.create_connection(("127.0.0.1", self.tls), seconds)
+        return connection
+
+    def ask(self, method, path, key, body=None, seconds=120):
+        with contextlib.closing(self.connection(seconds)) as connection:
+            headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "anthropic-version": "2023-06-01"}
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+
+    def message(self, key, text="hi", **more):
+        return self.ask("POST", "/v1/messages", key, {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": text}], **more})
+
+    def conversation(self, key):
+        """A request of the size of Claude Code's, whose answer is a stream: 200 only where the stream came to its last event."""
+        status, text = self.message(key, CONVERSATION, stream=True)
+        return (status, text) if status != 200 or "event: message_stop" in text else (0, f"the stream ends early: {text[-120:]!r}")
+
+
+class Stage(Site):
     def __init__(self, scratch, binary, tools):
         self.scratch, self.binary, self.tools, self.processes = Path(scratch), binary, tools, []
         self.scratch.chmod(0o755)
@@ -224,30 +253,6 @@ class Stage:
         within(30, lambda: (place / "pid").exists(), "nginx starts")
         self.certificate = certificates / "fullchain.pem"
 
-    # --- asking ------------------------------------------------------------------------------------------------------------------------
-
-    def connection(self, seconds=120):
-        """Through TLS, to the site by its name."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        connection = http.client.HTTPSConnection(DOMAIN, self.tls, timeout=seconds, context=context)
-        connection._create_connection = lambda address, *rest, **more: socket.create_connection(("127.0.0.1", self.tls), seconds)
-        return connection
-
-    def ask(self, method, path, key, body=None, seconds=120):
-        with contextlib.closing(self.connection(seconds)) as connection:
-            headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "anthropic-version": "2023-06-01"}
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
-
-    def message(self, key, text="hi", **more):
-        return self.ask("POST", "/v1/messages", key, {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": text}], **more})
-
-    def conversation(self, key):
-        """A request of the size of Claude Code's, whose answer is a stream: 200 only where the stream came to its last event."""
-        status, text = self.message(key, CONVERSATION, stream=True)
-        return (status, text) if status != 200 or "event: message_stop" in text else (0, f"the stream ends early: {text[-120:]!r}")
-
     def claude(self, program, key, seconds=240):
         """(exit status, text) of the real Claude Code; the name of the site is in a hosts file that only it sees."""
         home, hosts = self.scratch / "person", self.scratch / "hosts"
@@ -278,14 +283,14 @@ class Load:
     """Clients that ask through the site without pause: every second one sends long requests and gets streams. `outcomes` are
     (moment, word): "ok", or what failed."""
 
-    def __init__(self, stage, key, clients=4):
-        self.stage, self.key, self.outcomes, self.over = stage, key, [], threading.Event()
+    def __init__(self, site, key, clients=4):
+        self.site, self.key, self.outcomes, self.over = site, key, [], threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(clients)]
         for thread in self.threads:
             thread.start()
 
     def run(self, number):
-        ask, word_of = (self.stage.message, "short") if number % 2 else (self.stage.conversation, "stream")
+        ask, word_of = (self.site.message, "short") if number % 2 else (self.site.conversation, "stream")
         while not self.over.is_set():
             try:
                 status, text = ask(self.key)

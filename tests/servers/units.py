@@ -1,5 +1,5 @@
 """The rendered units under a real systemd, in a container of this machine's /usr with a network of its own: account, sandbox, restart,
-timers; a backup to an S3 server; nginx with a certificate that certbot gets from pebble, and renews."""
+timers; a backup to an S3 server; nginx with a certificate that certbot gets from pebble, and renews; an update and a way back under load."""
 import json
 import re
 import shlex
@@ -19,6 +19,8 @@ import store
 
 DOMAIN = "gateway.example.com"
 ROOT, PACKAGES = "/opt/llm-gateway", "/opt/packages"
+# Of the fake provider, and of the load.
+INTERNET, TESTS = "/opt/internet", Path(__file__).resolve().parents[1]
 
 
 class Machine(service_full.Container):
@@ -27,7 +29,7 @@ class Machine(service_full.Container):
     def __init__(self, root, binary, packages):
         super().__init__(root, binary)
         self.packages = packages
-        for directory in (PACKAGES, "/etc/nginx", "/etc/logrotate.d", "/var/lib/nginx", "/var/log/nginx", "/opt/pebble"):
+        for directory in (PACKAGES, "/etc/nginx", "/etc/logrotate.d", "/var/lib/nginx", "/var/log/nginx", "/opt/pebble", INTERNET, "/opt/tests"):
             (root / directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-a", "/etc/nginx/.", root / "etc/nginx"], check=True)
         with open(root / "etc/passwd", "a") as accounts:
@@ -35,7 +37,7 @@ class Machine(service_full.Container):
         (root / "etc/hosts").write_text(f"127.0.0.1 localhost {DOMAIN}\n")
 
     def binds(self):
-        return [f"--bind-ro={self.packages}:{PACKAGES}", "--private-network"]
+        return [f"--bind-ro={self.packages}:{PACKAGES}", f"--bind-ro={TESTS}:/opt/tests", "--private-network"]
 
     def begin(self, *words):
         """A program that stays until the container stops."""
@@ -46,9 +48,20 @@ class Machine(service_full.Container):
         return ran(command, seconds)
 
 
+def inside(machine, *words):
+    machine.begin("env", f"PYTHONPATH={PACKAGES}", "PYTHONDONTWRITEBYTECODE=1", "/usr/bin/python3", "/opt/tests/servers/inside.py", *words)
+
+
 def prepared(machine, binary, scratch, port):
-    """The rendered directory in the container, with its secrets."""
-    (scratch / "gateway.yaml").write_text(f"domain: {DOMAIN}\nport: {port}\nserver: {{instances: 2}}\n")
+    """A fake provider, and the rendered directory that leads to it, with its secrets."""
+    inside(machine, "provider", INTERNET)
+    place = machine.root / INTERNET.lstrip("/")
+    within(60, lambda: (place / "port").exists(), "the fake provider answers")
+    variables = {"HTTPS_PROXY": f"http://127.0.0.1:{(place / 'port').read_text()}", "NO_PROXY": "127.0.0.1,localhost"}
+    variables |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), f"{INTERNET}/authority.pem")
+    (place / "authority.pem").chmod(0o644)
+    values = {"domain": DOMAIN, "port": port, "server": {"instances": 2}, "requests_per_second": 1000, "variables": variables}
+    (scratch / "gateway.yaml").write_text(json.dumps(values))
     out = machine.root / "opt/rendered"
     line = ["render", "systemd", "--out", out, "--values", scratch / "gateway.yaml", "--preset", "basic"]
     ran([binary, *line], env={"HOME": str(scratch), "PATH": "/usr/bin:/bin"})
@@ -85,6 +98,7 @@ def checked(machine, port, version, seen):
         raise Wrong(f"install.sh: {said[-800:]}")
     machine.sh("nginx -t -q && systemctl is-active nginx")
     seen(f"install.sh --yes, nginx serves the site; a second run: {again.strip().splitlines()[-1].strip()}", began)
+    machine.sh(f"install -m 600 -o llm-gateway {INTERNET}/sa.json {ROOT}/google-credentials.json")
     release(machine, version)
     # A start of LiteLLM takes longer where other tests run beside it.
     machine.sh(f"echo HEALTH_SECONDS=150 >>{ROOT}/server.env")
@@ -194,6 +208,29 @@ def certified(machine, tools, seen):
     seen("llm-gateway-check.service finds backup and certificate good, as the account of the gateway")
 
 
+def rolled(machine, version, seen):
+    """An update and the way back while clients ask through TLS, with systemd's own stop and start of the units."""
+    place, trusted = machine.root / INTERNET.lstrip("/"), "/opt/pebble/root.pem"
+    if not Path(f"{machine.root}{trusted}").exists():
+        trusted = f"{ROOT}/certs/fullchain.pem"
+    after = f"{version}.post1"
+    release(machine, after)
+    inside(machine, "load", INTERNET, trusted, KEY)
+    outcomes = lambda: json.loads((place / "load").read_text()) if (place / "load").exists() else []
+    within(120, lambda: len(outcomes()) > 40, "the load gets answers")
+    for script in (f"deploy.sh {after}", "rollback.sh"):
+        began, before = time.monotonic(), len(outcomes())
+        machine.sh(f"{ROOT}/{script}", 900)
+        failed = [word for word in outcomes() if word != "ok"]
+        seen(f"{script} under load: {len(outcomes()) - before} requests meanwhile, {len(failed)} failed", began)
+    (place / "stop").touch()
+    within(150, lambda: (place / "stopped").exists(), "the load ends")
+    failed = [word for word in outcomes() if word != "ok"]
+    if failed:
+        raise Wrong(f"{len(failed)} of {len(outcomes())} requests failed: {sorted(set(failed))[:4]}")
+    seen(f"{len(outcomes())} requests, 0 failed")
+
+
 def chain(binary, version, tools, seen):
     if not shutil.which("systemd-nspawn"):
         raise Wrong("systemd-nspawn is not installed (apt-get install systemd-container)")
@@ -202,12 +239,16 @@ def chain(binary, version, tools, seen):
         machine = Machine(Path(scratch, "root"), binary, packages)
         try:
             began, port = time.monotonic(), two_free_ports()
-            prepared(machine, binary, Path(scratch), port)
             if not machine.boot():
                 raise Wrong(f"the container does not boot: {Path(f'{machine.root}.log').read_text()[-800:]}")
             seen("a container boots", began)
+            prepared(machine, binary, Path(scratch), port)
             checked(machine, port, version, seen)
             backed_up(machine, tools, seen)
             certified(machine, tools, seen)
+            rolled(machine, version, seen)
+        except Wrong as error:
+            programs = machine.root / "opt/programs.log"
+            raise Wrong(f"{error}\n{programs.read_text()[-1500:] if programs.exists() else ''}") from error
         finally:
             machine.halt()

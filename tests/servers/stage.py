@@ -26,7 +26,7 @@ from fake_internet import GEMINI, FakeInternet, free_port
 VENV = os.environ.get("LITELLM_VENV", "")
 DOMAIN = "gateway.example.com"
 # A name that Claude Code asks for by itself: render sends it to whatever the catalog points at.
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-sonnet-5"
 KEY = "sk-" + "7e57" * 16
 # A start on a busy machine; LiteLLM with a database needs about ten seconds on an idle one.
 START = 300

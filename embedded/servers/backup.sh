@@ -58,8 +58,13 @@ if [ -d "$staging" ] && [ -n "$(ls -A -- "$staging")" ]; then say 'removing what
 rm -rf -- "$staging"
 mkdir -p -- "$staging/tree"
 
-created=$(timestamp) phase=start size=0 sum='' location=''
-backup_id=backup-$(date -u +%Y%m%d-%H%M%S)$label
+# A backup is named by its second, and two deployments may follow each other within one.
+for again in 1 2 3; do
+	created=$(timestamp) backup_id=backup-$(date -u +%Y%m%d-%H%M%S)$label
+	if [ ! -e "$backups/$backup_id.tar.gz" ] && [ ! -e "$backups/$backup_id.tar.gz.age" ]; then break; fi
+	[ "$again" = 3 ] || sleep 1
+done
+phase=start size=0 sum='' location=''
 # note STATUS
 note() {
 	keep=$KEEP_BACKUPS
@@ -120,7 +125,7 @@ pack() {
 		rm -f -- "$staging/$name"
 		name=$name.age
 	fi
-	[ ! -e "$backups/$name" ] || fail 1 "$backups/$name exists: two backups in one second"
+	[ ! -e "$backups/$name" ] || fail 1 "$backups/$name exists, and the clock stands still"
 	size=$(wc -c <"$staging/$name" | tr -d ' ')
 	sum=$(checksum_of "$staging/$name")
 	sync

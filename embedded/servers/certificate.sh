@@ -1,21 +1,28 @@
 #!/bin/sh
-# Checks the certificate of this gateway: the files, the key, the name, the time that is left, and with --live what nginx serves.
+# Checks the certificate of this gateway: the files, the key, the name, the time that is left, and with --live what nginx serves;
+# with --take it copies a new one here.
 #
 # Promises: openssl's words are read where its exit status says nothing (-checkhost). The time that must be left is 30 days, or a third of
 # the lifetime where that is less, so that certificates of 45 days pass too. OCSP is asked for only where the certificate names a
-# responder; without stapling this is a warning. The private key is compared and never printed. Never renews or changes anything.
+# responder; without stapling this is a warning. The private key is compared and never printed. A new pair is copied only where it is
+# good, and its key is for the account of the gateway alone. Never asks an authority for a certificate: certbot or another client does.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 # shellcheck source-path=SCRIPTDIR source=read-values.sh disable=SC1091
 . "$here/read-values.sh"
+# shellcheck source-path=SCRIPTDIR source=instances.sh disable=SC1091
+. "$here/instances.sh"
 
 usage='usage: certificate.sh [--live [HOST:PORT]]
+       certificate.sh --take DIR
 
   --live [HOST:PORT]  also connect, by default to 127.0.0.1:443: TLS 1.2 and 1.3 are served, TLS 1.1 is refused, and the served
                       certificate is that of the file
+  --take DIR          check fullchain.pem, privkey.pem and cert.pem of DIR, copy them here and let nginx load them: what certbot calls as
+                      its --deploy-hook, with the directory that it names in RENEWED_LINEAGE
 
 exit status: 0 good, 1 not good (every reason is named), 2 wrong usage'
-live=''
+live='' taken=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h | --help) printf '%s\n' "$usage"; exit 0 ;;
@@ -27,6 +34,9 @@ while [ $# -gt 0 ]; do
 		*:*) live=$2; shift ;;
 		*) fail 2 '--live takes HOST:PORT' ;;
 		esac ;;
+	--take)
+		[ -d "${2-}" ] || fail 2 '--take takes a directory'
+		taken=$2; shift ;;
 	*) printf '%s\n' "$usage" >&2; exit 2 ;;
 	esac
 	shift
@@ -40,7 +50,8 @@ pass() { printf 'PASS %s\n' "$*"; }
 wrong() { printf 'FAIL %s\n' "$*"; bad=1; }
 warning() { printf 'WARN %s\n' "$*"; }
 
-chain=$CERTIFICATE_DIR/fullchain.pem key=$CERTIFICATE_DIR/privkey.pem leaf=$CERTIFICATE_DIR/cert.pem
+from=${taken:-$CERTIFICATE_DIR}
+chain=$from/fullchain.pem key=$from/privkey.pem leaf=$from/cert.pem
 
 # seconds_of DATE: the seconds since 1970 of a date as openssl prints it (Nov 27 07:22:11 2026 GMT). GNU date reads it, busybox does not.
 seconds_of() {
@@ -144,9 +155,29 @@ check_stapling() {
 	fi
 }
 
+# The pair of $taken, for nginx and for the account that checks it daily.
+take() {
+	for name in fullchain.pem privkey.pem cert.pem; do
+		copy=$CERTIFICATE_DIR/$name.new
+		rm -f -- "$copy"
+		if ! { cp -L -- "$taken/$name" "$copy" && chmod 600 "$copy"; }; then
+			fail 1 "$copy could not be written; the certificate from before stays"
+		fi
+		if [ "$LAYOUT" = systemd ] && [ "$(id -u)" -eq 0 ] && id "$SERVICE_USER" >/dev/null 2>&1; then chown "$SERVICE_USER" "$copy"; fi
+	done
+	for name in fullchain.pem privkey.pem cert.pem; do mv -f -- "$CERTIFICATE_DIR/$name.new" "$CERTIFICATE_DIR/$name"; done
+	reload_site || fail 1 'nginx did not load the new certificate and serves the one from before' 'nginx -t'
+	say "$CERTIFICATE_DIR holds the certificate of $taken"
+}
+
 check_files
 check_contents
 check_time
+if [ -n "$taken" ]; then
+	[ "$bad" -eq 0 ] || fail 1 "$CERTIFICATE_DIR was not changed"
+	take
+	exit 0
+fi
 if [ -n "$live" ]; then check_live; fi
 check_stapling
 exit "$bad"

@@ -45,7 +45,16 @@ start_instance() {
 		return
 	fi
 	compose up -d --force-recreate "$service" >&2 || return
-	if compose ps --services --status running 2>/dev/null | grep -qx nginx; then compose exec -T nginx nginx -s reload >&2; fi
+	reload_site
+}
+
+# reload_site: nginx reads its site and its certificate again, and looks up the addresses of the instances.
+reload_site() {
+	if [ "$LAYOUT" = systemd ]; then
+		nginx -t -q && systemctl reload-or-restart nginx 9>&-
+	elif compose ps --services --status running 2>/dev/null | grep -qx nginx; then
+		compose exec -T nginx nginx -s reload >&2
+	fi
 }
 
 # stop_instance PORT

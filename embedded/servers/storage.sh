@@ -38,9 +38,9 @@ delete_object() { ask_storage "$1" "$empty_checksum" -X DELETE -o /dev/null; }
 
 # send FILE NAME: status 1 where the store does not hold the same bytes afterwards.
 send_object() {
-	sum=$(checksum_of "$1")
-	ask_storage "$2" "$sum" -T "$1" | redact >&2 || :
-	if fetch_object "$2" "$1.read-back" && [ "$(checksum_of "$1.read-back")" = "$sum" ]; then
+	sent_checksum=$(checksum_of "$1")
+	ask_storage "$2" "$sent_checksum" -T "$1" | redact >&2 || :
+	if fetch_object "$2" "$1.read-back" && [ "$(checksum_of "$1.read-back")" = "$sent_checksum" ]; then
 		rm -f -- "$1.read-back"
 		return 0
 	fi

@@ -318,7 +318,8 @@ fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
 - Docker Engine with Compose 2.20 or later (or podman with a compose provider: `CONTAINER_ENGINE=podman`).
 - 4 cores, 4 GB of memory and 20 GB of disk for one instance with a database.
 - {domain} leads to this machine; ports 80 and 443 are free.
-- `certs/fullchain.pem`, `certs/privkey.pem` and `certs/cert.pem`. `./certificate.sh` checks them.{google}"
+- `certs/fullchain.pem`, `certs/privkey.pem` and `certs/cert.pem`. `./certificate.sh` checks them,
+  and with `--take DIR` it copies what certbot or another client of ACME has brought (`--deploy-hook`).{google}"
         ),
         deploy: format!(
             "\

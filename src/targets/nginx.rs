@@ -96,9 +96,11 @@ server {{
     add_header X-Content-Type-Options nosniff always;
     server_tokens off;
     client_max_body_size 64m;
+    client_body_buffer_size 8m;
     limit_req_status 429;
 {access}
-    # What one instance cannot answer because it stops is asked of the other; an answer is streamed as it comes.
+    # What one instance cannot answer because it stops is asked of the other, and an answer is streamed as it comes. nginx asks again
+    # only where it still holds the whole request: that is why it reads the request first, in memory up to 8 MB.
     proxy_http_version 1.1;
     proxy_set_header Connection \"\";
     proxy_set_header Host $host;
@@ -106,7 +108,6 @@ server {{
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto https;
     proxy_buffering off;
-    proxy_request_buffering off;
     proxy_connect_timeout 5s;
     proxy_read_timeout 600s;
     proxy_send_timeout 600s;

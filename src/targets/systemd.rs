@@ -228,7 +228,8 @@ fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
         String::new()
     };
     let database = if spec.values.database.is_some() {
-        "\n- PostgreSQL 15 or later with a role and a database for LiteLLM, and `pg_dump` of the same version."
+        "\n- PostgreSQL 15 or later with a database for LiteLLM, whose role may make others (`CREATEDB`): a drill and a restoration do. \
+           And `pg_dump` of the same version."
     } else {
         ""
     };
@@ -249,7 +250,11 @@ As root, from this directory:
 ./install.sh          # account, directories, units, site, logrotate; asks before it changes anything
 gwinstall render secrets --out {root}    # or fill in {root}/secrets.env by hand
 {root}/deploy.sh
+certbot certonly --webroot -w {root}/challenges -d {domain} --deploy-hook '{root}/certificate.sh --take \"$RENEWED_LINEAGE\"'
 ```
+
+Until a client of ACME has brought a certificate, nginx serves one that no client trusts. `certificate.sh --take DIR` checks a new one, copies
+it to {root}/certs and lets nginx load it; certbot calls it again after each renewal.
 
 `deploy.sh` restarts one instance after the other, waits until each answers, and returns to the state before if one does not."
         ),

@@ -36,7 +36,7 @@ class Buildah:
 
     def __call__(self, verb, *words):
         store = ["--storage-driver", "vfs", "--root", self.dir / "storage", "--runroot", self.dir / "run"]
-        policy = [] if verb in ("run", "add", "copy", "config", "inspect") else ["--signature-policy", self.dir / "policy.json"]
+        policy = [] if verb in ("run", "add", "copy", "config", "inspect", "mount") else ["--signature-policy", self.dir / "policy.json"]
         command = [str(word) for word in ["buildah", *store, verb, *policy, *words]]
         return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False)
 

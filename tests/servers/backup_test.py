@@ -14,11 +14,13 @@ import threading
 import time
 import unittest
 
+from tools import Tools
 from world import KEY, REPOSITORY, SHELLS, World, free_port
 
 PG_BIN = next(iter(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-CACHE = pathlib.Path(os.environ.get("GWINSTALL_TESTS_CACHE", pathlib.Path.home() / ".cache" / "gwinstall-tests"))
-S3 = CACHE / "s3s-fs" / "bin" / "s3s-fs"
+TOOLS = Tools()
+# Built from crates.io once.
+S3 = TOOLS.find("s3s-fs")
 
 
 class Backups(World):
@@ -384,7 +386,7 @@ class Store(Backups):
         self.assertEqual(self.run_script("backup.sh")[0], 10)
         self.assertLess(time.time() - begin, 25)
 
-    @unittest.skipUnless(S3.exists(), f"{S3} is not there: cargo install s3s-fs --version 0.14.1 --features binary --locked --root {S3.parents[1]}")
+    @unittest.skipUnless(S3, TOOLS.missing.get("s3s-fs"))
     def test_to_a_real_store_and_back(self):
         data = self.dir / "store"
         (data / "backups").mkdir(parents=True)
@@ -402,7 +404,9 @@ class Store(Backups):
             record = self.backup(shell=shell)
             name = record["location"].rsplit("/", 1)[-1]
             self.assertEqual(record["location"], f"s3://backups/gateway/{name}")
-            self.assertEqual((data / "backups/gateway" / name).read_bytes(), (self.root / "backups" / name).read_bytes())
+            stored = (data / "backups/gateway" / name).read_bytes()
+            self.assertEqual(stored, (self.root / "backups" / name).read_bytes())
+            self.assertEqual((record["checksum"], record["sizeBytes"]), (hashlib.sha256(stored).hexdigest(), len(stored)))
             shutil.rmtree(self.root / "backups")
             self.ok("restore.sh", f"s3:{name}", "--drill", shell=shell)
             self.age_everything()

@@ -10,6 +10,9 @@ from world import KEY, REPOSITORY, SHELLS, World, free_port
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
 
+# With compose nginx is a service, and asked to read its certificate again.
+RELOAD = "compose --env-file secrets.env --env-file .image exec -T nginx nginx -s reload"
+
 
 class Certificate(World):
     def setUp(self):
@@ -61,6 +64,26 @@ class Certificate(World):
         self.assertIn("other accounts can read", self.check()[1])
         (self.certs / "cert.pem").unlink()
         self.assertIn("cert.pem is missing", self.check()[1])
+
+    def test_a_new_pair_is_taken_only_where_it_is_good(self):
+        (self.root / ".image").write_text(f"LITELLM_IMAGE={REPOSITORY}:v1\n")
+        live, names = self.dir / "live", ("fullchain.pem", "privkey.pem", "cert.pem")
+        pair = lambda directory: [(directory / name).read_bytes() for name in names]
+        for shell in SHELLS:
+            for name, good in (("gateway.example.com", True), ("other.example.com", False)):
+                before = pair(self.certs)
+                self.make(60, name=name)
+                shutil.copytree(self.certs, live, dirs_exist_ok=True)
+                for file, data in zip(names, before, strict=True):
+                    (self.certs / file).write_bytes(data)
+                reloads = self.calls().count(RELOAD)
+                code, text = self.check("--take", live, shell=shell)
+                self.assertEqual(code, 0 if good else 1, text)
+                self.assertEqual(pair(self.certs), pair(live) if good else before)
+                self.assertEqual(self.calls().count(RELOAD) - reloads, int(good), self.calls())
+                if good:
+                    self.assertEqual({path.name: path.stat().st_mode & 0o777 for path in self.certs.iterdir()}, dict.fromkeys(names, 0o600))
+        self.assertEqual(self.check("--take", self.dir / "nowhere")[0], 2)
 
     @unittest.skipUnless(NGINX, "nginx is not installed")
     def test_what_nginx_serves(self):

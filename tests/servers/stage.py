@@ -21,18 +21,36 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "real"))
 
-from fake_internet import FakeInternet, free_port
+from fake_internet import GEMINI, FakeInternet, free_port
 
 VENV = os.environ.get("LITELLM_VENV", "")
 DOMAIN = "gateway.example.com"
-MODEL = "gemini-3.5-flash"
+# A name that Claude Code asks for by itself: render sends it to whatever the catalog points at.
+MODEL = "claude-sonnet-5"
 KEY = "sk-" + "7e57" * 16
 # A start on a busy machine; LiteLLM with a database needs about ten seconds on an idle one.
 START = 300
 
 
+# The first request of Claude Code, with its tools, has this order of size; nginx does not get one in its first read.
+CONVERSATION = "a line of a source file that the session has read\n" * 3000
+PIECES = 8
+
+
 class Wrong(Exception):
     """What was not as it must be."""
+
+
+class Provider(FakeInternet):
+    """A stream of it comes in pieces and takes seconds, so that one is under way whenever an instance stops."""
+
+    @staticmethod
+    def answer(host, path, asked):
+        kind, answer = FakeInternet.answer(host, path, asked)
+        if "streamGenerateContent" not in path:
+            return kind, answer
+        piece = {"candidates": [{"content": {"role": "model", "parts": [{"text": "."}]}}]}
+        return kind, "".join(f"data: {json.dumps(event)}\n\n" for event in [*[piece] * PIECES, GEMINI])
 
 
 def ran(command, seconds=120, **more):
@@ -60,14 +78,43 @@ def two_free_ports():
             return first
 
 
-class Stage:
+class Site:
+    """The rendered site, asked by its name through TLS on a port of this machine."""
+
+    def __init__(self, certificate, tls):
+        self.certificate, self.tls = certificate, tls
+
+    def connection(self, seconds=120):
+        """Through TLS, to the site by its name."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        connection = http.client.HTTPSConnection(DOMAIN, self.tls, timeout=seconds, context=context)
+        connection._create_connection = lambda address, *rest, **more: socket.create_connection(("127.0.0.1", self.tls), seconds)
+        return connection
+
+    def ask(self, method, path, key, body=None, seconds=120):
+        with contextlib.closing(self.connection(seconds)) as connection:
+            headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "anthropic-version": "2023-06-01"}
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+
+    def message(self, key, text="hi", **more):
+        return self.ask("POST", "/v1/messages", key, {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": text}], **more})
+
+    def conversation(self, key):
+        """A request of the size of Claude Code's, whose answer is a stream: 200 only where the stream came to its last event."""
+        status, text = self.message(key, CONVERSATION, stream=True)
+        return (status, text) if status != 200 or "event: message_stop" in text else (0, f"the stream ends early: {text[-120:]!r}")
+
+
+class Stage(Site):
     def __init__(self, scratch, binary, tools):
         self.scratch, self.binary, self.tools, self.processes = Path(scratch), binary, tools, []
         self.scratch.chmod(0o755)
         self.root, self.state, self.bin = self.scratch / "gateway", self.scratch / "state", self.scratch / "bin"
         for directory in (self.state, self.bin, self.scratch / "internet", self.scratch / "home"):
             directory.mkdir()
-        self.internet = FakeInternet(str(self.scratch / "internet"), login="")
+        self.internet = Provider(str(self.scratch / "internet"), login="", pace=0.3)
         self.port, self.tls, self.plain = two_free_ports(), free_port(), free_port()
         self.database, self.redis = free_port(), free_port()
 
@@ -91,7 +138,7 @@ class Stage:
         administrator = ["psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(self.database), "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
         ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.database)]
         within(60, lambda: subprocess.run(ready).returncode == 0, "PostgreSQL answers")
-        ran([*administrator, "-c", "create role litellm login password 'database-of-the-test'"])
+        ran([*administrator, "-c", "create role litellm login createdb password 'database-of-the-test'"])
         ran([*administrator, "-c", "create database litellm owner litellm"])
 
     def redis_server(self):
@@ -206,25 +253,6 @@ class Stage:
         within(30, lambda: (place / "pid").exists(), "nginx starts")
         self.certificate = certificates / "fullchain.pem"
 
-    # --- asking ------------------------------------------------------------------------------------------------------------------------
-
-    def connection(self, seconds=120):
-        """Through TLS, to the site by its name."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        connection = http.client.HTTPSConnection(DOMAIN, self.tls, timeout=seconds, context=context)
-        connection._create_connection = lambda address, *rest, **more: socket.create_connection(("127.0.0.1", self.tls), seconds)
-        return connection
-
-    def ask(self, method, path, key, body=None, seconds=120):
-        with contextlib.closing(self.connection(seconds)) as connection:
-            headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "anthropic-version": "2023-06-01"}
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
-
-    def message(self, key):
-        return self.ask("POST", "/v1/messages", key, {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]})
-
     def claude(self, program, key, seconds=240):
         """(exit status, text) of the real Claude Code; the name of the site is in a hosts file that only it sees."""
         home, hosts = self.scratch / "person", self.scratch / "hosts"
@@ -252,21 +280,23 @@ class Stage:
 
 
 class Load:
-    """Requests without pause through the site. `outcomes` are (moment, word): "ok", or what failed."""
+    """Clients that ask through the site without pause: every second one sends long requests and gets streams. `outcomes` are
+    (moment, word): "ok", or what failed."""
 
-    def __init__(self, stage, key, clients=4):
-        self.stage, self.key, self.outcomes, self.over = stage, key, [], threading.Event()
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
+    def __init__(self, site, key, clients=4):
+        self.site, self.key, self.outcomes, self.over = site, key, [], threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(clients)]
         for thread in self.threads:
             thread.start()
 
-    def run(self):
+    def run(self, number):
+        ask, word_of = (self.site.message, "short") if number % 2 else (self.site.conversation, "stream")
         while not self.over.is_set():
             try:
-                status, text = self.stage.message(self.key)
-                word = "ok" if status == 200 else f"{status} {text[:160]}"
+                status, text = ask(self.key)
+                word = "ok" if status == 200 else f"{word_of}: {status} {text[:160]}"
             except (OSError, http.client.HTTPException) as error:
-                word = f"{type(error).__name__}: {error}"
+                word = f"{word_of}: {type(error).__name__}: {error}"
             self.outcomes.append((time.monotonic(), word))
 
     def close(self):

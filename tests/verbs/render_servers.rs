@@ -150,12 +150,16 @@ fn the_site_is_set_up_for_language_models() {
                 "return 444;",
                 "proxy_http_version 1.1;",
                 "proxy_buffering off;",
-                "proxy_request_buffering off;",
+                "client_body_buffer_size 8m;",
                 "proxy_read_timeout 600s;",
                 "client_max_body_size 64m;",
                 "location = /api/health {",
                 "proxy_pass http://gateway/health/readiness;",
             ],
+        );
+        assert!(
+            !site.contains("proxy_request_buffering off"),
+            "{target}: a request that was begun could not be asked again"
         );
     }
 }

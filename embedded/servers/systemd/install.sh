@@ -2,8 +2,8 @@
 # Puts the rendered files of a server where systemd, nginx and logrotate read them: account, directories, units, site.
 #
 # Promises: it shows what it would do and asks first; a file that is the same stays untouched; nginx is reloaded only after `nginx -t`
-# accepted the whole configuration, and the site from before comes back where it did not; secrets and data that are there stay. Never
-# starts the gateway: deploy.sh does, with its health check.
+# accepted the whole configuration, and the site from before comes back where it did not; secrets, data and a certificate that are there
+# stay. Never starts the gateway: deploy.sh does, with its health check.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 # shellcheck source-path=SCRIPTDIR/.. source=read-values.sh disable=SC1091
@@ -112,6 +112,27 @@ secrets() {
 	mv -f -- "$file.new" "$file"
 }
 
+# Only one site can be the default one, which answers every name that is not known; the one that Debian brings says that it is.
+default_site() {
+	[ -z "$prefix" ] || return 0
+	other=$(grep -RlsE '^[[:space:]]*listen[^;]*default_server' /etc/nginx/sites-enabled /etc/nginx/conf.d | grep -vF -- "$site" | head -n 1) || :
+	[ -n "$other" ] || return 0
+	if [ -L "$other" ]; then fail 1 "$other is the default site of nginx, which the gateway has to be; nothing was changed" "rm '$other'"; fi
+	fail 1 "$other is the default site of nginx, which the gateway has to be: take default_server out of it; nothing was changed"
+}
+
+# nginx loads no site without a certificate, and a client of ACME gets none without a site: one of this machine alone, for a week.
+certificate() {
+	if [ -n "$prefix" ] || [ -f "$root/certs/fullchain.pem" ]; then return 0; fi
+	if [ -z "$act" ]; then plan "make a certificate in $root/certs that serves until yours is there"; return 0; fi
+	domain=$(value_of "$here/server.env" DOMAIN) || fail 2 "$here/server.env does not say DOMAIN"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 7 -subj / -addext "subjectAltName=DNS:$domain" -keyout "$root/certs/privkey.pem" \
+		-out "$root/certs/cert.pem" 2>/dev/null || fail 1 'openssl made no certificate'
+	cp -- "$root/certs/cert.pem" "$root/certs/fullchain.pem"
+	chmod 600 "$root"/certs/*.pem
+	chown "$user" "$root"/certs/*.pem
+}
+
 # The site from before comes back where nginx refuses the new one.
 serve() {
 	if [ -f "$site" ] && cmp -s -- "$here/nginx/gateway.conf" "$site"; then return 0; fi
@@ -119,13 +140,6 @@ serve() {
 	if [ -f "$site" ]; then cp -- "$site" "$site.before"; fi
 	cp -- "$here/nginx/gateway.conf" "$site.new" && chmod 644 "$site.new" && mv -f -- "$site.new" "$site"
 	[ -z "$prefix" ] || return 0
-	if ! [ -f "$root/certs/fullchain.pem" ]; then
-		warn "nginx cannot load the site before $root/certs/fullchain.pem and privkey.pem are there"
-		mv -f -- "$site" "$site.waiting"
-		if [ -f "$site.before" ]; then mv -f -- "$site.before" "$site"; fi
-		say "  then: mv '$site.waiting' '$site' && nginx -t && systemctl reload nginx"
-		return 0
-	fi
 	if nginx -t -q; then
 		rm -f -- "$site.before"
 		systemctl reload nginx 2>/dev/null || systemctl restart nginx
@@ -135,8 +149,9 @@ serve() {
 	fail 1 "nginx refuses the site; the one from before is in place" "nginx -t"
 }
 
-everything() { account; directories; files; secrets; serve; }
+everything() { account; directories; files; secrets; certificate; serve; }
 
+default_site
 act=''
 say "install.sh would:"
 everything

@@ -25,13 +25,14 @@ use super::step;
 pub(super) const HOOKS: &str = "hooks";
 
 /// Claude Code works without these: a user who removes one of them means it.
-const OPTIONAL: [&str; 9] = [
+const OPTIONAL: [&str; 10] = [
     "ANTHROPIC_MODEL",
     "ANTHROPIC_DEFAULT_FABLE_MODEL",
     "ANTHROPIC_DEFAULT_OPUS_MODEL",
     "ANTHROPIC_DEFAULT_SONNET_MODEL",
     "ANTHROPIC_DEFAULT_HAIKU_MODEL",
     "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+    "CLAUDE_CODE_AUTO_COMPACT_WINDOW",
     "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
     "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
     "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
@@ -155,8 +156,9 @@ impl SettingsEdit {
         // Without the address Claude Code does not use the gateway, and then the whole is what the user asks for.
         let in_use = settings.is_of_gwinstall(&KeyPath::env(BASE_URL), &self.ledger);
         let known = |path: &KeyPath| self.ledger.paths().any(|recorded| recorded == path);
-        // To Claude Code an empty text is no value, so gwinstall replaces nothing that works.
-        let blank = |path: &KeyPath| !known(path) && settings.get(path).is_some_and(|value| value == "");
+        // To Claude Code these are no value, so gwinstall replaces nothing that works.
+        let is_blank = |value: Value| value.is_null() || value == "";
+        let blank = |path: &KeyPath| !known(path) && settings.get(path).is_some_and(is_blank);
         let key = |key: &DesiredKey| DesiredValue {
             path: key.path.clone(),
             value: key.value.clone(),

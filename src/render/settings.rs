@@ -35,7 +35,11 @@ pub const MODEL_KEYS: [&str; 5] = [
 /// The variable that states the longest answer.
 pub const OUTPUT_LIMIT: &str = "CLAUDE_CODE_MAX_OUTPUT_TOKENS";
 /// The variables that state limits of the models.
-pub const LIMIT_KEYS: [&str; 2] = ["CLAUDE_CODE_MAX_CONTEXT_TOKENS", OUTPUT_LIMIT];
+pub const LIMIT_KEYS: [&str; 3] = ["CLAUDE_CODE_MAX_CONTEXT_TOKENS", COMPACTS_AT, OUTPUT_LIMIT];
+/// The size at which Claude Code compacts a conversation, whichever model it believes to talk to.
+const COMPACTS_AT: &str = "CLAUDE_CODE_AUTO_COMPACT_WINDOW";
+/// Tokens that Claude Code takes for it: it refuses less, and believes of no model that it holds more.
+const COMPACTABLE: std::ops::Range<u64> = 100_000..1_000_000;
 
 /// The keys that only gwinstall has a reason to set together with its helper.
 pub fn keys_beside_gateway_helper() -> Vec<KeyPath> {
@@ -218,8 +222,11 @@ fn limits(models: &[&Model]) -> Vec<DesiredKey> {
     let least =
         |tokens: &dyn Fn(&Model) -> u64| models.iter().map(|model| tokens(model)).filter(|n| *n > 0).min();
     let key = |(name, tokens): (&str, Option<u64>)| Some(env(name, Value::from(tokens?.to_string())));
-    let [context, output] = LIMIT_KEYS;
-    [(context, least(&|model| model.context_tokens)), (output, least(&longest_answer))]
+    let [context, compacts_at, output] = LIMIT_KEYS;
+    let window = least(&|model| model.context_tokens);
+    // Under the name of a Claude model, which the gateway answers too, Claude Code believes in the window of that model.
+    let compacts = window.filter(|tokens| COMPACTABLE.contains(tokens));
+    [(context, window), (compacts_at, compacts), (output, least(&longest_answer))]
         .into_iter()
         .filter_map(key)
         .collect()

@@ -54,7 +54,7 @@ COMMANDS = {
     "resolve": ("--keep-mine --take-new", 0, 1),
     "models list": ("", 0, 0), "models add": ("--dry-run", 1, 9), "models remove": ("--dry-run", 1, 9), "models check": ("", 0, 9), "models test": ("--all --long", 0, 9),
     "presets list": ("", 0, 0), "presets show": ("", 1, 1),
-    "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("", 1, 1), "env unset": ("", 1, 1),
+    "env list": ("", 0, 0), "env check": ("", 0, 0), "env set": ("--check", 1, 1), "env unset": ("", 1, 1),
     "runtime install": ("--from --offline --python --dry-run", 0, 0), "runtime list": ("", 0, 0), "runtime remove": ("--dry-run", 0, 1),
     "runtime export": ("--python", 1, 1),
     "service install": ("--dry-run --force", 0, 0), "service remove": ("--dry-run", 0, 0), "service status": ("", 0, 0),
@@ -96,7 +96,8 @@ OLD_ROUTES = {"vertex_ai/codestral@latest", "vertex_ai/meta/llama3-405b-instruct
 CLIENT_VARIABLES = set("""
     ANTHROPIC_BASE_URL ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_CUSTOM_HEADERS ANTHROPIC_MODEL ANTHROPIC_DEFAULT_FABLE_MODEL ANTHROPIC_DEFAULT_OPUS_MODEL
     ANTHROPIC_DEFAULT_SONNET_MODEL ANTHROPIC_DEFAULT_HAIKU_MODEL CLAUDE_CODE_SUBAGENT_MODEL CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY
-    CLAUDE_CODE_MAX_CONTEXT_TOKENS CLAUDE_CODE_MAX_OUTPUT_TOKENS CLAUDE_CODE_MAX_RETRIES CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS
+    CLAUDE_CODE_MAX_CONTEXT_TOKENS CLAUDE_CODE_AUTO_COMPACT_WINDOW CLAUDE_CODE_MAX_OUTPUT_TOKENS CLAUDE_CODE_MAX_RETRIES
+    CLAUDE_CODE_ALWAYS_ENABLE_EFFORT DISABLE_PROMPT_CACHING CLAUDE_CODE_SKIP_FAST_MODE_ORG_CHECK CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS
     CLAUDE_CODE_API_KEY_HELPER_TTL_MS CLAUDE_CODE_CLIENT_CERT CLAUDE_CODE_CLIENT_KEY CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC
     API_TIMEOUT_MS DISABLE_TELEMETRY DISABLE_AUTOUPDATER HTTPS_PROXY HTTP_PROXY NO_PROXY NODE_EXTRA_CA_CERTS
     CLAUDE_CODE_USE_VERTEX CLAUDE_CODE_SKIP_VERTEX_AUTH ANTHROPIC_VERTEX_BASE_URL ANTHROPIC_VERTEX_PROJECT_ID CLOUD_ML_REGION

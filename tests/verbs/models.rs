@@ -136,3 +136,17 @@ fn a_model_that_the_bundle_dropped_is_removed_first() {
     let _ = world.run(&["models", "remove", "codestral", "--yes"]).exits(0);
     let _ = world.run(&["update", "--source-dir", "bundle", "--yes"]).exits(0);
 }
+
+/// Claude Code compacts in time also under the names of its own models, whose window it believes to be larger.
+#[test]
+fn a_small_window_is_compacted_in_time() {
+    for (models, size) in
+        [("gpt-oss-120b", Some("131072")), ("gemini-3.8-flash,codestral", Some("128000")), ("glm-5.2", None)]
+    {
+        let world = World::deployed(&["--models", models]);
+        let env = world.settings()["env"].clone();
+        assert_eq!(env["CLAUDE_CODE_AUTO_COMPACT_WINDOW"].as_str(), size, "{models}: {env}");
+        let window: u64 = env["CLAUDE_CODE_MAX_CONTEXT_TOKENS"].as_str().unwrap().parse().unwrap();
+        assert!(size.is_none_or(|size| size == window.to_string()), "{models}");
+    }
+}

@@ -93,7 +93,7 @@ pub(super) fn every_check(facts: &Facts<'_>, bundle: &Result<Bundle>) -> Checks 
     examine::service(&mut checks, place);
     examine::room(&mut checks, place);
     examine::machine(&mut checks, place);
-    prerequisites::examine(&mut checks, facts);
+    prerequisites::examine(&mut checks, facts, bundle.as_ref().ok());
     if facts.record().is_some() {
         examine::environment_of(&mut checks, facts, bundle);
     }

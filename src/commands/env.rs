@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Resul
     match command {
         EnvCommand::Set { name, from, check, force, confirm, takeover } => {
             let asked =
-                env_set::Asked { typed: name, from: from.as_deref(), check: *check, force: *force };
+                env_set::Asked { typed: name, from: from.as_deref(), check: *check, force: *force, yes: confirm.yes };
             return env_set::run(place, common, &asked, (confirm, takeover));
         }
         EnvCommand::Unset { name, confirm, takeover } => {

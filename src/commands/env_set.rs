@@ -12,13 +12,15 @@ use crate::deploy::draft::Draft;
 use crate::deploy::goals;
 use crate::deploy::values;
 use crate::domain::name::{closest, list, printable};
-use crate::domain::record::{Record, ValueSource};
+use crate::domain::record::ValueSource;
 use crate::domain::regions;
-use crate::domain::request::Request;
+use crate::domain::place::files;
+use crate::domain::request::{Request, token};
 use crate::domain::secret::{beginning_of, looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
 use crate::format::dotenv::DotEnv;
+use crate::format::litellm;
 use crate::gateway::free_call::{FreeCall, Verdict};
 use crate::render::{self, Choice, Value};
 use crate::ui::report;
@@ -29,6 +31,9 @@ use super::env_value::{Given, given};
 use super::sources;
 use crate::ui::answer::Answer;
 
+/// Bytes of a configuration that are read to see where a key goes.
+const CONFIG_CAP: u64 = 16 << 20;
+
 /// The words of the command line.
 pub(super) struct Asked<'a> {
     /// `NAME`, or `NAME=VALUE`.
@@ -38,6 +43,7 @@ pub(super) struct Asked<'a> {
     pub check: bool,
     /// Keeps an unknown name.
     pub force: bool,
+    pub yes: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -60,6 +66,18 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The same command without `--check`.
+    fn without_check(&self, name: &str) -> Hint {
+        let mut words = vec!["env".to_owned(), "set".to_owned(), name.to_owned()];
+        if let Some(path) = self.from {
+            words.extend(["--from".to_owned(), path.display().to_string()]);
+        }
+        if self.yes {
+            words.push("--yes".to_owned());
+        }
+        Hint::run(&words).to("set it without --check")
+    }
+
     fn value(&self, name: &str) -> Result<Secret> {
         match self.parts().1 {
             Some(value) if self.from.is_none() => Ok(Secret::new(value)),
@@ -76,7 +94,7 @@ impl<'a> Asked<'a> {
 fn name_of(change: &Change<'_>, catalog: &Catalog, asked: &Asked<'_>, yes: bool) -> Result<String> {
     let (typed, inline) = asked.parts();
     if let Some(value) = inline {
-        require_public(catalog, typed, value)?;
+        require_public(catalog, typed, value, asked.check)?;
     }
     if change.context.recorded()?.is_none() {
         return Err(Error::usage("nothing is deployed yet, so there is no .env to write to").hint(
@@ -86,7 +104,7 @@ fn name_of(change: &Change<'_>, catalog: &Catalog, asked: &Asked<'_>, yes: bool)
     let own = env_name::in_use(change.place(), &DotEnv::parse(&change.context.env()?.text));
     let asks = !yes && !change.is_dry() && term::is_interactive();
     let name = env_name::meant(catalog, &own, asked.typed, asked.force, asks)?;
-    if inline.is_some() && catalog.is_secret(&name) { Err(name_alone(&name)) } else { Ok(name) }
+    if inline.is_some() && catalog.is_secret(&name) { Err(name_alone(&name, asked.check)) } else { Ok(name) }
 }
 
 /// Notes about a value that is taken as it is.
@@ -127,7 +145,7 @@ pub(super) fn run(
         Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
     let bundle = sources::deployed(place, change.context.record.as_ref())?;
     let name = &name_of(&change, &bundle.catalog, asked, confirm.yes)?;
-    let provider = if asked.check { Some(asked_of(&bundle.catalog, change.context.deployed()?, name)?) } else { None };
+    let provider = if asked.check { Some(asked_of(&change, &bundle.catalog, asked, name)?) } else { None };
     change.require_consent().map_err(|error| asked.unasked(error))?;
     let value = asked.value(name)?;
     let record = change.context.deployed()?;
@@ -136,8 +154,8 @@ pub(super) fn run(
     let Given { text, notes } = given(name, bundle.catalog.variable(name), value.expose())?;
     notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
     note_value(&choice, name, &text);
-    if let Some((provider, call)) = provider.filter(|_| !change.is_dry()) {
-        require_accepted(provider, &call, name, &text)?;
+    if let Some(provider) = provider.filter(|_| !change.is_dry()) {
+        require_accepted(&provider, asked, name, &text)?;
     }
     let source = if asked.from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
@@ -159,39 +177,71 @@ pub(super) fn run(
 }
 
 /// The provider that takes this key, and how it is asked about it.
-fn asked_of<'a>(catalog: &'a Catalog, record: &Record, name: &str) -> Result<(&'a Provider, FreeCall<'a>)> {
-    let alone = || Hint::run(&["env", "set", name]).to("set it without --check");
+fn asked_of<'a>(
+    change: &Change<'_>,
+    catalog: &'a Catalog,
+    asked: &Asked<'_>,
+    name: &str,
+) -> Result<(&'a Provider, FreeCall<'a>)> {
+    let refused = |why: String| {
+        Error::usage(format!("gwinstall cannot check {name}")).because(why).hint(asked.without_check(name))
+    };
     let provider = catalog.providers.iter().find(|provider| provider.key.as_deref() == Some(name));
     let call = provider.and_then(|provider| Some((provider, provider.free_call.as_deref()?)));
     let Some((provider, url)) = call else {
-        return Err(Error::usage(format!("gwinstall knows no call that costs nothing for {name}")).hint(alone()));
+        return Err(refused("it knows no provider that says for free whether it accepts this value".to_owned()));
     };
-    // The key of another address than the provider's own is not for the provider.
-    let facts = record.request.providers.get(&provider.name);
-    if let Some(own) = facts.and_then(|facts| facts.url.as_deref()) {
-        return Err(Error::usage(format!("{name} is for {own}, and gwinstall knows no call there that costs nothing"))
-            .hint(alone()));
+    if let Some(own) = own_address(change, provider, name)? {
+        return Err(refused(format!("the key is for {own}, and {} must not see it", provider.name)));
     }
     Ok((provider, FreeCall { url, header: provider.key_header.as_deref() }))
 }
 
-fn require_accepted(provider: &Provider, call: &FreeCall<'_>, name: &str, text: &str) -> Result<()> {
-    let (shown, again) = (&provider.name, Hint::run(&["env", "set", name, "--check"]));
-    match call.ask(&Secret::new(text)) {
+/// Where a key goes instead of the provider's own address: what the user gave to `use`, to LiteLLM's variable or to an entry
+/// of the deployed configuration.
+fn own_address(change: &Change<'_>, provider: &Provider, name: &str) -> Result<Option<String>> {
+    let record = change.context.deployed()?;
+    let plain = |url: &str| url.trim_end_matches('/').to_owned();
+    let facts = record.request.providers.get(&provider.name);
+    let given = facts.and_then(|facts| facts.url.as_deref()).map(plain);
+    if let Some(own) = given.filter(|own| provider.base_url.as_deref().map(plain).as_ref() != Some(own)) {
+        return Ok(Some(own));
+    }
+    let env = DotEnv::parse(&change.context.env()?.text);
+    let stem = name.strip_suffix("_API_KEY").unwrap_or(name);
+    let variables = [format!("{stem}_API_BASE"), format!("{stem}_BASE_URL")];
+    // Claude Code's own address, not LiteLLM's.
+    let set = variables.iter().filter(|variable| *variable != render::BASE_URL);
+    let by_variable = set.filter_map(|variable| env.get(variable)).find(|value| !value.is_empty());
+    if let Some(own) = by_variable {
+        return Ok(Some(mask_userinfo(own)));
+    }
+    let config = disk::read_maybe(&change.place().file(files::CONFIG), CONFIG_CAP)?.unwrap_or_default();
+    Ok(litellm::base_of_key(&String::from_utf8_lossy(&config), name).map(|own: String| mask_userinfo(&own)))
+}
+
+fn require_accepted(
+    (provider, call): &(&Provider, FreeCall<'_>),
+    asked: &Asked<'_>,
+    name: &str,
+    text: &str,
+) -> Result<()> {
+    let key = token(name, text)?;
+    let shown = &provider.name;
+    let failed = |what: &str, why: String| {
+        Error::failed(format!("{shown} {what} this value of {name}, and nothing was changed"))
+            .because(format!("{}: {why}", call.url))
+    };
+    match call.ask(&key) {
         Verdict::Accepted => {
             term::talk(&format!("{shown} accepts this value of {name}."));
             Ok(())
         }
-        Verdict::Refused(status) => Err(Error::failed(format!(
-            "{shown} does not accept this value of {name}, and nothing was changed"
-        ))
-        .because(format!("{} answers with {status}", call.url))
-        .hint(again.to("type another one"))),
-        Verdict::Unknown(why) => Err(Error::failed(format!(
-            "{shown} did not say whether it accepts this value of {name}, and nothing was changed"
-        ))
-        .because(format!("{}: {why}", call.url))
-        .hint(Hint::run(&["env", "set", name]).to("set it without --check"))),
+        Verdict::Refused(status) => {
+            let error = failed("does not accept", format!("it answers with {status}"));
+            Err(error.hint(Hint::again::<&str>(&[]).to("give another one").or(asked.without_check(name))))
+        }
+        Verdict::Unknown(why) => Err(failed("did not confirm", why).hint(asked.without_check(name))),
     }
 }
 
@@ -204,7 +254,7 @@ fn done(name: &str, draft: &Draft) -> String {
 }
 
 /// Refuses a secret on the command line. A variable that gwinstall does not know may be one.
-fn require_public(catalog: &Catalog, name: &str, value: &str) -> Result<()> {
+fn require_public(catalog: &Catalog, name: &str, value: &str, check: bool) -> Result<()> {
     let known = catalog
         .environment
         .iter()
@@ -216,17 +266,19 @@ fn require_public(catalog: &Catalog, name: &str, value: &str) -> Result<()> {
         (None, None) => true,
     };
     if secret || looks_like_key(value) || mask_userinfo(value) != value {
-        return Err(name_alone(name));
+        return Err(name_alone(name, check));
     }
     Ok(())
 }
 
 /// The error for a value on the command line. It repeats no part of the value.
-fn name_alone(name: &str) -> Error {
+fn name_alone(name: &str, check: bool) -> Error {
     let shown = masked(name).unwrap_or_else(|| printable(name));
+    let mut words = vec!["env", "set", &shown];
+    words.extend(check.then_some("--check"));
+    let from_standard_input = [&words[..], &["--from", "-", "--yes"]].concat();
     Error::usage("give the name alone; a value on a command line is visible to every process").hint(
-        Hint::run(&["env", "set", &shown])
-            .or(Hint::run(&["env", "set", &shown, "--from", "-", "--yes"]).to("read it from standard input")),
+        Hint::run(&words).or(Hint::run(&from_standard_input).to("read it from standard input")),
     )
 }
 

@@ -10,7 +10,7 @@ use crate::deploy::goals::{self, Goal, Pointing};
 use crate::deploy::lacks;
 use crate::deploy::logins::Cloud;
 use crate::deploy::values::{self, Values};
-use crate::domain::check::{CheckName, Status};
+use crate::domain::check::{Check, CheckName, Status};
 use crate::domain::name::list;
 use crate::domain::place::files;
 use crate::domain::record::{BundleOrigin, Pointed, ValueSource};
@@ -151,13 +151,16 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     )?;
     require_better(&change, &choice, &goal, request)?;
     let mut checks = pre_checks(&change, &bundle, &choice, &goal, request);
-    let words = Report::of(place, &choice, &goal, last.is_none(), request.start);
+    let words = Report::of(place, &choice, &goal, last.is_none(), request.start, request.provider.is_some());
     change.facts.extend(words.facts());
     drop(values);
     let draft = change.draft(goal)?;
     checks::settings(&mut checks, &draft, &bundle);
     change.facts.insert("pre_checks".to_owned(), checks.json());
     let unchanged = draft.plan.is_empty();
+    if unchanged {
+        checks.0.iter().filter(|check| check.check_name == CheckName::PairTested).for_each(say_check);
+    }
     if unchanged && (change.is_dry() || !(request.start || request.strict)) {
         return Ok(change.nothing_to_do(&draft, words.unchanged(&draft)));
     }
@@ -219,12 +222,14 @@ fn pointing(change: &Change<'_>, request: &Request) -> Pointing {
 }
 
 fn say(checks: &Checks) {
-    for check in &checks.0 {
-        if term::manner().verbose {
-            report::log_check(check);
-        } else if matches!(check.status, Status::Fail | Status::Warn) {
-            term::talk(&report::check_line(check));
-        }
+    checks.0.iter().for_each(say_check);
+}
+
+fn say_check(check: &Check) {
+    if term::manner().verbose {
+        report::log_check(check);
+    } else if matches!(check.status, Status::Fail | Status::Warn) {
+        term::talk(&report::check_line(check));
     }
 }
 
@@ -291,8 +296,8 @@ fn pre_checks(
         });
         let runtime = goal.record.as_ref().and_then(|record| record.runtime.as_ref());
         let version = runtime.and_then(|runtime| runtime.version.as_deref());
-        let (insists, is_update) = (request.runtime.allow_unsafe, change.operation == Operation::Update);
-        prerequisites::pair(&mut checks, place, bundle, version, insists, is_update);
+        let insists = request.runtime.allow_unsafe;
+        prerequisites::pair(&mut checks, place, bundle, version, insists, change.operation);
         if request.start && change.first.is_none() {
             prerequisites::before_a_start(&mut checks, place, runtime);
         }

@@ -26,7 +26,7 @@ use crate::format::settings::KeyPath;
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed as Pointing;
 use crate::inspect::variables;
-use crate::render::{self, CLAUDE, answered_by};
+use crate::render::{self, CLAUDE, DirectChoice, answered_by};
 use crate::ui::answer::Answer;
 use crate::ui::report;
 use crate::ui::table::columns;
@@ -64,6 +64,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
         Some(_) => Answerer::Provider(name),
         None => {
             require_deployed(&bundle, change.context.record.as_ref(), &name)?;
+            require_no_facts(args)?;
             Answerer::Gateway
         }
     };
@@ -74,6 +75,19 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
     // Nothing is deployed yet, so this is an installation, and that asks.
     let change = Change::open(place, common, &args.confirm, Operation::Install)?;
     install::deploy(change, bundle, &request)
+}
+
+/// Models and address of the gateway are those of its installation.
+fn require_no_facts(args: &UseArgs) -> Result<()> {
+    let install = |flag: &str, value: &str| {
+        let error = Error::usage(format!("{flag} is for a provider that Claude Code asks directly"));
+        Err(error.hint(Hint::run(&["install", flag, value]).to("change the gateway")))
+    };
+    match (&args.models, &args.gateway_url) {
+        (Some(models), _) => install("--models", models),
+        (None, Some(url)) => install("--gateway-url", url),
+        (None, None) => Ok(()),
+    }
 }
 
 /// What the request says about the provider, with its key where the user has to type one.
@@ -129,6 +143,9 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
     let mut values = values::gather(place, &choice, request)?;
     // Other values that gwinstall could find wait for the next installation.
     values.found.retain(|name, _| choice.direct.is_some() && Some(name.as_str()) == choice.key_name());
+    if let Some(note) = moved_key(record, choice.direct.as_ref()) {
+        term::talk(&format!("note: {note}"));
+    }
     for note in variables::outdated(&change.context, &choice, &values) {
         term::talk(&format!("note: {note}"));
     }
@@ -165,6 +182,17 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
         }
         Ok(Answer::new(&state).text(format!("{text}\n{}", report::OPEN_SESSIONS)))
     })
+}
+
+/// A key that was given for one address and goes to another one from now on.
+fn moved_key(record: &Record, direct: Option<&DirectChoice<'_>>) -> Option<String> {
+    let direct = direct?;
+    let key = direct.provider.key.as_deref()?;
+    let before = record.request.providers.get(&direct.provider.name)?;
+    let before = before.url.as_deref().or(direct.provider.base_url.as_deref())?;
+    let now = direct.url.as_str();
+    let plain = |url: &str| url.trim_end_matches('/').to_owned();
+    (plain(before) != plain(now)).then(|| format!("{key} goes to {now} from now on, and no longer to {before}"))
 }
 
 /// Who answers Claude Code, as a sentence without its end.
@@ -207,7 +235,7 @@ fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Res
     }
     if provider.is_some() {
         return Err(Error::usage(format!(
-            "Claude Code reaches {name} through LiteLLM, which is another installation"
+            "{name} needs LiteLLM, and the deployed gateway serves other models"
         ))
         .hint(Hint::run(&["install", "--provider", name])));
     }

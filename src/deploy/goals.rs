@@ -367,7 +367,7 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
     let script = helper_script(context.place);
     let key = KeyPath::top("apiKeyHelper");
     // An empty one is none: Claude Code runs nothing then.
-    let existing = context.settings().ok().and_then(|settings| settings.get(&key)).filter(|value| value != "");
+    let existing = context.settings().ok().and_then(|settings| settings.get(&key)).filter(|value| value != "" && !value.is_null());
     let recorded = context.ledger()?.paths().any(|path| *path == key);
     let of_gwinstall =
         |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));

@@ -51,6 +51,16 @@ pub fn end_at_once() {
     }
 }
 
+/// Work before which nothing is begun: while it lasts, the first signal ends the process, also while it waits for an answer.
+pub fn interruptible<T>(work: impl FnOnce() -> T) -> T {
+    end_at_once();
+    let done = work();
+    if let Some(flags) = FLAGS.get() {
+        flags.armed.store(false, Ordering::Relaxed);
+    }
+    done
+}
+
 /// An error if a signal has come.
 pub fn check() -> Result<()> {
     match FLAGS.get().map_or(0, |flags| flags.caught.load(Ordering::Relaxed)) {

@@ -28,7 +28,7 @@ mod values;
 
 pub use finding::{Context, Finding, Severity};
 pub use names::Names;
-pub use served::Served;
+pub use served::{Served, base_of_key};
 
 use finding::Report;
 

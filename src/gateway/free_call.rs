@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::domain::Secret;
 use crate::domain::name::printable;
 use crate::doors::loopback::{self, Question};
+use crate::doors::signals;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Providers in Anthropic's protocol refuse a request without it.
@@ -43,18 +44,19 @@ impl FreeCall<'_> {
             elsewhere: true,
             timeout: PATIENCE,
         };
-        match loopback::ask(&question) {
+        match signals::interruptible(|| loopback::ask(&question)) {
             Ok(reply) => verdict(reply.status),
             Err(why) => Verdict::Unknown(printable(&why.replace(key.expose(), "…"))),
         }
     }
 }
 
-/// A call without parameters can fail only for its key: Google says 400 for a wrong one, others 401 or 403.
+/// Google answers a wrong key with 400, others with 401. A 403 may also come from a proxy, for a country, or for a key that may
+/// answer but not list.
 fn verdict(status: u16) -> Verdict {
     match status {
         200..=299 => Verdict::Accepted,
-        400 | 401 | 403 => Verdict::Refused(status),
+        400 | 401 => Verdict::Refused(status),
         // The key was read, and its owner asked too often or owes money.
         402 | 429 => Verdict::Accepted,
         _ => Verdict::Unknown(format!("it answers with {status}")),
@@ -70,10 +72,10 @@ mod tests {
         for status in [200, 204, 402, 429] {
             assert_eq!(verdict(status), Verdict::Accepted, "{status}");
         }
-        for status in [400, 401, 403] {
+        for status in [400, 401] {
             assert_eq!(verdict(status), Verdict::Refused(status), "{status}");
         }
-        for status in [301, 302, 404, 407, 500, 503] {
+        for status in [301, 302, 403, 404, 407, 500, 503] {
             assert!(matches!(verdict(status), Verdict::Unknown(_)), "{status}");
         }
     }

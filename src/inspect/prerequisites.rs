@@ -13,7 +13,7 @@ use crate::deploy::logins::Cloud;
 use crate::domain::check::{CheckName, Finding, Status};
 use crate::domain::request::DEFAULT_PORT;
 use crate::domain::runtime::RuntimeId;
-use crate::domain::{Hint, Place};
+use crate::domain::{Hint, Operation, Place};
 use crate::doors::system;
 use crate::gateway::process;
 use crate::runtime::facts::Facts as Releases;
@@ -25,8 +25,9 @@ use super::{configuration, variables};
 use litellm::{Prerequisites, Tools};
 use pair::Pair;
 
-/// Runs every check. Without a deployment it uses the default preset, and a missing requirement is not a failure.
-pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
+/// Runs every check. Without a deployment it uses the default preset, and a missing requirement is not a failure. `bundle`: the
+/// deployed one, which knows what it was tested with.
+pub fn examine(checks: &mut Checks, facts: &Facts<'_>, bundle: Option<&Bundle>) {
     let (place, record) = (facts.place(), facts.record());
     // A staged home is for another machine.
     if place.staged {
@@ -50,7 +51,8 @@ pub fn examine(checks: &mut Checks, facts: &Facts<'_>) {
     checks.run(CheckName::LitellmInstalled, || prerequisites.litellm());
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
     let version = claude.as_ref().and_then(ends::ClaudeCode::version);
-    checks.run(CheckName::PairTested, || prerequisites.pair(version.as_deref()));
+    let releases = bundle.and_then(|bundle| Releases::of(bundle).ok()).or_else(|| Releases::embedded().ok());
+    checks.run(CheckName::PairTested, || prerequisites.pair(version.as_deref(), releases.as_ref()));
     checks.run(CheckName::GoogleAuthInstalled, || match google {
         Some(true) => prerequisites.package("google-auth", "every call to Vertex AI fails without it"),
         _ => unused(),
@@ -78,7 +80,7 @@ pub fn before_a_start(checks: &mut Checks, place: &Place, runtime: Option<&Runti
 }
 
 /// Refuses a pair of Claude Code and LiteLLM that is known to fail, before it is deployed; `insists`: the user uses it
-/// all the same. An untested pair is a warning for an update, and says nothing before an installation. `litellm`: the version
+/// all the same. An untested pair is a warning for an update, and says nothing before another change. `litellm`: the version
 /// that the deployment is to run.
 pub fn pair(
     checks: &mut Checks,
@@ -86,18 +88,24 @@ pub fn pair(
     bundle: &Bundle,
     litellm: Option<&str>,
     insists: bool,
-    is_update: bool,
+    operation: Operation,
 ) {
     let (Some(litellm), Some(claude_code)) = (litellm, ends::installed_version(place)) else { return };
     let Ok(releases) = Releases::of(bundle).or_else(|_| Releases::embedded()) else { return };
     let mut found = pair::finding(&Pair { claude_code: &claude_code, litellm }, &releases);
     match found.status {
         Status::Fail if insists => found.status = Status::Warn,
-        Status::Fail if !is_update => {
-            let insist = Hint::again(&["--allow-unsafe-litellm"]).to("use them all the same");
-            found.hint = found.hint.map(|hint| hint.or(insist));
+        Status::Fail => {
+            let flag = "--allow-unsafe-litellm";
+            let insist = match operation {
+                Operation::Install => Hint::again(&[flag]),
+                _ => Hint::run(&["install", flag]),
+            };
+            found.hint = found.hint.map(|hint| hint.or(insist.to("use both although they fail together")));
         }
-        Status::Warn if !is_update => return,
+        // The newest bundle is here already.
+        Status::Warn if operation == Operation::Update => found.hint = None,
+        Status::Warn => return,
         _ => {}
     }
     checks.run(CheckName::PairTested, || found);

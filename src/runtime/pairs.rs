@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::version::{is_below, numbers};
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pairs {
     #[serde(default)]
     tested: Tested,
@@ -16,6 +17,7 @@ pub struct Pairs {
 
 /// Each version of the one answered with each version of the other.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tested {
     #[serde(default)]
     claude_code: Vec<String>,
@@ -25,10 +27,9 @@ struct Tested {
 
 /// All pairs of two ranges, and what happens with them.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Broken {
-    #[serde(default)]
     claude_code: Range,
-    #[serde(default)]
     litellm: Range,
     reason: String,
 }
@@ -145,9 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn a_range_with_a_misspelt_limit_does_not_hold_every_version() {
-        let read = serde_yaml::from_str::<Pairs>("broken: [{litellm: {until: 1.100.0}, reason: x}]");
-        assert!(read.is_err());
+    fn a_slip_in_the_list_does_not_hold_every_version() {
+        for broken in [
+            "{claude_code: {}, litellm: {until: 1.100.0}, reason: x}",
+            "{claude-code: {below: 2.1.200}, litellm: {}, reason: x}",
+            "{litellm: {below: 1.100.0}, reason: x}",
+            "{}",
+        ] {
+            assert!(serde_yaml::from_str::<Pairs>(&format!("broken: [{broken}]")).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Report<'a> {
     gateway_type: GatewayType,
     /// The provider that Claude Code asks without the gateway, and where.
     direct: Option<(String, String)>,
+    /// The change is one of the gateway, whoever answers Claude Code.
+    about_gateway: bool,
     runs_litellm: bool,
     /// Retired models that are deployed.
     retired: Vec<String>,
@@ -45,11 +47,21 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// `first`: nothing was deployed before; `start`: the user wants the gateway to run at the end.
-    pub fn of(place: &'a Place, choice: &Choice<'_>, goal: &Goal, first: bool, start: bool) -> Self {
+    /// `names_provider`: the request says who is to answer Claude Code.
+    pub fn of(
+        place: &'a Place,
+        choice: &Choice<'_>,
+        goal: &Goal,
+        first: bool,
+        start: bool,
+        names_provider: bool,
+    ) -> Self {
+        let about_gateway = !names_provider && choice.gateway_type != GatewayType::Direct;
         Self {
+            about_gateway,
             place,
             preset: choice.preset.name.clone(),
-            models: models(choice),
+            models: if about_gateway { choice.model_names() } else { models(choice) },
             gateway_url: goal.record.as_ref().map(|record| record.gateway_url.clone()).unwrap_or_default(),
             gateway_type: choice.gateway_type,
             direct: choice
@@ -223,8 +235,8 @@ impl<'a> Report<'a> {
             tenths(outcome.duration_ms)
         ));
         match &self.direct {
-            Some((provider, url)) => lines.push(format!("  Provider: {provider} ({url})")),
-            None => lines.push(format!("  Gateway:  {} ({})", self.gateway_url, self.gateway_type)),
+            Some((provider, url)) if !self.about_gateway => lines.push(format!("  Provider: {provider} ({url})")),
+            _ => lines.push(format!("  Gateway:  {} ({})", self.gateway_url, self.gateway_type)),
         }
         if !self.models.is_empty() {
             lines.push(format!("  Models:   {}", self.models.join(", ")));

@@ -80,6 +80,10 @@ fn a_broken_pair_is_refused_before_anything_changes() {
     assert_eq!(world.snapshot(), before);
     let insists = [&line[..], &["--allow-unsafe-litellm"]].concat();
     let _ = world.run(&insists).exits(0).says("WARN").says("tools are dropped");
+    // The deployed bundle knows better than the one inside the program.
+    assert_eq!(doctor(&world)["status"], "FAIL");
+    let refused = world.run(&["models", "add", "gpt-oss-120b", "--yes"]).exits(1);
+    let _ = refused.says("gwinstall install --allow-unsafe-litellm");
 }
 
 #[test]
@@ -91,18 +95,18 @@ fn update_names_an_untested_pair_and_refuses_a_broken_one() {
     let text = fs::read_to_string(&notes).unwrap();
     fs::write(&notes, format!("# A newer bundle.\n{text}")).unwrap();
     let update = ["update", "--source-dir", "bundle", "--yes"];
-    let _ = world
-        .run(&update)
-        .exits(0)
-        .says("Claude Code 9.0.0 and LiteLLM 1.106.2 were not tested together")
-        .says("the newest tested Claude Code is 2.");
+    let untested = "Claude Code 9.0.0 and LiteLLM 1.106.2 were not tested together";
+    let _ = world.run(&update).exits(0).says(untested).says("the newest tested Claude Code is 2.");
+    // Also where nothing is new; and the advice is not the command itself.
+    let _ =
+        world.run(&update).exits(0).says("Already up to date").says(untested).never_says("gwinstall update");
     let facts = world.home().join("bundle/runtime/runtime.yaml");
     let text = fs::read_to_string(&facts).unwrap();
     fs::write(&facts, text.replace("  broken: []\n", &format!("  broken: [{BROKEN}]\n"))).unwrap();
     fs::write(&notes, "# Newer still.\n".to_owned() + &fs::read_to_string(&notes).unwrap()).unwrap();
     let before = world.record();
     let refused = world.run(&update).exits(1).says("do not work together: tools are dropped");
-    let _ = refused.never_says("--allow-unsafe-litellm");
+    let _ = refused.says("gwinstall install --allow-unsafe-litellm");
     assert_eq!(world.record(), before);
 }
 
@@ -128,4 +132,26 @@ fn the_version_of_an_npm_package_is_read_from_its_package() {
         assert_eq!(said.out.contains("do not work together"), refused, "{says}: {said:?}");
     }
     assert!(!world.home().join("it-ran").exists(), "Claude Code was run");
+}
+
+/// A version manager names its directories after the version of Node, and an older package has its program in its own directory.
+#[test]
+fn a_version_of_node_is_not_that_of_claude_code() {
+    for (below, program_in) in [
+        (".local/share/mise/installs/node/22.11.0/lib", "bin/claude.exe"),
+        (".asdf/installs/nodejs/9.9.9/lib", "cli.js"),
+        ("Cellar/node/25.1.0/lib", "cli.js"),
+    ] {
+        let (world, venv) = world("2.1.329", BROKEN);
+        let link = world.home().join(".local/bin/claude");
+        let package = world.home().join(below).join("node_modules/@anthropic-ai/claude-code");
+        program(&package.join(program_in), "#!/bin/sh\nexit 1\n");
+        let facts = "{\"name\": \"@anthropic-ai/claude-code\", \"version\": \"2.1.310\"}";
+        fs::write(package.join("package.json"), facts).unwrap();
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(package.join(program_in), &link).unwrap();
+        let line = ["install", "--source-dir", "bundle", "--models", "glm-5.2", "--venv", &venv, "--yes"];
+        let _ =
+            world.run(&line).exits(1).says("Claude Code 2.1.310 and LiteLLM 1.106.2 do not work together");
+    }
 }

@@ -298,13 +298,14 @@ fn a_model_that_the_catalog_does_not_list_is_added_by_its_route() {
 #[test]
 fn an_empty_helper_is_not_that_of_another_program() {
     let world = home().with("DEEPSEEK_API_KEY", DEEPSEEK);
-    let own = "{ \"apiKeyHelper\": \"\" }\n";
-    std::fs::write(world.home().join(SETTINGS), own).unwrap();
-    let _ = world.run(&["use", "deepseek", "--yes"]).exits(0);
-    assert_eq!(helper(&world), DEEPSEEK);
-    assert!(!text(&world, SETTINGS).contains(DEEPSEEK), "the key stands in settings.json");
-    let _ = world.run(&["uninstall", "--yes"]).exits(0);
-    assert_eq!(text(&world, SETTINGS), own);
+    for own in ["{ \"apiKeyHelper\": \"\" }\n", "{ \"apiKeyHelper\": null }\n"] {
+        std::fs::write(world.home().join(SETTINGS), own).unwrap();
+        let _ = world.run(&["use", "deepseek", "--yes"]).exits(0);
+        assert_eq!(helper(&world), DEEPSEEK);
+        assert!(!text(&world, SETTINGS).contains(DEEPSEEK), "the key stands in settings.json");
+        let _ = world.run(&["uninstall", "--yes"]).exits(0);
+        assert_eq!(text(&world, SETTINGS), own);
+    }
 }
 
 /// The name of a provider means the gateway where that serves this provider alone.
@@ -318,7 +319,16 @@ fn a_provider_behind_litellm_is_used_by_its_name() {
     let _ = world.run(&["use"]).exits(0).says("gemini          deployed");
     let _ = world.run(&["use", "gemini"]).exits(0).says("preset multi-provider");
     assert!(env(&world)["ANTHROPIC_BASE_URL"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    // Its models are those of its installation.
+    let before = world.record();
+    let named = world.run(&["use", "gemini", "--models", "gemini-3.8-flash"]).exits(2);
+    let _ = named.says("gwinstall install --models gemini-3.8-flash");
+    assert_eq!(world.record(), before);
     let _ = world.run(&["use", "-"]).exits(0).says("deepseek");
+    // A change of the gateway is reported as one, whoever answers.
+    let added = world.run(&["models", "add", "gemini/gemini-2.5-flash", "--yes"]).exits(0);
+    let _ =
+        added.says("Gateway:  http://127.0.0.1").says("gemini/gemini-2.5-flash").never_says("deepseek-v4");
     let _ = world.run(&["use", "openai"]).exits(2).says("gwinstall install --provider openai");
 }
 
@@ -335,4 +345,19 @@ fn a_renewed_key_elsewhere_is_named_and_not_taken() {
     assert_eq!(helper(&world), DEEPSEEK);
     let _ = world.run(&["install", "--yes"]).exits(0).says(note);
     let _ = world.run(&["env", "list"]).exits(0).says(note).never_says(KIMI);
+}
+
+/// A key for one address that goes to another one is named.
+#[test]
+fn a_key_that_goes_elsewhere_is_named() {
+    let world = home().with("CUSTOM_API_KEY", KIMI);
+    let to = |host: &str| {
+        let url = format!("https://{host}.example.com");
+        world.run(&["use", "custom", "--gateway-url", &url, "--models", "m", "--yes"]).exits(0)
+    };
+    let _ = to("a").never_says("from now on");
+    let _ = to("b").says(
+        "CUSTOM_API_KEY goes to https://b.example.com from now on, and no longer to https://a.example.com",
+    );
+    let _ = to("b").never_says("from now on");
 }

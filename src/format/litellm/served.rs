@@ -4,6 +4,19 @@ use std::collections::BTreeSet;
 
 use crate::format::yaml::{Doc, Node, Scalar};
 
+/// Where an entry that takes its key from this variable sends it, if it names an address.
+pub fn base_of_key(text: &str, variable: &str) -> Option<String> {
+    let doc = Doc::parse(text).ok()?;
+    let key = format!("os.environ/{variable}");
+    let params = doc.root()?.get("model_list")?.seq()?;
+    let mut params = params.filter_map(|model| model.get("litellm_params"));
+    params.find_map(|params| {
+        let takes_it = params.get("api_key").and_then(Node::str) == Some(key.as_str());
+        let base = ["api_base", "base_url"].iter().find_map(|name| params.get(name)?.str());
+        base.filter(|_| takes_it).map(str::to_owned)
+    })
+}
+
 /// The names that can be called, and whether there may be others that are not in this file.
 #[derive(Debug, Default)]
 pub struct Served {

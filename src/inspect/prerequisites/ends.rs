@@ -45,18 +45,20 @@ impl ClaudeCode {
     }
 }
 
-/// The version of Claude Code by where it is installed, without running it: its own installer names the file after the
-/// version, npm keeps a package.json above it. `None`: that does not say it.
+/// The version of Claude Code by where it is installed, without running it: npm keeps a package.json beside or above it,
+/// its own installer names the file after the version. `None`: neither says it.
 pub(super) fn installed_version(place: &Place) -> Option<String> {
     let path = disk::canonical(&find_claude(place)?).ok()?;
-    let named = path.components().rev().find_map(|part| version(part.as_os_str().to_str()?));
-    let package = || {
-        let bytes = disk::read(&path.parent()?.parent()?.join("package.json"), PACKAGE_CAP).ok()?;
+    let package = |dir: &Path| {
+        let bytes = disk::read(&dir.join("package.json"), PACKAGE_CAP).ok()?;
         let package: Value = serde_json::from_slice(&bytes).ok()?;
         let is_claude_code = package.get("name")?.as_str()? == "@anthropic-ai/claude-code";
         is_claude_code.then(|| version(package.get("version")?.as_str()?)).flatten()
     };
-    named.or_else(package).map(dotted)
+    // The file itself, or the program inside a package of its platform, is at most two directories below.
+    let by_package = path.ancestors().skip(1).take(2).find_map(package);
+    let by_name = || version(path.file_name()?.to_str()?);
+    by_package.or_else(by_name).map(dotted)
 }
 
 /// Whether Claude Code is here, and new enough to list the models of a gateway.

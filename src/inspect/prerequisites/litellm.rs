@@ -309,9 +309,9 @@ impl Prerequisites<'_> {
     }
 
     /// Whether this LiteLLM and that Claude Code were tested together.
-    pub(super) fn pair(&self, claude_code: Option<&str>) -> Finding {
+    pub(super) fn pair(&self, claude_code: Option<&str>, releases: Option<&Releases>) -> Finding {
         let litellm = self.tools.said.as_ref().ok().and_then(|said| said.version_of("litellm"));
-        match (claude_code, litellm, &self.tools.known) {
+        match (claude_code, litellm, releases) {
             (Some(claude_code), Some(litellm), Some(known)) => {
                 pair::finding(&Pair { claude_code, litellm }, known)
             }

@@ -29,6 +29,9 @@ pub struct Catalog {
     /// Models that a person named and that no bundle lists.
     #[serde(skip)]
     pub(super) learned: Vec<Model>,
+    /// Providers of learned models that the catalog does not describe; LiteLLM knows them.
+    #[serde(skip)]
+    pub(super) undescribed: Vec<Provider>,
     pub environment: Vec<EnvVar>,
     /// What Claude Code asks for when no model is configured: its own id for each tier, to be aliased.
     pub client_models: BTreeMap<Tier, String>,
@@ -75,7 +78,7 @@ impl Catalog {
     /// The provider that a route of LiteLLM goes to.
     pub fn provider_of(&self, route: &str) -> Option<&Provider> {
         let prefix = route.split('/').next()?;
-        self.providers.iter().find(|provider| provider.prefix == prefix)
+        self.providers.iter().chain(&self.undescribed).find(|provider| provider.prefix == prefix)
     }
 
     /// Every model that the catalog knows: those with a fragment, those of providers, and those that `learn` added.

@@ -14,15 +14,35 @@ impl Catalog {
     }
 
     /// Adds the models that are named `PREFIX/MODEL` (or `PROVIDER/MODEL`) and that the catalog does not list.
-    pub fn learn<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
+    /// `is_litellms`: LiteLLM knows a provider with this prefix.
+    pub fn learn<'n>(
+        &mut self,
+        names: impl IntoIterator<Item = &'n String>,
+        is_litellms: impl Fn(&str) -> bool,
+    ) {
         for name in names {
-            if self.model(&self.id_of(name)).is_none()
-                && let Some((provider, rest)) = self.split(name)
-            {
+            if self.model(&self.id_of(name)).is_some() {
+                continue;
+            }
+            if let Some((provider, rest)) = self.split(name) {
                 let model = provider.unlisted(rest);
                 self.learned.push(model);
+            } else if let Some((prefix, rest)) = name.split_once('/').filter(|(_, rest)| !rest.is_empty())
+                && is_litellms(prefix)
+            {
+                // LiteLLM itself reads its key from the variable that it documents.
+                let provider =
+                    Provider { name: prefix.to_owned(), prefix: prefix.to_owned(), ..Provider::default() };
+                self.learned.push(provider.unlisted(rest));
+                self.undescribed.push(provider);
             }
         }
+    }
+
+    /// The provider of a learned model, where the catalog does not describe it: its key has a variable that only LiteLLM names.
+    pub fn undescribed_provider(&self, model: &Model) -> Option<&str> {
+        let prefix = model.route.split('/').next()?;
+        self.undescribed.iter().map(|provider| provider.name.as_str()).find(|name| *name == prefix)
     }
 
     /// The id of the model that a person names: its id, or `PROVIDER/MODEL`.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::model::{Model, Tier};
 
 /// One provider of the catalog.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     pub name: String,

@@ -31,8 +31,13 @@ use crate::ui::answer::Answer;
 pub(super) fn run(place: &Place, common: &Common, command: &EnvCommand) -> Result<Answer> {
     match command {
         EnvCommand::Set { name, from, check, force, confirm, takeover } => {
-            let asked =
-                env_set::Asked { typed: name, from: from.as_deref(), check: *check, force: *force, yes: confirm.yes };
+            let asked = env_set::Asked {
+                typed: name,
+                from: from.as_deref(),
+                check: *check,
+                force: *force,
+                yes: confirm.yes,
+            };
             return env_set::run(place, common, &asked, (confirm, takeover));
         }
         EnvCommand::Unset { name, confirm, takeover } => {

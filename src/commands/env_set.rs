@@ -12,9 +12,9 @@ use crate::deploy::draft::Draft;
 use crate::deploy::goals;
 use crate::deploy::values;
 use crate::domain::name::{closest, list, printable};
+use crate::domain::place::files;
 use crate::domain::record::ValueSource;
 use crate::domain::regions;
-use crate::domain::place::files;
 use crate::domain::request::{Request, token};
 use crate::domain::secret::{beginning_of, looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
@@ -189,7 +189,9 @@ fn asked_of<'a>(
     let provider = catalog.providers.iter().find(|provider| provider.key.as_deref() == Some(name));
     let call = provider.and_then(|provider| Some((provider, provider.free_call.as_deref()?)));
     let Some((provider, url)) = call else {
-        return Err(refused("it knows no provider that says for free whether it accepts this value".to_owned()));
+        return Err(refused(
+            "it knows no provider that says for free whether it accepts this value".to_owned(),
+        ));
     };
     if let Some(own) = own_address(change, provider, name)? {
         return Err(refused(format!("the key is for {own}, and {} must not see it", provider.name)));
@@ -277,9 +279,8 @@ fn name_alone(name: &str, check: bool) -> Error {
     let mut words = vec!["env", "set", &shown];
     words.extend(check.then_some("--check"));
     let from_standard_input = [&words[..], &["--from", "-", "--yes"]].concat();
-    Error::usage("give the name alone; a value on a command line is visible to every process").hint(
-        Hint::run(&words).or(Hint::run(&from_standard_input).to("read it from standard input")),
-    )
+    Error::usage("give the name alone; a value on a command line is visible to every process")
+        .hint(Hint::run(&words).or(Hint::run(&from_standard_input).to("read it from standard input")))
 }
 
 fn value_of(name: &str, from: Option<&Path>) -> Result<Secret> {

@@ -146,6 +146,12 @@ fn change(
     for model in
         models.iter().filter_map(|id| bundle.catalog.model(id)).filter(|model| typed.contains(&model.id))
     {
+        if let Some(provider) = bundle.catalog.undescribed_provider(model) {
+            let set = term::command(&["env", "set", "NAME"]);
+            term::talk(&format!(
+                "note: LiteLLM reads the key of {provider} from a variable that its documentation names; to give it: {set}"
+            ));
+        }
         if is_past(model, &system::now().date()) {
             term::talk(&format!(
                 "note: {} is past its retirement date; its successor comes with it",

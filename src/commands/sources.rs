@@ -9,6 +9,7 @@ use crate::domain::record::{BundleOrigin, Record};
 use crate::domain::request::Source;
 use crate::domain::{Place, Result};
 use crate::doors::{disk, term};
+use crate::format::litellm::Names;
 use crate::release::session;
 
 use crate::inspect::templates;
@@ -67,7 +68,7 @@ pub(super) fn bundle_for(
 
 fn learn(bundle: &mut Bundle, record: Option<&Record>, named: &[String]) {
     let deployed = record.into_iter().flat_map(|record| &record.models);
-    bundle.catalog.learn(named.iter().chain(deployed));
+    bundle.catalog.learn(named.iter().chain(deployed), |prefix| Names::table().knows_provider(prefix));
 }
 
 /// Names the presets of the user's own that were left out, with their mistakes.

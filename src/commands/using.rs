@@ -192,7 +192,8 @@ fn moved_key(record: &Record, direct: Option<&DirectChoice<'_>>) -> Option<Strin
     let before = before.url.as_deref().or(direct.provider.base_url.as_deref())?;
     let now = direct.url.as_str();
     let plain = |url: &str| url.trim_end_matches('/').to_owned();
-    (plain(before) != plain(now)).then(|| format!("{key} goes to {now} from now on, and no longer to {before}"))
+    (plain(before) != plain(now))
+        .then(|| format!("{key} goes to {now} from now on, and no longer to {before}"))
 }
 
 /// Who answers Claude Code, as a sentence without its end.

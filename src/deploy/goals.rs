@@ -20,9 +20,9 @@ use crate::domain::{Error, Hint, Instant, Operation, Result, Sha256};
 use crate::doors::system;
 use crate::format::dotenv::DotEnv;
 use crate::format::settings::KeyPath;
-use crate::render::{DirectChoice, 
-    self, AUTH_TOKEN, Around, BASE_URL, CLAUDE, Choice, DesiredKey, EnvInput, EnvOutcome, Helper, MASTER_KEY,
-    Value,
+use crate::render::{
+    self, AUTH_TOKEN, Around, BASE_URL, CLAUDE, Choice, DesiredKey, DirectChoice, EnvInput, EnvOutcome,
+    Helper, MASTER_KEY, Value,
 };
 use crate::runtime::choose::{self, Chosen};
 
@@ -367,7 +367,11 @@ fn helper(context: &Context<'_>, choice: &Choice<'_>, file: &DotEnv) -> Result<(
     let script = helper_script(context.place);
     let key = KeyPath::top("apiKeyHelper");
     // An empty one is none: Claude Code runs nothing then.
-    let existing = context.settings().ok().and_then(|settings| settings.get(&key)).filter(|value| value != "" && !value.is_null());
+    let existing = context
+        .settings()
+        .ok()
+        .and_then(|settings| settings.get(&key))
+        .filter(|value| value != "" && !value.is_null());
     let recorded = context.ledger()?.paths().any(|path| *path == key);
     let of_gwinstall =
         |value: &Json| value.as_str().is_some_and(|command| render::is_helper_command(command, &script));

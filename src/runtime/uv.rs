@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::facts::{Facts, Wheel};
-use super::version::is_below;
 use super::fault;
 use super::installer;
 use super::python::Python;
+use super::version::is_below;
 use super::zip;
 use crate::domain::{Error, Result};
 use crate::doors::disk::{self, At as _};

@@ -235,7 +235,9 @@ impl<'a> Report<'a> {
             tenths(outcome.duration_ms)
         ));
         match &self.direct {
-            Some((provider, url)) if !self.about_gateway => lines.push(format!("  Provider: {provider} ({url})")),
+            Some((provider, url)) if !self.about_gateway => {
+                lines.push(format!("  Provider: {provider} ({url})"))
+            }
             _ => lines.push(format!("  Gateway:  {} ({})", self.gateway_url, self.gateway_type)),
         }
         if !self.models.is_empty() {

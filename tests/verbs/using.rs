@@ -292,6 +292,15 @@ fn a_model_that_the_catalog_does_not_list_is_added_by_its_route() {
     let _ = world.run(&["models", "remove", "openai/gpt-9-nova", "--yes"]).exits(0);
     assert!(!text(&world, ".claude/gateway/config/litellm.yaml").contains("gpt-9-nova"));
     let _ = world.run(&["models", "add", "nobody/model", "--yes"]).exits(2);
+    // A provider that only LiteLLM knows: it reads the key from a variable of its own.
+    let added = world.run(&["models", "add", "cohere_chat/command-nova", "--yes"]).exits(0);
+    let _ = added.says("note: LiteLLM reads the key of cohere_chat").says("cohere_chat/command-nova");
+    let config = text(&world, ".claude/gateway/config/litellm.yaml");
+    assert!(config.contains("model: cohere_chat/command-nova\n"), "{config}");
+    let _ = world.run(&["update", "--yes"]).exits(0);
+    let _ = world.run(&["validate"]).exits(0);
+    let _ = world.run(&["models", "list"]).exits(0).says("cohere_chat/command-nova");
+    let _ = world.run(&["models", "remove", "cohere_chat/command-nova", "--yes"]).exits(0);
 }
 
 /// Claude Code runs no helper for it, so another program did not set one.

@@ -133,6 +133,11 @@ impl Names {
         self.exact
     }
 
+    /// Whether a route of LiteLLM may begin with this prefix.
+    pub fn knows_provider(&self, prefix: &str) -> bool {
+        self.has(List::Providers, prefix)
+    }
+
     pub(super) fn has(&self, list: List, name: &str) -> bool {
         self.lists.get(&list).is_some_and(|names| names.contains(name))
     }

@@ -137,7 +137,11 @@ pub fn settings(bytes: &[u8]) -> bool {
     for path in paths.iter().filter(|path| desired.iter().all(|wanted| wanted.path != **path)) {
         assert_eq!(after.raw(path), before.raw(path), "{path}");
     }
-    if desired.iter().all(|wanted| wanted.value.is_some() && before.raw(&wanted.path).is_none()) {
+    // A file of blanks alone has nothing to keep beside the keys; it comes back below, byte for byte.
+    let text = std::str::from_utf8(original).unwrap_or_default();
+    let says_nothing = text.trim_start_matches('\u{feff}').trim().is_empty();
+    let only_adds = desired.iter().all(|wanted| wanted.value.is_some() && before.raw(&wanted.path).is_none());
+    if only_adds && !says_nothing {
         assert!(is_inside(original, &next.bytes), "bytes of the user are gone");
     }
     let same = after.converge(&desired, &next.ledger).unwrap();
@@ -195,8 +199,9 @@ pub fn settings_files() -> Vec<Vec<u8>> {
         "{\n  \"model\": \"opus\",\n  \"env\": {\n    \"A\": \"1\",\n    \"V\": \"x\"\n  },\n  \"helper\": \"/bin/x\"\n}\n",
         "\u{feff}{ // c\r\n\t\"env\" : { /* , } */ \"U\" : \"\\ud800\" , },\r\n\t\"a\":[1, {\"b\": []}, ], \"b\": 1e400,\r\n}\r\n",
         "{\"permissions\":{\"allow\":[\"Bash(ls:*)\"]},\"other\":null,\"env\":{}}",
+        "\u{c}\r\u{c}",
     ];
-    files.iter().flat_map(|file| [31_u8, 63, 5].map(|choice| [&[choice], file.as_bytes()].concat())).collect()
+    files.iter().flat_map(|file| [9_u8, 31, 63, 5].map(|choice| [&[choice], file.as_bytes()].concat())).collect()
 }
 
 /// An answer whose places lie inside the text; a text without a finding is YAML.

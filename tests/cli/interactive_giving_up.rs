@@ -233,14 +233,14 @@ fn nothing_that_is_sent_takes_the_way_out() {
             let home = home();
             let terminal = at(&home, &[("", "Preset:")]);
             terminal.types(sent);
-            std::thread::sleep(std::time::Duration::from_millis(150));
+            std::thread::sleep(std::time::Duration::from_millis(500));
             terminal.types(key);
             assert_eq!(terminal.ends().code, code, "{sent:?}");
         }
         let home = home();
         let terminal = at(&home, &[("", "Preset:")]);
         terminal.types(sent);
-        std::thread::sleep(std::time::Duration::from_millis(150));
+        std::thread::sleep(std::time::Duration::from_millis(500));
         terminal.signal(Signal::TERM);
         assert_eq!(terminal.ends().code, 143, "{sent:?}");
     }

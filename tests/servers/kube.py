@@ -1,13 +1,18 @@
 """What `gwinstall render kubernetes` writes, as kubectl puts it together, under `podman kube play`: a pod of the rendered Deployment with its
 ConfigMap and its Secrets, and a fake provider outside of it.
 
-Nothing is converted. What podman does not take is left out by its kind and named; of the probes it has the one of liveness only, so
-the path of readiness is asked here.
+What podman does not take is left out by its kind and named; of the probes it has the one of liveness only, which is not run here, so
+the path of readiness is asked. A podman before 4.4 gets help, because it cannot read what it makes of a Secret: the one of the variables
+is made by `podman secret create`, the file of the other one is decoded in its volume, and `optional`, at whose absence it ends with a
+panic, is written out with its default.
 """
+import base64
 import json
+import re
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import full
 import pods
@@ -26,11 +31,28 @@ class Kube(Contained):
         self.rendered("kubernetes", {"port": 4000})
         self.fill_in(self.root / "base/secrets.env.example", self.root / "base")
         built = ran([self.tools.find("kubectl"), "kustomize", self.root / "base"], env={"HOME": str(self.scratch / "home")})
-        documents = built.split("\n---\n")
-        kinds = [yaml.safe_load(document)["kind"] for document in documents]
-        left = sorted(kind for kind in kinds if kind not in TAKEN)
-        (self.scratch / "play.yaml").write_text("\n---\n".join(text for text, kind in zip(documents, kinds) if kind in TAKEN))
-        return sorted(kind for kind in kinds if kind in TAKEN), left
+        if old := self.podman.version() < (4, 4):
+            built = re.sub(r"(?m)^( +)(secretName: .*)$", r"\1\2\n\1optional: false", built)
+        taken, left = [], []
+        for text in built.split("\n---\n"):
+            value = yaml.safe_load(text)
+            if value["kind"] not in TAKEN:
+                left.append(value["kind"])
+            elif old and "LITELLM_MASTER_KEY" in value.get("data", {}):
+                self.podman("secret", "create", value["metadata"]["name"], "-", stdin=None, input=json.dumps(value["data"]))
+                left.append("Secret of the variables")
+            else:
+                taken.append((value["kind"], text))
+        (self.scratch / "play.yaml").write_text("\n---\n".join(text for _, text in taken))
+        return sorted(kind for kind, _ in taken), sorted(left)
+
+    def decode(self):
+        """The files of the volumes of Secrets, which a podman before 4.4 leaves in base64."""
+        for value in yaml.safe_load_all((self.scratch / "play.yaml").read_text()):
+            if value["kind"] == "Secret" and self.podman.version() < (4, 4):
+                place = Path(self.podman("volume", "inspect", "-f", "{{.Mountpoint}}", value["metadata"]["name"]).strip())
+                for name, text in value["data"].items():
+                    (place / name).write_bytes(base64.b64decode(text))
 
     def ask_pod(self, path, key="", body=None):
         """(status, text) of the pod's own address."""
@@ -52,7 +74,7 @@ def chain(binary):
         stage = Kube(scratch, binary, Tools())
         try:
             taken, left = stage.played()
-            full.seen(f"kubectl kustomize: podman gets {', '.join(taken)}; left out, because podman takes no such kind: {', '.join(left)}")
+            full.seen(f"kubectl kustomize: podman gets {', '.join(taken)}, and does not take {', '.join(left)}")
             began = time.monotonic()
             made = pods.images(stage.podman, stage, [f"v{VERSIONS[0]}"])
             full.seen(f"a stand-in for {', '.join(made)}", began)
@@ -64,6 +86,7 @@ def chain(binary):
 def played(stage):
     began = time.monotonic()
     stage.podman("kube", "play", stage.scratch / "play.yaml")
+    stage.decode()
     found = [one for one in json.loads(stage.podman("ps", "--format", "json")) if not one.get("IsInfra")]
     full.require(len(found) == 1, f"containers of the pod: {[one['Names'] for one in found]}")
     name = found[0]["Names"][0]

@@ -251,10 +251,10 @@ wait $!"""
 
 def chain(word, binary, tools):
     """Runs this file in namespaces of its own; the kernel ends what is in them."""
-    lacking = [program for program in ("podman", "nginx", "redis-server", "node", "ip") if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")]
+    lacking = [program for program in ("podman", "catatonit", "nginx", "redis-server", "node", "ip") if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")]
     lacking += [name for name in ("postgresql", {"compose": "docker-compose", "kube": "kubectl"}[word]) if not tools.find(name)]
     if lacking or platform.system() != "Linux":
-        print(f"SKIP {word}: needs {', '.join(lacking)} (apt-get install podman)", flush=True)
+        print(f"SKIP {word}: needs {', '.join(lacking)} (apt-get install podman catatonit)", flush=True)
         return
     namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if tried := subprocess.run([*namespaces, "true"], capture_output=True, text=True).stderr.strip():

@@ -261,9 +261,11 @@ def chain(word, binary, tools):
         print(f"SKIP {word}: this kernel makes no namespaces ({tried})", flush=True)
         return
     here = [sys.executable, "-B", Path(__file__).resolve(), word, binary]
+    before = set(Path("/sys/fs/cgroup").rglob("libpod_parent"))
     done = subprocess.run([*namespaces, "sh", "-c", INSIDE, "sh", *here], stdin=subprocess.DEVNULL, timeout=2400)
     # What is left of the cgroups of ended containers: empty directories.
-    subprocess.run(["find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/libpod_parent*", "-exec", "rmdir", "{}", "+"], capture_output=True)
+    for left in set(Path("/sys/fs/cgroup").rglob("libpod_parent")) - before:
+        subprocess.run(["find", left, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], capture_output=True)
     if done.returncode:
         raise Wrong(f"the chain {word} ended with {done.returncode}")
 

@@ -186,7 +186,8 @@ fn environment(spec: &Spec) -> BTreeMap<String, String> {
 fn litellm(spec: &Spec, port: u16) -> Service {
     let address = format!("http://127.0.0.1:{}{}", spec.values.port, LIVENESS.path);
     // The image has Python, and not always curl.
-    let ask = format!("import urllib.request as u; u.urlopen('{address}', timeout=4)");
+    // No space: the interface that Compose uses of podman splits an argument at one.
+    let ask = format!("__import__('urllib.request').request.urlopen('{address}',timeout=4)");
     let mut volumes = vec![format!("./config:{CONFIG_DIR}:ro")];
     if spec.google {
         volumes.push(format!("./google-credentials.json:{GOOGLE_FILE}:ro"));
@@ -315,7 +316,7 @@ fn guide<'a>(spec: &Spec, domain: &str) -> Guide<'a> {
             crate::domain::name::count(spec.values.replicas as usize, "instance")),
         prerequisites: format!(
             "\
-- Docker Engine with Compose 2.20 or later (or podman with a compose provider: `CONTAINER_ENGINE=podman`).
+- Docker Engine with Compose 2.20 or later (or podman 5.4 or later with Compose: `CONTAINER_ENGINE=podman`).
 - 4 cores, 4 GB of memory and 20 GB of disk for one instance with a database.
 - {domain} leads to this machine; ports 80 and 443 are free.
 - `certs/fullchain.pem`, `certs/privkey.pem` and `certs/cert.pem`. `./certificate.sh` checks them,

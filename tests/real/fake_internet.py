@@ -21,6 +21,8 @@ class FakeInternet:
     """`login` is USER:PASSWORD as the proxy wants it, or empty for a proxy that asks for none. With a `pace`, an event of a stream
     comes that many seconds after the one before."""
 
+    address = "127.0.0.1"
+
     def __init__(self, directory, login="corp:p@ss", pace=0.0):
         self.authority, self.log, self.pace = Authority(directory), [], pace
         self.ca_path = self.authority.ca_path
@@ -48,7 +50,7 @@ class FakeInternet:
         return [hit for hit in self.log[since:] if hit["host"] != "oauth2.googleapis.com"]
 
     async def _main(self):
-        server = await asyncio.start_server(self._conn, "127.0.0.1", self.port)
+        server = await asyncio.start_server(self._conn, self.address, self.port)
         self._ready.set()
         async with server:
             await server.serve_forever()

@@ -9,6 +9,8 @@
     lambda     the rendered image as a function: invocations of a fake Lambda, the real Lambda Web Adapter, LiteLLM, Claude Code
     units      the rendered units under a real systemd in a container: sandbox, restart, timers, a backup to an
                S3 server and a drill from it; nginx with a certificate that certbot gets from pebble and renews; update, rollback under load
+    compose    the rendered compose.yaml under podman, with stand-ins for its images: team, spend and budget, an update and a way back under load
+    kube       the rendered manifests under `podman kube play`: readiness, a request
 
 Prints what was seen and how long it took. Exit status 1: something was not as it must be.
 """
@@ -23,13 +25,13 @@ import time
 
 import front
 import function
+import pods
 import store
 import units
-from stage import DOMAIN, KEY, START, VENV, Load, Stage, Wrong, ran, within
+from stage import DOMAIN, KEY, START, VENV, VERSIONS, Load, Stage, Wrong, ran, within
 from tools import Tools
 
 CLAUDE = os.environ.get("CLAUDE_BIN", "")
-VERSION, NEXT = "1.106.2", "1.106.2.post1"
 
 
 def seen(what, began=None):
@@ -52,11 +54,11 @@ def built(stage):
     stage.stand_ins()
     seen("rendered and laid out by install.sh", began)
     began = time.monotonic()
-    for version in (VERSION, NEXT):
+    for version in stage.versions:
         stage.release(version)
     seen("two releases, each with a generated client", began)
     began = time.monotonic()
-    stage.script("deploy.sh", VERSION, seconds=1500)
+    stage.script("deploy.sh", stage.versions[0], seconds=1500)
     tables = stage.query("select count(*) from information_schema.tables where table_schema = 'public'")
     seen(f"deploy.sh: migration ({tables} tables), two instances, health checks", began)
     stage.nginx()
@@ -68,7 +70,7 @@ def built(stage):
 
 def validate(stage):
     began = time.monotonic()
-    line = [stage.root / "releases" / VERSION / "bin/litellm", "--config", stage.root / "config/gateway.yaml", "--validate_config"]
+    line = [stage.root / "releases" / stage.versions[0] / "bin/litellm", "--config", stage.root / "config/gateway.yaml", "--validate_config"]
     environment = {**stage.environment(), "LITELLM_MASTER_KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     answer = ran(line, START, env=environment, cwd=stage.root / "config")
     require("config OK" in answer, answer[-600:])
@@ -120,13 +122,13 @@ def rolling(stage):
     try:
         within(120, lambda: len(load.outcomes) > 40, "the load gets answers")
         require(not load.failed(), f"the load fails before anything is restarted: {load.failed()[:2]}")
-        for words in ((NEXT,), (VERSION,)):
+        for version in stage.versions[::-1]:
             began, before = time.monotonic(), len(load.outcomes)
-            stage.script("deploy.sh", *words, seconds=1500)
-            seen(f"deploy.sh {words[0]} under load: {len(load.outcomes) - before} requests meanwhile, {len(load.failed())} failed", began)
-        began = time.monotonic()
+            stage.script("deploy.sh", version, seconds=1500)
+            seen(f"deploy.sh {version} under load: {len(load.outcomes) - before} requests meanwhile, {len(load.failed())} failed", began)
+        began, before = time.monotonic(), len(load.outcomes)
         stage.script("rollback.sh", seconds=1500)
-        seen(f"rollback.sh under load: {len(load.failed())} failed", began)
+        seen(f"rollback.sh under load: {len(load.outcomes) - before} requests meanwhile, {len(load.failed())} failed", began)
     finally:
         load.close()
     wrong = load.failed()
@@ -159,11 +161,15 @@ def in_front(binary):
 
 
 def in_a_container(binary):
-    units.chain(binary, VERSION, Tools(), seen)
+    units.chain(binary, VERSIONS[0], Tools(), seen)
 
 
 def in_a_function(binary):
     function.chain(binary, Tools(), CLAUDE, seen)
+
+
+def in_containers(word, binary):
+    pods.chain(word, binary, Tools())
 
 
 def backup(stage):
@@ -172,6 +178,7 @@ def backup(stage):
 
 ON_A_STAGE = {"validate": validate, "team": team, "rolling": rolling, "backup": backup}
 ALONE = {"front": in_front, "lambda": in_a_function, "units": in_a_container}
+ALONE |= {word: functools.partial(in_containers, word) for word in ("compose", "kube")}
 CHAINS = {**ON_A_STAGE, **ALONE}
 
 

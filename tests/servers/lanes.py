@@ -70,7 +70,14 @@ def compose_findings(path, program, tools):
         replaced(target, [broken])
         findings += refused(path.name, why, compose_command(program, target), home=str(path.parent))
         target.unlink()
-    return findings + compose_without_a_value(path, command)
+    return findings + split_by_podman(parsed[0]) + compose_without_a_value(path, command)
+
+
+def split_by_podman(composed):
+    """Through the interface that Compose uses, podman splits each argument of a check at its spaces."""
+    tests = {name: service.get("healthcheck", {}).get("test", []) for name, service in composed["services"].items()}
+    return [f"{name}: its health check reaches podman in pieces: {test}" for name, test in tests.items()
+            if test[:1] == ["CMD"] and any(" " in word for word in test)]
 
 
 def compose_command(program, path, *words):

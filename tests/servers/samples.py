@@ -296,6 +296,7 @@ BROKEN = [
     ("compose", "compose.yaml", "443:443", "99443:443", "docker-compose"),
     ("compose", "compose.yaml", "pgdata:/var", "pgdatta:/var", "docker-compose"),
     ("compose", "compose.yaml", "on: {postgres", "on: {postgress", "docker-compose"),
+    ("compose", "compose.yaml", "[CMD, pg_isready]", "[CMD, pg_isready, -U litellm]", "docker-compose"),
     ("compose", "compose.yaml", "costs $$5", "costs $FIVE", "docker-compose"),
     ("compose", "secrets.env.example", "POSTGRES_PASSWORD", "POSTGRES_PASSWORT", "docker-compose"),
     ("compose", "compose.yaml", "    expose:", "    expose: []\n    expose:", "python"),

@@ -28,6 +28,8 @@ DOMAIN = "gateway.example.com"
 # A name that Claude Code asks for by itself: render sends it to whatever the catalog points at.
 MODEL = "claude-sonnet-5"
 KEY = "sk-" + "7e57" * 16
+# What is deployed first, and what follows: the same LiteLLM under another name.
+VERSIONS = "1.106.2", "1.106.2.post1"
 # A start on a busy machine; LiteLLM with a database needs about ten seconds on an idle one.
 START = 300
 
@@ -108,13 +110,15 @@ class Site:
 
 
 class Stage(Site):
+    provider, versions = Provider, VERSIONS
+
     def __init__(self, scratch, binary, tools):
         self.scratch, self.binary, self.tools, self.processes = Path(scratch), binary, tools, []
         self.scratch.chmod(0o755)
         self.root, self.state, self.bin = self.scratch / "gateway", self.scratch / "state", self.scratch / "bin"
         for directory in (self.state, self.bin, self.scratch / "internet", self.scratch / "home"):
             directory.mkdir()
-        self.internet = Provider(str(self.scratch / "internet"), login="", pace=0.3)
+        self.internet = self.provider(str(self.scratch / "internet"), login="", pace=0.3)
         self.port, self.tls, self.plain = two_free_ports(), free_port(), free_port()
         self.database, self.redis = free_port(), free_port()
 
@@ -169,19 +173,23 @@ class Stage(Site):
         with open(self.root / "server.env", "a") as server:
             server.write("HEALTH_SECONDS=150\n")
         self.units, self.site = laid / "etc/systemd/system", (laid / "etc/nginx/conf.d/llm-gateway.conf").read_text()
+        self.fill_in(out / "secrets.env.example", self.root)
+
+    def fill_in(self, example, place):
+        """The secrets that the rendered example names, and the login of Google."""
         given = {"LITELLM_MASTER_KEY": KEY, "LITELLM_SALT_KEY": "sk-" + "5a17" * 16, "DATABASE_PASSWORD": "database-of-the-test",
                  "REDIS_PASSWORD": "redis-of-the-test", "VERTEXAI_PROJECT": "example-project", "VERTEXAI_LOCATION": "us-central1"}
-        wanted = re.findall(r"(?m)^([A-Z_]+)=", (out / "secrets.env.example").read_text())
+        wanted = re.findall(r"(?m)^([A-Z_]+)=", example.read_text())
         if set(wanted) - set(given):
             raise Wrong(f"secrets.env.example wants {sorted(set(wanted) - set(given))}")
-        secrets = self.root / "secrets.env"
+        secrets = place / "secrets.env"
         secrets.write_text("".join(f"{name}={given[name]}\n" for name in wanted))
         secrets.chmod(0o600)
-        shutil.copy(self.internet.sa_path, self.root / "google-credentials.json")
+        shutil.copy(self.internet.sa_path, place / "google-credentials.json")
 
-    def release(self, version):
+    def release(self, version, place=None):
         """A release as deploy.sh lays it: the packages of LITELLM_VENV, and its own client of Prisma, because that one is generated."""
-        place = self.root / "releases" / version
+        place = place or self.root / "releases" / version
         packages = next(Path(VENV).glob("lib/python3*/site-packages"))
         ran([Path(VENV, "bin/python"), "-m", "venv", "--without-pip", place])
         own = next(place.glob("lib/python3*/site-packages"))
@@ -239,10 +247,9 @@ class Stage(Site):
 
     def nginx(self):
         """The rendered site with this machine's ports, behind a certificate for the domain."""
-        place, certificates = self.scratch / "nginx", self.root / "certs"
+        place = self.scratch / "nginx"
         place.mkdir()
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={DOMAIN}"]
-        ran([*command, "-addext", f"subjectAltName=DNS:{DOMAIN}", "-keyout", certificates / "privkey.pem", "-out", certificates / "fullchain.pem"])
+        self.certify(self.root / "certs")
         site = re.sub(r"(?m)^(\s*listen )443\b", rf"\g<1>127.0.0.1:{self.tls}", self.site)
         site = re.sub(r"(?m)^(\s*listen )80\b", rf"\g<1>127.0.0.1:{self.plain}", site)
         temporary = "".join(f"{name}_temp_path {place}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -251,7 +258,12 @@ class Stage(Site):
         )
         self.begin([self.tools.find("nginx"), "-p", place, "-e", place / "error.log", "-c", place / "nginx.conf"])
         within(30, lambda: (place / "pid").exists(), "nginx starts")
-        self.certificate = certificates / "fullchain.pem"
+
+    def certify(self, place):
+        """A certificate for the domain, which signs itself."""
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={DOMAIN}"]
+        ran([*command, "-addext", f"subjectAltName=DNS:{DOMAIN}", "-keyout", place / "privkey.pem", "-out", place / "fullchain.pem"])
+        self.certificate = place / "fullchain.pem"
 
     def claude(self, program, key, seconds=240):
         """(exit status, text) of the real Claude Code; the name of the site is in a hosts file that only it sees."""

@@ -1,10 +1,10 @@
 """What `gwinstall render kubernetes` writes, as kubectl puts it together, under `podman kube play`: a pod of the rendered Deployment with its
 ConfigMap and its Secrets, and a fake provider outside of it.
 
-What podman does not take is left out by its kind and named; of the probes it has the one of liveness only, which is not run here, so
-the path of readiness is asked. A podman before 4.4 gets help, because it cannot read what it makes of a Secret: the one of the variables
-is made by `podman secret create`, the file of the other one is decoded in its volume, and `optional`, at whose absence it ends with a
-panic, is written out with its default.
+What podman does not take is left out by its kind and named. Of the probes it has the one of liveness only, and asks a port with a name
+as port 0; so none is run here, and the path of readiness is asked. A podman before 4.4 gets help, because it cannot read what it makes
+of a Secret: the one of the variables is made by `podman secret create`, the file of the other one is decoded in its volume, and
+`optional`, at whose absence it ends with a panic, is written out with its default.
 """
 import base64
 import json

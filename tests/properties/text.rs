@@ -201,7 +201,10 @@ pub fn settings_files() -> Vec<Vec<u8>> {
         "{\"permissions\":{\"allow\":[\"Bash(ls:*)\"]},\"other\":null,\"env\":{}}",
         "\u{c}\r\u{c}",
     ];
-    files.iter().flat_map(|file| [9_u8, 31, 63, 5].map(|choice| [&[choice], file.as_bytes()].concat())).collect()
+    files
+        .iter()
+        .flat_map(|file| [9_u8, 31, 63, 5].map(|choice| [&[choice], file.as_bytes()].concat()))
+        .collect()
 }
 
 /// An answer whose places lie inside the text; a text without a finding is YAML.

@@ -101,7 +101,7 @@ impl Rendered {
             configuration: self.configuration("compose/config"),
             variables: variables(&service["environment"]),
             secrets: self.names("compose/secrets.env.example"),
-            liveness: probe.split('\'').nth(1).map(path_of),
+            liveness: probe.split('\'').find(|part| part.starts_with("http")).map(path_of),
             memory_limit: mebibytes(&service["deploy"]["resources"]["limits"]["memory"]),
             memory_asked: mebibytes(&service["deploy"]["resources"]["reservations"]["memory"]),
             grace: seconds(&text(&service["stop_grace_period"])),

@@ -101,6 +101,7 @@ pub(super) fn health(place: &Place) -> Result<Answer> {
     let record = lost::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])))?;
     let asked = Gateway::of(place, &record)?;
+    signals::end_at_once();
     let mut checks = Checks::default();
     health::examine(&mut checks, &asked, &record);
     let text = report::check_lines(&checks.0);

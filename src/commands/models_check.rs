@@ -15,6 +15,7 @@ pub(super) fn run(place: &Place, call: bool) -> Result<Answer> {
     let last = lost::record(place)?
         .ok_or_else(|| Error::usage("nothing is deployed yet").hint(Hint::run(&["install"])))?;
     let gateway = Gateway::of(place, &last)?;
+    signals::end_at_once();
     let served = gateway.models()?;
     let (missing, more) = compare(&last.models, &served);
     let mut lines = vec![format!("{} serves {}.", gateway.url, count(served.len(), "name"))];

@@ -162,3 +162,20 @@ fn the_first_signal_ends_the_wait() {
     assert!(!ended.success() && began.elapsed().as_secs() < 10, "{ended:?} after {:?}", began.elapsed());
     assert!(!world.read(".env").contains(GOOD));
 }
+
+/// A command that only looks has nothing to undo, so it does not wait for a gateway that is silent.
+#[test]
+fn the_first_signal_ends_a_command_that_only_looks() {
+    for line in [&["health"][..], &["models", "check"]] {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let world = World::new();
+        let url = format!("http://127.0.0.1:{}", silent.local_addr().unwrap().port());
+        let gateway = ["--gateway-type", "custom", "--gateway-url", &url, "--auth-token", "t-t-t-t"];
+        let install = [&["install", "--preset", "enterprise", "--yes"][..], &gateway].concat();
+        let _ = world.run(&install).exits(0);
+        let mut child = world.command(line).spawn().unwrap();
+        let _connection = silent.accept().unwrap();
+        let _ = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{line:?}");
+    }
+}

@@ -24,25 +24,24 @@ impl Catalog {
             if self.model(&self.id_of(name)).is_some() {
                 continue;
             }
+            // LiteLLM itself reads the key of such a provider from the variable that it documents.
+            if self.split(name).is_none()
+                && let Some((prefix, _)) = name.split_once('/').filter(|(prefix, _)| is_litellms(prefix))
+            {
+                let (name, prefix) = (prefix.to_owned(), prefix.to_owned());
+                self.undescribed.push(Provider { name, prefix, ..Provider::default() });
+            }
             if let Some((provider, rest)) = self.split(name) {
                 let model = provider.unlisted(rest);
                 self.learned.push(model);
-            } else if let Some((prefix, rest)) = name.split_once('/').filter(|(_, rest)| !rest.is_empty())
-                && is_litellms(prefix)
-            {
-                // LiteLLM itself reads its key from the variable that it documents.
-                let provider =
-                    Provider { name: prefix.to_owned(), prefix: prefix.to_owned(), ..Provider::default() };
-                self.learned.push(provider.unlisted(rest));
-                self.undescribed.push(provider);
             }
         }
     }
 
-    /// The provider of a learned model, where the catalog does not describe it: its key has a variable that only LiteLLM names.
+    /// The provider of a learned model that only LiteLLM knows, and so the variable of its key.
     pub fn undescribed_provider(&self, model: &Model) -> Option<&str> {
-        let prefix = model.route.split('/').next()?;
-        self.undescribed.iter().map(|provider| provider.name.as_str()).find(|name| *name == prefix)
+        let provider = self.provider_of(&model.route)?;
+        self.provider(&provider.name).is_none().then_some(provider.name.as_str())
     }
 
     /// The id of the model that a person names: its id, or `PROVIDER/MODEL`.
@@ -59,6 +58,7 @@ impl Catalog {
     fn split<'n>(&self, name: &'n str) -> Option<(&Provider, &'n str)> {
         let (first, rest) = name.split_once('/').filter(|(_, rest)| !rest.is_empty())?;
         let is_named = |provider: &&Provider| provider.prefix == first || provider.name == first;
-        self.providers.iter().find(is_named).map(|provider| (provider, rest))
+        let all = self.providers.iter().chain(&self.undescribed);
+        all.into_iter().find(is_named).map(|provider| (provider, rest))
     }
 }

@@ -122,7 +122,7 @@ mod tests {
             };
             let host = call.strip_prefix("https://").and_then(|rest| rest.split('/').next());
             let host = host.unwrap_or_else(|| panic!("{call} is not encrypted"));
-            // The same company answers Claude Code.
+            // Claude Code sends its requests, with the same key, to the same host.
             if let Some(base) = provider.base_url.as_deref() {
                 assert!(base.starts_with(&format!("https://{host}/")), "{base} {call}");
             }

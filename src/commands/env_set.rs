@@ -5,34 +5,28 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::bundle::Provider;
 use crate::bundle::catalog::Catalog;
 use crate::cli::{Common, ConfirmArgs, TakeoverArgs};
 use crate::deploy::draft::Draft;
 use crate::deploy::goals;
 use crate::deploy::values;
 use crate::domain::name::{closest, list, printable};
-use crate::domain::place::files;
 use crate::domain::record::ValueSource;
 use crate::domain::regions;
-use crate::domain::request::{Request, token};
+use crate::domain::request::Request;
 use crate::domain::secret::{beginning_of, looks_like_key, mask_userinfo, masked};
 use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Secret};
 use crate::doors::{disk, prompt, term};
 use crate::format::dotenv::DotEnv;
-use crate::format::litellm;
-use crate::gateway::free_call::{FreeCall, Verdict};
 use crate::render::{self, Choice, Value};
 use crate::ui::report;
 
 use super::change::Change;
+use super::env_key::KeyCheck;
 use super::env_name;
 use super::env_value::{Given, given};
 use super::sources;
 use crate::ui::answer::Answer;
-
-/// Bytes of a configuration that are read to see where a key goes.
-const CONFIG_CAP: u64 = 16 << 20;
 
 /// The words of the command line.
 pub(super) struct Asked<'a> {
@@ -66,7 +60,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The same command without `--check`.
+    /// How to set the variable without asking its provider.
     fn without_check(&self, name: &str) -> Hint {
         let mut words = vec!["env".to_owned(), "set".to_owned(), name.to_owned()];
         if let Some(path) = self.from {
@@ -145,7 +139,10 @@ pub(super) fn run(
         Change::open(place, common, confirm, Operation::SetValue)?.without_takeover(takeover.no_reload);
     let bundle = sources::deployed(place, change.context.record.as_ref())?;
     let name = &name_of(&change, &bundle.catalog, asked, confirm.yes)?;
-    let provider = if asked.check { Some(asked_of(&change, &bundle.catalog, asked, name)?) } else { None };
+    let key_check = match asked.check {
+        true => Some(KeyCheck::of(&change, &bundle.catalog, name, asked.without_check(name))?),
+        false => None,
+    };
     change.require_consent().map_err(|error| asked.unasked(error))?;
     let value = asked.value(name)?;
     let record = change.context.deployed()?;
@@ -154,8 +151,8 @@ pub(super) fn run(
     let Given { text, notes } = given(name, bundle.catalog.variable(name), value.expose())?;
     notes.iter().for_each(|note| term::talk(&format!("note: {note}")));
     note_value(&choice, name, &text);
-    if let Some(provider) = provider.filter(|_| !change.is_dry()) {
-        require_accepted(&provider, asked, name, &text)?;
+    if let Some(key_check) = key_check.filter(|_| !change.is_dry()) {
+        key_check.require_accepted(&text)?;
     }
     let source = if asked.from.is_some() { ValueSource::File } else { ValueSource::Prompt };
     let values =
@@ -174,77 +171,6 @@ pub(super) fn run(
     change.carry_out(draft, &summary, |draft, _| {
         Ok(Answer::new(format!("{name} is set")).text(done(name, draft)))
     })
-}
-
-/// The provider that takes this key, and how it is asked about it.
-fn asked_of<'a>(
-    change: &Change<'_>,
-    catalog: &'a Catalog,
-    asked: &Asked<'_>,
-    name: &str,
-) -> Result<(&'a Provider, FreeCall<'a>)> {
-    let refused = |why: String| {
-        Error::usage(format!("gwinstall cannot check {name}")).because(why).hint(asked.without_check(name))
-    };
-    let provider = catalog.providers.iter().find(|provider| provider.key.as_deref() == Some(name));
-    let call = provider.and_then(|provider| Some((provider, provider.free_call.as_deref()?)));
-    let Some((provider, url)) = call else {
-        return Err(refused(
-            "it knows no provider that says for free whether it accepts this value".to_owned(),
-        ));
-    };
-    if let Some(own) = own_address(change, provider, name)? {
-        return Err(refused(format!("the key is for {own}, and {} must not see it", provider.name)));
-    }
-    Ok((provider, FreeCall { url, header: provider.key_header.as_deref() }))
-}
-
-/// Where a key goes instead of the provider's own address: what the user gave to `use`, to LiteLLM's variable or to an entry
-/// of the deployed configuration.
-fn own_address(change: &Change<'_>, provider: &Provider, name: &str) -> Result<Option<String>> {
-    let record = change.context.deployed()?;
-    let plain = |url: &str| url.trim_end_matches('/').to_owned();
-    let facts = record.request.providers.get(&provider.name);
-    let given = facts.and_then(|facts| facts.url.as_deref()).map(plain);
-    if let Some(own) = given.filter(|own| provider.base_url.as_deref().map(plain).as_ref() != Some(own)) {
-        return Ok(Some(own));
-    }
-    let env = DotEnv::parse(&change.context.env()?.text);
-    let stem = name.strip_suffix("_API_KEY").unwrap_or(name);
-    let variables = [format!("{stem}_API_BASE"), format!("{stem}_BASE_URL")];
-    // Claude Code's own address, not LiteLLM's.
-    let set = variables.iter().filter(|variable| *variable != render::BASE_URL);
-    let by_variable = set.filter_map(|variable| env.get(variable)).find(|value| !value.is_empty());
-    if let Some(own) = by_variable {
-        return Ok(Some(mask_userinfo(own)));
-    }
-    let config = disk::read_maybe(&change.place().file(files::CONFIG), CONFIG_CAP)?.unwrap_or_default();
-    Ok(litellm::base_of_key(&String::from_utf8_lossy(&config), name).map(|own: String| mask_userinfo(&own)))
-}
-
-fn require_accepted(
-    (provider, call): &(&Provider, FreeCall<'_>),
-    asked: &Asked<'_>,
-    name: &str,
-    text: &str,
-) -> Result<()> {
-    let key = token(name, text)?;
-    let shown = &provider.name;
-    let failed = |what: &str, why: String| {
-        Error::failed(format!("{shown} {what} this value of {name}, and nothing was changed"))
-            .because(format!("{}: {why}", call.url))
-    };
-    match call.ask(&key) {
-        Verdict::Accepted => {
-            term::talk(&format!("{shown} accepts this value of {name}."));
-            Ok(())
-        }
-        Verdict::Refused(status) => {
-            let error = failed("does not accept", format!("it answers with {status}"));
-            Err(error.hint(Hint::again::<&str>(&[]).to("give another one").or(asked.without_check(name))))
-        }
-        Verdict::Unknown(why) => Err(failed("did not confirm", why).hint(asked.without_check(name))),
-    }
 }
 
 fn done(name: &str, draft: &Draft) -> String {

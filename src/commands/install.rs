@@ -151,17 +151,15 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     )?;
     require_better(&change, &choice, &goal, request)?;
     let mut checks = pre_checks(&change, &bundle, &choice, &goal, request);
-    let words = Report::of(place, &choice, &goal, last.is_none(), request.start, request.provider.is_some());
+    let words = Report::of(place, &choice, &goal, last.is_none(), request);
     change.facts.extend(words.facts());
     drop(values);
     let draft = change.draft(goal)?;
     checks::settings(&mut checks, &draft, &bundle);
     change.facts.insert("pre_checks".to_owned(), checks.json());
     let unchanged = draft.plan.is_empty();
-    if unchanged {
-        checks.0.iter().filter(|check| check.check_name == CheckName::PairTested).for_each(say_check);
-    }
     if unchanged && (change.is_dry() || !(request.start || request.strict)) {
+        checks.0.iter().filter(|check| check.check_name == CheckName::PairTested).for_each(say_check);
         return Ok(change.nothing_to_do(&draft, words.unchanged(&draft)));
     }
     say(&checks);
@@ -239,8 +237,8 @@ fn tell_what_was_found(context: &Context<'_>, choice: &Choice<'_>, values: &Valu
         let record = context.place.show(&context.place.file(files::RECORD));
         term::talk(&format!("note: {record} was missing; gwinstall writes a new one"));
     }
-    let outdated = variables::outdated(context, choice, values);
-    for note in values.notes.iter().chain(&variables::unused(context, choice)).chain(&outdated) {
+    let about_keys = variables::about_keys(context, choice, values);
+    for note in values.notes.iter().chain(&variables::unused(context, choice)).chain(&about_keys) {
         term::talk(&format!("note: {note}"));
     }
     if request.answered {

@@ -11,6 +11,7 @@ mod diff;
 mod doctor;
 mod doctor_net;
 mod env;
+mod env_key;
 mod env_name;
 mod env_set;
 mod env_unset;

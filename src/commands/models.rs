@@ -173,7 +173,7 @@ fn require_litellm(bundle: &Bundle, last: &Record) -> Result<()> {
     }
     if !last.has_gateway() {
         let provider = last.direct.as_ref().map_or("PROVIDER", |direct| direct.provider.as_str());
-        return Err(Error::usage("no gateway is deployed, so there is no list of its models").hint(
+        return Err(Error::usage("no gateway is deployed, so there are no models to add or remove").hint(
             Hint::run(&["use", provider, "--models", "LARGE,MIDDLE,SMALL"])
                 .to(format!("name the models of {provider}"))
                 .or(Hint::run(&["install", "basic"]).to("deploy a gateway")),

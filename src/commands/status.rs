@@ -289,7 +289,7 @@ fn without_record(place: &Place, interrupted: Option<&Interrupted>) -> Answer {
 
 /// What is deployed, in one line.
 pub(super) fn headline(place: &Place, record: &Record) -> String {
-    // A preset without a gateway says all with its name.
+    // Without a gateway the preset and the type are the same word.
     let kind = if record.has_gateway() { format!(" ({})", record.gateway_type) } else { String::new() };
     format!(
         "Preset {}{kind}, deployed {} into {}",

@@ -26,7 +26,7 @@ use crate::format::settings::KeyPath;
 use crate::inspect::facts::Facts;
 use crate::inspect::pointed::Pointed as Pointing;
 use crate::inspect::variables;
-use crate::render::{self, CLAUDE, DirectChoice, answered_by};
+use crate::render::{self, CLAUDE, answered_by};
 use crate::ui::answer::Answer;
 use crate::ui::report;
 use crate::ui::table::columns;
@@ -143,10 +143,7 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
     let mut values = values::gather(place, &choice, request)?;
     // Other values that gwinstall could find wait for the next installation.
     values.found.retain(|name, _| choice.direct.is_some() && Some(name.as_str()) == choice.key_name());
-    if let Some(note) = moved_key(record, choice.direct.as_ref()) {
-        term::talk(&format!("note: {note}"));
-    }
-    for note in variables::outdated(&change.context, &choice, &values) {
+    for note in variables::about_keys(&change.context, &choice, &values) {
         term::talk(&format!("note: {note}"));
     }
     let pointing = Wanted::Is(Pointed::On);
@@ -182,18 +179,6 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
         }
         Ok(Answer::new(&state).text(format!("{text}\n{}", report::OPEN_SESSIONS)))
     })
-}
-
-/// A key that was given for one address and goes to another one from now on.
-fn moved_key(record: &Record, direct: Option<&DirectChoice<'_>>) -> Option<String> {
-    let direct = direct?;
-    let key = direct.provider.key.as_deref()?;
-    let before = record.request.providers.get(&direct.provider.name)?;
-    let before = before.url.as_deref().or(direct.provider.base_url.as_deref())?;
-    let now = direct.url.as_str();
-    let plain = |url: &str| url.trim_end_matches('/').to_owned();
-    (plain(before) != plain(now))
-        .then(|| format!("{key} goes to {now} from now on, and no longer to {before}"))
 }
 
 /// Who answers Claude Code, as a sentence without its end.

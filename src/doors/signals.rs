@@ -51,7 +51,7 @@ pub fn end_at_once() {
     }
 }
 
-/// Work before which nothing is begun: while it lasts, the first signal ends the process, also while it waits for an answer.
+/// Does work of a command that has changed nothing yet: the first signal ends the process, also while it waits for an answer.
 pub fn interruptible<T>(work: impl FnOnce() -> T) -> T {
     end_at_once();
     let done = work();

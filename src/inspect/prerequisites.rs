@@ -79,8 +79,8 @@ pub fn before_a_start(checks: &mut Checks, place: &Place, runtime: Option<&Runti
     checks.run(CheckName::LitellmVersionSafe, || prerequisites.version());
 }
 
-/// Refuses a pair of Claude Code and LiteLLM that is known to fail, before it is deployed; `insists`: the user uses it
-/// all the same. An untested pair is a warning for an update, and says nothing before another change. `litellm`: the version
+/// Refuses a pair of Claude Code and LiteLLM that is known to fail, before it is deployed; `insists`: the user passed
+/// `--allow-unsafe-litellm`. An untested pair is a warning for an update, and says nothing before another change. `litellm`: the version
 /// that the deployment is to run.
 pub fn pair(
     checks: &mut Checks,

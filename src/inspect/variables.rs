@@ -38,6 +38,23 @@ pub fn unused(context: &Context<'_>, choice: &Choice<'_>) -> Vec<String> {
     worth.map(|(why, name)| format!("{name} in {shown}: not used: {why}")).collect()
 }
 
+/// What the user should know about the keys of a choice before it is deployed, a sentence for each.
+pub fn about_keys(context: &Context<'_>, choice: &Choice<'_>, values: &Values) -> Vec<String> {
+    let mut notes = outdated(context, choice, values);
+    notes.extend(moved(context, choice));
+    notes
+}
+
+/// A key that was given for one address and goes to another one from now on.
+fn moved(context: &Context<'_>, choice: &Choice<'_>) -> Option<String> {
+    let direct = choice.direct.as_ref()?;
+    let key = direct.provider.key.as_deref()?;
+    let before = context.record.as_ref()?.request.providers.get(&direct.provider.name)?;
+    let before = before.url.as_deref().or(direct.provider.base_url.as_deref())?;
+    let now = direct.url.as_str();
+    (before != now).then(|| format!("{key} goes to {now} from now on, and no longer to {before}"))
+}
+
 /// Secrets that have another value elsewhere, a sentence for each: a key that was renewed there does not reach the gateway.
 pub fn outdated(context: &Context<'_>, choice: &Choice<'_>, values: &Values) -> Vec<String> {
     let Ok(file) = context.env() else { return Vec::new() };

@@ -34,7 +34,7 @@ struct Broken {
     reason: String,
 }
 
-/// Versions from one on and before another; without either there is no limit.
+/// The versions `from <= version < below`; a limit that is absent does not restrict them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Range {

@@ -11,7 +11,7 @@ use crate::domain::name::{count, list};
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Step};
 use crate::domain::record::{Pointed, Record};
-use crate::domain::request::GatewayType;
+use crate::domain::request::{GatewayType, Request};
 use crate::domain::{Kind, Place};
 use crate::doors::{disk, term};
 use crate::gateway::process;
@@ -35,7 +35,7 @@ pub struct Report<'a> {
     gateway_type: GatewayType,
     /// The provider that Claude Code asks without the gateway, and where.
     direct: Option<(String, String)>,
-    /// The change is one of the gateway, whoever answers Claude Code.
+    /// The request changes the gateway, and not who answers Claude Code.
     about_gateway: bool,
     runs_litellm: bool,
     /// Retired models that are deployed.
@@ -46,17 +46,9 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// `first`: nothing was deployed before; `start`: the user wants the gateway to run at the end.
-    /// `names_provider`: the request says who is to answer Claude Code.
-    pub fn of(
-        place: &'a Place,
-        choice: &Choice<'_>,
-        goal: &Goal,
-        first: bool,
-        start: bool,
-        names_provider: bool,
-    ) -> Self {
-        let about_gateway = !names_provider && choice.gateway_type != GatewayType::Direct;
+    /// `first`: nothing was deployed before.
+    pub fn of(place: &'a Place, choice: &Choice<'_>, goal: &Goal, first: bool, request: &Request) -> Self {
+        let about_gateway = request.provider.is_none() && choice.gateway_type != GatewayType::Direct;
         Self {
             about_gateway,
             place,
@@ -72,7 +64,7 @@ impl<'a> Report<'a> {
             retired: choice.retired().into_iter().map(|model| model.id.clone()).collect(),
             notes: goal.notes.clone(),
             first,
-            start,
+            start: request.start,
         }
     }
 

@@ -369,4 +369,16 @@ fn a_key_that_goes_elsewhere_is_named() {
         "CUSTOM_API_KEY goes to https://b.example.com from now on, and no longer to https://a.example.com",
     );
     let _ = to("b").never_says("from now on");
+    // However it is said.
+    let moved = [
+        "install",
+        "--provider",
+        "custom",
+        "--gateway-url",
+        "https://c.example.com",
+        "--models",
+        "m",
+        "--yes",
+    ];
+    let _ = world.run(&moved).exits(0).says("CUSTOM_API_KEY goes to https://c.example.com from now on");
 }

@@ -22,7 +22,7 @@ pub(super) fn finding(pair: &Pair<'_>, releases: &Releases) -> Finding {
     let renew_claude_code = || Hint::shell("claude update").to("update Claude Code");
     let found = match releases.data.pairs.known(claude_code, litellm) {
         Known::Tested => Finding::pass(format!("{both} were tested together")),
-        Known::Between => Finding::pass(format!("{both} lie between versions that were tested together")),
+        Known::Between => Finding::pass(format!("{both}: older and newer versions were tested together")),
         Known::Nothing => Finding::skip("this bundle lists no tested versions"),
         Known::Newer { program, newest } => Finding::warn(format!(
             "{both} were not tested together: the newest tested {} is {newest}",

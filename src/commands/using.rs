@@ -63,7 +63,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
     let answerer = match provider {
         Some(_) => Answerer::Provider(name),
         None => {
-            require_deployed(&bundle, change.context.record.as_ref(), &name)?;
+            require_deployed(&bundle, change.context.record.as_ref(), &name, args.models.as_deref())?;
             require_no_facts(args)?;
             Answerer::Gateway
         }
@@ -206,8 +206,14 @@ fn previous(record: Option<&Record>) -> Result<String> {
     })
 }
 
-/// Refuses a name that is not the deployed gateway, with the command that would make it so.
-fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Result<()> {
+/// Refuses a name that is not the deployed gateway, with the command that would make it so. `models`: what the user typed
+/// with it.
+fn require_deployed(
+    bundle: &Bundle,
+    record: Option<&Record>,
+    name: &str,
+    models: Option<&str>,
+) -> Result<()> {
     let deployed = record.filter(|record| record.has_gateway());
     let provider = bundle.catalog.provider(name);
     let serves = |record: &Record| {
@@ -220,10 +226,10 @@ fn require_deployed(bundle: &Bundle, record: Option<&Record>, name: &str) -> Res
         return Err(Error::usage("no gateway is deployed").hint(Hint::run(&["install", "basic"])));
     }
     if provider.is_some() {
-        return Err(Error::usage(format!(
-            "{name} needs LiteLLM, and the deployed gateway serves other models"
-        ))
-        .hint(Hint::run(&["install", "--provider", name])));
+        let now = if deployed.is_some() { "the deployed gateway serves other models" } else { "no gateway is deployed" };
+        let mut install = vec!["install", "--provider", name];
+        install.extend(models.iter().flat_map(|models| ["--models", models]));
+        return Err(Error::usage(format!("{name} needs LiteLLM, and {now}")).hint(Hint::run(&install)));
     }
     if bundle.catalog.preset(name).is_some() {
         let error = Error::usage(format!("the preset {name} is not deployed"));

@@ -169,7 +169,10 @@ fn what_cannot_be_used_names_the_command_that_can() {
         let words: Vec<&str> = line.split(' ').collect();
         let _ = world.run(&words).exits(2).says(word);
     }
-    let keyless = home();
+    let keyless = home().with("OPENAI_API_KEY", "sk-proj-0123456789abcdef");
+    let asked =
+        keyless.run(&["use", "openai", "--models", "openai/gpt-6"]).exits(2).says("no gateway is deployed");
+    let _ = asked.says("gwinstall install --provider openai --models openai/gpt-6");
     let asked = ["use", "custom", "--gateway-url", "https://a.example.com", "--models", "m,n", "--yes"];
     let _ = keyless.run(&asked).exits(2).says(
         "gwinstall install --provider custom --gateway-url https://a.example.com --models m,n --auth-token-file -",

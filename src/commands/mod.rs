@@ -7,6 +7,7 @@ mod backup_diff;
 mod change;
 pub mod completions;
 mod config;
+mod deployment;
 mod diff;
 mod doctor;
 mod doctor_net;

@@ -16,7 +16,7 @@ use crate::doors::{system, term};
 use crate::render;
 
 use super::change::Change;
-use super::{install, sources};
+use super::{deployment, sources};
 use super::{models_check, models_test};
 use crate::ui::answer::Answer;
 use crate::ui::table::columns;
@@ -159,7 +159,7 @@ fn change(
             ));
         }
     }
-    install::deploy(change, bundle, &Request { models: Some(models), source, ..Request::default() })
+    deployment::deploy(change, bundle, &Request { models: Some(models), source, ..Request::default() })
 }
 
 fn are(names: &[String]) -> String {

@@ -31,7 +31,7 @@ use crate::ui::table;
 
 use super::change::{self, Change};
 use super::runtime_users::{Users, users};
-use super::{install, sources};
+use super::{deployment, sources};
 
 pub(super) fn run(place: &Place, common: &Common, command: &RuntimeCommand) -> Result<Answer> {
     match command {
@@ -332,7 +332,7 @@ fn record_it(place: &Place, common: &Common, brought: Brought, source: request::
     let change = Change::open(place, common, &yes, Operation::Runtime)?;
     let bundle = sources::bundle(place, &source)?;
     let runtime = RuntimeRequest { managed: Some(brought), ..RuntimeRequest::default() };
-    install::deploy(change, bundle, &Request { source, runtime, ..Request::default() })
+    deployment::deploy(change, bundle, &Request { source, runtime, ..Request::default() })
 }
 
 fn all(place: &Place) -> Result<Answer> {

@@ -32,7 +32,7 @@ use crate::ui::report;
 use crate::ui::table::columns;
 
 use super::change::Change;
-use super::{install, sources, switch};
+use super::{deployment, sources, switch};
 
 /// The word for what answered before the last switch.
 const PREVIOUS: &str = "-";
@@ -74,7 +74,7 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
     }
     // Nothing is deployed yet, so this is an installation, and that asks.
     let change = Change::open(place, common, &args.confirm, Operation::Install)?;
-    install::deploy(change, bundle, &request)
+    deployment::deploy(change, bundle, &request)
 }
 
 /// Models and address of the gateway are those of its installation.
@@ -226,7 +226,11 @@ fn require_deployed(
         return Err(Error::usage("no gateway is deployed").hint(Hint::run(&["install", "basic"])));
     }
     if provider.is_some() {
-        let now = if deployed.is_some() { "the deployed gateway serves other models" } else { "no gateway is deployed" };
+        let now = if deployed.is_some() {
+            "the deployed gateway serves other models"
+        } else {
+            "no gateway is deployed"
+        };
         let mut install = vec!["install", "--provider", name];
         install.extend(models.iter().flat_map(|models| ["--models", models]));
         return Err(Error::usage(format!("{name} needs LiteLLM, and {now}")).hint(Hint::run(&install)));

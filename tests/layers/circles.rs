@@ -157,10 +157,13 @@ impl Tree<'_> {
             return Some(self.below(child, rest, chain));
         }
         let (_, imports) = self.modules.get(module).filter(|_| chain < LONGEST_CHAIN)?;
-        if imports.defined.contains(first) {
+        let bound = imports.bound();
+        // A function may have the name of an imported module: what follows `::` is then named through the module.
+        let is_prefix = !rest.is_empty() && bound.contains_key(first.as_str());
+        if imports.defined.contains(first) && !is_prefix {
             return Some(Found { module: module.clone(), item: true });
         }
-        if let Some(target) = imports.bound().get(first.as_str()) {
+        if let Some(target) = bound.get(first.as_str()) {
             // `use time::Duration` beside `mod time` would not compile: a name that binds itself leads out of the crate.
             let longer: Path = target.iter().chain(rest).cloned().collect();
             return if target.first() == Some(first) { None } else { self.start(module, &longer, chain + 1) };
@@ -233,6 +236,14 @@ mod tests {
         let child = ("a/x.rs", "pub fn read() { crate::b::f() }");
         assert_eq!(circles(&[parent, child, ("b.rs", &user("a::read()"))]), ["a/x.rs b.rs"]);
         assert_eq!(circles(&[parent, child, ("b.rs", &user("a::other()"))]), [""; 0]);
+    }
+
+    #[test]
+    fn a_function_does_not_hide_the_module_of_its_name() {
+        let user = ("a.rs", "use crate::b;\npub fn b() { b::go() }");
+        assert_eq!(circles(&[user, ("b.rs", "pub fn go() { crate::a::b() }")]), ["a.rs b.rs"]);
+        let own = ("a.rs", "use crate::b;\npub fn b() {}\nfn f() { b() }");
+        assert_eq!(circles(&[own, ("b.rs", "pub fn go() { crate::a::b() }")]), [""; 0]);
     }
 
     #[test]

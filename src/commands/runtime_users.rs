@@ -8,7 +8,7 @@ use crate::deploy::{backup, store};
 use crate::domain::Place;
 use crate::domain::name::count;
 use crate::domain::runtime::RuntimeId;
-use crate::doors::{disk, system};
+use crate::doors::{disk, processes};
 use crate::runtime::place::Managed;
 
 /// What names one runtime.
@@ -62,7 +62,7 @@ pub(super) fn users(place: &Place, found: &[Managed]) -> Vec<Users> {
         }
     }
     for (one, users) in found.iter().zip(&mut users) {
-        users.processes = system::processes_using(&one.path);
+        users.processes = processes::using(&one.path);
     }
     users
 }

@@ -178,6 +178,7 @@ fn end_with_this_process(_command: &mut Command) {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doors::processes;
 
     fn sh(script: &str) -> Job {
         Job::new(Path::new("/bin/sh"), Path::new("/")).args(["-c", script])
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(ended.code, None);
         assert!(started.elapsed() < Duration::from_secs(10));
         let pid: i32 = ended.output.trim().parse().unwrap();
-        let gone = || !system::was_started_with(pid, Path::new("77"));
+        let gone = || !processes::has_arguments(pid, &[Path::new("77")]);
         while !gone() && started.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(Duration::from_millis(5));
         }

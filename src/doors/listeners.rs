@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::processes::ask;
+use super::processes::{self, ask};
 use super::system;
 
 /// Who listens on a port of the loopback address.
@@ -33,11 +33,7 @@ pub fn listeners(port: u16, processes: &[i32]) -> Listeners {
 
 /// Every process of this user that holds the socket, for messages.
 pub fn listening_on(port: u16) -> Option<i32> {
-    let all: Vec<i32> = match std::fs::read_dir("/proc") {
-        Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect(),
-        Err(_) => Vec::new(),
-    };
-    match listeners(port, &all) {
+    match listeners(port, &processes::all()) {
         Listeners::Known { among, .. } => among.first().copied(),
         Listeners::Unknown => None,
     }

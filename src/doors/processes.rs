@@ -2,8 +2,10 @@
 //!
 //! Promise: an argument counts only as a whole; a part of one never does.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use super::system;
 /// More than any `stat` line; enough for the names in an ordinary environment.
 const STAT_CAP: u64 = 4096;
 const ENVIRON_CAP: u64 = 1 << 20;
+/// More than most command lines.
+const LINE_SIZE: usize = 4096;
 
 /// Whether processes can be looked up in `/proc`.
 pub fn are_listed() -> bool {
@@ -82,37 +86,84 @@ fn head(path: &Path, cap: u64) -> Option<Vec<u8>> {
 
 /// The processes of this user that were started with all of these words among their arguments.
 pub fn started_with(words: &[&Path]) -> Vec<i32> {
-    let candidates = match std::fs::read_dir("/proc/self/fd").and_then(|_| std::fs::read_dir("/proc")) {
-        Ok(entries) => {
-            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect::<Vec<i32>>()
-        }
-        Err(_) => from_ps(words),
-    };
+    let candidates = if are_listed() { all() } else { from_ps(words) };
     let fits = |pid: &i32| has_arguments(*pid, words) && system::is_running(*pid);
     candidates.into_iter().filter(fits).collect()
 }
 
-/// Whether a process was started with all of these words.
-pub fn has_arguments(pid: i32, words: &[&Path]) -> bool {
-    words.iter().all(|word| system::was_started_with(pid, word))
+/// The processes that were started with a path in `dir` among their arguments.
+pub fn using(dir: &Path) -> Vec<i32> {
+    if !are_listed() {
+        return using_by_ps(dir);
+    }
+    let inside = |word: &[u8]| Path::new(OsStr::from_bytes(word)).starts_with(dir);
+    let uses = |pid: &i32| command_line(*pid).is_some_and(|line| arguments(&line).any(inside));
+    all().into_iter().filter(uses).collect()
 }
 
-/// macOS has no /proc. The lines are only a first choice: each process is asked by itself afterwards.
-fn from_ps(words: &[&Path]) -> Vec<i32> {
-    let text = ask("ps", &["-axww", "-o", "pid=,args="]).unwrap_or_default();
-    let fitting =
-        text.lines().filter(|line| words.iter().all(|word| line.contains(&*word.to_string_lossy())));
-    fitting.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+/// Whether a process was started with all of these words.
+pub fn has_arguments(pid: i32, words: &[&Path]) -> bool {
+    match command_line(pid) {
+        Some(line) => words.iter().all(|word| arguments(&line).any(|one| one == word.as_os_str().as_bytes())),
+        None => !are_listed() && words.iter().all(|word| ps_shows(pid, word)),
+    }
 }
 
 /// The argument behind this one on the command line of a process.
 pub fn argument_behind(pid: i32, name: &str) -> Option<String> {
-    if let Ok(bytes) = std::fs::read(format!("/proc/{pid}/cmdline")) {
-        let mut words = bytes.split(|byte| *byte == 0).skip_while(|word| *word != name.as_bytes());
+    if let Some(line) = command_line(pid) {
+        let mut words = arguments(&line).skip_while(|word| *word != name.as_bytes());
         return words.nth(1).map(|word| String::from_utf8_lossy(word).into_owned());
     }
     let line = ask("ps", &["-ww", "-o", "args=", "-p", &pid.to_string()])?;
     line.split_whitespace().skip_while(|word| *word != name).nth(1).map(str::to_owned)
+}
+
+/// Every process in /proc.
+pub(super) fn all() -> Vec<i32> {
+    let numbers = |entries: fs::ReadDir| entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    fs::read_dir("/proc").map_or_else(|_| Vec::new(), |entries| numbers(entries).collect())
+}
+
+/// The command line of a process, as /proc shows it; `None` if it cannot be seen. One read is enough for most: a machine
+/// has hundreds of processes, and a command looks through them more than once.
+fn command_line(pid: i32) -> Option<Vec<u8>> {
+    let mut file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut line = vec![0; LINE_SIZE];
+    let read = file.read(&mut line).ok()?;
+    line.truncate(read);
+    if read == LINE_SIZE {
+        file.read_to_end(&mut line).ok()?;
+    }
+    Some(line)
+}
+
+fn arguments(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == 0)
+}
+
+/// macOS has no /proc. The lines are only a first choice: each process is asked by itself afterwards.
+fn from_ps(words: &[&Path]) -> Vec<i32> {
+    ps_lines(|line| words.iter().all(|word| line.contains(&*word.to_string_lossy())))
+}
+
+fn using_by_ps(dir: &Path) -> Vec<i32> {
+    let inside = format!(" {}/", dir.display());
+    ps_lines(|line| line.contains(&inside))
+}
+
+/// The processes whose line fits.
+fn ps_lines(fits: impl Fn(&str) -> bool) -> Vec<i32> {
+    let text = ask("ps", &["-axww", "-o", "pid=,args="]).unwrap_or_default();
+    let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
+    text.lines().filter(|line| fits(line)).filter_map(pid).collect()
+}
+
+/// `ps` separates words by spaces, which a path may hold as well. `-ww`: without a terminal the `ps` of macOS cuts its
+/// lines at 79 columns.
+fn ps_shows(pid: i32, path: &Path) -> bool {
+    let line = ask("ps", &["-ww", "-o", "args=", "-p", &pid.to_string()]).unwrap_or_default();
+    format!(" {} ", line.trim_end()).contains(&format!(" {} ", path.display()))
 }
 
 /// The process that started this one.
@@ -146,5 +197,32 @@ mod tests {
         assert_eq!(stat(i32::MAX), None);
         assert_eq!(environment(i32::MAX), None);
         assert!(!is_remote(Path::new("/no/such/directory")));
+    }
+
+    /// The two ways agree on a process that waits with these words; where there is no /proc the second is the only one.
+    #[test]
+    fn a_process_is_known_by_a_path_among_its_arguments_with_and_without_proc() {
+        let long = format!("/a home/{}/.claude/gateway/config/litellm.yaml", "long".repeat(40));
+        let mut waiting = std::process::Command::new("sh")
+            .args(["-c", "read line; :", "litellm", "--config", &long, "--run_gunicorn"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(waiting.id()).unwrap();
+        // Until the shell begins, the process has the arguments of this one.
+        let started = std::time::Instant::now();
+        while !has_arguments(pid, &[Path::new(&long)]) && started.elapsed().as_secs() < 10 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let shown = |pid, word: &Path| has_arguments(pid, &[word]);
+        for knows in [&shown as &dyn Fn(i32, &Path) -> bool, &ps_shows] {
+            assert!(knows(pid, Path::new(&long)));
+            assert!(knows(pid, Path::new("--run_gunicorn")), "the last word");
+            assert!(!knows(pid, Path::new("/a home")), "a part of a path");
+            assert!(!knows(pid, Path::new(&long[..long.len() - 1])), "a prefix");
+        }
+        drop(waiting.stdin.take());
+        let _ = waiting.wait();
+        assert!(!has_arguments(pid, &[Path::new(&long)]) && !ps_shows(pid, Path::new(&long)));
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -212,45 +212,6 @@ pub fn memory() -> Option<u64> {
 /// Whether a process with this pid runs, and this user may signal it.
 pub fn is_running(pid: i32) -> bool {
     rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
-}
-
-/// Whether a process was started with this path among its arguments.
-pub fn was_started_with(pid: i32, path: &Path) -> bool {
-    match std::fs::read(format!("/proc/{pid}/cmdline")) {
-        Ok(words) => words.split(|byte| *byte == 0).any(|word| word == path.as_os_str().as_bytes()),
-        Err(_) => ps_shows(pid, path),
-    }
-}
-
-/// The processes that were started with a path in `dir` among their arguments.
-pub fn processes_using(dir: &Path) -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return ps_using(dir) };
-    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let uses = |pid: &i32| {
-        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words
-            .split(|byte| *byte == 0)
-            .any(|word| Path::new(&OsString::from_vec(word.to_vec())).starts_with(dir))
-    };
-    numbers.filter(uses).collect()
-}
-
-/// What `processes_using` asks where there is no /proc.
-fn ps_using(dir: &Path) -> Vec<i32> {
-    let text = listen_to(Path::new("ps"), &["-axww", "-o", "pid=,args="], &[], Duration::from_secs(5))
-        .unwrap_or_default();
-    let inside = format!(" {}/", dir.display());
-    let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
-    text.lines().filter(|line| line.contains(&inside)).filter_map(pid).collect()
-}
-
-/// What `was_started_with` asks where there is no /proc, as on macOS. `ps` separates words by spaces, which a path may
-/// hold as well. `-ww`: without a terminal the `ps` of macOS cuts its lines at 79 columns.
-fn ps_shows(pid: i32, path: &Path) -> bool {
-    let pid = pid.to_string();
-    let arguments = ["-ww", "-o", "args=", "-p", &pid];
-    let Ok(line) = listen_to(Path::new("ps"), &arguments, &[], Duration::from_secs(5)) else { return false };
-    format!(" {} ", line.trim_end()).contains(&format!(" {} ", path.display()))
 }
 
 /// Runs a program to its end with the input and output of gwinstall; its exit code.
@@ -469,33 +430,7 @@ pub(super) fn end_group(leader: &Child) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
-
-    /// The two ways agree on a process that waits with these words; where there is no /proc the second is the only one.
-    #[test]
-    fn a_process_is_known_by_a_path_among_its_arguments_with_and_without_proc() {
-        let long = format!("/a home/{}/.claude/gateway/config/litellm.yaml", "long".repeat(40));
-        let mut waiting = Command::new("sh")
-            .args(["-c", "read line; :", "litellm", "--config", &long, "--run_gunicorn"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let pid = i32::try_from(waiting.id()).unwrap();
-        // The first moments belong to the copy of ourselves.
-        let started = std::time::Instant::now();
-        while !was_started_with(pid, Path::new(&long)) && started.elapsed().as_secs() < 10 {
-            sleep(Duration::from_millis(5));
-        }
-        for knows in [was_started_with, ps_shows] {
-            assert!(knows(pid, Path::new(&long)));
-            assert!(knows(pid, Path::new("--run_gunicorn")), "the last word");
-            assert!(!knows(pid, Path::new("/a home")), "a part of a path");
-            assert!(!knows(pid, Path::new(&long[..long.len() - 1])), "a prefix");
-        }
-        drop(waiting.stdin.take());
-        let _ = waiting.wait();
-        assert!(!was_started_with(pid, Path::new(&long)) && !ps_shows(pid, Path::new(&long)));
-    }
+    use crate::doors::processes::has_arguments;
 
     #[test]
     fn what_a_program_leaves_running_is_ended_and_not_waited_for() {
@@ -514,10 +449,10 @@ mod tests {
         let pid = listen("sleep 60 & echo $!", 5).unwrap();
         let pid: i32 = pid.trim().parse().unwrap();
         let started = std::time::Instant::now();
-        while was_started_with(pid, Path::new("60")) && started.elapsed().as_secs() < 5 {
+        while has_arguments(pid, &[Path::new("60")]) && started.elapsed().as_secs() < 5 {
             sleep(Duration::from_millis(5));
         }
-        assert!(!was_started_with(pid, Path::new("60")));
+        assert!(!has_arguments(pid, &[Path::new("60")]));
     }
 
     #[test]

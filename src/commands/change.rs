@@ -212,12 +212,14 @@ impl<'a> Change<'a> {
 
     /// The command with which a running gateway takes over what it was left without.
     fn still_to_take_over(&self, draft: &Draft) -> String {
-        let running = !self.place().staged && process::pid(self.place()).is_some();
-        let verb = gateway::takes_over(&draft.plan).filter(|_| running && draft.record.is_some());
-        let command = |verb: Verb| term::command(&[verb.word()]);
-        verb.map_or_else(String::new, |verb| {
-            format!("The running gateway still has its old configuration: {}", command(verb))
-        })
+        let had_one = self.context.record.is_some() && draft.record.is_some() && !self.place().staged;
+        match gateway::takes_over(&draft.plan).filter(|_| had_one && process::pid(self.place()).is_some()) {
+            Some(verb) => format!(
+                "The running gateway still has its old configuration: {}",
+                term::command(&[verb.word()])
+            ),
+            None => String::new(),
+        }
     }
 
     fn dry_run(&self, draft: &Draft, summary: &str) -> Answer {

@@ -89,7 +89,7 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let used = !draft.changes_only_the_record()
         && draft.record.as_ref().is_some_and(|record| record.request.pointed == Pointed::On);
     let answer = change.carry_out(draft, &summary, |draft, outcome| Ok(words.done(draft, outcome)))?;
-    let ready = used && words.runs_here() && process::pid(place).is_some();
+    let ready = used && words.runs_now();
     Ok(if ready { answer.line(READY) } else { answer })
 }
 

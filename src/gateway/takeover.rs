@@ -21,8 +21,12 @@ impl<'a> Takeover<'a> {
         if place.staged || !runs_here {
             return None;
         }
+        let concerned = super::takes_over(&draft.plan);
+        if concerned.is_none() && !start {
+            return None;
+        }
         let was_running = process::pid(place).is_some();
-        let concerned = super::takes_over(&draft.plan).filter(|_| was_running);
+        let concerned = concerned.filter(|_| was_running);
         let verb = concerned.or(start.then_some(Verb::Start))?;
         Some(Self { place, verb, was_running })
     }

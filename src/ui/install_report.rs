@@ -1,5 +1,7 @@
 //! What `install`, `update` and `models` say: the intention, and what became of it. Every text here is snapshot-tested.
 
+use std::cell::OnceCell;
+
 use serde_json::{Map, Value, json};
 
 use crate::deploy::checks::Checks;
@@ -43,6 +45,8 @@ pub struct Report<'a> {
     notes: Notes,
     first: bool,
     start: bool,
+    /// Whether the gateway runs after the change: looked up once.
+    runs_now: OnceCell<bool>,
 }
 
 impl<'a> Report<'a> {
@@ -65,6 +69,7 @@ impl<'a> Report<'a> {
             notes: goal.notes.clone(),
             first,
             start: request.start,
+            runs_now: OnceCell::new(),
         }
     }
 
@@ -74,8 +79,14 @@ impl<'a> Report<'a> {
     }
 
     /// Whether this machine runs the gateway.
-    pub fn runs_here(&self) -> bool {
+    fn runs_here(&self) -> bool {
         self.runs_litellm && !self.place.staged
+    }
+
+    /// Whether the gateway of this machine runs after the change.
+    pub fn runs_now(&self) -> bool {
+        let runs = || self.runs_here() && process::pid(self.place).is_some();
+        *self.runs_now.get_or_init(runs)
     }
 
     /// What a program reads besides the plan and the outcome.
@@ -213,7 +224,7 @@ impl<'a> Report<'a> {
             return Answer::new("nothing to do").text(self.unchanged(draft));
         }
         let place = self.place;
-        let running = self.runs_here() && process::pid(place).is_some();
+        let running = self.runs_now();
         let lacks = draft
             .record
             .as_ref()

@@ -3,6 +3,7 @@
 //! The table in `names.txt` says which version it was made from. A LiteLLM of another version adds what its own files say;
 //! for what these do not say the table is only a guess, and `are_exact` answers no. Pure: the caller reads the files.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -50,11 +51,12 @@ impl List {
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     version: String,
-    lists: BTreeMap<List, BTreeSet<String>>,
+    /// Thousands, and most of them from the table: borrowed.
+    lists: BTreeMap<List, BTreeSet<Cow<'static, str>>>,
     /// Parameters with the kinds of values for which LiteLLM drops the model.
-    params: BTreeMap<String, Vec<String>>,
+    params: BTreeMap<&'static str, Vec<&'static str>>,
     /// Fields of `model_info`, likewise.
-    info: BTreeMap<String, Vec<String>>,
+    info: BTreeMap<&'static str, Vec<&'static str>>,
     /// Whether the lists are those of the LiteLLM that runs.
     exact: bool,
 }
@@ -66,33 +68,29 @@ impl Names {
         &TABLE_READ
     }
 
-    fn parse(text: &str) -> Self {
+    fn parse(text: &'static str) -> Self {
         let mut names = Self { exact: true, ..Self::default() };
         let mut heading = "";
-        let mut kinds: Vec<String> = Vec::new();
+        let mut kinds: Vec<&str> = Vec::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             if let Some(version) = line.strip_prefix("version ").filter(|_| heading.is_empty()) {
                 names.version = version.to_owned();
             } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
                 heading = name;
             } else if heading == "rules" {
-                names
-                    .lists
-                    .entry(List::Rules)
-                    .or_default()
-                    .extend((!line.is_empty()).then(|| line.to_owned()));
+                names.lists.entry(List::Rules).or_default().extend((!line.is_empty()).then_some(Cow::Borrowed(line)));
             } else if let Some(list) = List::of(heading) {
-                names.lists.entry(list).or_default().extend(words(line));
+                names.lists.entry(list).or_default().extend(line.split_ascii_whitespace().map(Cow::Borrowed));
             } else {
                 let fields = match line.split_once(": ") {
                     Some((before, fields)) => {
-                        kinds = words(before).collect();
+                        kinds = before.split_ascii_whitespace().collect();
                         fields
                     }
                     None => line,
                 };
                 let known = if heading == "refused-info" { &mut names.info } else { &mut names.params };
-                known.extend(words(fields).map(|field| (field, kinds.clone())));
+                known.extend(fields.split_ascii_whitespace().map(|field| (field, kinds.clone())));
             }
         }
         names
@@ -121,7 +119,7 @@ impl Names {
     }
 
     fn add(&mut self, list: List, more: impl IntoIterator<Item = String>) {
-        self.lists.entry(list).or_default().extend(more);
+        self.lists.entry(list).or_default().extend(more.into_iter().map(Cow::Owned));
     }
 
     pub fn version(&self) -> &str {
@@ -143,22 +141,18 @@ impl Names {
     }
 
     pub(super) fn all(&self, list: List) -> impl Iterator<Item = &str> {
-        self.lists.get(&list).into_iter().flatten().map(String::as_str)
+        self.lists.get(&list).into_iter().flatten().map(AsRef::as_ref)
     }
 
     /// The kinds of values of a parameter for which LiteLLM drops the model.
-    pub(super) fn refused_in_params(&self, name: &str) -> &[String] {
+    pub(super) fn refused_in_params(&self, name: &str) -> &[&'static str] {
         self.params.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The kinds of values of a field of `model_info` for which LiteLLM drops the model.
-    pub(super) fn refused_in_info(&self, name: &str) -> &[String] {
+    pub(super) fn refused_in_info(&self, name: &str) -> &[&'static str] {
         self.info.get(name).map_or(&[], Vec::as_slice)
     }
-}
-
-fn words(line: &str) -> impl Iterator<Item = String> {
-    line.split_ascii_whitespace().map(str::to_owned)
 }
 
 /// The strings in quotes between a declaration and the next line that is not indented.
@@ -204,10 +198,10 @@ mod tests {
             assert!(names.has(list, name), "{name}");
         }
         assert!(!names.has(List::BareNames, "gemini-2.0-flash"));
-        assert!(names.refused_in_params("api_version").contains(&"date".to_owned()));
-        assert!(names.refused_in_params("rpm").contains(&"text".to_owned()));
-        assert!(!names.refused_in_params("rpm").contains(&"digits".to_owned()));
-        assert!(names.refused_in_info("access_windows").contains(&"text".to_owned()));
+        assert!(names.refused_in_params("api_version").contains(&"date"));
+        assert!(names.refused_in_params("rpm").contains(&"text"));
+        assert!(!names.refused_in_params("rpm").contains(&"digits"));
+        assert!(names.refused_in_info("access_windows").contains(&"text"));
         assert!(names.all(List::Rules).all(|rule| rule.starts_with('^')));
     }
 

@@ -168,7 +168,7 @@ fn home_of(name: &str, here: &Section, known: &Names) -> Option<String> {
 /// Reports values of a model's parameters, or of its `model_info`, of a kind for which LiteLLM drops the model.
 pub(super) fn dropped_values(
     map: Node<'_>,
-    refused: for<'n> fn(&'n Names, &str) -> &'n [String],
+    refused: for<'n> fn(&'n Names, &str) -> &'n [&'static str],
     report: &mut Report<'_>,
 ) {
     let known = report.names();
@@ -176,7 +176,7 @@ pub(super) fn dropped_values(
         let Some(name) = key.str() else { continue };
         let kinds = refused(known, name);
         let wrong = |kind: &&str| {
-            kinds.iter().any(|refused| refused == kind)
+            kinds.contains(kind)
                 || (name != "id" && is_flag(kinds) && is_no_flag(value))
         };
         let Some(kind) = kind_of(value).filter(wrong) else { continue };
@@ -185,12 +185,12 @@ pub(super) fn dropped_values(
         if is_reported || (name == "organization" && kind == "list") {
             continue;
         }
-        let takes = |kind: &str| !kinds.iter().any(|refused| refused == kind);
+        let takes = |kind: &str| !kinds.contains(&kind);
         let allowed = KINDS.iter().filter(|(kind, _)| takes(kind) && !(*kind == "digits" && takes("text")));
         let allowed: Vec<_> = allowed.map(|(_, spelled)| *spelled).collect();
         let message =
             format!("{name} must be {}: LiteLLM drops a model with another value", allowed.join(" or "));
-        let hint = value.written().filter(|_| value.is_plain() && !kinds.iter().any(|kind| kind == "text"));
+        let hint = value.written().filter(|_| value.is_plain() && !kinds.contains(&"text"));
         let hint = hint.map(|written| format!("put it in quotes: \"{written}\""));
         let certain = if known.are_exact() { Severity::Error } else { Severity::Warning };
         report.add(certain, value.place(), "value.type", message, hint);
@@ -199,8 +199,8 @@ pub(super) fn dropped_values(
 
 /// Whether a field takes only what says true or false, in quotes or without. The id of a model, which is turned into text, takes the
 /// same kinds.
-fn is_flag(refused: &[String]) -> bool {
-    refused.iter().map(String::as_str).eq(["fraction", "date", "list", "mapping"])
+fn is_flag(refused: &[&str]) -> bool {
+    refused == ["fraction", "date", "list", "mapping"]
 }
 
 fn is_no_flag(value: Node<'_>) -> bool {

@@ -211,10 +211,16 @@ pub fn kept_files(place: &Place, record: &Record, written: &dyn Fn(&str) -> bool
     Ok(())
 }
 
-/// The checks of the live tree, before the change becomes final.
-pub fn live(checks: &mut Checks, place: &Place, record: &Record) {
+/// A configuration, and what its validation found.
+pub struct Validated {
+    pub text: String,
+    pub finding: Finding,
+}
+
+/// The checks of the live tree, before the change becomes final. `validated`: the configuration that was staged.
+pub fn live(checks: &mut Checks, place: &Place, record: &Record, validated: Option<Validated>) {
     checks.run(CheckName::FilesCopiedCount, || files_copied(place, record));
-    checks.run(CheckName::YamlConfigValid, || live_config(place, record));
+    checks.run(CheckName::YamlConfigValid, || config_in_place(place, record, validated));
     checks.run(CheckName::EnvFilePermissions, || private(place, files::ENV));
     checks.run(CheckName::ScriptsExecutable, || executable(place, record));
     checks.run(CheckName::StartupScriptGenerated, || startup_script(place, record));
@@ -238,14 +244,19 @@ pub fn files_copied(place: &Place, record: &Record) -> Finding {
 }
 
 fn live_config(place: &Place, record: &Record) -> Finding {
+    config_in_place(place, record, None)
+}
+
+fn config_in_place(place: &Place, record: &Record, validated: Option<Validated>) -> Finding {
     if !record.runs_litellm() {
         return Finding::skip("this preset runs no LiteLLM here");
     }
     let path = store::live_path(place, files::CONFIG);
-    match disk::read(&path, disk::TEXT_CAP).map(String::from_utf8) {
-        Ok(Ok(text)) => yaml_config(place, Some(record), files::CONFIG, &text),
-        Ok(Err(_)) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),
-        Err(error) => Finding::fail(error.to_string()),
+    match (disk::read(&path, disk::TEXT_CAP).map(String::from_utf8), validated) {
+        (Ok(Ok(text)), Some(validated)) if validated.text == text => validated.finding,
+        (Ok(Ok(text)), _) => yaml_config(place, Some(record), files::CONFIG, &text),
+        (Ok(Err(_)), _) => Finding::fail(format!("{} is not UTF-8", files::CONFIG)),
+        (Err(error), _) => Finding::fail(error.to_string()),
     }
 }
 

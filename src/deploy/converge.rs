@@ -19,7 +19,7 @@ use crate::format::settings::KeyPath;
 use crate::render::{LIMIT_KEYS, MODEL_KEYS};
 
 use super::backup::{self, Entry, Making};
-use super::checks::{self, Checks};
+use super::checks::{self, Checks, Validated};
 use super::draft::Draft;
 use super::recover::{self, Recovered};
 use super::sessions;
@@ -308,15 +308,18 @@ impl Run<'_> {
         // Empty until the checks of the live tree run.
         let checked = std::cell::RefCell::new(None);
         let config = draft.plan.changes().position(|step| step.name == files::CONFIG && step.post.is_some());
+        let validated = std::cell::RefCell::new(None);
         let staged = |staged: &dyn Fn(usize) -> PathBuf| {
-            let validate = |index| staged_config(place, draft.record.as_ref(), &staged(index), operation);
-            config.map_or(Ok(()), validate)
+            let Some(index) = config else { return Ok(()) };
+            let found = staged_config(place, draft.record.as_ref(), &staged(index), operation)?;
+            validated.replace(Some(found));
+            Ok(())
         };
         let live = || {
             let mut checked = checked.borrow_mut();
             let checks = checked.insert(Checks::default());
             let Some(record) = &draft.record else { return Ok(()) };
-            checks::live(checks, place, record);
+            checks::live(checks, place, record, validated.take());
             if !concerns_files(draft) {
                 // `off` and `env set` must work beside a broken file, too.
                 checks.only_warn(&FILE_CHECKS);
@@ -501,7 +504,7 @@ fn staged_config(
     record: Option<&Record>,
     path: &std::path::Path,
     operation: Operation,
-) -> Result<()> {
+) -> Result<Validated> {
     let text = String::from_utf8(disk::read(path, disk::TEXT_CAP)?).map_err(|error| {
         Error::failed(format!("{} is not UTF-8", files::CONFIG)).because(error.utf8_error())
     })?;
@@ -512,9 +515,8 @@ fn staged_config(
     } else {
         ("the new configuration", "gwinstall diff")
     };
-    checks.run(CheckName::YamlConfigValid, || Finding {
-        hint: Some(hint.into()),
-        ..checks::yaml_config(place, record, files::CONFIG, &text)
-    });
-    checks.require(Kind::Failed, &format!("{what} is not valid, and nothing was changed"))
+    let finding = checks::yaml_config(place, record, files::CONFIG, &text);
+    checks.run(CheckName::YamlConfigValid, || Finding { hint: Some(hint.into()), ..finding.clone() });
+    checks.require(Kind::Failed, &format!("{what} is not valid, and nothing was changed"))?;
+    Ok(Validated { text, finding })
 }

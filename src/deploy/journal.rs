@@ -5,14 +5,16 @@
 //! the renames may have survived.
 
 use std::ffi::OsString;
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::hash::Hasher;
 use crate::domain::plan::Step;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Instant, Operation, Place, Result, Sha256};
+use crate::domain::{Instant, Operation, Place, Result, Sha256};
 use crate::doors::disk;
 
 /// The journal's name after the commit, inside the transaction's directory.
@@ -56,15 +58,14 @@ impl Journal {
         Entry { path, pre: step.pre, post: step.post, in_place: false }
     }
 
-    /// JSON and a checksum line, so that `parse` can recognize a torn journal. On an error no live file may change.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec(self).map_err(|error| {
-            Error::failed("cannot write the journal of this change, so nothing was changed").because(error)
-        })?;
-        // In place: with many files a copy would be the largest thing in memory.
-        let sum = Sha256::of(&bytes);
-        bytes.extend_from_slice(format!("\n{sum}\n").as_bytes());
-        Ok(bytes)
+    /// JSON and a checksum line, so that `parse` can recognize a torn journal. On an error no live file may change. The
+    /// text passes through: with many files it would be the largest thing in memory.
+    pub fn write(&self, out: impl io::Write) -> io::Result<()> {
+        let mut out = Summed { out: BufWriter::new(out), hasher: Hasher::default() };
+        serde_json::to_writer(&mut out, self)?;
+        let (sum, _) = out.hasher.finish();
+        write!(out.out, "\n{sum}\n")?;
+        out.out.flush()
     }
 
     /// `None` for anything but a complete journal of a schema that this version knows.
@@ -171,6 +172,24 @@ pub fn beside(path: &Path, id: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Hashes what it passes on.
+struct Summed<W> {
+    out: W,
+    hasher: Hasher,
+}
+
+impl<W: io::Write> io::Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.write_all(&bytes[..written])?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 #[cfg(test)]
 impl Journal {
     /// A journal with these steps, for tests.
@@ -192,6 +211,12 @@ impl Journal {
 mod tests {
     use super::*;
 
+    fn written(journal: &Journal) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        journal.write(&mut bytes).unwrap();
+        bytes
+    }
+
     #[test]
     fn a_path_of_any_bytes_comes_back_exactly() {
         for name in
@@ -200,7 +225,7 @@ mod tests {
             let path = PathBuf::from(OsString::from_vec(name.to_vec()));
             let entry = Entry { path: path.clone(), pre: None, post: None, in_place: false };
             let journal = Journal { directories: vec![path.clone()], ..Journal::of(vec![entry]) };
-            let read = Journal::parse(&journal.to_bytes().unwrap()).unwrap();
+            let read = Journal::parse(&written(&journal)).unwrap();
             assert_eq!((&read.steps[0].path, &read.directories[0]), (&path, &path), "{name:?}");
         }
     }
@@ -208,12 +233,12 @@ mod tests {
     #[test]
     fn a_torn_or_foreign_journal_is_not_a_journal() {
         let journal = Journal::of(Vec::new());
-        let whole = journal.to_bytes().unwrap();
+        let whole = written(&journal);
         assert_eq!(Journal::parse(&whole).map(|journal| journal.id), Some("t1".to_owned()));
         for cut in 0..whole.len() {
             assert!(Journal::parse(&whole[..cut]).is_none(), "cut at {cut}");
         }
         let newer = Journal { schema: SCHEMA + 1, ..journal };
-        assert!(Journal::parse(&newer.to_bytes().unwrap()).is_none());
+        assert!(Journal::parse(&written(&newer)).is_none());
     }
 }

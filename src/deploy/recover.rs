@@ -423,7 +423,7 @@ mod tests {
             };
             let journal = Journal::of(vec![entry]);
             disk::create_dirs(&journal.directory(&place)).unwrap();
-            disk::create(&place.journal(), &journal.to_bytes().unwrap(), 0o600).unwrap();
+            disk::create_with(&place.journal(), 0o600, |file| journal.write(file)).unwrap();
             let files = [
                 (journal.staged(&place, 0), staged),
                 (journal.displaced(&place, 0), kept),

@@ -19,16 +19,13 @@ use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, Identity, Unflushed};
 use crate::doors::{signals, system};
 
+use super::batch::Batch;
 use super::by_link;
 use super::draft::Draft;
 use super::journal::{COMMITTED, Journal, SCHEMA};
 use super::recover;
 use super::store::BaseCopy;
 use super::times::Times;
-
-/// Files that stay open and become durable together. Every batch costs a commit of the file system's journal, so a
-/// preset fits into one; 256 descriptors are what a process may have everywhere.
-const BATCH: usize = 200;
 
 words! {
     /// How the transaction puts files in place.
@@ -149,7 +146,7 @@ impl<'a> Transaction<'a> {
             self.discard();
             return Err(Failure { error, undo: Undo::NotNeeded });
         }
-        if let Err(error) = signals::check().and_then(|()| self.write_journal()) {
+        if let Err(error) = signals::check().and_then(|()| self.begin()) {
             // A journal may be there already when only its last sync failed, but nothing was exchanged by it.
             let failure = self.undone(error);
             let begun = failure.undo == Undo::RollbackFailed;
@@ -171,7 +168,9 @@ impl<'a> Transaction<'a> {
         for (index, step) in self.steps.iter().enumerate() {
             let Some(post) = step.post else { continue };
             let staged = self.journal.staged(self.place, index);
-            self.make_directory_of(&staged)?;
+            if !staged.starts_with(&dir) {
+                make_directory_of(&staged)?;
+            }
             let read;
             let bytes = match &step.bytes {
                 Some(bytes) => &bytes[..],
@@ -189,14 +188,15 @@ impl<'a> Transaction<'a> {
             signals::check()?;
         }
         self.stage_base_copies(&mut batch)?;
+        self.stage_journal(&mut batch)?;
         let staged = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
             .filter_map(|index| self.journal.staged(self.place, index).parent().map(Path::to_path_buf))
             .chain([dir, self.place.transactions(), self.place.own()])
             // A new directory is durable only by its entry in the one above it.
             .chain(self.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf));
-        staged.for_each(|dir| batch.0.directory(dir));
-        batch.0.flush()?;
+        staged.for_each(|dir| batch.directory(dir));
+        batch.flush()?;
         self.name_base_copies()
     }
 
@@ -223,20 +223,31 @@ impl<'a> Transaction<'a> {
         })
     }
 
-    /// Stages files outside the deployment in the directory of their target, and makes that directory where it is
-    /// missing.
-    fn make_directory_of(&self, staged: &Path) -> Result<()> {
-        let Some(dir) = staged.parent().filter(|dir| !disk::is_dir(dir)) else { return Ok(()) };
-        disk::create_dirs(dir).map(drop).map_err(|error| disk::failure("create", dir, &error))
+    /// The journal becomes durable together with what it describes, and gets its name only when all of that is checked.
+    fn stage_journal(&self, batch: &mut Batch) -> Result<()> {
+        if cfg!(feature = "fault-no-journal") {
+            return Ok(());
+        }
+        let path = disk::temporary(&self.place.journal());
+        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
+        batch.create(&path, 0o600, |file| self.journal.write(file)).map(drop)
     }
 
-    fn write_journal(&self) -> Result<()> {
+    /// From here on an interrupted transaction is undone by its journal.
+    fn begin(&self) -> Result<()> {
         if cfg!(feature = "fault-no-journal") {
             return Ok(());
         }
         let path = self.place.journal();
-        disk::write_atomically(&path, &self.journal.to_bytes()?, 0o600)
-            .map_err(|error| disk::failure("write", &path, &error))
+        disk::name(&path).map_err(|error| disk::failure("write", &path, &error))
+    }
+
+    /// Replaces the journal of a transaction that has begun.
+    fn write_journal(&self) -> Result<()> {
+        let mut batch = Batch::default();
+        self.stage_journal(&mut batch)?;
+        batch.flush()?;
+        self.begin()
     }
 
     fn exchange_and_check(&mut self, conditions: &Conditions<'_>) -> Result<()> {
@@ -302,9 +313,9 @@ impl<'a> Transaction<'a> {
             let mode = step.post.map_or(0o600, |post| post.mode);
             let bytes = step.bytes.as_deref().unwrap_or_default();
             self.staged[index] = Some(batch.write(&staged, bytes, mode)?);
-            staged.parent().into_iter().for_each(|dir| batch.0.directory(dir.to_path_buf()));
+            staged.parent().into_iter().for_each(|dir| batch.directory(dir.to_path_buf()));
         }
-        batch.0.flush()
+        batch.flush()
     }
 
     /// Exchanges these files. Afterwards each is the new one, durable and as planned.
@@ -487,6 +498,7 @@ impl<'a> Transaction<'a> {
     /// A failure before the journal: removes the staged files.
     fn discard(&self) {
         recover::clean(self.place, &self.journal);
+        let _ = disk::remove(&disk::temporary(&self.place.journal()));
         if !self.base_copies.is_empty() {
             let _ = recover::drop_unreferenced(self.place);
         }
@@ -521,6 +533,12 @@ fn concerns_settings(step: &Step) -> bool {
     step.class == Class::Settings || step.name == files::SETTINGS_BEFORE
 }
 
+/// A file outside the deployment is staged in the directory of its target, which may be missing.
+fn make_directory_of(staged: &Path) -> Result<()> {
+    let Some(dir) = staged.parent() else { return Ok(()) };
+    disk::create_dirs(dir).map(drop).map_err(|error| disk::failure("create", dir, &error))
+}
+
 /// Directories that new files need, outermost first.
 fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
     let parents: BTreeSet<&Path> =
@@ -528,23 +546,6 @@ fn missing_directories(steps: &[&Step]) -> Vec<PathBuf> {
     let ancestors: BTreeSet<&Path> = parents.into_iter().flat_map(Path::ancestors).collect();
     let missing = ancestors.into_iter().filter(|dir| !dir.as_os_str().is_empty() && !disk::exists(dir));
     missing.map(Path::to_path_buf).collect()
-}
-
-/// New files that are not durable yet, and are held open until they are.
-#[derive(Default)]
-struct Batch(Unflushed);
-
-impl Batch {
-    fn write(&mut self, path: &Path, bytes: &[u8], mode: u32) -> Result<Identity> {
-        let failed = |error: io::Error| disk::failure("write", path, &error);
-        let file = disk::create(path, bytes, mode).map_err(failed)?;
-        let written = Identity::of(&file).map_err(failed)?;
-        self.0.file(file);
-        if self.0.open_files() >= BATCH {
-            std::mem::take(&mut self.0).flush()?;
-        }
-        Ok(written)
-    }
 }
 
 /// A file system that accepts a mode and keeps another one. The transaction could not tell its own files from edited

@@ -8,24 +8,38 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::durable::{flush, flush_dir};
-use super::look::require_file;
+use super::look::{Identity, require_file};
 use crate::doors::errno;
 
 /// Creates `path` with exactly these bytes and this mode. It must not exist. The file is open only as 0600 until its
 /// content is complete. Not durable yet: see `flush`.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+    create_with(path, mode, |file| file.write_all(bytes)).map(|(file, _)| file)
+}
+
+/// Creates a file as `create` does with what `fill` writes, and says by what it is known again.
+pub fn create_with(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<(File, Identity)> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
-    file.write_all(bytes)?;
-    // Another mode is asked for, or the umask took some of this one.
-    if file.metadata()?.permissions().mode() & 0o7777 != mode {
+    fill(&mut file)?;
+    if mode != 0o600 {
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
-    Ok(file)
+    let mut made = Identity::of(&file)?;
+    // The umask took some of it.
+    if made.mode != mode && mode == 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        made = Identity::of(&file)?;
+    }
+    Ok((file, made))
 }
 
 /// Swaps two existing files in one step.
@@ -127,17 +141,25 @@ pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
 /// Writes a file by way of `<path>.tmp`: the old content or the new, never a mixture, durable on return. For the
 /// bookkeeping of gwinstall only; files of the user go through the transaction.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = temporary(path);
+    remove(&temporary)?;
+    create(&temporary, bytes, mode)
+        .and_then(|file| flush(&[file]))
+        // The reason of the failure counts; the next write removes a temporary file that is left.
+        .inspect_err(|_| drop(remove(&temporary)))?;
+    name(path)
+}
+
+/// Where a file lies until it is complete.
+pub fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    remove(&temporary)?;
-    let written = create(&temporary, bytes, mode)
-        .and_then(|file| flush(&[file]))
-        .and_then(|()| rename(&temporary, path));
-    if let Err(error) = written {
-        // The reason of the failure counts; the next write removes a temporary file that is left.
-        let _ = remove(&temporary);
-        return Err(error);
-    }
+    PathBuf::from(name)
+}
+
+/// Gives the complete and durable file at `temporary(path)` its name; that is durable on return, too.
+pub fn name(path: &Path) -> io::Result<()> {
+    let temporary = temporary(path);
+    rename(&temporary, path).inspect_err(|_| drop(remove(&temporary)))?;
     path.parent().map_or(Ok(()), flush_dir)
 }

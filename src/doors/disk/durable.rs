@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::At as _;
+use super::look::Identity;
 use crate::domain::{Error, Result};
 use crate::doors::errno;
 
@@ -64,16 +65,16 @@ pub fn flush_dir(dir: &Path) -> io::Result<()> {
 /// own, become one where the file system allows it.
 #[derive(Default)]
 pub struct Unflushed {
-    /// In the order in which they were opened.
-    files: Vec<File>,
+    /// In the order in which they were opened, each with its device.
+    files: Vec<(u64, File)>,
     directories: BTreeSet<PathBuf>,
 }
 
 impl Unflushed {
     /// A file that stays open until it is durable. It must be given before another one is written: a file system reports
     /// the failed writes since the first of these descriptors was opened.
-    pub fn file(&mut self, file: File) {
-        self.files.push(file);
+    pub fn file(&mut self, (file, identity): (File, Identity)) {
+        self.files.push((identity.device, file));
     }
 
     /// A directory whose entries changed.
@@ -99,8 +100,7 @@ impl Unflushed {
 
     fn by_file_system(self) -> Result<BTreeMap<u64, Group>> {
         let mut groups: BTreeMap<u64, Group> = BTreeMap::new();
-        for file in self.files {
-            let device = file.metadata().map_err(|error| not_durable(&error))?.dev();
+        for (device, file) in self.files {
             groups.entry(device).or_default().files.push(file);
         }
         for dir in self.directories {
@@ -206,6 +206,7 @@ fn not_durable(error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     #[test]
     fn the_kernels_release_and_what_waits_are_read() {
@@ -225,7 +226,7 @@ mod tests {
             let dir = tempfile::tempdir_in(parent).unwrap();
             let mut unflushed = Unflushed::default();
             for name in ["1", "2", "3", "4", "5"] {
-                unflushed.file(super::super::create(&dir.path().join(name), b"text", 0o644).unwrap());
+                unflushed.file(super::super::create_with(&dir.path().join(name), 0o644, |file| file.write_all(b"text")).unwrap());
             }
             unflushed.directory(dir.path());
             assert_eq!(unflushed.open_files(), 5);

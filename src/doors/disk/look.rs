@@ -53,7 +53,7 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| {
         // The system speaks of a loop, and there is none.
-        let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+        let link = !absent(&error) && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
         if link { io::Error::other("it is a symbolic link that gwinstall does not follow") } else { error }
     })?;
     require_file(&file)?;
@@ -69,7 +69,7 @@ pub(super) fn require_file(file: &File) -> io::Result<()> {
 /// By what a file is known again without reading it: while it is the same, its content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    device: u64,
+    pub(super) device: u64,
     inode: u64,
     length: u64,
     /// Seconds and nanoseconds: every write moves it.

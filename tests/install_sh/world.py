@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = f"{os.uname().machine}-unknown-linux-musl"
@@ -91,6 +92,8 @@ class World:
         self.script = self.site / "install.sh"
         self.shells = self.find_shells()
         self.boxes = {}
+        # Cases run side by side.
+        self.boxing, self.tls = threading.Lock(), threading.Lock()
 
     def build_dist(self):
         if given := os.environ.get("GWINSTALL_DIST"):
@@ -126,19 +129,23 @@ class World:
     def box(self, *extra, tools=TOOLS, busybox=False):
         """A directory for PATH with exactly these programs; with busybox, all of the tools are its own."""
         key = (extra, tuple(tools), busybox)
-        if key not in self.boxes:
-            box = self.dir / f"box-{len(self.boxes)}"
-            box.mkdir()
-            for name in tools:
-                source = shutil.which("busybox") if busybox else shutil.which(name)
-                # busybox has no getent; the script must do without.
-                if source and not (busybox and name == "getent"):
-                    (box / name).symlink_to(source)
-            for name in extra:
-                source = shutil.which("busybox" if busybox and name == "wget" else name)
+        with self.boxing:
+            if key not in self.boxes:
+                self.boxes[key] = self.new_box(*key)
+            return self.boxes[key]
+
+    def new_box(self, extra, tools, busybox):
+        box = self.dir / f"box-{len(self.boxes)}"
+        box.mkdir()
+        for name in tools:
+            source = shutil.which("busybox") if busybox else shutil.which(name)
+            # busybox has no getent; the script must do without.
+            if source and not (busybox and name == "getent"):
                 (box / name).symlink_to(source)
-            self.boxes[key] = box
-        return self.boxes[key]
+        for name in extra:
+            source = shutil.which("busybox" if busybox and name == "wget" else name)
+            (box / name).symlink_to(source)
+        return box
 
     def number(self):
         return next(self.numbers)
@@ -195,7 +202,12 @@ class World:
     @contextlib.contextmanager
     def served_with_tls(self, plain="http://127.0.0.1:9"):
         """The releases from nginx over TLS with a throw-away authority; yields the base URL and the authority's file. Below
-        /down/ it redirects to `plain`, below /moved/ to itself."""
+        /down/ it redirects to `plain`, below /moved/ to itself. One at a time: its files are always the same."""
+        with self.tls, self.nginx(plain) as served:
+            yield served
+
+    @contextlib.contextmanager
+    def nginx(self, plain):
         tls = self.dir / "tls"
         if not tls.exists():
             make_authority(tls)

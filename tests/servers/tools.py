@@ -196,17 +196,18 @@ class Tools:
         return self.once("kubernetes-clients-2.0.0", make)
 
     def compose(self):
-        """The pinned Compose 2 out of Debian's sid, else the one that this machine's docker has."""
+        """The pinned Compose 2 out of Debian's sid, else the one that this machine's docker has, else sid's of today."""
+        plugin = "cli-plugins/docker-compose"
+        here = ("/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker", os.path.expanduser("~/.docker"))
         try:
             if platform.machine() != "x86_64":
                 raise Unavailable("the pinned package is for x86_64")
-            return self.unpacked("docker-compose", suite="sid", pinned=COMPOSE) / "usr/libexec/docker/cli-plugins/docker-compose"
-        except Unavailable as error:
-            for directory in ("/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker", os.path.expanduser("~/.docker")):
-                plugin = f"{directory}/cli-plugins/docker-compose"
-                if os.access(plugin, os.X_OK):
-                    return plugin
-            raise Unavailable(f"Compose 2: {error}") from error
+            return self.unpacked("docker-compose", suite="sid", pinned=COMPOSE) / "usr/libexec/docker" / plugin
+        except Unavailable:
+            found = (f"{directory}/{plugin}" for directory in here)
+            usable = next((path for path in found if os.access(path, os.X_OK)), None)
+            # Debian keeps one version in sid: when it moves on, the pinned one is gone.
+            return usable or self.unpacked("docker-compose", suite="sid") / "usr/libexec/docker" / plugin
 
     def apt(self, suite):
         """apt-get with directories of its own, so that it needs no root: for this machine's suites, or for one of Debian's."""

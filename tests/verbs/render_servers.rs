@@ -305,6 +305,8 @@ fn a_pod_gets_its_values_from_the_secret_and_starts_slowly() {
         (30, 15)
     );
     assert_eq!(probe("readinessProbe", "periodSeconds"), 10);
+    // A zero would be a change in every `kubectl apply`, because the API server leaves it out.
+    assert!(container["readinessProbe"]["initialDelaySeconds"].is_null());
     for name in ["startupProbe", "livenessProbe", "readinessProbe"] {
         assert!(
             probe(name, "timeoutSeconds") < probe(name, "periodSeconds") && probe(name, "periodSeconds") > 0

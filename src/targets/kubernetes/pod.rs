@@ -1,5 +1,7 @@
 //! A pod: the parts of Kubernetes' pod template that the gateway uses.
 
+use std::num::NonZero;
+
 use serde::Serialize;
 
 use crate::targets::spec::{Amount, CONFIG_DIR, GOOGLE_FILE, GRACE, Probe, Resources};
@@ -168,7 +170,9 @@ impl Variable {
 #[serde(rename_all = "camelCase")]
 pub(in crate::targets) struct ProbeOf {
     http_get: HttpGet,
-    initial_delay_seconds: u32,
+    /// The API server drops a zero: `kubectl apply` would find a change every time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial_delay_seconds: Option<NonZero<u32>>,
     period_seconds: u32,
     timeout_seconds: u32,
     failure_threshold: u32,
@@ -184,7 +188,7 @@ impl From<&Probe> for ProbeOf {
     fn from(probe: &Probe) -> Self {
         Self {
             http_get: HttpGet { path: probe.path, port: "http" },
-            initial_delay_seconds: probe.delay,
+            initial_delay_seconds: NonZero::new(probe.delay),
             period_seconds: probe.period,
             timeout_seconds: probe.timeout,
             failure_threshold: probe.failures,

@@ -30,7 +30,6 @@ pub fn expect(home: &TestHome, name: &str, run: &Run) {
         (r"bundle \d+\.\d+\.\d+", "bundle [version]"),
         (r"127\.0\.0\.1:\d{4,5}\b", "127.0.0.1:[port]"),
         (r"port \d{4,5}\b", "port [port]"),
-        (r"known models: .*", "known models: […]"),
         (r"/\S*python3\S* is Python [0-9.]+", "python3 is Python [version]"),
         (r"\bpid \d+\b", "pid [pid]"),
         (r"for \d+ s\b", "for [n] s"),

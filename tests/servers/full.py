@@ -10,6 +10,8 @@
     units      the rendered units under a real systemd in a container: sandbox, restart, timers, a backup to an
                S3 server and a drill from it; nginx with a certificate that certbot gets from pebble and renews; update, rollback under load
     compose    the rendered compose.yaml under podman, with stand-ins for its images: team, spend and budget, an update and a way back under load
+    cluster    the rendered manifests, and the values in a chart, in the API server and the controllers of Kubernetes: applied twice,
+               upgraded, rolled back
     kube       the rendered manifests under `podman kube play`: readiness, a request
 
 Prints what was seen and how long it took. Exit status 1: something was not as it must be.
@@ -23,6 +25,7 @@ import sys
 import tempfile
 import time
 
+import cluster
 import front
 import function
 import pods
@@ -168,6 +171,10 @@ def in_a_function(binary):
     function.chain(binary, Tools(), CLAUDE, seen)
 
 
+def in_a_cluster(binary):
+    cluster.chain(binary, Tools())
+
+
 def in_containers(word, binary):
     pods.chain(word, binary, Tools())
 
@@ -177,7 +184,7 @@ def backup(stage):
 
 
 ON_A_STAGE = {"validate": validate, "team": team, "rolling": rolling, "backup": backup}
-ALONE = {"front": in_front, "lambda": in_a_function, "units": in_a_container}
+ALONE = {"front": in_front, "lambda": in_a_function, "units": in_a_container, "cluster": in_a_cluster}
 ALONE |= {word: functools.partial(in_containers, word) for word in ("compose", "kube")}
 CHAINS = {**ON_A_STAGE, **ALONE}
 

@@ -28,6 +28,9 @@ KUBECTL_WHEEL = (
 )
 # Debian's newest suite alone has Compose 2; it runs on every release since Debian 12.
 COMPOSE = ("2.40.3-3", "e7603d5e6df0f8404f7b03da478022b87d7b50644cffe68884b071e5cfc17fd3")
+# The last release of Debian whose source package holds all of Kubernetes, and the Go that builds it.
+KUBERNETES = ("1.20.5+really1.20.2-1.1+deb12u1", "b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc")
+GO_SUITE, GO = "bookworm", "1.19"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 FROM_REQUIREMENTS = (
     "ansible-lint ansible-playbook cfn-lint check-jsonschema gixy hadolint kubernetes-validate python yamllint zizmor"
@@ -127,6 +130,10 @@ class Tools:
             return self.postgresql()
         if name in OF_CRATES:
             return self.crate(name)
+        if name == "etcd":
+            return self.unpacked("etcd-server", suite=GO_SUITE) / "usr/bin/etcd"
+        if name == "kubernetes":
+            return self.kubernetes()
         raise KeyError(f"no way is known to get {name}")
 
     def once(self, name, make):
@@ -209,9 +216,9 @@ class Tools:
             # Debian keeps one version in sid: when it moves on, the pinned one is gone.
             return usable or self.unpacked("docker-compose", suite="sid") / "usr/libexec/docker" / plugin
 
-    def apt(self, suite):
+    def apt(self, suite, kind="deb"):
         """apt-get with directories of its own, so that it needs no root: for this machine's suites, or for one of Debian's."""
-        home = self.cache / f"apt-{suite or 'machine'}"
+        home = self.cache / f"apt-{suite or 'machine'}{'' if kind == 'deb' else '-source'}"
         for name in ("lists/partial", "archives/partial"):
             (home / name).mkdir(parents=True, exist_ok=True)
         command = [
@@ -222,7 +229,7 @@ class Tools:
         if suite:
             if not os.path.exists(KEYRING):
                 raise Unavailable(f"{KEYRING} is not there (apt-get install debian-archive-keyring)")
-            (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {suite} main\n")
+            (home / "sources.list").write_text(f"{kind} [signed-by={KEYRING}] http://deb.debian.org/debian {suite} main\n")
             command += ["-o", f"Dir::Etc::sourcelist={home}/sources.list", "-o", "Dir::Etc::sourceparts=-"]
         return command
 
@@ -243,6 +250,30 @@ class Tools:
             archive.unlink()
 
         return self.once(f"deb-{package}" + (f"-{pinned[0]}" if pinned else ""), make)
+
+    def kubernetes(self):
+        """The directory with kube-apiserver and kube-controller-manager, built from Debian's source package (minutes, once)."""
+        go = self.unpacked(f"golang-{GO}-go", suite=GO_SUITE)
+        library = self.unpacked(f"golang-{GO}-src", suite=GO_SUITE)
+
+        def make(directory):
+            quietly([*self.apt(GO_SUITE, "deb-src"), "update"], 180)
+            quietly([*self.apt(GO_SUITE, "deb-src"), "source", "--download-only", f"kubernetes={KUBERNETES[0]}"], 300, cwd=directory)
+            (archive,) = directory.glob("*.orig.tar.gz")
+            if digest(archive) != KUBERNETES[1]:
+                raise Unavailable(f"{archive.name} does not have the hash that is expected")
+            tree = directory / "gopath/src/k8s.io/kubernetes"
+            # Debian keeps the programs and the library apart, and joins them by links.
+            for part in (go, library):
+                shutil.copytree(part / "usr", directory / "go", symlinks=True, dirs_exist_ok=True)
+            tree.mkdir(parents=True)
+            quietly(["tar", "-xzf", archive, "--strip-components=1", "-C", tree], 120)
+            build_kubernetes(directory, tree, directory / f"go/lib/go-{GO}")
+            for name in ("go", "gopath", "gocache", archive.name):
+                path = directory / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+        return self.once(f"kubernetes-{KUBERNETES[1][:12]}", make) / "bin"
 
     def crate(self, program):
         """A program that Cargo builds from crates.io with the lock file of its author (a minute or two, once)."""
@@ -270,6 +301,31 @@ class Tools:
             self.missing["LiteLLM's metrics"] = "LITELLM_VENV does not hold LiteLLM"
             return None
         return set().union(*(metric_names(Path(source).read_text()) for source in sources))
+
+
+def build_kubernetes(directory, tree, root):
+    """The two programs. Debian's source lacks one generated file, whose generator it holds."""
+    environment = {
+        "PATH": PATH, "HOME": str(directory), "GOROOT": str(root), "GOPATH": str(directory / "gopath"),
+        "GOCACHE": str(directory / "gocache"), "GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0",
+    }  # fmt: skip
+    build = lambda *words: quietly([root / "bin/go", "build", *words], 3000, env=environment, cwd=tree)
+    tagged = quietly(["grep", "-rl", "--include=*.go", "+k8s:openapi-gen=", "staging/src/k8s.io", "cmd", "pkg"], 60, cwd=tree)
+    left_out = ("code-generator", "sample-apiserver", "kube-openapi", "_test.go")
+    places = sorted({str(Path(path).parent) for path in tagged.split() if not any(word in path for word in left_out)})
+    packages = [f"k8s.io/kubernetes/{place.replace('staging/src', 'vendor', 1)}" for place in places]
+    generator = directory / "openapi-gen"
+    build("-o", generator, "k8s.io/kubernetes/vendor/k8s.io/kube-openapi/cmd/openapi-gen")
+    line = [generator, "-h", "hack/boilerplate/boilerplate.generatego.txt", "-i", ",".join(packages), "-O", "zz_generated.openapi"]
+    line += ["-p", "k8s.io/kubernetes/pkg/generated/openapi", "-r", directory / "violations", "--output-base", directory / "gopath/src"]
+    quietly(line, 300, env=environment, cwd=tree)
+    number = KUBERNETES[0].split("really")[1].split("-")[0]
+    names = {"gitVersion": f"v{number}", "gitMajor": number.split(".")[0], "gitMinor": number.split(".")[1]}
+    flags = [f"-X k8s.io/kubernetes/vendor/k8s.io/{package}.{name}={value}"
+             for package in ("component-base/version", "client-go/pkg/version") for name, value in names.items()]  # fmt: skip
+    for program in ("kube-apiserver", "kube-controller-manager"):
+        build("-ldflags", " ".join(["-s -w", *flags]), "-o", directory / "bin" / program, f"k8s.io/kubernetes/cmd/{program}")
+    generator.unlink()
 
 
 def metric_names(source):

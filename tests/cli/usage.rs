@@ -14,9 +14,9 @@ fn a_wrong_name_or_url_is_exit_2_and_says_what_is_allowed() {
         (&["--preset", "\u{1b}[2Jbasic"], &["basic"]),
         (
             &["--models", "gemini-2.5-falsh"],
-            &["glm-5.2", "gwinstall install --yes --models gemini-2.5-flash"],
+            &["the nearest: gemini-2.5-flash", "gwinstall install --yes --models gemini-2.5-flash"],
         ),
-        (&["--models", "no-such-thing"], &["gemini-2.5-flash", "glm-5.2", "codestral"]),
+        (&["--models", "no-such-thing"], &["PROVIDER/MODEL", "gwinstall models list"]),
         (&["--models", "gemini-2.5-pro,,glm-5.2"], &["--models"]),
         (&["--models", ","], &["--models"]),
         (&["--models", "../x"], &["--models", "letters, digits"]),

@@ -123,7 +123,8 @@ pub fn argument_behind(pid: i32, name: &str) -> Option<String> {
 
 /// Every process in /proc.
 pub(super) fn all() -> Vec<i32> {
-    let numbers = |entries: fs::ReadDir| entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let numbers =
+        |entries: fs::ReadDir| entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     fs::read_dir("/proc").map_or_else(|_| Vec::new(), |entries| numbers(entries).collect())
 }
 

@@ -263,7 +263,8 @@ fn refuse_dropped(catalog: &Catalog, names: &[String]) -> Result<()> {
 fn unknown_model(catalog: &Catalog, typed: &str) -> Error {
     let ids: Vec<&str> = catalog.all_models().map(|model| model.id.as_str()).collect();
     let near = closest(typed, ids.iter().copied());
-    let nearest = if near.is_empty() { String::new() } else { format!("the nearest: {}; ", name::list(&near)) };
+    let nearest =
+        if near.is_empty() { String::new() } else { format!("the nearest: {}; ", name::list(&near)) };
     let error = Error::usage(format!("--models: there is no model {:?}", name::printable(typed)))
         .because(format!("{nearest}a model that gwinstall does not list is PROVIDER/MODEL"));
     let all = Hint::run(&["models", "list"]);

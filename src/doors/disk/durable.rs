@@ -226,7 +226,10 @@ mod tests {
             let dir = tempfile::tempdir_in(parent).unwrap();
             let mut unflushed = Unflushed::default();
             for name in ["1", "2", "3", "4", "5"] {
-                unflushed.file(super::super::create_with(&dir.path().join(name), 0o644, |file| file.write_all(b"text")).unwrap());
+                unflushed.file(
+                    super::super::create_with(&dir.path().join(name), 0o644, |file| file.write_all(b"text"))
+                        .unwrap(),
+                );
             }
             unflushed.directory(dir.path());
             assert_eq!(unflushed.open_files(), 5);

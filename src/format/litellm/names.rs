@@ -78,7 +78,11 @@ impl Names {
             } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
                 heading = name;
             } else if heading == "rules" {
-                names.lists.entry(List::Rules).or_default().extend((!line.is_empty()).then_some(Cow::Borrowed(line)));
+                names
+                    .lists
+                    .entry(List::Rules)
+                    .or_default()
+                    .extend((!line.is_empty()).then_some(Cow::Borrowed(line)));
             } else if let Some(list) = List::of(heading) {
                 names.lists.entry(list).or_default().extend(line.split_ascii_whitespace().map(Cow::Borrowed));
             } else {

@@ -175,10 +175,8 @@ pub(super) fn dropped_values(
     for (key, value) in map.entries() {
         let Some(name) = key.str() else { continue };
         let kinds = refused(known, name);
-        let wrong = |kind: &&str| {
-            kinds.contains(kind)
-                || (name != "id" && is_flag(kinds) && is_no_flag(value))
-        };
+        let wrong =
+            |kind: &&str| kinds.contains(kind) || (name != "id" && is_flag(kinds) && is_no_flag(value));
         let Some(kind) = kind_of(value).filter(wrong) else { continue };
         // LiteLLM makes one deployment for each of several organizations; a date in place of text is reported as such.
         let is_reported = knows(TEXT, name) && value.is_plain();

@@ -1,5 +1,6 @@
 """What `gwinstall render compose` writes, running under podman: nginx with TLS, two instances of LiteLLM, PostgreSQL and Redis, all in
 containers, and a fake provider outside of them. Nothing that is rendered is changed; secrets, certificate and login are added as the README says."""
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -72,6 +73,14 @@ class Composed(Contained):
         return {name: (state["Status"], (state.get("Health") or state.get("Healthcheck") or {}).get("Status", "")) for name, state in states.items()}
 
 
+    def last_words(self):
+        """The end of what each container has said."""
+        with contextlib.suppress(Wrong, subprocess.TimeoutExpired, ValueError):
+            names = [one["Names"][0] for one in json.loads(self.podman("ps", "-a", "--format", "json"))]
+            return "\n".join(f"-- {name}\n{self.podman.both('logs', '--tail', '15', name)}" for name in names)
+        return ""
+
+
 def begun(stage):
     began = time.monotonic()
     stage.render()
@@ -119,6 +128,6 @@ def chain(binary):
             full.rolling(stage)
         except (Wrong, subprocess.TimeoutExpired) as error:
             log = stage.podman.place / "service.log"
-            raise Wrong(f"{error}\n{log.read_text()[-1500:] if log.exists() else ''}") from error
+            raise Wrong(f"{error}\n{log.read_text()[-1500:] if log.exists() else ''}\n{stage.last_words()}") from error
         finally:
             stage.close()

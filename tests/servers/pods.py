@@ -88,6 +88,10 @@ class Podman:
     def __call__(self, *words, seconds=600, **more):
         return ran([self.program, *self.options, *words], seconds, **more)
 
+    def both(self, *words):
+        """What podman says on both of its outputs."""
+        return ran(["sh", "-c", 'exec "$0" "$@" 2>&1', self.program, *self.options, *words])
+
     def as_program(self, place, compose):
         """`podman` for the shipped scripts: `podman compose` hands over to the provider, as podman 4.7 and later does by itself."""
         text = f'#!/bin/sh\nexport DISABLE_HC_SYSTEMD=true\nif [ "$1" = compose ]; then\n\tshift\n\tDOCKER_HOST=unix://{self.place}/docker exec "{compose}" "$@"\nfi\n'
@@ -243,7 +247,10 @@ def images(podman, stage, versions, stores=()):
 # --- the namespaces ----------------------------------------------------------------------------------------------------------------------
 
 # The first process of a namespace of processes adopts what podman leaves behind; a shell that waits does.
+# The addresses and names of podman's networks are under /run, wherever else podman is told to work: those of a run that was killed would
+# be answers to this one.
 INSIDE = f"""ip link set lo up && ip addr add {OUTSIDE}/32 dev lo || exit
+mkdir -p /run/containers && mount -t tmpfs none /run/containers || exit
 if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified || exit; fi
 "$@" &
 wait $!"""

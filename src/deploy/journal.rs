@@ -61,11 +61,11 @@ impl Journal {
     /// JSON and a checksum line, so that `parse` can recognize a torn journal. On an error no live file may change. The
     /// text passes through: with many files it would be the largest thing in memory.
     pub fn write(&self, out: impl io::Write) -> io::Result<()> {
-        let mut out = Summed { out: BufWriter::new(out), hasher: Hasher::default() };
-        serde_json::to_writer(&mut out, self)?;
-        let (sum, _) = out.hasher.finish();
-        write!(out.out, "\n{sum}\n")?;
-        out.out.flush()
+        let mut hasher = Hasher::over(BufWriter::new(out));
+        serde_json::to_writer(&mut hasher, self)?;
+        let (mut out, sum, _) = hasher.into_parts();
+        write!(out, "\n{sum}\n")?;
+        out.flush()
     }
 
     /// `None` for anything but a complete journal of a schema that this version knows.
@@ -170,24 +170,6 @@ pub fn beside(path: &Path, id: &str) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".gwinstall-{id}"));
     path.with_file_name(name)
-}
-
-/// Hashes what it passes on.
-struct Summed<W> {
-    out: W,
-    hasher: Hasher,
-}
-
-impl<W: io::Write> io::Write for Summed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.hasher.write_all(&bytes[..written])?;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 #[cfg(test)]

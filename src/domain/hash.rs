@@ -58,29 +58,46 @@ impl<'de> Deserialize<'de> for Sha256 {
     }
 }
 
-/// Hashes what passes through: a writer that counts and digests, for streams too long to hold.
-#[derive(Default)]
-pub struct Hasher {
+/// Hashes and counts what passes through to another writer, or nowhere: for streams too long to hold.
+pub struct Hasher<W = io::Sink> {
+    out: W,
     state: sha2::Sha256,
     len: u64,
 }
 
-impl Hasher {
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::over(io::sink())
+    }
+}
+
+impl<W> Hasher<W> {
+    /// Hashes what `out` takes.
+    pub fn over(out: W) -> Self {
+        Self { out, state: sha2::Sha256::default(), len: 0 }
+    }
+
     /// The digest and the number of bytes seen.
     pub fn finish(self) -> (Sha256, u64) {
         (Sha256(self.state.finalize().into()), self.len)
     }
+
+    /// The other writer, too.
+    pub fn into_parts(self) -> (W, Sha256, u64) {
+        (self.out, Sha256(self.state.finalize().into()), self.len)
+    }
 }
 
-impl io::Write for Hasher {
+impl<W: io::Write> io::Write for Hasher<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.state.update(bytes);
-        self.len += bytes.len() as u64;
-        Ok(bytes.len())
+        let written = self.out.write(bytes)?;
+        self.state.update(&bytes[..written]);
+        self.len += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.out.flush()
     }
 }
 

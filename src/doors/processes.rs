@@ -159,7 +159,8 @@ fn using_by_ps(dir: &Path) -> Vec<i32> {
 
 /// The processes whose line fits.
 fn ps_lines(fits: impl Fn(&str) -> bool) -> Vec<i32> {
-    let text = ask("ps", &["-axww", "-o", "pid=,args="]).unwrap_or_default();
+    // A `ps` that fails shows no process.
+    let Some(text) = ask("ps", &["-axww", "-o", "pid=,args="]) else { return Vec::new() };
     let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
     text.lines().filter(|line| fits(line)).filter_map(pid).collect()
 }
@@ -167,8 +168,8 @@ fn ps_lines(fits: impl Fn(&str) -> bool) -> Vec<i32> {
 /// `ps` separates words by spaces, which a path may hold as well. `-ww`: without a terminal the `ps` of macOS cuts its
 /// lines at 79 columns.
 fn ps_shows(pid: i32, path: &Path) -> bool {
-    let line = ask("ps", &["-ww", "-o", "args=", "-p", &pid.to_string()]).unwrap_or_default();
-    format!(" {} ", line.trim_end()).contains(&format!(" {} ", path.display()))
+    let line = ask("ps", &["-ww", "-o", "args=", "-p", &pid.to_string()]);
+    line.is_some_and(|line| format!(" {} ", line.trim_end()).contains(&format!(" {} ", path.display())))
 }
 
 /// The process that started this one.

@@ -95,8 +95,8 @@ pub fn group_id() -> u32 {
 
 /// Whether process 1 runs as this user, as in a container that was started for one user. Not known without /proc.
 pub fn owns_first_process() -> bool {
-    let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
-    let users = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let Ok(status) = std::fs::read_to_string("/proc/1/status") else { return false };
+    let Some(users) = status.lines().find_map(|line| line.strip_prefix("Uid:")) else { return false };
     let mut users = users.split_whitespace().map(str::parse::<u32>).peekable();
     users.peek().is_some() && users.all(|user| user == Ok(user_id()))
 }

@@ -319,15 +319,14 @@ impl Rejects {
 
 /// A file that is being received; its bytes are hashed as they are written.
 struct Received {
-    file: File,
-    hasher: Hasher,
+    file: Hasher<File>,
     path: PathBuf,
 }
 
 impl Received {
     fn create(path: &Path) -> Result<Self> {
         let file = disk::create(path, b"", 0o600).at("create", path)?;
-        Ok(Self { file, hasher: Hasher::default(), path: path.to_owned() })
+        Ok(Self { file: Hasher::over(file), path: path.to_owned() })
     }
 
     /// Copies at most one byte more than expected.
@@ -341,24 +340,24 @@ impl Received {
             if read == 0 {
                 return Ok(self);
             }
-            self.write_all(&chunk[..read]).map_err(|error| disk::failure("write", &self.path, &error))?;
+            self.file
+                .write_all(&chunk[..read])
+                .map_err(|error| disk::failure("write", &self.path, &error))?;
             arrived += read as u64;
             progress(arrived);
         }
     }
 
     fn check(self, artifact: &Artifact) -> Result<()> {
-        disk::flush(&[self.file]).at("write", &self.path)?;
-        let (sha256, len) = self.hasher.finish();
+        let (file, sha256, len) = self.file.into_parts();
+        disk::flush(&[file]).at("write", &self.path)?;
         matches_manifest(artifact, sha256, len)
     }
 }
 
 impl Write for Received {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.write_all(&bytes[..written])?;
-        Ok(written)
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

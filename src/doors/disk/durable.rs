@@ -185,8 +185,8 @@ fn kernel(release: &str) -> Option<(u32, u32)> {
 /// Whether all programs together have written little that is not on disk yet. Where the kernel does not say it: no.
 #[cfg(target_os = "linux")]
 fn little_waits() -> bool {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    waiting(&text).is_some_and(|kib| kib <= WAITING_MOST)
+    let text = fs::read_to_string("/proc/meminfo").ok();
+    text.and_then(|text| waiting(&text)).is_some_and(|kib| kib <= WAITING_MOST)
 }
 
 /// KiB that wait to be written, from the text of `/proc/meminfo`.

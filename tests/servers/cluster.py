@@ -1,8 +1,8 @@
 """What `gwinstall render kubernetes` and `helm` write, in the API server and the controllers of Kubernetes, without a node: every object is
 judged, kept and rolled back as in a cluster, and no container starts.
 
-The newest source of a whole Kubernetes in Debian is 1.20.2. It knows two kinds only in the version before the rendered one, with the same
-fields; those two names are written down in OLDER and changed here, nothing else.
+The newest source of a whole Kubernetes in Debian is 1.20.2. It knows three kinds only in the version before the rendered one, with the same
+fields; those names are written down in OLDER and changed here, nothing else.
 """
 import contextlib
 import json
@@ -23,13 +23,17 @@ from stage import Wrong, free_port, ran, within
 from tools import HERE, Tools
 
 TOKEN = "token-of-test"
-OLDER = {"policy/v1": "policy/v1beta1", "autoscaling/v2": "autoscaling/v2beta2"}
+OLDER = {
+    ("policy/v1", "PodDisruptionBudget"): "policy/v1beta1",
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): "autoscaling/v2beta2",
+    ("batch/v1", "CronJob"): "batch/v1beta1",
+}
 VALUES = {
     "name": "team-gateway", "namespace": "llm", "domain": "gateway.example.com", "replicas": 2, "max_replicas": 3,
     "database": {"host": "db-1.example.com"}, "redis": {"host": "10.0.0.7"}, "ingress": {"class": "nginx", "tls_secret": "tls"},
 }  # fmt: skip
 # What one changed value may change.
-CHANGED, TOUCHED = {**VALUES, "resources": "small"}, {"deployment.apps", "job.batch"}
+CHANGED, TOUCHED = {**VALUES, "resources": "small"}, {"deployment.apps", "job.batch", "cronjob.batch"}
 
 
 class Cluster:
@@ -103,6 +107,14 @@ class Cluster:
         """What kubectl puts together, in the versions that this Kubernetes knows."""
         return older(self.kubectl("kustomize", directory))
 
+    def with_backup(self, values):
+        """The objects of the gateway and of the component that dumps its database."""
+        with self.rendered("kubernetes", values) as directory:
+            whole = directory / "whole"
+            whole.mkdir()
+            (whole / "kustomization.yaml").write_text("resources: [../base]\ncomponents: [../components/backup]\n")
+            return self.objects(whole)
+
     def chart(self):
         """The chart of section servers, likewise."""
         copy = self.scratch / "chart"
@@ -121,7 +133,10 @@ class Cluster:
 
 
 def older(text):
-    return re.sub(r"(?m)^apiVersion: (\S+)$", lambda line: f"apiVersion: {OLDER.get(line[1], line[1])}", text)
+    def version(found):
+        return f"apiVersion: {OLDER.get((found[1], found[2]), found[1])}\nkind: {found[2]}"
+
+    return re.sub(r"(?m)^apiVersion: (\S+)\nkind: (\S+)$", version, text)
 
 
 def only(found, word, what):
@@ -131,8 +146,7 @@ def only(found, word, what):
 
 
 def kubernetes(cluster):
-    with cluster.rendered("kubernetes", VALUES) as directory:
-        objects = cluster.objects(directory / "base")
+    objects = cluster.with_backup(VALUES)
     began = time.monotonic()
     count = only(cluster.apply(objects), "created", "the first apply")
     only(cluster.apply(objects), "unchanged", "the same apply again")
@@ -156,12 +170,11 @@ def upgraded(cluster):
     sets = lambda: {one["metadata"]["name"] for one in cluster.get("replicasets")["items"]}
     before = requests()
     within(30, lambda: len(sets()) == 1, "the controllers make the first set of pods")
-    with cluster.rendered("kubernetes", CHANGED) as directory:
-        changed_objects = cluster.objects(directory / "base")
+    changed_objects = cluster.with_backup(CHANGED)
     began, found = time.monotonic(), cluster.apply(changed_objects)
     changed = {one for one, state in found.items() if state != "unchanged"}
     kinds = {one.split("/")[0] for one in changed}
-    full.require(kinds <= TOUCHED and f"deployment.apps/{name}" in changed, f"an upgrade changes {changed}")
+    full.require(kinds == TOUCHED and f"deployment.apps/{name}" in changed, f"an upgrade changes {changed}")
     full.require(requests() != before, "the upgrade changes nothing")
     within(30, lambda: len(sets()) == 2, "the controllers make the second set of pods")
     cluster.kubectl("-n", VALUES["namespace"], "rollout", "undo", f"deployment/{name}")

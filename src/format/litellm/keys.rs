@@ -2,7 +2,7 @@
 
 /// The names of a list.
 pub(super) fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
-    list.split_ascii_whitespace()
+    list.split(' ')
 }
 
 /// Whether `name` is in `list`.

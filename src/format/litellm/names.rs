@@ -3,9 +3,8 @@
 //! The table in `names.txt` says which version it was made from. A LiteLLM of another version adds what its own files say;
 //! for what these do not say the table is only a guess, and `are_exact` answers no. Pure: the caller reads the files.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const TABLE: &str = include_str!("names.txt");
 
@@ -47,16 +46,21 @@ impl List {
     }
 }
 
+/// Kinds of values, as many fields share them.
+type Kinds = Arc<[&'static str]>;
+
 /// What LiteLLM 1.106.2 and others know.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     version: String,
-    /// Thousands, and most of them from the table: borrowed.
-    lists: BTreeMap<List, BTreeSet<Cow<'static, str>>>,
+    /// The lists of the table, each sorted.
+    lists: BTreeMap<List, Vec<&'static str>>,
+    /// What the files of another version add.
+    more: BTreeMap<List, BTreeSet<String>>,
     /// Parameters with the kinds of values for which LiteLLM drops the model.
-    params: BTreeMap<&'static str, Vec<&'static str>>,
+    params: BTreeMap<&'static str, Kinds>,
     /// Fields of `model_info`, likewise.
-    info: BTreeMap<&'static str, Vec<&'static str>>,
+    info: BTreeMap<&'static str, Kinds>,
     /// Whether the lists are those of the LiteLLM that runs.
     exact: bool,
 }
@@ -71,30 +75,26 @@ impl Names {
     fn parse(text: &'static str) -> Self {
         let mut names = Self { exact: true, ..Self::default() };
         let mut heading = "";
-        let mut kinds: Vec<&str> = Vec::new();
+        let mut kinds = Kinds::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             if let Some(version) = line.strip_prefix("version ").filter(|_| heading.is_empty()) {
                 names.version = version.to_owned();
             } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
                 heading = name;
             } else if heading == "rules" {
-                names
-                    .lists
-                    .entry(List::Rules)
-                    .or_default()
-                    .extend((!line.is_empty()).then_some(Cow::Borrowed(line)));
+                names.lists.entry(List::Rules).or_default().extend((!line.is_empty()).then_some(line));
             } else if let Some(list) = List::of(heading) {
-                names.lists.entry(list).or_default().extend(line.split_ascii_whitespace().map(Cow::Borrowed));
+                names.lists.entry(list).or_default().extend(words(line));
             } else {
                 let fields = match line.split_once(": ") {
                     Some((before, fields)) => {
-                        kinds = before.split_ascii_whitespace().collect();
+                        kinds = words(before).collect();
                         fields
                     }
                     None => line,
                 };
                 let known = if heading == "refused-info" { &mut names.info } else { &mut names.params };
-                known.extend(fields.split_ascii_whitespace().map(|field| (field, kinds.clone())));
+                known.extend(words(fields).map(|field| (field, kinds.clone())));
             }
         }
         names
@@ -123,7 +123,7 @@ impl Names {
     }
 
     fn add(&mut self, list: List, more: impl IntoIterator<Item = String>) {
-        self.lists.entry(list).or_default().extend(more.into_iter().map(Cow::Owned));
+        self.more.entry(list).or_default().extend(more);
     }
 
     pub fn version(&self) -> &str {
@@ -141,22 +141,28 @@ impl Names {
     }
 
     pub(super) fn has(&self, list: List, name: &str) -> bool {
-        self.lists.get(&list).is_some_and(|names| names.contains(name))
+        self.lists.get(&list).is_some_and(|names| names.binary_search(&name).is_ok())
+            || self.more.get(&list).is_some_and(|names| names.contains(name))
     }
 
     pub(super) fn all(&self, list: List) -> impl Iterator<Item = &str> {
-        self.lists.get(&list).into_iter().flatten().map(AsRef::as_ref)
+        let more = self.more.get(&list).into_iter().flatten().map(String::as_str);
+        self.lists.get(&list).into_iter().flatten().copied().chain(more)
     }
 
     /// The kinds of values of a parameter for which LiteLLM drops the model.
     pub(super) fn refused_in_params(&self, name: &str) -> &[&'static str] {
-        self.params.get(name).map_or(&[], Vec::as_slice)
+        self.params.get(name).map_or(&[], |kinds| kinds)
     }
 
     /// The kinds of values of a field of `model_info` for which LiteLLM drops the model.
     pub(super) fn refused_in_info(&self, name: &str) -> &[&'static str] {
-        self.info.get(name).map_or(&[], Vec::as_slice)
+        self.info.get(name).map_or(&[], |kinds| kinds)
     }
+}
+
+fn words(line: &'static str) -> impl Iterator<Item = &'static str> {
+    line.split(' ').filter(|word| !word.is_empty())
 }
 
 /// The strings in quotes between a declaration and the next line that is not indented.
@@ -202,6 +208,7 @@ mod tests {
             assert!(names.has(list, name), "{name}");
         }
         assert!(!names.has(List::BareNames, "gemini-2.0-flash"));
+        assert!(names.lists.values().all(|list| list.is_sorted()));
         assert!(names.refused_in_params("api_version").contains(&"date"));
         assert!(names.refused_in_params("rpm").contains(&"text"));
         assert!(!names.refused_in_params("rpm").contains(&"digits"));

@@ -1,16 +1,10 @@
-//! Build script: packs `embedded/` into the archive that the binary carries, and hands over what a release build
-//! knows about itself.
+//! Build script: packs `embedded/` into what the binary carries, and hands over what a release build knows about itself.
 //!
-//! Beside it lie an index, the sha256 of the bundle and of each file in it, so that a run hashes none of them again, and
-//! the catalog as JSON, so that a run need not parse its YAML.
-//!
-//! The archive is the same format, written by the same code, as a released bundle, so that every bundle takes one
-//! code path. It also sees new files in `embedded/`, which the embedding macro alone would not.
+//! The binary carries one block of LZ4, which unpacks in a fifth of the time of gzip, with all files in it, and an index
+//! with their hashes, so that a run does not work those out again. In place of the catalog the block holds the same as JSON,
+//! which a run reads in a tenth of the time of YAML. The script also sees new files in `embedded/`, which the embedding
+//! macro alone would not.
 #![allow(clippy::disallowed_methods)]
-
-#[path = "bundle/pack.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod pack;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -19,7 +13,6 @@ use sha2::{Digest as _, Sha256};
 
 fn main() {
     println!("cargo::rerun-if-changed=embedded");
-    println!("cargo::rerun-if-changed=src/bundle/pack.rs");
     if let Err(error) = embed().and_then(|()| release_facts()) {
         println!("cargo::error=cannot prepare the embedded bundle: {error}");
     }
@@ -57,44 +50,41 @@ fn link_smaller() -> io::Result<()> {
     Ok(())
 }
 
+/// The catalog's place among the files.
+const CATALOG: &str = "catalog.yaml";
+
+/// The index has a line for each file: its sha256, how many bytes of it follow in the block, its path. The first line is
+/// that of the whole, with an empty path: the digest of the bundle, as `Bundle` works it out.
 fn embed() -> io::Result<()> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("embedded");
     let out = PathBuf::from(variable("OUT_DIR")?).join("bundle");
-    fs::create_dir_all(&out)?;
-    let mut files = Vec::new();
-    collect(&root, "", &mut files)?;
-    files.sort_by(|a, b| pack::by_name(a, b));
-    write_index(&root, files.clone(), &out.join("index"))?;
-    write_catalog(&root, &out.join("catalog.json"))?;
-    let mut packer = pack::tar_gz(fs::File::create(out.join("bundle.tar.gz"))?, 9);
-    for path in files {
-        packer.file(&path, 0o644, &fs::read(root.join(&path))?)?;
+    // What an earlier build left there would be embedded too.
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
     }
-    packer.finish()?.finish()?;
-    Ok(())
-}
-
-/// A line for each file: its sha256, a space, its path. The first line is the digest of the bundle, as `Bundle` works it
-/// out, with an empty path.
-fn write_index(root: &Path, mut files: Vec<String>, to: &Path) -> io::Result<()> {
-    files.sort();
+    fs::create_dir_all(&out)?;
+    let mut paths = Vec::new();
+    collect(&root, "", &mut paths)?;
+    paths.sort();
     let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let mut whole = Sha256::new();
-    let mut lines = String::new();
-    for path in files {
+    let (mut whole, mut lines, mut block) = (Sha256::new(), String::new(), Vec::new());
+    for path in paths {
         let bytes = fs::read(root.join(&path))?;
         whole.update(format!("{path}\0{}\0", bytes.len()));
         whole.update(&bytes);
-        lines.push_str(&format!("{} {path}\n", hex(&Sha256::digest(&bytes))));
+        let sha256 = hex(&Sha256::digest(&bytes));
+        let held = if path == CATALOG { as_json(&bytes)? } else { bytes };
+        lines.push_str(&format!("{sha256} {} {path}\n", held.len()));
+        block.extend(held);
     }
-    fs::write(to, format!("{} \n{lines}", hex(&whole.finalize())))
+    let index = format!("{} {} \n{lines}", hex(&whole.finalize()), block.len());
+    fs::write(out.join("index"), index)?;
+    fs::write(out.join("files.lz4"), lz4_flex::block::compress(&block))
 }
 
-/// The catalog as JSON, which a run reads in a tenth of the time.
-fn write_catalog(root: &Path, to: &Path) -> io::Result<()> {
-    let text = fs::read_to_string(root.join("catalog.yaml"))?;
-    let catalog: serde_json::Value = serde_yaml::from_str(&text).map_err(io::Error::other)?;
-    fs::write(to, serde_json::to_vec(&catalog)?)
+fn as_json(yaml: &[u8]) -> io::Result<Vec<u8>> {
+    let document: serde_json::Value = serde_yaml::from_slice(yaml).map_err(io::Error::other)?;
+    Ok(serde_json::to_vec(&document)?)
 }
 
 fn collect(root: &Path, dir: &str, files: &mut Vec<String>) -> io::Result<()> {

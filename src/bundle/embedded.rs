@@ -7,77 +7,102 @@ use std::collections::BTreeMap;
 
 use rust_embed::RustEmbed;
 
-use super::{Bundle, Catalog, Hashes, Provenance, build, ustar};
+use super::{Bundle, CATALOG, Catalog, Hashes, Provenance, build};
 use crate::domain::record::BundleOrigin;
 use crate::domain::{Error, Result, Sha256};
 
-/// One archive made by the build script: a third of the size of the files, in the format of a released bundle; its index,
-/// and its catalog as JSON.
+/// What the build script made of `embedded/`: all files in one block, and their index.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/bundle"]
 struct Payload;
 
+/// A line of the index.
+struct Line<'a> {
+    sha256: Sha256,
+    /// Bytes in the block.
+    length: usize,
+    path: &'a str,
+}
+
 impl Bundle {
     /// Unpacks the bundle that this executable carries.
     pub fn embedded() -> Result<Self> {
-        let part = |name| {
-            Payload::get(name)
-                .ok_or_else(|| Error::failed("this executable carries no bundle"))
-                .map(|part| part.data)
-        };
-        let hashes = parse_index(&part("index")?)
-            .ok_or_else(|| Error::failed("the index of the bundle in this executable is damaged"))?;
-        let files = ustar::unpack_own(&part("bundle.tar.gz")?)?;
-        let from = Provenance {
-            version: build::VERSION,
-            seq: build::seq(),
-            origin: BundleOrigin::Embedded,
-            path: None,
-        };
-        let catalog = Catalog::from_json(&part("catalog.json")?)
-            .map_err(|why| Error::failed("the catalog in this executable is damaged").because(why))?;
-        Ok(Self::unchecked(files, catalog, hashes, &from))
+        let part = |name| Payload::get(name).map(|part| part.data).unwrap_or_default();
+        unpack(&part("index"), &part("files.lz4"))
+            .ok_or_else(|| Error::failed("the bundle in this executable is damaged"))
     }
 }
 
-/// Lines of a sha256, a space and a path; the first is that of the whole bundle.
-fn parse_index(index: &[u8]) -> Option<Hashes> {
-    let mut lines = std::str::from_utf8(index).ok()?.lines().map(|line| {
-        let (sha256, path) = line.split_once(' ')?;
-        Some((path.to_owned(), Sha256::parse(sha256)?))
-    });
-    let (_, whole) = lines.next()??;
-    Some(Hashes { whole, files: lines.collect::<Option<BTreeMap<_, _>>>()? })
+fn unpack(index: &[u8], block: &[u8]) -> Option<Bundle> {
+    let mut lines = std::str::from_utf8(index).ok()?.lines().map(parse);
+    let whole = lines.next()??;
+    let unpacked = lz4_flex::block::decompress(block, whole.length).ok()?;
+    let mut rest = &unpacked[..];
+    let mut hashes = Hashes { whole: whole.sha256, files: BTreeMap::new() };
+    let (mut files, mut catalog) = (BTreeMap::new(), None);
+    for line in lines {
+        let Line { sha256, length, path } = line?;
+        let (bytes, after) = rest.split_at_checked(length)?;
+        rest = after;
+        hashes.files.insert(path.to_owned(), sha256);
+        if path == CATALOG {
+            catalog = Catalog::from_json(bytes).ok();
+        } else {
+            files.insert(path.to_owned(), bytes.into());
+        }
+    }
+    let from =
+        Provenance { version: build::VERSION, seq: build::seq(), origin: BundleOrigin::Embedded, path: None };
+    Some(Bundle::unchecked(files, catalog?, hashes, &from)).filter(|_| rest.is_empty())
+}
+
+fn parse(line: &str) -> Option<Line<'_>> {
+    let (sha256, rest) = line.split_once(' ')?;
+    let (length, path) = rest.split_once(' ')?;
+    Some(Line { sha256: Sha256::parse(sha256)?, length: length.parse().ok()?, path })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::bundle::{CATALOG, digest};
+    use crate::bundle::digest;
+    use crate::doors::disk;
 
     #[test]
     fn the_index_and_the_catalog_say_what_is_in_the_files() {
-        let archive = Payload::get("bundle.tar.gz").unwrap();
-        let files = ustar::unpack(archive.data.as_ref(), &ustar::Limits::BUNDLE).unwrap();
-        let hashes = parse_index(&Payload::get("index").unwrap().data).unwrap();
-        assert_eq!(hashes.whole, digest(&files));
-        let found: BTreeMap<String, Sha256> =
-            files.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
-        assert_eq!(hashes.files, found);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("embedded");
+        let read = |path: String| {
+            let bytes = disk::read(&root.join(&path), u64::MAX - 1).unwrap().into();
+            (path, bytes)
+        };
+        let files: BTreeMap<_, _> = disk::walk(&root).unwrap().into_iter().map(read).collect();
         let bundle = Bundle::embedded().unwrap();
-        assert!(bundle.files.iter().all(|(path, bytes)| files[path] == *bytes));
+        assert_eq!(bundle.id.sha256, digest(&files));
+        let hashes: BTreeMap<_, _> =
+            files.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
+        assert_eq!(bundle.hashes, hashes);
+        let deployed = bundle.files.iter().chain(files.get_key_value(CATALOG));
+        assert_eq!(
+            deployed.map(|(path, bytes)| (path.clone(), bytes.clone())).collect::<BTreeMap<_, _>>(),
+            files
+        );
         bundle.catalog.check(&bundle.files).unwrap();
-        let catalog = std::str::from_utf8(&files[CATALOG]).unwrap();
-        assert_eq!(format!("{:?}", bundle.catalog), format!("{:?}", Catalog::parse(catalog).unwrap()));
-        assert!(bundle.files().len() + 1 == files.len() && files.contains_key(CATALOG));
+        let catalog = Catalog::parse(std::str::from_utf8(&files[CATALOG]).unwrap()).unwrap();
+        assert_eq!(format!("{:?}", bundle.catalog), format!("{catalog:?}"));
     }
 
     #[test]
-    fn a_damaged_index_is_refused() {
-        let sum = Sha256::of(b"").to_string();
-        assert!(parse_index(format!("{sum} \n{sum} a\n").as_bytes()).is_some());
-        for wrong in [String::new(), sum.clone(), format!("{sum} \nshort a\n"), format!("{sum} \n{sum}\n")] {
-            assert!(parse_index(wrong.as_bytes()).is_none(), "{wrong}");
+    fn what_is_damaged_is_not_unpacked() {
+        let [index, block] = ["index", "files.lz4"].map(|name| Payload::get(name).unwrap().data);
+        assert!(unpack(&index, &block).is_some());
+        assert!(unpack(&[], &[]).is_none());
+        assert!(unpack(&index[..index.len() - 40], &block).is_none());
+        assert!(unpack(&index, &block[..block.len() - 1]).is_none());
+        for wrong in ["", " ", "short 1 a", &format!("{} x a", Sha256::of(b"")), &Sha256::of(b"").to_string()]
+        {
+            assert!(parse(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Writes archives: deterministic, plain ustar, gzipped. The build script includes this file by path, so it uses only
-//! std, tar and flate2.
+//! Writes archives: deterministic, plain ustar, gzipped.
 //!
 //! Promise: the same entries in the same order give the same tar bytes on every machine, equal to what
 //! `tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0` writes, and every archive

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::rc::Rc;
 
-use flate2::bufread::{DeflateDecoder, GzDecoder};
+use flate2::bufread::GzDecoder;
 
 pub use super::pack::EntryKind;
 use super::pack::{self, BLOCK, RECORD};
@@ -44,9 +44,8 @@ impl Limits {
 /// A ratio means nothing before this much is unpacked: the padding of a tiny archive alone is 200:1.
 const RATIO_FROM: u64 = 64 << 10;
 
-/// Length of a gzip header without optional parts, and of the checksum and size that end a member.
+/// Length of a gzip header without optional parts.
 const GZIP_HEADER: usize = 10;
-const GZIP_TRAILER: usize = 8;
 
 /// One checked header. The mode is what the header says; the mode of a written file comes from a manifest or a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,10 +73,7 @@ pub fn read(gz: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()>
     let gunzip = GzDecoder::new(BufReader::with_capacity(32 << 10, raw));
     // A header is 512 bytes, and a call of the decoder costs as much as thousands.
     let mut tar = BufReader::with_capacity(32 << 10, gunzip);
-    walk(
-        Tape { inner: &mut tar, count: 0, packed: Some(packed), limits: *limits, origin: Origin::Unknown },
-        on_entry,
-    )?;
+    walk(Tape { inner: &mut tar, count: 0, packed: Some(packed), limits: *limits }, on_entry)?;
     // The decoder stops at the end of its member and says nothing about what follows.
     let rest = tar.get_mut().get_mut().fill_buf().map_err(|cause| broken(&cause))?;
     if rest.is_empty() { Ok(()) } else { Err(refuse("bytes follow the gzip member")) }
@@ -85,32 +81,20 @@ pub fn read(gz: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()>
 
 /// Reads a `.tar` that is not gzipped, as the offline archive is.
 pub fn read_tar(tar: impl Read, limits: &Limits, on_entry: OnEntry<'_>) -> Result<()> {
-    walk(Tape { inner: tar, count: 0, packed: None, limits: *limits, origin: Origin::Unknown }, on_entry)
+    walk(Tape { inner: tar, count: 0, packed: None, limits: *limits }, on_entry)
 }
 
 /// The files of a whole `.tar.gz` in memory, by path: for tests and for the builder of releases.
 #[cfg(any(test, feature = "internals"))]
 pub fn unpack(gz: impl Read, limits: &Limits) -> Result<BTreeMap<String, Content>> {
     let mut files = BTreeMap::new();
-    read(gz, limits, &mut |entry, body| keep(&mut files, entry, body))?;
+    read(gz, limits, &mut |entry, body| {
+        if entry.kind == EntryKind::File {
+            files.insert(entry.path.clone(), whole(entry, body)?.into());
+        }
+        Ok(())
+    })?;
     Ok(files)
-}
-
-/// The files of the `.tar.gz` in this executable. Its checksums are not worked out.
-pub(super) fn unpack_own(gz: &[u8]) -> Result<BTreeMap<String, Content>> {
-    let mut files = BTreeMap::new();
-    let deflated = gz.get(GZIP_HEADER..gz.len().saturating_sub(GZIP_TRAILER)).unwrap_or_default();
-    let tar = BufReader::with_capacity(32 << 10, DeflateDecoder::new(deflated));
-    let tape = Tape { inner: tar, count: 0, packed: None, limits: Limits::BUNDLE, origin: Origin::Build };
-    walk(tape, &mut |entry, body| keep(&mut files, entry, body))?;
-    Ok(files)
-}
-
-fn keep(files: &mut BTreeMap<String, Content>, entry: &Entry, body: &mut dyn Read) -> Result<()> {
-    if entry.kind == EntryKind::File {
-        files.insert(entry.path.clone(), whole(entry, body)?.into());
-    }
-    Ok(())
 }
 
 /// The body of one entry in memory, for an `on_entry` that wants a small file whole.
@@ -129,13 +113,11 @@ fn walk(mut tape: Tape<impl Read>, on_entry: OnEntry<'_>) -> Result<()> {
         if block == [0; BLOCK] {
             return tape.end();
         }
-        let entry = entry_of(&block, tape.origin)?;
+        let entry = entry_of(&block)?;
         if entry.size > tape.limits.unpacked {
             return Err(refuse(format!("{} is larger than an archive may be", entry.path)));
         }
-        if tape.origin == Origin::Unknown {
-            names.add(&entry)?;
-        }
+        names.add(&entry)?;
         let mut body = Body { left: entry.size, tape: &mut tape, fault: None };
         let outcome = on_entry(&entry, &mut body);
         body.finish(outcome)?;
@@ -148,15 +130,6 @@ struct Tape<R> {
     count: u64,
     packed: Option<Rc<Cell<u64>>>,
     limits: Limits,
-    origin: Origin,
-}
-
-/// Who wrote an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// The build script, into this executable, which is trusted as a whole.
-    Build,
-    Unknown,
 }
 
 impl<R: Read> Tape<R> {
@@ -297,18 +270,16 @@ impl Names {
 
 /// Reads one header. Each check has its own words; the last one, equality with the header that the writer makes
 /// for the same facts, leaves no byte unexplained.
-fn entry_of(block: &[u8; BLOCK], origin: Origin) -> Result<Entry> {
-    let is_damaged = || {
-        let sum = block[148..156].iter().take_while(|byte| byte.is_ascii_digit());
-        sum.fold(0, |sum, digit| sum << 3 | u32::from(digit - b'0')) != pack::checksum(block)
-    };
+fn entry_of(block: &[u8; BLOCK]) -> Result<Entry> {
+    let sum = block[148..156].iter().take_while(|byte| byte.is_ascii_digit());
+    let sum = sum.fold(0, |sum, digit| sum << 3 | u32::from(digit - b'0'));
     let shown = || field(&block[..100]).unwrap_or(&block[..100]).escape_ascii().to_string();
     let bad = |why: &str| refuse(format!("entry {}: {why}", shown()));
     if &block[257..265] != b"ustar\x0000" {
         return Err(bad("its header is not plain ustar"));
     }
     // The value here, so that a damaged header is called damaged; its exact form with the rest below.
-    if origin == Origin::Unknown && is_damaged() {
+    if sum != pack::checksum(block) {
         return Err(bad("its header checksum is wrong"));
     }
     let kind = match block[156] {
@@ -340,8 +311,7 @@ fn entry_of(block: &[u8; BLOCK], origin: Origin) -> Result<Entry> {
     if kind == EntryKind::Directory && size != 0 {
         return Err(bad("a directory has no size"));
     }
-    let is_canonical = || pack::header(&path, kind, mode, size).is_ok_and(|canonical| canonical == *block);
-    if origin == Origin::Unknown && !is_canonical() {
+    if !pack::header(&path, kind, mode, size).is_ok_and(|canonical| canonical == *block) {
         return Err(bad("its header carries more than path, mode and size (owner, time, spare bytes)"));
     }
     Ok(Entry { path, kind, mode, size })

@@ -14,15 +14,19 @@ use super::context::Context;
 use super::plan::Stance;
 use super::{store, trees};
 
-/// What the configuration serves after an operation that deploys `wanted` (`None`: no file changes). `None` where this
-/// machine runs no gateway, and where the text does not parse: a check refuses that later.
+/// What the configuration serves after an operation that deploys `wanted` (`None`: no file changes). `None` where that is
+/// what was asked for: the text is the one that was made from it, or this machine runs no gateway. Also where the text
+/// does not parse: a check refuses that later.
 pub(super) fn after(
     context: &Context<'_>,
     wanted: Option<&Wanted>,
     stance: Stance,
 ) -> Result<Option<Served>> {
     let text = match wanted {
-        Some(wanted) => trees::file_after(context, wanted, stance, files::CONFIG)?,
+        Some(wanted) => {
+            let text = trees::file_after(context, wanted, stance, files::CONFIG)?;
+            text.filter(|text| wanted.get(files::CONFIG).is_none_or(|file| *file.bytes != **text))
+        }
         None => disk::read_maybe(&store::live_path(context.place, files::CONFIG), disk::TEXT_CAP)?,
     };
     Ok(text.and_then(|bytes| Served::read(std::str::from_utf8(&bytes).ok()?)))

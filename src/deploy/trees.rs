@@ -27,7 +27,10 @@ pub(super) fn decide_here(
         wanted,
         base,
         next_base,
-        found: &|path| disk::find(&store::live_path(place, path)),
+        found: &|path| {
+            let known = wanted.get(path).map(|file| (&*file.bytes, file.stamp.sha256));
+            disk::find_like(&store::live_path(place, path), known)
+        },
         read: &|path| disk::read(&store::live_path(place, path), 8 << 20),
         base_copy: &|sha256| store::base_copy(place, sha256),
     };

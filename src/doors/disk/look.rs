@@ -1,7 +1,7 @@
 //! Looking: nothing here changes the disk.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::failure::failure;
 use crate::domain::hash::Hasher;
 use crate::domain::name::shell_word;
 use crate::domain::tree::{Found, Stamp};
-use crate::domain::{Error, Hint, Kind, Result};
+use crate::domain::{Error, Hint, Kind, Result, Sha256};
 use crate::doors::errno;
 
 /// The largest text file that is read whole: settings, `.env`, rc files, configurations.
@@ -19,6 +19,12 @@ pub const TEXT_CAP: u64 = 1 << 20;
 
 /// What is at `path`, links not followed; a file is hashed.
 pub fn find(path: &Path) -> Result<Found> {
+    find_like(path, None)
+}
+
+/// What is at `path`, links not followed, where a file probably holds bytes of a known hash: one that does is not hashed
+/// again.
+pub fn find_like(path: &Path, known: Option<(&[u8], Sha256)>) -> Result<Found> {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
         Err(error) if absent(&error) => return Ok(Found::Absent),
@@ -27,10 +33,32 @@ pub fn find(path: &Path) -> Result<Found> {
     if !meta.is_file() {
         return Ok(Found::Other(kind_of(&meta)));
     }
-    let mut file = open(path).map_err(|error| failure("read", path, &error))?;
-    let mut hasher = Hasher::default();
-    io::copy(&mut file, &mut hasher).map_err(|error| failure("read", path, &error))?;
-    Ok(Found::File(Stamp { sha256: hasher.finish().0, mode: meta.mode() & 0o7777 }))
+    let hash = || {
+        let mut file = open(path)?;
+        if let Some((bytes, sha256)) = known.filter(|(bytes, _)| bytes.len() as u64 == meta.len()) {
+            if holds(&mut file, bytes)? {
+                return Ok(sha256);
+            }
+            file.rewind()?;
+        }
+        let mut hasher = Hasher::default();
+        io::copy(&mut file, &mut hasher)?;
+        Ok(hasher.finish().0)
+    };
+    let sha256 = hash().map_err(|error: io::Error| failure("read", path, &error))?;
+    Ok(Found::File(Stamp { sha256, mode: meta.mode() & 0o7777 }))
+}
+
+/// Whether a file holds exactly these bytes.
+fn holds(file: &mut File, mut bytes: &[u8]) -> io::Result<bool> {
+    let mut buffer = [0; 8 << 10];
+    loop {
+        let read = file.read(&mut buffer)?;
+        match bytes.strip_prefix(&buffer[..read]) {
+            Some(rest) if read > 0 => bytes = rest,
+            rest => return Ok(rest.is_some_and(<[u8]>::is_empty)),
+        }
+    }
 }
 
 pub(super) fn kind_of(meta: &fs::Metadata) -> &'static str {

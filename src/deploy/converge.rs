@@ -9,7 +9,6 @@ use serde_json::json;
 
 use crate::domain::check::{Check, CheckName, Finding};
 use crate::domain::place::files;
-use crate::domain::plan::{Action, Step};
 use crate::domain::record::{Record, SettingsValue};
 use crate::domain::tree::Class;
 use crate::domain::{Error, Hint, Instant, Kind, Operation, Place, Result};
@@ -271,7 +270,6 @@ impl Run<'_> {
             record.backup_path = self.outcome.backup.as_ref().map(|entry| entry.filename.clone());
             record.timestamp = self.now;
             record.deployment_id = free_id(place, self.now, self.before.as_ref());
-            rewrite_record(&mut draft.plan.steps, record)?;
         }
         self.transact(draft)?;
         self.outcome.changed = draft.plan.changes().filter(|step| step.class != Class::Record).count();
@@ -456,17 +454,6 @@ fn free_id(place: &Place, now: Instant, before: Option<&Record>) -> String {
         None => stem,
         Some(last) => format!("{stem}-{}", last.saturating_add(1)),
     }
-}
-
-/// Adds the backup and the moment to the record, which are known only now.
-fn rewrite_record(steps: &mut [Step], record: &Record) -> Result<()> {
-    let written = steps.iter_mut().find(|step| step.name == files::RECORD && step.action != Action::Same);
-    if let Some(step) = written {
-        let (content, stamp) = store::record_content(record)?;
-        step.post = Some(stamp);
-        step.bytes = Some(content);
-    }
-    Ok(())
 }
 
 /// Settings come first only if the configuration that runs serves all that they name: then nothing is asked for that is

@@ -308,8 +308,8 @@ fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
     Ok(Step { reason, ..step })
 }
 
-/// The record changes only when a fact does. The transaction writes its bytes, because the moment and the backup are
-/// known only then.
+/// The record changes only when a fact does. Its bytes come with the transaction: only then are the moment and the backup
+/// known.
 pub(super) fn record_step(context: &Context<'_>, record: Option<&Record>, quiet: bool) -> Result<Step> {
     let path = context.place.file(files::RECORD);
     let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
@@ -318,7 +318,8 @@ pub(super) fn record_step(context: &Context<'_>, record: Option<&Record>, quiet:
     let unchanged = found.stamp().filter(|_| quiet && as_before());
     let post = match unchanged {
         Some(stamp) => Stamp { mode: 0o600, ..stamp },
-        None => store::record_stamp(record)?,
+        // Other content than before; which, the transaction knows.
+        None => Stamp { sha256: Sha256::of(&[]), mode: 0o600 },
     };
     step::write_later(files::RECORD, path, Class::Record, post, &found)
 }

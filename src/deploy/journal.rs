@@ -5,7 +5,7 @@
 //! the renames may have survived.
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IntoInnerError};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -61,11 +61,10 @@ impl Journal {
     /// JSON and a checksum line, so that `parse` can recognize a torn journal. On an error no live file may change. The
     /// text passes through: with many files it would be the largest thing in memory.
     pub fn write(&self, out: impl io::Write) -> io::Result<()> {
-        let mut hasher = Hasher::over(BufWriter::new(out));
-        serde_json::to_writer(&mut hasher, self)?;
-        let (mut out, sum, _) = hasher.into_parts();
-        write!(out, "\n{sum}\n")?;
-        out.flush()
+        let mut json = BufWriter::new(Hasher::over(out));
+        serde_json::to_writer(&mut json, self)?;
+        let (mut out, sum, _) = json.into_inner().map_err(IntoInnerError::into_error)?.into_parts();
+        out.write_all(format!("\n{sum}\n").as_bytes())
     }
 
     /// `None` for anything but a complete journal of a schema that this version knows.

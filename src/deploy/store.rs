@@ -1,9 +1,8 @@
 //! Reads and writes what gwinstall knows about a deployment: the record, base copies, the log.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use crate::bundle::build;
 use crate::domain::hash::Hasher;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SCHEMA};
-use crate::domain::tree::{self, Content, Stamp};
+use crate::domain::tree::{self, Content};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
@@ -73,31 +72,14 @@ pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
     pretty(record)
 }
 
-/// The text of a record's file with its stamp, in one allocation of exactly its length: the text of a record of ten
-/// thousand files is megabytes.
-pub fn record_content(record: &Record) -> Result<(Content, Stamp)> {
-    let (stamp, length) = record_measured(record)?;
-    let mut content: Content = std::iter::repeat_n(0, length).collect();
-    write_record(record, Rc::make_mut(&mut content))?;
-    Ok((content, stamp))
-}
-
-/// Content and mode of a record's file, without holding its text.
-pub fn record_stamp(record: &Record) -> Result<Stamp> {
-    record_measured(record).map(|(stamp, _)| stamp)
-}
-
-fn record_measured(record: &Record) -> Result<(Stamp, usize)> {
-    let mut hasher = Hasher::default();
-    write_record(record, &mut hasher)?;
-    let (sha256, length) = hasher.finish();
-    let length = usize::try_from(length).map_err(unwritable)?;
-    Ok((Stamp { sha256, mode: 0o600 }, length))
-}
-
-fn write_record(record: &Record, mut to: impl Write) -> Result<()> {
-    serde_json::to_writer_pretty(&mut to, record).map_err(unwritable)?;
-    to.write_all(b"\n").map_err(unwritable)
+/// Writes the text of a record's file and says its hash: with ten thousand files that is megabytes, and no copy of them
+/// lies in memory.
+pub(super) fn write_record(record: &Record, to: impl Write) -> io::Result<Sha256> {
+    let mut out = BufWriter::new(Hasher::over(to));
+    serde_json::to_writer_pretty(&mut out, record)?;
+    out.write_all(b"\n")?;
+    let hasher = out.into_inner().map_err(IntoInnerError::into_error)?;
+    Ok(hasher.finish().0)
 }
 
 /// A document of gwinstall as indented JSON with a line end.
@@ -171,6 +153,6 @@ pub fn log_line(operation: Operation, now: Instant, duration_ms: u64, record: Op
 }
 
 /// Appends a line to the log of operations. A failure to write the log gives a warning and undoes nothing.
-pub fn log(place: &Place, line: &Value) -> std::io::Result<()> {
+pub fn log(place: &Place, line: &Value) -> io::Result<()> {
     disk::append_line(&place.log(), &line.to_string())
 }

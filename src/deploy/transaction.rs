@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::domain::Hint;
 use crate::domain::place::files;
 use crate::domain::plan::Step;
-use crate::domain::tree::{Class, Found};
+use crate::domain::record::Record;
+use crate::domain::tree::{Class, Found, Stamp};
 use crate::domain::word::words;
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result};
 use crate::doors::disk::{self, Identity, Unflushed};
@@ -24,7 +25,7 @@ use super::by_link;
 use super::draft::Draft;
 use super::journal::{COMMITTED, Journal, SCHEMA};
 use super::recover;
-use super::store::BaseCopy;
+use super::store::{self, BaseCopy};
 use super::times::Times;
 
 words! {
@@ -100,6 +101,8 @@ pub enum SettingsOrder {
 pub struct Transaction<'a> {
     place: &'a Place,
     steps: Vec<&'a Step>,
+    /// What the step of the record writes.
+    record: Option<&'a Record>,
     base_copies: &'a [BaseCopy],
     /// Directories that gwinstall made for this transaction before it began.
     made: &'a [PathBuf],
@@ -133,8 +136,9 @@ impl<'a> Transaction<'a> {
             directories: missing_directories(&steps),
         };
         let staged = vec![None; steps.len()];
-        let (base_copies, placed_by) = (&draft.base_copies[..], PlacedBy::Exchange);
-        Self { place, steps, base_copies, made, times, journal, placed_by, staged }
+        let Draft { record, base_copies, .. } = draft;
+        let (record, placed_by) = (record.as_ref(), PlacedBy::Exchange);
+        Self { place, steps, record, base_copies, made, times, journal, placed_by, staged }
     }
 
     /// Carries it out under the lock of the place.
@@ -171,16 +175,21 @@ impl<'a> Transaction<'a> {
             if !staged.starts_with(&dir) {
                 make_directory_of(&staged)?;
             }
-            let read;
-            let bytes = match &step.bytes {
-                Some(bytes) => &bytes[..],
-                // Only the mode changes: the content comes from the live file and is checked by its hash later.
-                None => {
-                    read = disk::read(&step.path, u64::MAX - 1)?;
-                    &read[..]
+            let record = self.record.filter(|_| step.name == files::RECORD);
+            let written = match (&step.bytes, record) {
+                (Some(bytes), _) => batch.write(&staged, bytes, post.mode)?,
+                (None, Some(record)) => {
+                    let mut sha256 = post.sha256;
+                    let made = batch.create(&staged, post.mode, |file| {
+                        sha256 = store::write_record(record, file)?;
+                        Ok(())
+                    })?;
+                    self.journal.steps[index].post = Some(Stamp { sha256, ..post });
+                    made
                 }
+                // Only the mode changes: the content comes from the live file and is checked by its hash later.
+                (None, None) => batch.write(&staged, &disk::read(&step.path, u64::MAX - 1)?, post.mode)?,
             };
-            let written = batch.write(&staged, bytes, post.mode)?;
             if written.mode != post.mode {
                 return Err(keeps_no_modes(&self.place.target, post.mode, written.mode));
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::{BackupCommand, Common, ConfirmArgs, KeepArgs, SealArgs, UnlockArgs};
 use crate::deploy::backup::{self, Entry, Making};
 use crate::deploy::lost;
-use crate::deploy::{converge, recover, store};
+use crate::deploy::{bases, converge, recover, store};
 use crate::domain::Hint;
 use crate::domain::Operation;
 use crate::domain::name::{count, printable};
@@ -323,7 +323,7 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
         let still: Vec<String> =
             prunable(place, keep)?.into_iter().filter(|name| planned.contains(name)).collect();
         still.iter().try_for_each(|name| backup::remove(place, name))?;
-        let _ = recover::drop_unreferenced(place);
+        let _ = bases::drop_unneeded(place);
         if !still.is_empty() {
             log(place, Operation::BackupPrune, &watch, &json!(still));
         }

@@ -7,7 +7,7 @@ use crate::deploy::context::Context;
 use crate::deploy::draft::{Draft, draft};
 use crate::deploy::goals;
 use crate::deploy::plan::NEW_SUFFIX;
-use crate::deploy::{resolve, store, values};
+use crate::deploy::{bases, resolve, values};
 use crate::domain::plan::{Action, Step};
 use crate::domain::request::Request;
 use crate::domain::tree::{Class, Content};
@@ -69,16 +69,17 @@ fn kept(place: &Place, bundle: &Bundle, drafted: &Draft, step: &Step) -> Result<
     let known = drafted.record.as_ref().and_then(|record| record.files.get(&step.name));
     let local = disk::read(&step.path, disk::TEXT_CAP)?;
     let shipped = || bundle.file(&step.name).map(|bytes| bytes.to_vec());
+    let base_copy = |sha256| bases::base_copy(place, sha256).map(|bytes| bytes.to_vec());
     if let Some(offered) = known.and_then(|known| known.offered) {
         let written = format!("{}{NEW_SUFFIX}", step.name);
         let planned = drafted.plan.steps.iter().find(|other| other.name == written);
         let planned = planned.and_then(|step| step.bytes.as_ref()).map(|bytes| bytes.to_vec());
         let stored =
-            || store::base_copy(place, offered).or_else(|| resolve::beside(place, &step.name, offered));
+            || base_copy(offered).or_else(|| resolve::beside(place, &step.name, offered));
         let new = planned.or_else(stored).or_else(shipped);
         return Ok(new.map_or_else(String::new, |new| between(&step.name, &local, &new)));
     }
-    let delivered = known.and_then(|known| store::base_copy(place, known.base)).or_else(shipped);
+    let delivered = known.and_then(|known| base_copy(known.base)).or_else(shipped);
     Ok(delivered.map_or_else(String::new, |delivered| between(&step.name, &delivered, &local)))
 }
 

@@ -63,7 +63,7 @@ pub struct Entry {
     pub before: Option<Operation>,
     /// Base copies that a later merge of its files may need.
     #[serde(default, rename = "pristine")]
-    pub base_copies: Vec<String>,
+    pub base_copies: BTreeSet<Sha256>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,11 +159,10 @@ fn config_of(record: &Record) -> serde_json::Value {
 
 /// Base copies that a later merge of a backup's files may need: those of files that the user had edited, and the new
 /// versions that open conflicts offer. An unedited file is its own base copy.
-fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> Vec<String> {
+fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> BTreeSet<Sha256> {
     let kept =
         record.files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
-    let sums = kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered));
-    sums.map(|sum| sum.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+    kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered)).collect()
 }
 
 /// Packs one file after the other, so that memory holds only the packed bytes.
@@ -276,7 +275,7 @@ fn entry_from(dir: &Path, name: &str, bytes: &[u8], backup: Option<&Backup>) -> 
         secrets: backup.map_or(encrypted, holds_secrets),
         encrypted,
         before: None,
-        base_copies: backup.map_or_else(Vec::new, |backup| {
+        base_copies: backup.map_or_else(BTreeSet::new, |backup| {
             let edited =
                 |path: &str, base| backup.files.get(path).is_some_and(|file| file.stamp.sha256 != base);
             base_copies_of(&backup.record, &edited)
@@ -550,11 +549,11 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
         .hint(Hint::run(&["backup", "list"])))
 }
 
-/// Names of the base copies that the record and all backups refer to.
-pub fn referenced(place: &Place, record: Option<&Record>) -> Result<BTreeSet<String>> {
-    let mut names: BTreeSet<String> = list(place)?.into_iter().flat_map(|entry| entry.base_copies).collect();
-    names.extend(record.into_iter().flat_map(|record| base_copies_of(record, &|_, _| true)));
-    Ok(names)
+/// The base copies that the record and all backups refer to.
+pub fn referenced(place: &Place, record: Option<&Record>) -> Result<BTreeSet<Sha256>> {
+    let mut sums: BTreeSet<Sha256> = list(place)?.into_iter().flat_map(|entry| entry.base_copies).collect();
+    sums.extend(record.into_iter().flat_map(|record| base_copies_of(record, &|_, _| true)));
+    Ok(sums)
 }
 
 #[cfg(test)]

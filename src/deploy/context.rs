@@ -11,6 +11,7 @@ use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::Ledger;
 
+use super::bases::BaseCopies;
 use super::settings::{LedgerFile, SettingsFile};
 use super::{lost, store};
 
@@ -24,6 +25,7 @@ pub struct Context<'p> {
     settings: OnceCell<Result<SettingsFile>>,
     ledger: OnceCell<Result<LedgerFile>>,
     env: OnceCell<Result<EnvFile>>,
+    base_copies: OnceCell<Result<BaseCopies>>,
 }
 
 /// `.env`: its text, and the bytes on disk that the text comes from.
@@ -39,7 +41,7 @@ impl<'p> Context<'p> {
     pub fn load(place: &'p Place) -> Result<Self> {
         let (record, record_read) = store::record_and_sum(place)?.unzip();
         let (settings, ledger, env) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Ok(Self { place, record, record_read, settings, ledger, env })
+        Ok(Self { place, record, record_read, settings, ledger, env, base_copies: OnceCell::new() })
     }
 
     /// The record, for a command that needs a deployment.
@@ -77,6 +79,11 @@ impl<'p> Context<'p> {
     /// `.env` of the gateway; empty where there is none.
     pub fn env(&self) -> Result<&EnvFile> {
         borrowed(self.env.get_or_init(|| EnvFile::read(self.place)))
+    }
+
+    /// Files as gwinstall shipped them.
+    pub(super) fn base_copies(&self) -> Result<&BaseCopies> {
+        borrowed(self.base_copies.get_or_init(|| BaseCopies::read(self.place)))
     }
 
     /// Whether Claude Code still uses a gateway of this place whose files, record and ledger the user removed with the

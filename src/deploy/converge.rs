@@ -18,6 +18,7 @@ use crate::format::settings::KeyPath;
 use crate::render::{LIMIT_KEYS, MODEL_KEYS};
 
 use super::backup::{self, Entry, Making};
+use super::bases;
 use super::checks::{self, Checks, Validated};
 use super::draft::Draft;
 use super::recover::{self, Recovered};
@@ -276,7 +277,7 @@ impl Run<'_> {
         self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
         self.prune();
         // A later run finds the leftovers.
-        let _ = recover::drop_unreferenced_by(place, draft.record.as_ref());
+        let _ = bases::drop_unneeded(place);
         Ok(())
     }
 

@@ -9,12 +9,14 @@ use std::rc::Rc;
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{FileRecord, Pointed, Record};
-use crate::domain::tree::{Class, Content, Stamp, Wanted, WantedFile};
+use crate::domain::tree::{Class, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{KeyPath, Settings};
 use crate::render::DesiredKey;
 
+use super::backup;
+use super::bases::BaseCopies;
 use super::context::{Context, EnvFile};
 use super::goals::{self, Goal};
 use super::permission::{self, Rules};
@@ -22,7 +24,6 @@ use super::plan::{Decided, Stance};
 use super::settings::{LedgerFile, SettingsEdit, SettingsFile};
 use super::step;
 use super::store;
-use super::store::BaseCopy;
 use super::trees;
 
 /// Everything an operation would do.
@@ -31,7 +32,6 @@ pub struct Draft {
     pub id: String,
     /// The record to write; `None` for an uninstall.
     pub record: Option<Record>,
-    pub base_copies: Vec<BaseCopy>,
     /// Keys of settings.json that keep a value which gwinstall did not set.
     pub kept_keys: Vec<KeyPath>,
     /// Keys of settings.json that change.
@@ -68,7 +68,6 @@ impl Draft {
             plan: Plan { steps },
             id: String::new(),
             record: None,
-            base_copies: Vec::new(),
             kept_keys: Vec::new(),
             changed_keys: Vec::new(),
             tightened: None,
@@ -150,7 +149,6 @@ fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     let place = context.place;
     let last = context.record.as_ref();
     let decided = files_of(context, &goal)?;
-    let base_copies = base_copies_of(place, &goal);
     let tightened = last.and_then(|last| last.settings.mode_before);
     let settings = SettingsEdit::work_out(
         place,
@@ -162,6 +160,7 @@ fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     )?;
     refuse_foreign(place, &decided.foreign, &settings.foreign)?;
     let mut steps = decided.steps;
+    steps.extend(base_copies_step(context, &goal)?);
     steps.extend(env_steps(place, &goal)?);
     let mut record = goal.record.clone();
     if let Some(record) = &mut record {
@@ -188,7 +187,7 @@ fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
     steps.sort_by_cached_key(|step| rank(step.class));
     let plan = Plan { steps };
     let id = plan.id(&goal.env_summary);
-    Ok(Draft { id, record, base_copies, kept_keys: kept, changed_keys: changed, tightened, plan, goal })
+    Ok(Draft { id, record, kept_keys: kept, changed_keys: changed, tightened, plan, goal })
 }
 
 fn rank(class: Class) -> u8 {
@@ -205,7 +204,7 @@ fn rank(class: Class) -> u8 {
 fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     let Some(wanted) = &goal.files else { return Ok(Decided::default()) };
     let (place, last) = (context.place, context.record.as_ref());
-    let proven = if context.is_lost() { known_without_record(place, wanted, goal) } else { BTreeMap::new() };
+    let proven = if context.is_lost() { known_without_record(context.base_copies()?, wanted, goal) } else { BTreeMap::new() };
     let base = last.map_or(&proven, |last| &last.files);
     let mut decided = trees::decide_here(context, wanted, base, &goal.next_base, goal.stance)?;
     if goal.purge {
@@ -241,13 +240,17 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
 /// Files that gwinstall deployed although the record is lost, so that other content on disk counts as an edit of the
 /// user and not as a foreign file. For a rollback these are the files of the backup, which the safety backup holds
 /// too; otherwise the wanted files that have a base copy in the deployment.
-fn known_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap<String, FileRecord> {
+fn known_without_record(
+    copies: &BaseCopies,
+    wanted: &Wanted,
+    goal: &Goal,
+) -> BTreeMap<String, FileRecord> {
     if goal.stance == Stance::Restore {
         return goal.next_base.clone();
     }
-    let shipped = wanted.iter().filter(|(_, file)| {
-        file.class.keeps_base_copy() && store::base_copy(place, file.stamp.sha256).is_some()
-    });
+    let shipped = wanted
+        .iter()
+        .filter(|(_, file)| file.class.keeps_base_copy() && copies.get(file.stamp.sha256).is_some());
     let record = |file: &WantedFile| FileRecord {
         sha256: file.stamp.sha256,
         mode: file.stamp.mode,
@@ -259,23 +262,23 @@ fn known_without_record(place: &Place, wanted: &Wanted, goal: &Goal) -> BTreeMap
     shipped.map(|(path, file)| (path.clone(), record(file))).collect()
 }
 
-/// Base copies of the shipped files, for later merges. An unedited file of a backup is such a copy.
-fn base_copies_of(place: &Place, goal: &Goal) -> Vec<BaseCopy> {
+/// Adds the shipped files to the base copies, for later merges. An unedited file of a backup is one, too. While the record
+/// is lost, nothing says what is not needed.
+fn base_copies_step(context: &Context<'_>, goal: &Goal) -> Result<Option<Step>> {
     let shipped = |path: &String, sha256| goal.next_base.get(path).is_none_or(|next| next.base == sha256);
     let kept = goal
         .files
         .iter()
         .flatten()
         .filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
-    let copies: BTreeMap<Sha256, &Content> = kept.map(|(_, file)| (file.stamp.sha256, &file.bytes)).collect();
-    copies
-        .into_iter()
-        .filter(|(sha256, bytes)| !store::has_base_copy(place, *sha256, bytes.len()))
-        .map(|(sha256, bytes)| BaseCopy {
-            path: store::base_copy_path(place, sha256),
-            bytes: Rc::clone(bytes),
-        })
-        .collect()
+    let shipped = kept.map(|(_, file)| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
+    let held = context.base_copies()?.clone();
+    let all = held.sums();
+    let needed = || match &context.record {
+        None if context.is_lost() => Ok(all),
+        record => backup::referenced(context.place, record.as_ref()),
+    };
+    held.with(shipped, needed)?.map(|copies| copies.step(context.place)).transpose()
 }
 
 /// `.env`, and its checksum in a private file of gwinstall, by which a later run knows whether `.env` changed.

@@ -2,6 +2,7 @@
 //! rollback and uninstall differ only in where the wanted tree comes from.
 
 pub mod backup;
+pub mod bases;
 mod batch;
 mod by_link;
 pub mod bypass;

@@ -42,7 +42,7 @@ pub struct Trees<'a> {
     /// Bytes on disk of a file.
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>>,
     /// The base copy of a shipped file, by its hash.
-    pub base_copy: &'a dyn Fn(Sha256) -> Option<Vec<u8>>,
+    pub base_copy: &'a dyn Fn(Sha256) -> Option<Content>,
 }
 
 /// Steps, the file part of the next record, and foreign files in the way.
@@ -170,7 +170,7 @@ impl File<'_> {
         match (self.trees.base_copy)(then) {
             Some(bytes) => {
                 let mode = self.wanted.map_or(0o600, |wanted| wanted.stamp.mode);
-                self.offer(&bytes.into(), Stamp { sha256: then, mode }, decided)
+                self.offer(&bytes, Stamp { sha256: then, mode }, decided)
             }
             None => Ok(()),
         }

@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::place::files;
-use crate::domain::record::Record;
 use crate::domain::tree::{Found, Stamp};
 use crate::domain::{Error, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
+use super::bases;
 use super::journal::{COMMITTED, Journal, holds};
 use super::store;
 
@@ -299,7 +299,7 @@ pub fn clean(place: &Place, journal: &Journal) {
 }
 
 /// Removes temporary files of runs without a journal: transactions that never began or have been committed, with their
-/// staged files outside the deployment, a half-written journal and unreferenced base copies.
+/// staged files outside the deployment, a half-written journal, and base copies that nothing needs.
 fn sweep(place: &Place) -> Result<()> {
     let failed = |path: &Path, error: &std::io::Error| disk::failure("remove", path, error);
     for id in disk::list(&place.transactions())? {
@@ -321,14 +321,14 @@ fn sweep(place: &Place) -> Result<()> {
         disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
     }
     let _ = disk::remove_dir_if_empty(&place.backups());
-    drop_unreferenced(place)
+    bases::drop_unneeded(place)
 }
 
-/// Files that a run was writing when it ended: the journal, a backup, the index of backups, a base copy, and staged
+/// Files that a run was writing when it ended: the journal, a backup, the index of backups, base copies, and staged
 /// files beside settings.json and the pointer. Under the lock and without a journal, no run needs them.
 fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for dir in [place.own(), place.backups(), place.base_copies()] {
+    for dir in [place.own(), place.backups()] {
         files.extend(
             disk::list(&dir)?.iter().filter(|name| name.ends_with(".tmp")).map(|name| dir.join(name)),
         );
@@ -345,38 +345,12 @@ fn temporary_files(place: &Place) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Removes all base copies that neither the record nor a backup refers to. Keeps them while the record is lost.
-pub fn drop_unreferenced(place: &Place) -> Result<()> {
-    let record = store::record_as_found(place)?;
-    drop_unreferenced_by(place, record.as_ref())
-}
-
-/// Removes all base copies that neither this record, which the caller has just written, nor a backup refers to.
-pub fn drop_unreferenced_by(place: &Place, record: Option<&Record>) -> Result<()> {
-    // A rendered directory has a record of its own, which names the copies that it needs.
-    if store::is_lost(place) || disk::exists(&place.file(files::RENDERED)) {
-        return Ok(());
-    }
-    let names = disk::list(&place.base_copies())?;
-    if names.is_empty() {
-        let _ = disk::remove_dir_if_empty(&place.base_copies());
-        return Ok(());
-    }
-    let needed = super::backup::referenced(place, record)?;
-    for name in names.iter().filter(|name| !needed.contains(*name)) {
-        let path = place.base_copies().join(name);
-        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
-    }
-    let _ = disk::remove_dir_if_empty(&place.base_copies());
-    Ok(())
-}
-
 /// After recovery without a deployment: removes the private directory, and directories that are empty then.
 pub fn leave_no_trace(place: &Place) {
     if !disk::exists(&place.file(files::RECORD)) && !store::is_lost(place) && !disk::exists(&place.journal())
     {
         let _ = disk::remove(&place.lock());
-        for dir in [place.base_copies(), place.transactions(), place.own(), place.target.clone()] {
+        for dir in [place.transactions(), place.own(), place.target.clone()] {
             let _ = disk::remove_dir_if_empty(&dir);
         }
     }

@@ -14,18 +14,19 @@ use crate::domain::name::printable;
 use crate::domain::place::files;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::record::FileRecord;
-use crate::domain::tree::{Class, Content, Found, Wanted};
-use crate::domain::{Error, Hint, Kind, Operation, Place, Result, Sha256};
+use crate::domain::tree::{Class, Found, Wanted};
+use crate::domain::{Error, Hint, Kind, Operation, Place, Result};
 use crate::doors::{disk, system};
 use crate::targets::scripts::{OPERATIONS, SECRETS};
 
+use super::bases::{self, BaseCopies};
 use super::converge;
 use super::draft::Draft;
 use super::journal::{COMMITTED, Journal};
 use super::plan::{Decided, NEW_SUFFIX, Stance, Trees, decide};
 use super::recover::{self, JOURNAL_CAP};
 use super::step;
-use super::store::{self, BaseCopy};
+use super::store;
 use super::strangers;
 use super::times::Times;
 use super::transaction::{Conditions, Failure, Transaction, Undo};
@@ -130,7 +131,7 @@ fn require_usable(place: &Place) -> Result<()> {
             .hint(Hint::step("give a directory of its own, for example: --out gateway")));
     }
     strangers::require_none_at(place)?;
-    refuse_links(place, [place.own(), place.base_copies(), place.transactions()])
+    refuse_links(place, [place.own(), place.transactions()])
 }
 
 /// Refuses to write through a link: it may lead out of the directory.
@@ -187,6 +188,7 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
     let mut base = last.as_ref().map_or_else(BTreeMap::new, |last| last.files.clone());
     let removed = resolve(&place, &mut base, &goal)?;
     let none = BTreeMap::new();
+    let copies = BaseCopies::read(&place)?;
     let trees = Trees {
         place: &place,
         deployed: last.is_some(),
@@ -195,7 +197,7 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
         next_base: &none,
         found: &|path| disk::find(&place.file(path)),
         read: &|path| disk::read(&place.file(path), TEXT_CAP),
-        base_copy: &|sha256| store::base_copy(&place, sha256),
+        base_copy: &|sha256| copies.get(sha256).cloned(),
     };
     let Decided { mut steps, files, foreign } = decide(&trees, Stance::Deploy { force: goal.force })?;
     if !foreign.is_empty() {
@@ -207,7 +209,12 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
         .hint(Hint::again(&["--force"]).to("replace them; each stays beside the new one")));
     }
     steps.extend(removed);
-    let base_copies = base_copies(&place, &goal.files);
+    let kept = goal.files.values().filter(|file| file.class.keeps_base_copy());
+    let kept = kept.map(|file| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
+    let all = copies.sums();
+    if let Some(copies) = copies.with(kept, || Ok(all))? {
+        steps.push(copies.step(&place)?);
+    }
     let record = Rendered {
         schema: SCHEMA,
         target: goal.target,
@@ -228,9 +235,7 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
         .filter(|(_, file)| file.offered.is_some())
         .map(|(name, _)| name.clone())
         .collect();
-    let mut draft = Draft::of_steps(steps);
-    draft.base_copies = base_copies;
-    Ok(Work { place, draft, open })
+    Ok(Work { place, draft: Draft::of_steps(steps), open })
 }
 
 /// Ends every open conflict of `base`: the new version (then the user's is an edit) or the user's (then it is replaced) counts as
@@ -252,20 +257,6 @@ fn resolve(place: &Place, base: &mut BTreeMap<String, FileRecord>, goal: &Goal) 
         }
     }
     Ok(removed)
-}
-
-fn base_copies(place: &Place, files: &Wanted) -> Vec<BaseCopy> {
-    let kept = files.values().filter(|file| file.class.keeps_base_copy());
-    let copies: BTreeMap<Sha256, &Content> = kept.map(|file| (file.stamp.sha256, &file.bytes)).collect();
-    let missing = |(sha256, bytes): &(Sha256, &Content)| !store::has_base_copy(place, *sha256, bytes.len());
-    copies
-        .into_iter()
-        .filter(missing)
-        .map(|(sha256, bytes)| BaseCopy {
-            path: store::base_copy_path(place, sha256),
-            bytes: Rc::clone(bytes),
-        })
-        .collect()
 }
 
 impl Work {
@@ -344,12 +335,7 @@ fn write(place: &Place, draft: &Draft, held: &converge::Held) -> Result<()> {
 
 /// Base copies that no file of the record is based on.
 fn drop_old_base_copies(place: &Place) -> Result<()> {
-    let needed: BTreeSet<String> = record(place)?
-        .map(|record| record.files.values().map(|file| file.base.to_string()).collect())
-        .unwrap_or_default();
-    for name in disk::list(&place.base_copies())?.iter().filter(|name| !needed.contains(*name)) {
-        let path = place.base_copies().join(name);
-        disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
-    }
-    Ok(())
+    let record = record(place)?;
+    let needed = record.iter().flat_map(|record| record.files.values()).map(|file| file.base).collect();
+    bases::keep_only(place, &needed)
 }

@@ -9,6 +9,7 @@ use crate::domain::word::words;
 use crate::domain::{Error, Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
+use super::bases;
 use super::context::Context;
 use super::draft::{Draft, record_step};
 use super::permission::{self, Rules};
@@ -46,7 +47,7 @@ pub fn new_version(
         return Err(edited(place, path));
     }
     let in_bundle = || shipped(path).filter(|bytes| Sha256::of(bytes) == sum).map(|bytes| bytes.to_vec());
-    store::base_copy(place, sum).or_else(in_bundle).ok_or_else(|| {
+    bases::base_copy(place, sum).map(|bytes| bytes.to_vec()).or_else(in_bundle).ok_or_else(|| {
         Error::failed(format!("the new version of {path} is gone"))
             .because(format!("{} is not there, and this bundle has another one", place.show(&beside)))
             .hint(Hint::run(&["resolve", path, "--keep-mine"]).to("keep yours"))

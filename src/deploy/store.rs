@@ -1,4 +1,4 @@
-//! Reads and writes what gwinstall knows about a deployment: the record, base copies, the log.
+//! Reads and writes what gwinstall knows about a deployment: the record and the log.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, IntoInnerError, Write};
@@ -11,7 +11,7 @@ use crate::bundle::build;
 use crate::domain::hash::Hasher;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SCHEMA};
-use crate::domain::tree::{self, Content};
+use crate::domain::tree;
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
 use crate::doors::{disk, system};
 
@@ -93,42 +93,11 @@ fn unwritable(error: impl Display) -> Error {
     Error::failed("cannot write down what is deployed, so nothing was changed").because(error)
 }
 
-/// A base copy: a file as gwinstall shipped it, for later merges. gwinstall writes it once under its hash, checks the
-/// hash whenever it reads the copy, and removes the copy when neither the record nor a backup refers to it.
-pub struct BaseCopy {
-    pub path: PathBuf,
-    pub bytes: Content,
-}
-
-impl BaseCopy {
-    /// Where it is written before its content is durable.
-    pub(super) fn unnamed(&self) -> PathBuf {
-        self.path.with_extension("tmp")
-    }
-}
-
 /// The file that holds a deployed name: itself, or for the two files that users edit the one that a link of theirs leads
 /// to, because people keep those among their dotfiles. A link inside an image would lead out of the image.
 pub fn live_path(place: &Place, name: &str) -> PathBuf {
     let path = place.file(name);
     if !place.staged && matches!(name, files::CONFIG | files::ENV) { disk::followed(&path) } else { path }
-}
-
-/// The path of the base copy of a shipped file.
-pub fn base_copy_path(place: &Place, sha256: Sha256) -> PathBuf {
-    place.base_copies().join(sha256.to_string())
-}
-
-/// Whether the base copy of a shipped file exists. It got its name when its content was durable, so this compares only
-/// the length; `base_copy` checks the content.
-pub fn has_base_copy(place: &Place, sha256: Sha256, len: usize) -> bool {
-    disk::is_file_of(&base_copy_path(place, sha256), len as u64)
-}
-
-/// The base copy of a shipped file, if it is undamaged.
-pub fn base_copy(place: &Place, sha256: Sha256) -> Option<Vec<u8>> {
-    let bytes = disk::read_maybe(&base_copy_path(place, sha256), 8 << 20).ok()??;
-    (Sha256::of(&bytes) == sha256).then_some(bytes)
 }
 
 /// A line of the log of operations, with the fields of every successful operation.

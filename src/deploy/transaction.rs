@@ -25,7 +25,7 @@ use super::by_link;
 use super::draft::Draft;
 use super::journal::{COMMITTED, Journal, SCHEMA};
 use super::recover;
-use super::store::{self, BaseCopy};
+use super::store;
 use super::times::Times;
 
 words! {
@@ -103,7 +103,6 @@ pub struct Transaction<'a> {
     steps: Vec<&'a Step>,
     /// What the step of the record writes.
     record: Option<&'a Record>,
-    base_copies: &'a [BaseCopy],
     /// Directories that gwinstall made for this transaction before it began.
     made: &'a [PathBuf],
     times: &'a Times,
@@ -136,9 +135,8 @@ impl<'a> Transaction<'a> {
             directories: missing_directories(&steps),
         };
         let staged = vec![None; steps.len()];
-        let Draft { record, base_copies, .. } = draft;
-        let (record, placed_by) = (record.as_ref(), PlacedBy::Exchange);
-        Self { place, steps, record, base_copies, made, times, journal, placed_by, staged }
+        let (record, placed_by) = (draft.record.as_ref(), PlacedBy::Exchange);
+        Self { place, steps, record, made, times, journal, placed_by, staged }
     }
 
     /// Carries it out under the lock of the place.
@@ -196,7 +194,6 @@ impl<'a> Transaction<'a> {
             self.staged[index] = Some(written);
             signals::check()?;
         }
-        self.stage_base_copies(&mut batch)?;
         self.stage_journal(&mut batch)?;
         let staged = (0..self.journal.steps.len())
             .filter(|index| self.journal.steps[*index].post.is_some())
@@ -205,31 +202,7 @@ impl<'a> Transaction<'a> {
             // A new directory is durable only by its entry in the one above it.
             .chain(self.made.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf));
         staged.for_each(|dir| batch.directory(dir));
-        batch.flush()?;
-        self.name_base_copies()
-    }
-
-    fn stage_base_copies(&self, batch: &mut Batch) -> Result<()> {
-        if self.base_copies.is_empty() {
-            return Ok(());
-        }
-        let dir = self.place.base_copies();
-        disk::create_dirs(&dir).map_err(|error| disk::failure("create", &dir, &error))?;
-        for copy in self.base_copies {
-            let path = copy.unnamed();
-            disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))?;
-            batch.write(&path, &copy.bytes, 0o600).map(drop)?;
-        }
-        Ok(())
-    }
-
-    /// The name of a base copy is a promise about its content, so it gets the name once that is durable. The name
-    /// itself becomes durable with the exchange: until then no record refers to it.
-    fn name_base_copies(&self) -> Result<()> {
-        self.base_copies.iter().try_for_each(|copy| {
-            disk::rename(&copy.unnamed(), &copy.path)
-                .map_err(|error| disk::failure("write", &copy.path, &error))
-        })
+        batch.flush()
     }
 
     /// The journal becomes durable together with what it describes, and gets its name only when all of that is checked.
@@ -481,7 +454,6 @@ impl<'a> Transaction<'a> {
             .filter_map(|path| path.parent())
             .chain(made)
             .chain(own.iter().map(PathBuf::as_path))
-            .chain(self.base_copies.iter().filter_map(|copy| copy.path.parent()))
             .map(Path::to_path_buf)
             .collect()
     }
@@ -508,9 +480,6 @@ impl<'a> Transaction<'a> {
     fn discard(&self) {
         recover::clean(self.place, &self.journal);
         let _ = disk::remove(&disk::temporary(&self.place.journal()));
-        if !self.base_copies.is_empty() {
-            let _ = recover::drop_unreferenced(self.place);
-        }
     }
 
     /// A failure after the journal: restores the old tree, and the error says whether that succeeded.

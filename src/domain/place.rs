@@ -72,10 +72,6 @@ impl Place {
         self.own().join("txn")
     }
 
-    pub fn base_copies(&self) -> PathBuf {
-        self.own().join("pristine")
-    }
-
     /// What `gwinstall service install` wrote; `start-gateway.sh` reads it too.
     pub fn service(&self) -> PathBuf {
         self.own().join("service")
@@ -128,6 +124,8 @@ pub mod files {
     pub const GITIGNORE: &str = ".gitignore";
     pub const KEY_HELPER: &str = "scripts/print-gateway-key.sh";
     pub const SETTINGS_BEFORE: &str = ".gwinstall/settings-before.json";
+    /// The archive of base copies.
+    pub const BASE_COPIES: &str = ".gwinstall/pristine.tar";
     pub const ENV_SUM: &str = ".gwinstall/env.sha256";
     pub const PID: &str = "litellm.pid";
     pub const GATEWAY_LOG: &str = "litellm.log";

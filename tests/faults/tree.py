@@ -1,7 +1,7 @@
 """A home directory as a value, and the verdict over it: exactly the old tree, exactly the new tree, or broken.
 
 Compared: every path below the home, its kind, its mode and its content. Not compared, but checked on their own, is the
-bookkeeping that a run which failed may leave: the log, the backups, pristine copies, the lock and the directories around them.
+bookkeeping that a run which failed may leave: the log, the backups, base copies, the lock and the directories around them.
 Anything else that is in neither tree is a stray.
 """
 
@@ -21,11 +21,12 @@ GATEWAY = ".claude/gateway"
 RECORD = f"{GATEWAY}/deployment-manifest.json"
 LOG = f"{GATEWAY}/deployment.log"
 LOCK = f"{GATEWAY}/.gwinstall/lock"
+COPIES = f"{GATEWAY}/.gwinstall/pristine.tar"
 BOOKKEEPING = re.compile(
     rf"^(?:\.claude|\.local|\.local/state|\.local/state/gwinstall|{re.escape(GATEWAY)}"
     rf"(?:/deployment\.log|/backups|/backups/gateway-backup-\d{{8}}-\d{{6}}(?:-\d+)?\.tar\.gz|/backups/metadata\.json"
     r"|/\.gwinstall|/\.gwinstall/lock|/\.gwinstall/settings-before\.json|/\.gwinstall/txn"
-    r"|/\.gwinstall/pristine|/\.gwinstall/pristine/[0-9a-f]{64})?)$"
+    r"|/\.gwinstall/pristine\.tar)?)$"
 )
 # What a run in flight may hold, and what a run that could not clean up may leave to the next one.
 IN_FLIGHT = re.compile(
@@ -168,7 +169,7 @@ def difference(path, found, wanted):
 
 
 def bookkeeping_faults(found, log_whole):
-    """What is wrong with log, backups and pristine copies, whatever the tree."""
+    """What is wrong with log, backups and base copies, whatever the tree."""
     wrong = []
     log = found.get(LOG)
     if log_whole and log and log.content:
@@ -182,10 +183,18 @@ def bookkeeping_faults(found, log_whole):
     for name in archives:
         if not is_archive(found[f"{GATEWAY}/backups/{name}"].content):
             wrong.append(f"backups/{name} is not a whole archive")
-    for path, there in found.items():
-        if "/.gwinstall/pristine/" in path and hashlib.sha256(there.content).hexdigest() != os.path.basename(path):
-            wrong.append(f"{path} does not hold what its name says")
-    return wrong
+    copies = found.get(COPIES)
+    return wrong + (base_copy_faults(copies.content) if copies else [])
+
+
+def base_copy_faults(content):
+    """What is wrong with the archive of base copies: each lies under its hash, and none is missing that the archive names."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            members = [(member.name, archive.extractfile(member).read()) for member in archive]
+    except (tarfile.TarError, EOFError) as error:
+        return [f"{COPIES} is not a whole archive: {error}"]
+    return [f"{COPIES}: {name} has other content" for name, there in members if hashlib.sha256(there).hexdigest() != name]
 
 
 def is_json(content):

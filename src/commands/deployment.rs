@@ -52,9 +52,11 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
     let mut checks = pre_checks(&change, &bundle, &choice, &goal, request);
     let words = Report::of(place, &choice, &goal, last.is_none(), request);
     change.facts.extend(words.facts());
-    drop(values);
+    let schema = bundle.file(checks::SCHEMA).cloned();
+    // The bundle, its catalog and the plan together would double the peak memory.
+    drop((values, bundle));
     let draft = change.draft(goal)?;
-    checks::settings(&mut checks, &draft, &bundle);
+    checks::settings(&mut checks, &draft, schema.as_ref());
     change.facts.insert("pre_checks".to_owned(), checks.json());
     let unchanged = draft.plan.is_empty();
     if unchanged && (change.is_dry() || !(request.start || request.strict)) {
@@ -74,8 +76,6 @@ pub(super) fn deploy(mut change: Change<'_>, bundle: Bundle, request: &Request) 
         }
         return Ok(change.nothing_to_do(&draft, words.unchanged(&draft)));
     }
-    // Free the bundle first: it and the plan would double the peak memory.
-    drop(bundle);
     let mut summary = words.intention(&draft);
     if !change.intention.is_empty() {
         summary = format!("{}\n{summary}", change.intention.trim_start());

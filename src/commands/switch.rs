@@ -56,7 +56,7 @@ pub(super) fn on(place: &Place, common: &Common, args: &OnArgs) -> Result<Answer
         return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
     }
     let mut checks = Checks::default();
-    checks::settings(&mut checks, &draft, &bundle);
+    checks::settings(&mut checks, &draft, bundle.file(checks::SCHEMA));
     checks.0.iter().for_each(report::log_check);
     checks.require(Kind::Failed, "a check before the change failed, and nothing was changed")?;
     let summary = report::plan(&draft, true);

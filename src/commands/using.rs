@@ -166,7 +166,7 @@ fn switch_to(change: Change<'_>, bundle: &Bundle, request: &Request, force: bool
         return Ok(change.nothing_to_do(&draft, format!("Nothing to do: {state}.")));
     }
     let mut checks = Checks::default();
-    checks::settings(&mut checks, &draft, bundle);
+    checks::settings(&mut checks, &draft, bundle.file(checks::SCHEMA));
     checks.0.iter().for_each(report::log_check);
     checks.require(Kind::Failed, "a check before the change failed, and nothing was changed")?;
     let summary = if change.is_dry() { report::plan(&draft, true) } else { String::new() };

@@ -11,7 +11,7 @@ use crate::domain::check::{Check, CheckName, Finding, Status};
 use crate::domain::name::count;
 use crate::domain::place::files;
 use crate::domain::record::{Record, SettingsValue};
-use crate::domain::tree::Class;
+use crate::domain::tree::{Class, Content};
 use crate::domain::{Error, Hint, Kind, Place, Result};
 use crate::doors::{disk, system, term};
 use crate::format::settings::KeyPath;
@@ -127,14 +127,14 @@ pub fn disk_space(place: &Place) -> Finding {
 }
 
 /// Where the schema of Claude Code's settings lies in a bundle.
-const SCHEMA: &str = "templates/settings-schema.json";
+pub const SCHEMA: &str = "templates/settings-schema.json";
 
 /// Whether settings.json will be what its schema says. A mistake in a key of gwinstall stops the change; the keys of the
 /// user are the user's own.
-pub fn settings(checks: &mut Checks, draft: &Draft, bundle: &crate::bundle::Bundle) {
+pub fn settings(checks: &mut Checks, draft: &Draft, schema: Option<&Content>) {
     let written = draft.plan.changes().find(|step| step.class == Class::Settings);
     let written = written.and_then(|step| serde_json::from_slice(step.bytes.as_deref()?).ok());
-    let schema = bundle.text(SCHEMA).ok().and_then(|text| serde_json::from_str(text).ok());
+    let schema = schema.and_then(|text| serde_json::from_slice(text).ok());
     if let (Some(written), Some(schema)) = (written, schema) {
         checks.run(CheckName::SettingsValid, || settings_finding(&schema::check(&schema, &written), draft));
     }

@@ -70,12 +70,11 @@ fn kept(place: &Place, bundle: &Bundle, drafted: &Draft, step: &Step) -> Result<
     let local = disk::read(&step.path, disk::TEXT_CAP)?;
     let shipped = || bundle.file(&step.name).map(|bytes| bytes.to_vec());
     let base_copy = |sha256| bases::base_copy(place, sha256).map(|bytes| bytes.to_vec());
-    if let Some(offered) = known.and_then(|known| known.offered) {
+    if let Some(offered) = known.and_then(|known| known.offered.as_deref().copied()) {
         let written = format!("{}{NEW_SUFFIX}", step.name);
         let planned = drafted.plan.steps.iter().find(|other| other.name == written);
         let planned = planned.and_then(|step| step.bytes.as_ref()).map(|bytes| bytes.to_vec());
-        let stored =
-            || base_copy(offered).or_else(|| resolve::beside(place, &step.name, offered));
+        let stored = || base_copy(offered).or_else(|| resolve::beside(place, &step.name, offered));
         let new = planned.or_else(stored).or_else(shipped);
         return Ok(new.map_or_else(String::new, |new| between(&step.name, &local, &new)));
     }

@@ -76,7 +76,7 @@ fn conflict(place: &Place, last: &Record, typed: &str) -> Result<String> {
 }
 
 fn new_version(place: &Place, last: &Record, path: &str) -> Result<Vec<u8>> {
-    let sum = last.files.get(path).and_then(|file| file.offered);
+    let sum = last.files.get(path).and_then(|file| file.offered.as_deref().copied());
     let sum = sum
         .ok_or_else(|| Error::usage(format!("{path} has no open conflict")).hint(Hint::run(&["resolve"])))?;
     // The configuration is assembled, not shipped; its base copy is the only other source.

@@ -162,7 +162,7 @@ fn config_of(record: &Record) -> serde_json::Value {
 fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> BTreeSet<Sha256> {
     let kept =
         record.files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
-    kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered)).collect()
+    kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered.as_deref().copied())).collect()
 }
 
 /// Packs one file after the other, so that memory holds only the packed bytes.

@@ -137,7 +137,7 @@ impl File<'_> {
 
     /// The new version that an unresolved conflict offers.
     fn open_conflict(&self) -> Option<Sha256> {
-        self.base.and_then(|base| base.offered)
+        self.base.and_then(|base| base.offered.as_deref().copied())
     }
 
     /// Restores a past state over any local file (the safety backup holds files that gwinstall deployed, a foreign
@@ -163,14 +163,14 @@ impl File<'_> {
 
     /// A conflict that was open in the restored state is open again, and one that began later is over.
     fn restore_conflict(&self, decided: &mut Decided) -> Result<()> {
-        let Some(then) = self.trees.next_base.get(self.path).and_then(|then| then.offered) else {
+        let Some(then) = self.trees.next_base.get(self.path).and_then(|then| then.offered.as_deref()) else {
             self.remove_new_version(decided);
             return Ok(());
         };
-        match (self.trees.base_copy)(then) {
+        match (self.trees.base_copy)(*then) {
             Some(bytes) => {
                 let mode = self.wanted.map_or(0o600, |wanted| wanted.stamp.mode);
-                self.offer(&bytes, Stamp { sha256: then, mode }, decided)
+                self.offer(&bytes, Stamp { sha256: *then, mode }, decided)
             }
             None => Ok(()),
         }
@@ -335,7 +335,7 @@ impl File<'_> {
         self.record(local.unwrap_or(wanted.stamp), decided);
         if let (Some(record), Some(delivered)) = (decided.files.get_mut(self.path), self.base) {
             record.base = delivered.base;
-            record.offered = Some(wanted.stamp.sha256);
+            record.offered = Some(Box::new(wanted.stamp.sha256));
         }
         Ok(())
     }
@@ -453,7 +453,7 @@ impl File<'_> {
         let Some(wanted) = self.wanted else { return };
         let next = self.trees.next_base.get(self.path);
         let base = next.map_or(wanted.stamp.sha256, |next| next.base);
-        let offered = next.and_then(|next| next.offered);
+        let offered = next.and_then(|next| next.offered.clone());
         let record = FileRecord {
             sha256: stamp.sha256,
             mode: stamp.mode,

@@ -244,7 +244,8 @@ fn resolve(place: &Place, base: &mut BTreeMap<String, FileRecord>, goal: &Goal) 
     let mut removed = Vec::new();
     let Some(side) = goal.resolve else { return Ok(removed) };
     for (path, file) in base.iter_mut() {
-        let (Some(offered), Some(wanted)) = (file.offered, goal.files.get(path)) else { continue };
+        let offered = file.offered.as_deref().copied();
+        let (Some(offered), Some(wanted)) = (offered, goal.files.get(path)) else { continue };
         file.base = match (side, disk::find(&place.file(path))?) {
             (Side::New, Found::File(local)) => local.sha256,
             _ => wanted.stamp.sha256,

@@ -82,7 +82,7 @@ pub fn draft(context: &Context<'_>, rules: &dyn Rules, path: &str, side: Side, n
     permission::of_deployment(rules, &record)?;
     let mut steps = Vec::new();
     if let Some(known) = record.files.get_mut(path) {
-        let sum = known.offered.take();
+        let sum = known.offered.take().map(|sum| *sum);
         // Either way the user decided about this version: later ones are compared with it.
         known.base = sum.unwrap_or(known.base);
         if side == Side::New {

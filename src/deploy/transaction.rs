@@ -446,16 +446,16 @@ impl<'a> Transaction<'a> {
 
     fn touched_directories(&self) -> BTreeSet<PathBuf> {
         let made = self.journal.directories.iter().filter_map(|dir| dir.parent());
-        let targets: Vec<PathBuf> =
-            (0..self.journal.steps.len()).map(|index| self.journal.target(self.place, index)).collect();
-        let own = [self.journal.directory(self.place)];
-        targets
-            .iter()
-            .filter_map(|path| path.parent())
-            .chain(made)
-            .chain(own.iter().map(PathBuf::as_path))
-            .map(Path::to_path_buf)
-            .collect()
+        let own = self.journal.directory(self.place);
+        let mut directories: BTreeSet<PathBuf> = made.map(Path::to_path_buf).chain([own]).collect();
+        // One by one: thousands of files lie in few directories.
+        for index in 0..self.journal.steps.len() {
+            let target = self.journal.target(self.place, index);
+            if let Some(dir) = target.parent().filter(|dir| !directories.contains(*dir)) {
+                directories.insert(dir.to_path_buf());
+            }
+        }
+        directories
     }
 
     /// Commits: after this one rename the new tree is final.

@@ -234,9 +234,9 @@ pub struct FileRecord {
     pub class: Class,
     /// The shipped content that gwinstall last put in place or merged in: the base of the next three-way decision.
     pub base: Sha256,
-    /// sha256 of the newest version that an unresolved conflict offers.
+    /// sha256 of the newest version that an unresolved conflict offers. Boxed: of ten thousand files few have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offered: Option<Sha256>,
+    pub offered: Option<Box<Sha256>>,
     /// The user deleted the file, or replaced it with something that is not a file; gwinstall leaves it alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,

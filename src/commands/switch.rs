@@ -84,9 +84,12 @@ pub(super) fn require_an_answer(place: &Place, goal: &Goal, insist: Hint) -> Res
     }))
 }
 
-/// Leads open sessions away first; where they have not all followed, it runs again to restore the settings.
 pub(super) fn off(place: &Place, common: &Common, confirm: &ConfirmArgs) -> Result<Answer> {
-    let change = Change::open(place, common, confirm, Operation::Off)?;
+    leave(Change::open(place, common, confirm, Operation::Off)?)
+}
+
+/// Leads open sessions away first; where they have not all followed, it runs again to restore the settings.
+pub(super) fn leave(change: Change<'_>) -> Result<Answer> {
     let draft = change.draft(goals::off(change.context.deployed()?))?;
     let direct = change.context.deployed()?.direct.as_ref();
     let left = direct.map_or_else(|| "the gateway".to_owned(), |direct| direct.provider.clone());

@@ -41,8 +41,9 @@ const GATEWAY: &str = "gateway";
 
 pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answer> {
     let Some(name) = &args.name else { return list(place) };
-    let context = Context::load(place)?;
-    let record = context.record.as_ref();
+    let confirm = ConfirmArgs { yes: true, dry_run: args.confirm.dry_run };
+    let mut change = Change::open(place, common, &confirm, Operation::Use)?;
+    let record = change.context.record.as_ref();
     let name = match (name.as_str(), record) {
         (PREVIOUS, record) => previous(record)?,
         (GATEWAY, Some(record)) if record.has_gateway() => record.preset.clone(),
@@ -53,10 +54,9 @@ pub(super) fn run(place: &Place, common: &Common, args: &UseArgs) -> Result<Answ
     }
     if name == CLAUDE {
         // What the name says is all that there is to agree to.
-        return switch::off(place, common, &ConfirmArgs { yes: true, dry_run: args.confirm.dry_run });
+        change.operation = Operation::Off;
+        return switch::leave(change);
     }
-    let confirm = ConfirmArgs { yes: true, dry_run: args.confirm.dry_run };
-    let change = Change::open(place, common, &confirm, Operation::Use)?;
     let source = sources::of_record(change.context.record.as_ref());
     let bundle = sources::bundle_for(place, &source, change.preset(), change.context.record.as_ref(), &[])?;
     let provider = bundle.catalog.provider(&name).filter(|provider| provider.is_direct());

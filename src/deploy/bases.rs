@@ -161,7 +161,9 @@ mod tests {
         let whole = copies.pack().unwrap();
         disk::create(&path, &whole, 0o600).unwrap();
         let names: Vec<Sha256> = copies.0.keys().copied().collect();
-        for (at, found) in [(0, [false, false]), (512, [false, true]), (1024, [true, false]), (1536, [true, false])] {
+        for (at, found) in
+            [(0, [false, false]), (512, [false, true]), (1024, [true, false]), (1536, [true, false])]
+        {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             disk::remove(&path).unwrap();

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::domain::place::files;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{FileRecord, Pointed, Record};
-use crate::domain::tree::{Class, Stamp, Wanted, WantedFile};
+use crate::domain::tree::{Class, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Hint, Kind, Place, Result, Sha256};
 use crate::doors::disk;
 use crate::format::settings::{KeyPath, Settings};
@@ -204,7 +204,11 @@ fn rank(class: Class) -> u8 {
 fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
     let Some(wanted) = &goal.files else { return Ok(Decided::default()) };
     let (place, last) = (context.place, context.record.as_ref());
-    let proven = if context.is_lost() { known_without_record(context.base_copies()?, wanted, goal) } else { BTreeMap::new() };
+    let proven = if context.is_lost() {
+        known_without_record(context.base_copies()?, wanted, goal)
+    } else {
+        BTreeMap::new()
+    };
     let base = last.map_or(&proven, |last| &last.files);
     let mut decided = trees::decide_here(context, wanted, base, &goal.next_base, goal.stance)?;
     if goal.purge {
@@ -240,11 +244,7 @@ fn files_of(context: &Context<'_>, goal: &Goal) -> Result<Decided> {
 /// Files that gwinstall deployed although the record is lost, so that other content on disk counts as an edit of the
 /// user and not as a foreign file. For a rollback these are the files of the backup, which the safety backup holds
 /// too; otherwise the wanted files that have a base copy in the deployment.
-fn known_without_record(
-    copies: &BaseCopies,
-    wanted: &Wanted,
-    goal: &Goal,
-) -> BTreeMap<String, FileRecord> {
+fn known_without_record(copies: &BaseCopies, wanted: &Wanted, goal: &Goal) -> BTreeMap<String, FileRecord> {
     if goal.stance == Stance::Restore {
         return goal.next_base.clone();
     }
@@ -265,12 +265,10 @@ fn known_without_record(
 /// Adds the shipped files to the base copies, for later merges. An unedited file of a backup is one, too. While the record
 /// is lost, nothing says what is not needed.
 fn base_copies_step(context: &Context<'_>, goal: &Goal) -> Result<Option<Step>> {
+    let Some(wanted) = &goal.files else { return Ok(None) };
     let shipped = |path: &String, sha256| goal.next_base.get(path).is_none_or(|next| next.base == sha256);
-    let kept = goal
-        .files
-        .iter()
-        .flatten()
-        .filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
+    let kept =
+        wanted.iter().filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
     let shipped = kept.map(|(_, file)| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
     let held = context.base_copies()?.clone();
     let all = held.sums();
@@ -294,9 +292,12 @@ fn env_steps(place: &Place, goal: &Goal) -> Result<Vec<Step>> {
     if goal.record.is_some() {
         return Ok(Vec::new());
     }
-    let mut steps = vec![step::remove(files::ENV_SUM, sum, Class::Record)?];
+    let found = disk::find(&sum)?;
+    let mut steps = vec![step::remove(files::ENV_SUM, sum, Class::Record, &found)];
     if goal.purge {
-        steps.push(step::remove(files::ENV, place.file(files::ENV), Class::Env)?);
+        let env = place.file(files::ENV);
+        let found = disk::find(&env)?;
+        steps.push(step::remove(files::ENV, env, Class::Env, &found));
     }
     Ok(steps)
 }
@@ -315,8 +316,8 @@ fn env_step(place: &Place, env: &EnvFile, set: bool) -> Result<Step> {
 /// known.
 pub(super) fn record_step(context: &Context<'_>, record: Option<&Record>, quiet: bool) -> Result<Step> {
     let path = context.place.file(files::RECORD);
-    let Some(record) = record else { return step::remove(files::RECORD, path, Class::Record) };
     let found = step::as_read(&path, context.record_read);
+    let Some(record) = record else { return Ok(step::remove(files::RECORD, path, Class::Record, &found)) };
     let as_before = || context.record.as_ref().is_some_and(|last| last.same_facts(record));
     let unchanged = found.stamp().filter(|_| quiet && as_before());
     let post = match unchanged {
@@ -335,7 +336,8 @@ fn pointer_step(place: &Place, deployed: bool) -> Result<Option<Step>> {
         return step::write("pointer", path, Class::Record, format!("{text}\n").into_bytes(), 0o600)
             .map(Some);
     }
-    if disk::exists(&path) { step::remove("pointer", path, Class::Record).map(Some) } else { Ok(None) }
+    let found = disk::find(&path)?;
+    Ok((found != Found::Absent).then(|| step::remove("pointer", path, Class::Record, &found)))
 }
 
 /// Refuses to replace existing files and settings unless the user passed `--force`.

@@ -253,8 +253,9 @@ fn resolve(place: &Place, base: &mut BTreeMap<String, FileRecord>, goal: &Goal) 
         file.offered = None;
         let name = format!("{path}{NEW_SUFFIX}");
         let beside = place.file(&name);
-        if disk::find(&beside)?.stamp().is_some_and(|stamp| stamp.sha256 == offered) {
-            removed.push(step::remove(&name, beside, Class::Doc)?);
+        let found = disk::find(&beside)?;
+        if found.stamp().is_some_and(|stamp| stamp.sha256 == offered) {
+            removed.push(step::remove(&name, beside, Class::Doc, &found));
         }
     }
     Ok(removed)

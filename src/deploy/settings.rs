@@ -197,14 +197,14 @@ impl SettingsEdit {
     fn file_step(&mut self, converged: &Converged, read: Option<&[u8]>, secret: bool) -> Result<Step> {
         let exists = read.is_some();
         let path = self.path.clone();
+        let found = step::as_read(&path, read.map(Sha256::of));
         if converged.remove_file {
-            let step = step::remove("settings.json", path, Class::Settings)?;
+            let step = step::remove("settings.json", path, Class::Settings, &found);
             return Ok(Step { reason: "gwinstall created it, and nothing else is in it", ..step });
         }
         if !exists && converged.changed.is_empty() {
-            return step::remove("settings.json", path, Class::Settings);
+            return Ok(step::remove("settings.json", path, Class::Settings, &found));
         }
-        let found = step::as_read(&path, read.map(Sha256::of));
         let mode = found.stamp().map_or(0o600, |stamp| stamp.mode);
         if exists && mode & 0o200 == 0 && !converged.changed.is_empty() {
             return Err(Error::failed(format!("cannot edit {}", path.display()))
@@ -239,13 +239,13 @@ impl SettingsEdit {
     /// The step that writes the previous values of keys. Only this private file of gwinstall holds them.
     pub(super) fn ledger_step(&self, place: &Place) -> Result<Step> {
         let path = place.file(files::SETTINGS_BEFORE);
+        let found = step::as_read(&path, self.ledger_read);
         if self.ledger.is_empty() {
-            return step::remove(files::SETTINGS_BEFORE, path, Class::Record);
+            return Ok(step::remove(files::SETTINGS_BEFORE, path, Class::Record, &found));
         }
         let text = self.ledger.to_text().map_err(|why| {
             Error::failed(format!("cannot write {}, so nothing was changed", path.display())).because(why)
         })?;
-        let found = step::as_read(&path, self.ledger_read);
         step::write_over(files::SETTINGS_BEFORE, path, Class::Record, text.into_bytes(), 0o600, &found)
     }
 }

@@ -66,10 +66,10 @@ pub(super) fn write_later(
     Ok(Step { name: name.to_owned(), path, class, action, rule, reason, pre, post: Some(post), bytes: None })
 }
 
-/// A step after which nothing is at `path`.
-pub(super) fn remove(name: &str, path: PathBuf, class: Class) -> Result<Step> {
-    let pre = disk::find(&path)?.stamp();
+/// A step after which nothing is at `path`, over what was found.
+pub(super) fn remove(name: &str, path: PathBuf, class: Class, found: &Found) -> Step {
+    let pre = found.stamp();
     let action = if pre.is_some() { Action::Remove } else { Action::Same };
     let reason = "no longer needed";
-    Ok(Step { name: name.to_owned(), path, class, action, rule: 10, reason, pre, post: None, bytes: None })
+    Step { name: name.to_owned(), path, class, action, rule: 10, reason, pre, post: None, bytes: None }
 }

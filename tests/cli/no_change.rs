@@ -157,15 +157,17 @@ fn a_change_opens_settings_record_and_ledger_twice() {
         eprintln!("not checked: strace is not installed");
         return;
     }
-    let home = TestHome::deployed();
-    let trace = home.root().join("trace");
-    let script = format!(
-        "exec strace -f -qq -o '{}' -e trace=open,openat \"$GW\" install --on --models glm-5.2 --yes",
-        trace.display()
-    );
-    Run::of(&mut home.shell(&script)).exits(0);
-    let text = std::fs::read_to_string(&trace).unwrap();
-    for file in [".claude/settings.json\"", "gateway/deployment-manifest.json\"", "settings-before.json\""] {
-        assert_eq!(text.lines().filter(|line| line.contains(file)).count(), 2, "{file}");
+    for change in ["install --on --models glm-5.2 --yes", "off --yes", "use claude", "uninstall --yes"] {
+        let home = TestHome::deployed();
+        let trace = home.root().join("trace");
+        let line =
+            format!("exec strace -f -qq -o '{}' -e trace=open,openat \"$GW\" {change}", trace.display());
+        Run::of(&mut home.shell(&line)).exits(0);
+        let text = std::fs::read_to_string(&trace).unwrap();
+        for file in
+            [".claude/settings.json\"", "gateway/deployment-manifest.json\"", "settings-before.json\""]
+        {
+            assert_eq!(text.lines().filter(|line| line.contains(file)).count(), 2, "{change}: {file}");
+        }
     }
 }

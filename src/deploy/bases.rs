@@ -13,7 +13,7 @@ use crate::bundle::ustar::{self, Limits};
 use crate::domain::place::files;
 use crate::domain::plan::Step;
 use crate::domain::tree::{Class, Content};
-use crate::domain::{Place, Result, Sha256};
+use crate::domain::{Hint, Place, Result, Sha256};
 use crate::doors::disk;
 
 use super::{backup, step, store};
@@ -28,10 +28,13 @@ pub struct BaseCopies(BTreeMap<Sha256, Content>);
 impl BaseCopies {
     /// Those in the archive of this place; none where there is no archive.
     pub fn read(place: &Place) -> Result<Self> {
+        let path = place.file(files::BASE_COPIES);
+        let read = disk::read_maybe(&path, LIMITS.unpacked).map_err(|error| {
+            let away = Hint::shell(format!("mv {0} {0}-1", place.paste(&path)));
+            error.hint(away.to("go on without it: an edit of yours may then conflict where it could be merged"))
+        });
+        let Some(bytes) = read? else { return Ok(Self::default()) };
         let mut copies = BTreeMap::new();
-        let Some(bytes) = disk::read_maybe(&place.file(files::BASE_COPIES), LIMITS.unpacked)? else {
-            return Ok(Self::default());
-        };
         // What stands before the damage counts.
         let _ = ustar::read_tar(&bytes[..], &LIMITS, &mut |entry, body| {
             let bytes = ustar::whole(entry, body)?;

@@ -62,7 +62,7 @@ fn intention(place: &Place, draft: &Draft, purge: bool) -> Result<String> {
 
 /// After the transaction: what `--purge` still removes, and what stays.
 fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool, wait: u64) -> Result<String> {
-    forget_process(place)?;
+    let forgotten = forget_process(place);
     let mut lines = vec![if deployed {
         format!("gwinstall removed the gateway from {}.", place.show(&place.target))
     } else {
@@ -71,21 +71,24 @@ fn done(place: &Place, draft: &Draft, purge: bool, deployed: bool, wait: u64) ->
     if purge {
         let state = State { dir: &place.state_dir };
         let kept = replace::previous(state).ok().map(|previous| previous.kept);
-        remove_leftovers(place)?;
+        forgotten.and_then(|()| remove_leftovers(place))?;
         lines.extend(runtime::after_uninstall(place, true, wait)?);
         lines.extend(path_lines(place)?);
         lines.extend(left_to_the_user(place)?);
         lines.extend(executables(place, kept));
     } else {
-        lines.extend(left(place, draft)?);
-        lines.extend(runtime::after_uninstall(place, false, wait)?);
+        lines.extend(left(place, draft));
+        // The gateway is gone: what gwinstall cannot look at or remove now is said, and fails nothing any more.
+        let stays = runtime::after_uninstall(place, false, wait);
+        lines.extend(stays.unwrap_or_else(|error| vec![format!("  note: {error}")]));
+        lines.extend(forgotten.err().map(|error| format!("  note: {error}")));
     }
     lines.extend(draft.kept_keys.iter().map(|key| format!("  settings.json keeps {key}: you changed it")));
     Ok(lines.join("\n"))
 }
 
 /// The files that stay, and why.
-fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
+fn left(place: &Place, draft: &Draft) -> Vec<String> {
     let mut lines = Vec::new();
     for step in &draft.plan.steps {
         match step.action {
@@ -117,7 +120,7 @@ fn left(place: &Place, draft: &Draft) -> Result<Vec<String>> {
     if !lines.is_empty() {
         lines.push(format!("  To remove these too: {}", command(place, &["uninstall", "--purge"])));
     }
-    Ok(lines)
+    lines
 }
 
 /// A command for after the uninstall: a target that is not the default has to be named then, because what remembered it

@@ -30,6 +30,20 @@ fn a_failed_exchange_is_rolled_back_and_was_not_validated() {
     assert_eq!(ended(&home), (states, "rolled_back".into(), "rolled_back".into()));
 }
 
+/// The gateway is gone and its settings are back: that gwinstall cannot see which LiteLLM stays is said, and is no failure.
+#[test]
+fn an_uninstall_that_is_done_does_not_fail_over_what_it_cannot_look_at() {
+    let home = TestHome::deployed();
+    home.write(".local/share/gwinstall/runtime/x", "");
+    home.chmod(".local/share/gwinstall/runtime", 0o000);
+    let home = home.owned_by_nobody();
+    home.chmod(".local/share/gwinstall/runtime", 0o000);
+    let run = home.run("uninstall --yes");
+    home.chmod(".local/share/gwinstall/runtime", 0o700);
+    run.exits(0).says(&["gwinstall removed the gateway", "note: cannot list", "permission denied"]);
+    assert!(!home.path(".claude/gateway/deployment-manifest.json").exists());
+}
+
 /// D-024. Staged files that are no valid configuration end it before anything changed: there is nothing to undo.
 #[test]
 fn a_staged_configuration_that_is_not_valid_ends_it_before_a_change() {

@@ -68,9 +68,15 @@ class Broken(Exception):
 
 
 def free_address():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    """An address for the whole run. The system gives the ports of its own range to any client for a moment, and a gateway that starts
+    in that moment cannot have it."""
+    clients_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    while True:
+        # Not `random` itself: the workers are forks, and each would draw the same.
+        port = random.SystemRandom().randrange(10_000, clients_from)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return f"http://127.0.0.1:{port}"
 
 
 class Living:

@@ -53,13 +53,13 @@ impl BaseCopies {
         self.0.keys().copied().collect()
     }
 
-    /// These and what is `shipped`, without what is no longer `needed`; `None` if these hold all that is shipped.
+    /// These and what is `shipped`, without what is no longer `needed`; `None` if these hold all that is shipped, undamaged.
     pub(super) fn with(
         self,
         shipped: BTreeMap<Sha256, Content>,
         needed: impl FnOnce() -> Result<BTreeSet<Sha256>>,
     ) -> Result<Option<Self>> {
-        if shipped.keys().all(|sha256| self.0.contains_key(sha256)) {
+        if shipped.iter().all(|(sha256, bytes)| self.0.get(sha256) == Some(bytes)) {
             return Ok(None);
         }
         let needed = needed()?;
@@ -173,6 +173,7 @@ mod tests {
             disk::create(&path, &damaged, 0o600).unwrap();
             let read = BaseCopies::read(&place).unwrap();
             assert_eq!([0, 1].map(|n| read.get(names[n]).is_some()), found, "{at}");
+            assert_eq!(read.with(shipped(&["a", "b"]), || Ok(sums(&[]))).unwrap().unwrap(), copies, "{at}");
         }
     }
 }

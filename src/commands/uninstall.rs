@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Common, UninstallArgs};
 use crate::deploy::draft::Draft;
 use crate::deploy::plan::{OLD_SUFFIX, RENAMED_BACK};
-use crate::deploy::{backup, bases, goals, recover};
+use crate::deploy::{backup, goals, recover};
 use crate::domain::Operation;
 use crate::domain::place::files;
 use crate::domain::plan::Action;
@@ -169,7 +169,8 @@ fn remove_leftovers(place: &Place) -> Result<()> {
         disk::remove(&ignored).map_err(|error| failed(&ignored, &error))?;
     }
     // Without backups gwinstall needs no base copy any more.
-    bases::drop_unneeded(place)?;
+    let copies = place.file(files::BASE_COPIES);
+    disk::remove(&copies).map_err(|error| failed(&copies, &error))?;
     recover::leave_no_trace(place);
     let places = place.state_dir.join("places");
     disk::remove_dir_if_empty(&places).map_err(|error| failed(&places, &error))?;

@@ -14,7 +14,7 @@ use crate::bundle::{pack, ustar};
 use crate::domain::Hint;
 use crate::domain::place::files;
 use crate::domain::record::EnvValue;
-use crate::domain::record::Record;
+use crate::domain::record::{FileRecord, Record};
 use crate::domain::stand_in::{self, StandIn};
 use crate::domain::tree::{Content, Found, Stamp, Wanted, WantedFile};
 use crate::domain::{Error, Instant, Kind, Operation, Place, Result, Sha256};
@@ -135,7 +135,7 @@ fn entry_of(
         disk::find(&store::live_path(place, name))
             .is_ok_and(|found| found.stamp().is_some_and(|stamp| stamp.sha256 != base))
     };
-    let base_copies = base_copies_of(record, &differs);
+    let base_copies = base_copies_of(&record.files, &differs);
     Entry {
         filename: filename.to_owned(),
         filepath: path.display().to_string(),
@@ -159,9 +159,11 @@ fn config_of(record: &Record) -> serde_json::Value {
 
 /// Base copies that a later merge of a backup's files may need: those of files that the user had edited, and the new
 /// versions that open conflicts offer. An unedited file is its own base copy.
-fn base_copies_of(record: &Record, edited: &dyn Fn(&str, Sha256) -> bool) -> BTreeSet<Sha256> {
-    let kept =
-        record.files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
+pub(super) fn base_copies_of(
+    files: &BTreeMap<String, FileRecord>,
+    edited: &dyn Fn(&str, Sha256) -> bool,
+) -> BTreeSet<Sha256> {
+    let kept = files.iter().filter(|(path, file)| file.class.keeps_base_copy() && edited(path, file.base));
     kept.flat_map(|(_, file)| std::iter::once(file.base).chain(file.offered.as_deref().copied())).collect()
 }
 
@@ -278,7 +280,7 @@ fn entry_from(dir: &Path, name: &str, bytes: &[u8], backup: Option<&Backup>) -> 
         base_copies: backup.map_or_else(BTreeSet::new, |backup| {
             let edited =
                 |path: &str, base| backup.files.get(path).is_some_and(|file| file.stamp.sha256 != base);
-            base_copies_of(&backup.record, &edited)
+            base_copies_of(&backup.record.files, &edited)
         }),
     }
 }
@@ -552,7 +554,7 @@ fn outside(name: &str) -> Result<(PathBuf, Option<Entry>)> {
 /// The base copies that the record and all backups refer to.
 pub fn referenced(place: &Place, record: Option<&Record>) -> Result<BTreeSet<Sha256>> {
     let mut sums: BTreeSet<Sha256> = list(place)?.into_iter().flat_map(|entry| entry.base_copies).collect();
-    sums.extend(record.into_iter().flat_map(|record| base_copies_of(record, &|_, _| true)));
+    sums.extend(record.into_iter().flat_map(|record| base_copies_of(&record.files, &|_, _| true)));
     Ok(sums)
 }
 

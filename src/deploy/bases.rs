@@ -1,9 +1,9 @@
 //! Base copies: files as gwinstall shipped them, which a later merge with the edits of the user starts from.
 //!
 //! Promise: they lie in one archive, each under its hash, and none is used whose hash is wrong. A new archive comes
-//! with the transaction of the files, and holds all that the record and the backups refer to. A damaged archive
-//! counts as far as it can be read: a file without its base copy conflicts where it could be merged, and the user decides.
-//! Never: holds what the user wrote.
+//! with the transaction of the files. After a change it holds what the record and the backups refer to and nothing else: where
+//! the record is lost, that tells which files gwinstall deployed. A damaged archive counts as far as it can be read: a
+//! file without its base copy conflicts where it could be merged, and the user decides. Never: holds what the user wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,6 +12,7 @@ use crate::bundle::pack::Packer;
 use crate::bundle::ustar::{self, Limits};
 use crate::domain::place::files;
 use crate::domain::plan::Step;
+use crate::domain::record::Record;
 use crate::domain::tree::{Class, Content};
 use crate::domain::{Hint, Place, Result, Sha256};
 use crate::doors::disk;
@@ -19,7 +20,7 @@ use crate::doors::disk;
 use super::{backup, step, store};
 
 /// More than the scripts and configurations of many bundles together.
-const LIMITS: Limits = Limits { unpacked: 1 << 30, files: 100_000, ratio: 1 };
+const LIMITS: Limits = Limits { unpacked: 256 << 20, files: 100_000, ratio: 1 };
 
 /// The base copies of a deployment, by their hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,20 +54,23 @@ impl BaseCopies {
         self.0.keys().copied().collect()
     }
 
-    /// These and what is `shipped`, without what is no longer `needed`; `None` if these hold all that is shipped, undamaged.
+    /// What is `shipped`, and of these what is `needed`; `None` if these hold all that is shipped, undamaged.
     pub(super) fn with(
-        self,
+        &self,
         shipped: BTreeMap<Sha256, Content>,
-        needed: impl FnOnce() -> Result<BTreeSet<Sha256>>,
-    ) -> Result<Option<Self>> {
+        needed: impl FnOnce() -> BTreeSet<Sha256>,
+    ) -> Option<Self> {
         if shipped.iter().all(|(sha256, bytes)| self.0.get(sha256) == Some(bytes)) {
-            return Ok(None);
+            return None;
         }
-        let needed = needed()?;
-        let mut copies = self.0;
-        copies.retain(|sha256, _| needed.contains(sha256));
-        copies.extend(shipped);
-        Ok(Some(Self(copies)))
+        let mut copies = self.only(&needed());
+        copies.0.extend(shipped);
+        Some(copies)
+    }
+
+    fn only(&self, needed: &BTreeSet<Sha256>) -> Self {
+        let kept = self.0.iter().filter(|(sha256, _)| needed.contains(sha256));
+        Self(kept.map(|(sha256, bytes)| (*sha256, bytes.clone())).collect())
     }
 
     /// The archive.
@@ -91,22 +95,22 @@ pub fn base_copy(place: &Place, sha256: Sha256) -> Option<Content> {
     BaseCopies::read(place).ok()?.get(sha256).cloned()
 }
 
-/// Where nothing is deployed: drops the base copies that no backup refers to. Otherwise the next archive leaves out what
-/// neither the record nor a backup refers to.
-pub fn drop_unneeded(place: &Place) -> Result<()> {
-    let is_deployed = [files::RECORD, files::RENDERED].iter().any(|name| disk::exists(&place.file(name)));
-    if is_deployed || store::is_lost(place) || !disk::exists(&place.file(files::BASE_COPIES)) {
+/// Drops the base copies that neither this record nor a backup refers to. Keeps them while the record is lost.
+pub fn drop_unreferenced(place: &Place, record: Option<&Record>) -> Result<()> {
+    // A rendered directory has a record of its own.
+    if store::is_lost(place)
+        || [files::BASE_COPIES, files::RENDERED].map(|name| disk::exists(&place.file(name))) != [true, false]
+    {
         return Ok(());
     }
-    keep_only(place, &backup::referenced(place, None)?)
+    keep_only(place, &backup::referenced(place, record)?)
 }
 
 /// Drops all base copies but these.
 pub(super) fn keep_only(place: &Place, needed: &BTreeSet<Sha256>) -> Result<()> {
     let path = place.file(files::BASE_COPIES);
     let found = BaseCopies::read(place)?;
-    let mut kept = found.clone();
-    kept.0.retain(|sha256, _| needed.contains(sha256));
+    let kept = found.only(needed);
     if kept.0.is_empty() {
         disk::remove(&path).map_err(|error| disk::failure("remove", &path, &error))
     } else if kept == found {
@@ -139,12 +143,12 @@ mod tests {
         let put = |copies: &BaseCopies| {
             disk::write_atomically(&place.file(files::BASE_COPIES), &copies.pack().unwrap(), 0o600).unwrap();
         };
-        let first = BaseCopies::default().with(shipped(&["a", "b", ""]), || Ok(sums(&[]))).unwrap().unwrap();
+        let first = BaseCopies::default().with(shipped(&["a", "b", ""]), || sums(&[])).unwrap();
         put(&first);
         let read = BaseCopies::read(&place).unwrap();
         assert_eq!(read, first);
-        assert!(read.clone().with(shipped(&["b"]), || unreachable!()).unwrap().is_none());
-        let next = read.with(shipped(&["c"]), || Ok(sums(&["a"]))).unwrap().unwrap();
+        assert!(read.with(shipped(&["b"]), || unreachable!()).is_none());
+        let next = read.with(shipped(&["c"]), || sums(&["a"])).unwrap();
         assert_eq!(next.0, shipped(&["a", "c"]));
         put(&next);
         keep_only(&place, &sums(&["c"])).unwrap();
@@ -173,7 +177,7 @@ mod tests {
             disk::create(&path, &damaged, 0o600).unwrap();
             let read = BaseCopies::read(&place).unwrap();
             assert_eq!([0, 1].map(|n| read.get(names[n]).is_some()), found, "{at}");
-            assert_eq!(read.with(shipped(&["a", "b"]), || Ok(sums(&[]))).unwrap().unwrap(), copies, "{at}");
+            assert_eq!(read.with(shipped(&["a", "b"]), || sums(&[])).unwrap(), copies, "{at}");
         }
     }
 }

@@ -277,7 +277,7 @@ impl Run<'_> {
         self.outcome.conflicts = draft.plan.conflicts().map(|step| step.name.clone()).collect();
         self.prune();
         // A later run finds the leftovers.
-        let _ = bases::drop_unneeded(place);
+        let _ = bases::drop_unreferenced(place, draft.record.as_ref());
         Ok(())
     }
 

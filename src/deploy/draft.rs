@@ -159,8 +159,9 @@ fn work_out(context: &Context<'_>, goal: Goal) -> Result<Draft> {
         tightened,
     )?;
     refuse_foreign(place, &decided.foreign, &settings.foreign)?;
+    let base_copies = base_copies_step(context, &goal, &decided)?;
     let mut steps = decided.steps;
-    steps.extend(base_copies_step(context, &goal)?);
+    steps.extend(base_copies);
     steps.extend(env_steps(place, &goal)?);
     let mut record = goal.record.clone();
     if let Some(record) = &mut record {
@@ -262,21 +263,34 @@ fn known_without_record(copies: &BaseCopies, wanted: &Wanted, goal: &Goal) -> BT
     shipped.map(|(path, file)| (path.clone(), record(file))).collect()
 }
 
-/// Adds the shipped files to the base copies, for later merges. An unedited file of a backup is one, too. While the record
-/// is lost, nothing says what is not needed.
-fn base_copies_step(context: &Context<'_>, goal: &Goal) -> Result<Option<Step>> {
-    let Some(wanted) = &goal.files else { return Ok(None) };
+/// Adds the shipped files to the base copies, for later merges. An unedited file of a backup is one, too.
+fn base_copies_step(context: &Context<'_>, goal: &Goal, decided: &Decided) -> Result<Option<Step>> {
     let shipped = |path: &String, sha256| goal.next_base.get(path).is_none_or(|next| next.base == sha256);
-    let kept =
-        wanted.iter().filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
-    let shipped = kept.map(|(_, file)| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
-    let held = context.base_copies()?.clone();
-    let all = held.sums();
-    let needed = || match &context.record {
-        None if context.is_lost() => Ok(all),
-        record => backup::referenced(context.place, record.as_ref()),
+    let kept = goal
+        .files
+        .iter()
+        .flatten()
+        .filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
+    let shipped: BTreeMap<_, _> =
+        kept.map(|(_, file)| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
+    if shipped.is_empty() {
+        return Ok(None);
+    }
+    let held = context.base_copies()?;
+    let needed = || {
+        // Without the backups nobody knows.
+        let Ok(mut needed) = backup::referenced(context.place, None) else { return held.sums() };
+        let found: BTreeMap<&str, Option<Stamp>> =
+            decided.steps.iter().map(|step| (step.name.as_str(), step.pre)).collect();
+        let edited = |path: &str, base| {
+            found.get(path).copied().flatten().is_some_and(|stamp: Stamp| stamp.sha256 != base)
+        };
+        // The backup that this change makes refers to what edited files are based on.
+        let last = context.record.iter().flat_map(|last| backup::base_copies_of(&last.files, &edited));
+        needed.extend(last.chain(backup::base_copies_of(&decided.files, &|_, _| true)));
+        needed
     };
-    held.with(shipped, needed)?.map(|copies| copies.step(context.place)).transpose()
+    held.with(shipped, needed).map(|copies| copies.step(context.place)).transpose()
 }
 
 /// `.env`, and its checksum in a private file of gwinstall, by which a later run knows whether `.env` changed.

@@ -321,7 +321,9 @@ fn sweep(place: &Place) -> Result<()> {
         disk::remove(&temporary).map_err(|error| failed(&temporary, &error))?;
     }
     let _ = disk::remove_dir_if_empty(&place.backups());
-    bases::drop_unneeded(place)
+    // What stays of these harms nothing, and the next change drops it.
+    let _ = store::record_as_found(place).and_then(|record| bases::drop_unreferenced(place, record.as_ref()));
+    Ok(())
 }
 
 /// Files that a run was writing when it ended: the journal, a backup, the index of backups, base copies, and staged

@@ -212,7 +212,7 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
     let kept = goal.files.values().filter(|file| file.class.keeps_base_copy());
     let kept = kept.map(|file| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
     let all = copies.sums();
-    if let Some(copies) = copies.with(kept, || Ok(all))? {
+    if let Some(copies) = copies.with(kept, || all) {
         steps.push(copies.step(&place)?);
     }
     let record = Rendered {

@@ -1,6 +1,8 @@
 //! A deployment whose record is gone: said as what it is, by every command, and mended by the command that is named.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use crate::home::{Run, TestHome};
 
@@ -55,6 +57,45 @@ fn a_lost_record_is_told_and_nothing_is_removed() {
 }
 
 /// The installation that is named is that of what was deployed, also on another port, and keeps what the user changed.
+/// Base copies tell what gwinstall deployed, so there are none of what it deployed earlier: a configuration of that name would be
+/// taken for an edit of the user, and what the run announces would not be served.
+#[test]
+fn what_was_deployed_earlier_is_not_taken_for_what_is_deployed() {
+    let home = TestHome::deployed();
+    for change in
+        ["install --preset multi-provider --yes", "rollback --yes", "install --preset multi-provider --yes"]
+    {
+        home.run(change).exits(0);
+        let listed =
+            Command::new("tar").arg("-tf").arg(home.path(".claude/gateway/.gwinstall/pristine.tar")).output();
+        let held: BTreeSet<String> =
+            String::from_utf8(listed.unwrap().stdout).unwrap().lines().map(str::to_owned).collect();
+        let record = home.record();
+        let files = record["files"].as_object().unwrap().values();
+        let mergeable = files.filter(|file| file["class"] == "config" || file["class"] == "script");
+        let needed: BTreeSet<String> =
+            mergeable.map(|file| file["base"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(held, needed, "{change}");
+    }
+    fs::remove_file(home.path(RECORD)).unwrap();
+    let refused = home.refused(&mut home.command("install --preset basic --yes"), 2);
+    refused.says(&["config/litellm.yaml", "--force"]);
+}
+
+/// An archive of base copies that cannot be read stops what needs it, with the way on, and nothing else.
+#[test]
+fn base_copies_that_cannot_be_read_keep_nobody_from_leaving() {
+    let home = TestHome::deployed();
+    let archive = home.path(".claude/gateway/.gwinstall/pristine.tar");
+    fs::remove_file(&archive).unwrap();
+    std::os::unix::fs::symlink("/nonexistent", &archive).unwrap();
+    let run = home.refused(&mut home.command("install --preset multi-provider --yes"), 1);
+    run.says(&["pristine.tar", "symbolic link", "mv ~/.claude/gateway/.gwinstall/pristine.tar"]);
+    home.run("uninstall --yes").exits(0);
+    home.run("uninstall --yes --purge").exits(0);
+    assert!(!home.path(".claude/gateway").exists());
+}
+
 #[test]
 fn the_named_installation_writes_the_record_anew_and_keeps_edits() {
     let home = TestHome::new();

@@ -17,6 +17,7 @@ use flate2::bufread::GzDecoder;
 
 pub use super::pack::EntryKind;
 use super::pack::{self, BLOCK, RECORD};
+#[cfg(any(test, feature = "internals"))]
 use crate::domain::tree::Content;
 use crate::domain::{Error, Kind, Result};
 

@@ -323,8 +323,8 @@ fn prune(place: &Place, wait: u64, keep: &KeepArgs, confirm: &ConfirmArgs) -> Re
         let still: Vec<String> =
             prunable(place, keep)?.into_iter().filter(|name| planned.contains(name)).collect();
         still.iter().try_for_each(|name| backup::remove(place, name))?;
-        let _ = store::record_as_found(place)
-            .and_then(|record| bases::drop_unreferenced(place, record.as_ref()));
+        let _ =
+            store::record_as_found(place).and_then(|record| bases::drop_unreferenced(place, record.as_ref()));
         if !still.is_empty() {
             log(place, Operation::BackupPrune, &watch, &json!(still));
         }

@@ -32,7 +32,9 @@ impl BaseCopies {
         let path = place.file(files::BASE_COPIES);
         let read = disk::read_maybe(&path, LIMITS.unpacked).map_err(|error| {
             let away = Hint::shell(format!("mv {0} {0}-1", place.paste(&path)));
-            error.hint(away.to("go on without it: an edit of yours may then conflict where it could be merged"))
+            error.hint(
+                away.to("go on without it: an edit of yours may then conflict where it could be merged"),
+            )
         });
         let Some(bytes) = read? else { return Ok(Self::default()) };
         let mut copies = BTreeMap::new();

@@ -271,8 +271,7 @@ fn base_copies_step(context: &Context<'_>, goal: &Goal, decided: &Decided) -> Re
         .iter()
         .flatten()
         .filter(|(path, file)| file.class.keeps_base_copy() && shipped(path, file.stamp.sha256));
-    let shipped: BTreeMap<_, _> =
-        kept.map(|(_, file)| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
+    let shipped: BTreeMap<_, _> = kept.map(|(_, file)| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
     if shipped.is_empty() {
         return Ok(None);
     }

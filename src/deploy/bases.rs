@@ -27,7 +27,7 @@ const LIMITS: Limits = Limits { unpacked: 256 << 20, files: 100_000, ratio: 1 };
 pub struct BaseCopies(BTreeMap<Sha256, Content>);
 
 impl BaseCopies {
-    /// Those in the archive of this place; none where there is no archive.
+    /// Reads the archive of this place. No archive is as good as an empty one.
     pub fn read(place: &Place) -> Result<Self> {
         let path = place.file(files::BASE_COPIES);
         let read = disk::read_maybe(&path, LIMITS.unpacked).map_err(|error| {

@@ -277,7 +277,7 @@ fn base_copies_step(context: &Context<'_>, goal: &Goal, decided: &Decided) -> Re
     }
     let held = context.base_copies()?;
     let needed = || {
-        // Without the backups nobody knows.
+        // Where the backups cannot be read, gwinstall does not know what they need, and keeps every copy.
         let Ok(mut needed) = backup::referenced(context.place, None) else { return held.sums() };
         let found: BTreeMap<&str, Option<Stamp>> =
             decided.steps.iter().map(|step| (step.name.as_str(), step.pre)).collect();

@@ -211,8 +211,7 @@ pub fn work_out(place: Place, goal: Goal) -> Result<Work> {
     steps.extend(removed);
     let kept = goal.files.values().filter(|file| file.class.keeps_base_copy());
     let kept = kept.map(|file| (file.stamp.sha256, Rc::clone(&file.bytes))).collect();
-    let all = copies.sums();
-    if let Some(copies) = copies.with(kept, || all) {
+    if let Some(copies) = copies.with(kept, || copies.sums()) {
         steps.push(copies.step(&place)?);
     }
     let record = Rendered {

@@ -402,3 +402,26 @@ fn resolve_parent(path: &Path) -> Result<PathBuf> {
 pub fn canonical(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(|error| failure("resolve", path, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An edit may keep the length, and may come after the first thousands of bytes.
+    #[test]
+    fn a_file_is_known_by_all_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let known = vec![b'a'; 20_000];
+        let edits = [(0, b'a'), (0, b'b'), (8_191, b'b'), (8_192, b'b'), (19_999, b'b')];
+        for (at, byte) in edits {
+            let mut bytes = known.clone();
+            bytes[at] = byte;
+            for length in [20_000, 19_999, 0] {
+                fs::write(&path, &bytes[..length]).unwrap();
+                let found = find_like(&path, Some((&known, Sha256::of(&known)))).unwrap();
+                assert_eq!(found, find(&path).unwrap(), "{at} {length}");
+            }
+        }
+    }
+}
